@@ -1,0 +1,1 @@
+"""What the tests stand on: a TIFF writer, a file server, counting stores and a loopback S3."""

@@ -1,0 +1,77 @@
+"""S3 on loopback: moto's server, a bucket, and obstore stores that read it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+from obstore.store import S3Store
+
+SETTINGS: dict[str, Any] = {
+    "access_key_id": "testing",
+    "secret_access_key": "testing",
+    "region": "us-east-1",
+}
+"""Moto accepts any credentials, but icechunk and obstore want some."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3:
+    """A bucket of a running server."""
+
+    endpoint: str
+    bucket: str
+
+    def with_bucket(self, name: str) -> S3:
+        """Another, new bucket; S3 wants names of three letters or more."""
+        # Plain HTTP, as boto3 takes a second to load; and never through a proxy.
+        request = Request(f"{self.endpoint}/{name}", method="PUT")
+        with build_opener(ProxyHandler({})).open(request):
+            return replace(self, bucket=name)
+
+    def store(self, prefix: str | None = None, **settings: Any) -> S3Store:
+        """An obstore store of the bucket; `settings` are those of `S3Store`."""
+        return S3Store(
+            self.bucket,
+            prefix=prefix,
+            endpoint=self.endpoint,
+            client_options={"allow_http": True},
+            virtual_hosted_style_request=False,
+            **{**SETTINGS, **settings},
+        )
+
+    def url(self, key: str = "") -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def put(self, key: str, data: bytes) -> str:
+        """Store bytes; gives their url."""
+        self.store().put(key, data)
+        return self.url(key)
+
+    def upload(self, path: Path, key: str | None = None) -> str:
+        """Store a file, by default under its name; gives its url."""
+        return self.put(key or path.name, path.read_bytes())
+
+
+@contextmanager
+def s3_server(bucket: str = "bucket") -> Iterator[S3]:
+    """Run a server with one bucket on a free port of 127.0.0.1."""
+    from moto.server import ThreadedMotoServer  # takes seconds to load
+
+    # werkzeug prints every request, unless its logger has a level already.
+    logger = logging.getLogger("werkzeug")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield S3(endpoint=f"http://{host}:{port}", bucket="").with_bucket(bucket)
+    finally:
+        server.stop()
+        logger.setLevel(level)

@@ -1,0 +1,59 @@
+"""Turn TIFF and COG archives into Zarr v3 stores without copying a pixel.
+
+`VirtualTIFF` is the parser. Names are loaded when they are first used, so that the core
+(`virtual_tiff.tiff`) can be imported without zarr.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from virtual_tiff.obspec_source import SourceError
+    from virtual_tiff.parser import VirtualTIFF
+    from virtual_tiff.publish import publish
+    from virtual_tiff.tiff import (
+        FormatError,
+        LimitError,
+        Limits,
+        TiffError,
+        TiffWarning,
+        TruncatedError,
+        UnsupportedError,
+    )
+
+__all__ = [
+    "FormatError",
+    "LimitError",
+    "Limits",
+    "SourceError",
+    "TiffError",
+    "TiffWarning",
+    "TruncatedError",
+    "UnsupportedError",
+    "VirtualTIFF",
+    "__version__",
+    "publish",
+]
+
+_HOMES = {
+    "SourceError": "virtual_tiff.obspec_source",
+    "VirtualTIFF": "virtual_tiff.parser",
+    "publish": "virtual_tiff.publish",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (PEP 562)
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 (takes 20 ms)
+
+        return version("virtual-tiff")
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOMES.get(name, "virtual_tiff.tiff")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,148 @@
+"""TIFF blocks to Zarr chunks: the grid, and each chunk's bytes in the file.
+
+Offsets stay arrays from the file to the manifest; nothing here runs once a block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtual_tiff.tiff import BlockGrid, BlockLayout, FormatError, Tag
+
+__all__ = ["ChunkPlan", "plan_chunks"]
+
+MERGED_BYTES = (2**20, 2**23)
+"""Size of a chunk of merged strips: large enough that requests and event-loop wake-ups do
+not count, small enough to be read in parallel and for a window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkPlan:
+    """A regular grid of chunks and where their bytes are."""
+
+    length: int
+    """Rows of a chunk."""
+    width: int
+    last_length: int
+    """Rows of the chunks at the image's foot that the file holds; less than `length`
+    where the last strip is short."""
+    offsets: NDArray[np.uint64]
+    """Byte offsets in the file, shape (planes, chunks down, chunks across)."""
+    byte_counts: NDArray[np.uint64]
+    """Bytes in the file, same shape; 0 for a missing chunk, whose offset is 0 too."""
+
+
+def plan_chunks(
+    layout: BlockLayout, *, uncompressed: bool, merge_strips: bool, file_size: int
+) -> ChunkPlan:
+    """Make one chunk of each block, or better ones of uncompressed strips.
+
+    Uncompressed strips that lie one after another are one run of bytes, so the grid may
+    be any grid of rows: a few large chunks instead of one reference for each strip.
+
+    Parameters
+    ----------
+    layout
+        The blocks.
+    uncompressed
+        Whether a block's bytes are its pixels; then those past its end are cut off.
+    merge_strips
+        Whether to join strips where that is possible.
+    file_size
+        Bytes of the file; a run that reaches past it is left as strips, of which those
+        that are whole can be read.
+
+    Raises
+    ------
+    FormatError
+        If an offset or a byte count is negative.
+    """
+    grid = layout.grid
+    shape = (grid.planes, grid.rows, grid.columns)
+    offsets = _unsigned(layout.offsets, Tag.StripOffsets).reshape(shape)
+    counts = _unsigned(layout.byte_counts, Tag.StripByteCounts).reshape(shape)
+    if uncompressed:
+        promised = _promised(grid)
+        counts = np.minimum(counts, promised)
+        if merge_strips and _is_run(grid, offsets, counts, promised, file_size):
+            return _merged(grid, offsets[:, 0, 0])
+    if not (counts.all() and offsets.all()):
+        present = (counts != 0) & (offsets != 0)
+        offsets, counts = offsets * present, counts * present
+    return ChunkPlan(
+        length=grid.block_length,
+        width=grid.block_width,
+        last_length=grid.last_length,
+        offsets=offsets,
+        byte_counts=counts,
+    )
+
+
+def _unsigned(values: memoryview, tag: Tag) -> NDArray[np.uint64]:
+    found = np.frombuffer(values, dtype=values.format)
+    if found.dtype.kind == "i" and found.size and found.min() < 0:
+        msg = f"the least of the values is {found.min()}"
+        raise FormatError(msg, tag=tag)
+    return found.astype(np.uint64)
+
+
+def _promised(grid: BlockGrid) -> NDArray[np.uint64]:
+    """Bytes of each row of blocks, shape (chunks down, 1)."""
+    promised = np.full((grid.rows, 1), grid.block_bytes, dtype=np.uint64)
+    promised[-1] = grid.row_bytes * grid.last_length
+    return promised
+
+
+def _is_run(
+    grid: BlockGrid,
+    offsets: NDArray[np.uint64],
+    counts: NDArray[np.uint64],
+    promised: NDArray[np.uint64],
+    file_size: int,
+) -> bool:
+    """Whether each plane's strips are whole and lie one after another."""
+    if grid.kind != "strip" or not offsets.all() or (counts != promised).any():
+        return False
+    ends = offsets + counts
+    touching = bool((ends[:, :-1] == offsets[:, 1:]).all())
+    return touching and int(ends.max()) <= file_size
+
+
+def _merged(grid: BlockGrid, starts: NDArray[np.uint64]) -> ChunkPlan:
+    rows = _merged_rows(grid.image_length, grid.row_bytes)
+    down = -(-grid.image_length // rows)
+    last = grid.image_length - (down - 1) * rows
+    counts = np.full(down, rows * grid.row_bytes, dtype=np.uint64)
+    counts[-1] = last * grid.row_bytes
+    steps = np.arange(down, dtype=np.uint64) * np.uint64(rows * grid.row_bytes)
+    shape = (grid.planes, down, 1)
+    return ChunkPlan(
+        length=rows,
+        width=grid.image_width,
+        last_length=last,
+        offsets=(starts[:, None] + steps).reshape(shape),
+        byte_counts=np.broadcast_to(counts[:, None], shape).copy(),
+    )
+
+
+def _merged_rows(image_length: int, row_bytes: int) -> int:
+    """Rows of a merged chunk: a divisor of the image's length if there is a useful one.
+
+    A divisor leaves no partial last chunk, and so needs no codec of ours; the rest of
+    the time the last chunk is short.
+    """
+    least, most = MERGED_BYTES
+    if image_length * row_bytes <= most:
+        return image_length
+    fitting = [
+        rows
+        for small in range(1, isqrt(image_length) + 1)
+        if image_length % small == 0
+        for rows in (small, image_length // small)
+        if least <= rows * row_bytes <= most
+    ]
+    return max(fitting, default=max(1, most // row_bytes))

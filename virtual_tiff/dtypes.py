@@ -1,0 +1,46 @@
+"""SampleFormat x BitsPerSample to a Zarr data type.
+
+TIFF 6.0 section 19 ("SampleFormat"); formats 5 and 6, complex, are libtiff's.
+"""
+
+from __future__ import annotations
+
+from virtual_tiff.tiff import ImageFileDirectory, SampleFormat, Tag, UnsupportedError, code_name
+
+__all__ = ["data_type"]
+
+_UNSIGNED = {8: "uint8", 16: "uint16", 32: "uint32", 64: "uint64"}
+
+_DATA_TYPES: dict[int, dict[int, str]] = {
+    SampleFormat.UnsignedInteger: _UNSIGNED,
+    SampleFormat.SignedInteger: {8: "int8", 16: "int16", 32: "int32", 64: "int64"},
+    SampleFormat.IEEEFloat: {16: "float16", 32: "float32", 64: "float64"},
+    # "undefined data" is what its bits are: libtiff and GDAL read it as unsigned
+    SampleFormat.Undefined: _UNSIGNED,
+    SampleFormat.ComplexFloat: {64: "complex64", 128: "complex128"},
+}
+
+
+def data_type(ifd: ImageFileDirectory) -> str:
+    """Return the name of the Zarr data type that holds the image's samples.
+
+    Raises
+    ------
+    UnsupportedError
+        If samples differ in kind or size, or no data type holds them; it names the
+        tag's value.
+    """
+    formats, depths = set(ifd.SampleFormat), set(ifd.BitsPerSample)
+    if len(depths) > 1:
+        msg = f"samples of unequal depth {ifd.BitsPerSample} in one image"
+        raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
+    if len(formats) > 1:
+        msg = f"samples of unequal format {ifd.SampleFormat} in one image"
+        raise UnsupportedError(msg, tag=Tag.SampleFormat, ifd=ifd.path)
+    (sample_format,), (bits,) = formats, depths
+    name = _DATA_TYPES.get(sample_format, {}).get(bits)
+    if name is None:
+        kind = code_name(SampleFormat, sample_format)
+        msg = f"samples of {bits} bits with SampleFormat {kind} have no data type here yet"
+        raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
+    return name

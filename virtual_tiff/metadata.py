@@ -1,0 +1,92 @@
+"""A directory to the complete Zarr v3 metadata of its array, as a plain dict.
+
+Testable without zarr: what is written here is what `zarr.json` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from virtual_tiff import codec_table, values
+from virtual_tiff.chunks import ChunkPlan
+from virtual_tiff.dtypes import data_type
+from virtual_tiff.tiff import BlockGrid, ImageFileDirectory
+
+__all__ = ["array_metadata"]
+
+type JSON = dict[str, Any]
+
+
+def array_metadata(
+    ifd: ImageFileDirectory, grid: BlockGrid, chunks: ChunkPlan, dimension_names: list[str]
+) -> JSON:
+    """Return the metadata of the array of one image.
+
+    Shape (y, x) for one sample a pixel, (band, y, x) for more.
+
+    Raises
+    ------
+    UnsupportedError
+        If the data type or a decoding step is missing; it names the tag's value.
+    """
+    dtype = data_type(ifd)
+    shape, chunk_shape = _shapes(grid, chunks)
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": shape,
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": _fill_value(ifd, dtype),
+        "codecs": _padded(codec_table.codecs(ifd, grid, dtype), grid, chunks),
+        "attributes": values.attributes(ifd, dtype),
+        "dimension_names": dimension_names,
+        "storage_transformers": [],
+    }
+
+
+def _shapes(grid: BlockGrid, chunks: ChunkPlan) -> tuple[list[int], list[int]]:
+    shape = [grid.image_length, grid.image_width]
+    chunk_shape = [chunks.length, chunks.width]
+    if grid.samples > 1:
+        return [grid.samples, *shape], [grid.block_samples, *chunk_shape]
+    return shape, chunk_shape
+
+
+def _padded(steps: list[JSON], grid: BlockGrid, chunks: ChunkPlan) -> list[JSON]:
+    """Put the padding of a short last chunk behind the serializer."""
+    if chunks.last_length == chunks.length:
+        return steps
+    pad = {
+        "name": "virtual_tiff.pad",
+        "configuration": {
+            "size": grid.row_bytes * chunks.length,
+            "last": grid.row_bytes * chunks.last_length,
+        },
+    }
+    at = 1 + max(i for i, step in enumerate(steps) if step["name"] in _SERIALIZERS)
+    return [*steps[:at], pad, *steps[at:]]
+
+
+_SERIALIZERS = {"bytes", "imagecodecs_floatpred"}
+
+
+def _fill_value(ifd: ImageFileDirectory, dtype: str) -> int | float | str | list[Any]:
+    """Return what a missing block reads as: nodata if the file has one, else 0, as in GDAL."""
+    fill = values.nodata(ifd, dtype)
+    if dtype.startswith("complex"):
+        number = complex(fill or 0)
+        return [_json_float(number.real), _json_float(number.imag)]
+    if dtype.startswith("float"):
+        return _json_float(float((fill or 0).real))
+    return 0 if fill is None else int(fill.real)
+
+
+def _json_float(number: float) -> float | str:
+    """Return a number as Zarr v3 writes it in JSON."""
+    if number != number:  # noqa: PLR0124 (NaN alone differs from itself)
+        return "NaN"
+    if number in (float("inf"), float("-inf")):
+        return "Infinity" if number > 0 else "-Infinity"
+    return number

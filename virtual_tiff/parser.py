@@ -1,0 +1,215 @@
+"""`VirtualTIFF`: from a url to a virtual Zarr store, by VirtualiZarr's parser protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+from typing import Any
+
+from obspec_utils.registry import ObjectStoreRegistry
+from virtualizarr.manifests import ManifestGroup, ManifestStore
+
+from virtual_tiff import layouts
+from virtual_tiff.manifest import manifest_array
+from virtual_tiff.obspec_source import (
+    BlockingObspecSource,
+    ObspecSource,
+    blocks_safely,
+    run_blocking,
+    run_in_thread,
+)
+from virtual_tiff.tiff import (
+    ByteSource,
+    ImageFileDirectory,
+    Limits,
+    ReadAhead,
+    Tiff,
+    TiffError,
+    read_tiff,
+)
+from virtual_tiff.tiff.errors import source_name
+
+__all__ = ["VirtualTIFF"]
+
+
+@dataclass(frozen=True)
+class VirtualTIFF:
+    """Makes virtual Zarr stores of TIFFs: byte ranges, no pixels.
+
+    Parameters
+    ----------
+    ifd
+        The directory to expose: its number in the chain, or a path such as `"0/1"` for a
+        SubIFD. None exposes those of the chain.
+    ifd_layout
+        `"flat"`: all arrays in one group, those of another size than the first under
+        dimension names of their own. `"nested"`: a group for each array, for DataTree.
+    merge_strips
+        Whether uncompressed strips that lie one after another become chunks of 1 to 8 MiB.
+        False keeps one chunk a strip: for files that are to be stacked on others whose
+        strips are scattered.
+    limits
+        What one file may ask for.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed; it lists them.
+
+    Examples
+    --------
+    >>> from obspec_utils.registry import ObjectStoreRegistry
+    >>> from obstore.store import LocalStore
+    >>> registry = ObjectStoreRegistry({"file://": LocalStore()})
+    >>> store = VirtualTIFF(ifd=0)("file:///data/a.tif", registry)  # doctest: +SKIP
+    """
+
+    ifd: int | str | None = None
+    ifd_layout: layouts.IfdLayout = "flat"
+    _: KW_ONLY
+    merge_strips: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.ifd_layout not in layouts.LAYOUTS:
+            allowed = " or ".join(map(repr, layouts.LAYOUTS))
+            msg = f"ifd_layout must be {allowed}, not {self.ifd_layout!r}"
+            raise ValueError(msg)
+        if self.ifd is not None and not _is_path(self.ifd):
+            msg = f'ifd must be None, a number from 0 on, or a path as "0/1", not {self.ifd!r}'
+            raise ValueError(msg)
+        if not isinstance(self.merge_strips, bool):
+            msg = f"merge_strips must be True or False, not {self.merge_strips!r}"
+            raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
+        if not isinstance(self.limits, Limits):
+            msg = f"limits must be a virtual_tiff.Limits, not {self.limits!r}"
+            raise ValueError(msg)  # noqa: TRY004
+
+    def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> ManifestStore:
+        """Parse one TIFF; works in a script, a thread, and inside a running event loop.
+
+        Parameters
+        ----------
+        url
+            Where the TIFF is, with its scheme: `s3://…`, `https://…`, `file:///…`.
+        registry
+            The stores, by the urls that they serve.
+
+        Raises
+        ------
+        TiffError
+            If the file cannot be read as its tags promise; see its subclasses.
+        OSError
+            If the store cannot give its bytes.
+        ValueError
+            If no store of the registry serves the url.
+        """
+        store, path = _resolve(url, registry)
+        if blocks_safely(store):
+            return run_blocking(self._parse(BlockingObspecSource(store, path, url), url, registry))
+        return run_in_thread(self._parse(ObspecSource(store, path, url), url, registry))
+
+    async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> ManifestStore:
+        """Parse one TIFF; see `__call__` for parameters and errors."""
+        store, path = _resolve(url, registry)
+        source = (ObspecSource if hasattr(store, "get_async") else BlockingObspecSource)(
+            store, path, url
+        )
+        return await self._parse(source, url, registry)
+
+    async def parse_many(
+        self,
+        urls: Iterable[str],
+        registry: ObjectStoreRegistry[Any],
+        *,
+        concurrency: int = 64,
+    ) -> list[ManifestStore | TiffError | OSError | ValueError]:
+        """Parse many TIFFs at once.
+
+        Parameters
+        ----------
+        urls
+            Where the TIFFs are.
+        registry
+            The stores, by the urls that they serve.
+        concurrency
+            How many are read at the same time.
+
+        Returns
+        -------
+        list
+            One result for each url, in their order. In the place of a file that cannot be
+            parsed stands its error, which names the url; the others are kept.
+        """
+        if not isinstance(concurrency, int) or concurrency < 1:
+            msg = f"concurrency must be a positive integer, not {concurrency!r}"
+            raise ValueError(msg)
+        places = list(urls)
+        results: list[Any] = [None] * len(places)
+        queue = iter(enumerate(places))
+
+        async def work() -> None:
+            for i, url in queue:  # one iterator for all workers: each url is taken once
+                try:
+                    results[i] = await self.parse(url, registry)
+                except (TiffError, OSError, ValueError) as error:
+                    results[i] = error
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(places))):
+                group.create_task(work())
+        return results
+
+    async def _parse(
+        self, source: ByteSource, url: str, registry: ObjectStoreRegistry[Any]
+    ) -> ManifestStore:
+        token = source_name.set(url)
+        try:
+            tiff = await read_tiff(ReadAhead(source), ifd=self.ifd, limits=self.limits)
+            return ManifestStore(group=self._group(tiff, url), registry=registry)
+        except TiffError as error:
+            raise error.locate(url=url) from error.__cause__
+        finally:
+            source_name.reset(token)
+
+    def _group(self, tiff: Tiff, url: str) -> ManifestGroup:
+        make_array = partial(self._array, url, tiff.state.size)
+        return layouts.arrange(tiff.ifds, self.ifd_layout, make_array)
+
+    def _array(
+        self, url: str, file_size: int, ifd: ImageFileDirectory, dimension_names: list[str]
+    ) -> Any:  # noqa: ANN401
+        try:
+            return manifest_array(
+                ifd,
+                url=url,
+                file_size=file_size,
+                dimension_names=dimension_names,
+                merge_strips=self.merge_strips,
+                limits=self.limits,
+            )
+        except TiffError as error:
+            raise error.locate(ifd=ifd.path) from error.__cause__
+
+
+def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str]:
+    """Return the url's store and the object's path within it."""
+    if "://" not in url:
+        msg = f"{url!r} is no url; write a local file as file:///its/absolute/path"
+        raise ValueError(msg)
+    try:
+        return registry.resolve(url)
+    except ValueError as error:
+        served = ", ".join(f"{key.scheme}://{key.netloc}" for key in registry.map) or "none"
+        msg = f"no store of the registry serves {url}; it serves {served}"
+        raise ValueError(msg) from error
+
+
+def _is_path(ifd: Sequence[str] | int | str) -> bool:
+    if isinstance(ifd, bool):
+        return False
+    if isinstance(ifd, int):
+        return ifd >= 0
+    return isinstance(ifd, str) and all(part.isdecimal() for part in ifd.split("/"))

@@ -1,0 +1,78 @@
+"""The core: a TIFF's bytes to its directories, with the standard library alone.
+
+Copy this folder into another project under any name; it works. `read_tiff` reads a
+file through a `ByteSource`, `block_layout` says where its pixels are.
+"""
+
+from .blocks import BlockGrid, BlockLayout, block_grid, block_layout
+from .constants import (
+    Compression,
+    ExtraSample,
+    Photometric,
+    PlanarConfiguration,
+    Predictor,
+    SampleFormat,
+    SubfileType,
+    Tag,
+    code_name,
+    tag_name,
+)
+from .errors import (
+    FormatError,
+    LimitError,
+    TiffError,
+    TiffWarning,
+    TruncatedError,
+    UnsupportedError,
+)
+from .geokeys import GeoKey, parse_geokeys
+from .header import Header, Variant, parse_header
+from .ifd import ImageFileDirectory
+from .limits import Limits
+from .reader import Tiff, read_tiff
+from .source import (
+    ByteRange,
+    ByteSource,
+    CountingSource,
+    MemorySource,
+    ReadAhead,
+    SourceState,
+)
+
+__all__ = [
+    "BlockGrid",
+    "BlockLayout",
+    "ByteRange",
+    "ByteSource",
+    "Compression",
+    "CountingSource",
+    "ExtraSample",
+    "FormatError",
+    "GeoKey",
+    "Header",
+    "ImageFileDirectory",
+    "LimitError",
+    "Limits",
+    "MemorySource",
+    "Photometric",
+    "PlanarConfiguration",
+    "Predictor",
+    "ReadAhead",
+    "SampleFormat",
+    "SourceState",
+    "SubfileType",
+    "Tag",
+    "Tiff",
+    "TiffError",
+    "TiffWarning",
+    "TruncatedError",
+    "UnsupportedError",
+    "Variant",
+    "block_grid",
+    "block_layout",
+    "code_name",
+    "parse_geokeys",
+    "parse_header",
+    "read_tiff",
+    "tag_name",
+]

@@ -1,0 +1,212 @@
+"""One directory as a typed, immutable view; the specification's defaults live here.
+
+Attributes carry the tags' exact names, so that a reader with TIFF 6.0 open beside the
+code finds every word. Absent is `None` or the specification's default; zero is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import overload
+
+from .constants import Tag
+from .entry import Entry, Value, numbers, rationals, raw, texts, value
+from .errors import FormatError, TiffError
+from .header import Variant
+
+__all__ = ["ImageFileDirectory"]
+
+
+class _Field[T]:
+    """A tag as an attribute: how to read it from a directory."""
+
+    def __init__(self, read: Callable[[ImageFileDirectory], T]) -> None:
+        self._read = read
+
+    @overload
+    def __get__(self, ifd: None, owner: type) -> _Field[T]: ...
+    @overload
+    def __get__(self, ifd: ImageFileDirectory, owner: type) -> T: ...
+    def __get__(self, ifd: ImageFileDirectory | None, owner: type) -> T | _Field[T]:
+        return self if ifd is None else self._read(ifd)
+
+
+def _integer(tag: Tag, default: int) -> _Field[int]:
+    """One whole number, with the specification's default."""
+
+    def read(ifd: ImageFileDirectory) -> int:
+        found = ifd.integer(tag)
+        return default if found is None else found
+
+    return _Field(read)
+
+
+def _optional(tag: Tag) -> _Field[int | None]:
+    """One whole number, or None."""
+    return _Field(lambda ifd: ifd.integer(tag))
+
+
+def _required(tag: Tag) -> _Field[int]:
+    """One whole number without which there is no image."""
+
+    def read(ifd: ImageFileDirectory) -> int:
+        found = ifd.integer(tag)
+        if found is None:
+            msg = f"the directory has no {tag.name}, so it describes no image"
+            raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
+        return found
+
+    return _Field(read)
+
+
+def _per_sample(tag: Tag, default: int) -> _Field[tuple[int, ...]]:
+    """SamplesPerPixel whole numbers; where fewer are given and they agree, they hold for all."""
+
+    def read(ifd: ImageFileDirectory) -> tuple[int, ...]:
+        samples = ifd.SamplesPerPixel
+        found = ifd.integers(tag)
+        known = (default,) if found is None else tuple(found[:samples])
+        if len(known) < samples and len(set(known)) > 1:
+            msg = f"{len(known)} values for {samples} samples, and they differ"
+            raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
+        return known + known[-1:] * (samples - len(known))
+
+    return _Field(read)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageFileDirectory(Mapping[int | str, Value]):
+    """A directory (IFD), its tags by name and by number.
+
+    `ifd.ImageWidth` is a number with the specification's default applied,
+    `ifd["ImageWidth"]` and `ifd[256]` are the tag's value as the file has it.
+    """
+
+    path: str
+    """Number in the chain, `"0"`; a SubIFD's has its parent's before it, `"0/1"`."""
+    offset: int
+    """Where the directory begins in the file."""
+    next_offset: int
+    """Where the next directory of the chain begins; 0 after the last."""
+    variant: Variant
+    entries: Mapping[int, Entry] = field(repr=False)
+    """By tag number, in the file's order; of two entries for one tag the first."""
+    subifds: tuple[ImageFileDirectory, ...] = ()
+    """The directories that tag SubIFDs (330) points to, in its order."""
+
+    # TIFF 6.0: the tags that say where pixels are and what they are
+    NewSubfileType = _integer(Tag.NewSubfileType, 0)
+    SubfileType = _optional(Tag.SubfileType)
+    ImageWidth = _required(Tag.ImageWidth)
+    ImageLength = _required(Tag.ImageLength)
+    BitsPerSample = _per_sample(Tag.BitsPerSample, 1)
+    Compression = _integer(Tag.Compression, 1)
+    PhotometricInterpretation = _optional(Tag.PhotometricInterpretation)
+    FillOrder = _integer(Tag.FillOrder, 1)
+    Orientation = _integer(Tag.Orientation, 1)
+    RowsPerStrip = _integer(Tag.RowsPerStrip, 2**32 - 1)
+    PlanarConfiguration = _integer(Tag.PlanarConfiguration, 1)
+    T4Options = _integer(Tag.T4Options, 0)
+    T6Options = _integer(Tag.T6Options, 0)
+    Predictor = _integer(Tag.Predictor, 1)
+    TileWidth = _optional(Tag.TileWidth)
+    TileLength = _optional(Tag.TileLength)
+    SampleFormat = _per_sample(Tag.SampleFormat, 1)
+
+    @property
+    def SamplesPerPixel(self) -> int:
+        """Samples of a pixel, 1 to 65535: the tag is a SHORT, whatever its field type."""
+        samples = self.integer(Tag.SamplesPerPixel)
+        if samples is None:
+            return 1
+        if not 0 < samples < 2**16:
+            msg = f"SamplesPerPixel is {samples}, not 1 to 65535"
+            raise FormatError(msg, tag=Tag.SamplesPerPixel, ifd=self.path, offset=self.offset)
+        return samples
+
+    @property
+    def ExtraSamples(self) -> tuple[int, ...]:
+        """The meaning of the samples beyond those of the photometric interpretation."""
+        return tuple(self.integers(Tag.ExtraSamples) or ())
+
+    def __getitem__(self, tag: int | str) -> Value:
+        entry = self.entries[_number(tag)]
+        try:
+            return value(entry, self.variant)
+        except TiffError as error:
+            raise error.locate(ifd=self.path) from None
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __contains__(self, tag: object) -> bool:
+        # a tag whose value is lost is there all the same: `get` must not hide it
+        try:
+            return isinstance(tag, int | str) and _number(tag) in self.entries
+        except KeyError:
+            return False
+
+    def integers(self, tag: int) -> memoryview | None:
+        """Return the tag's whole numbers; None if it is absent or has none.
+
+        Any integer field type will do: SHORT where LONG is usual and the reverse.
+
+        Returns
+        -------
+        memoryview or None
+            Shape ``(count,)``.
+
+        Raises
+        ------
+        FormatError
+            If the field type is not a whole number.
+        TruncatedError
+            If the value lies past the file's end.
+        """
+        return self._read(tag, self._integers)
+
+    def integer(self, tag: int) -> int | None:
+        """Return the tag's first whole number; None if it is absent."""
+        found = self.integers(tag)
+        return None if found is None else int(found[0])
+
+    def floats(self, tag: int) -> tuple[float, ...] | None:
+        """Return the tag's numbers as floats; None if it is absent or has none."""
+        return self._read(tag, lambda entry: rationals(entry, self.variant))
+
+    def text(self, tag: int) -> str | None:
+        """Return the tag's strings, several joined by line ends; None if it is absent."""
+        return self._read(tag, lambda entry: "\n".join(texts(entry)))
+
+    def raw(self, tag: int) -> bytes | None:
+        """Return the value's bytes as the file has them; None if the tag is absent."""
+        return self._read(tag, raw)
+
+    def _read[T](self, tag: int, decode: Callable[[Entry], T]) -> T | None:
+        entry = self.entries.get(tag)
+        if entry is None or entry.count == 0:
+            return None
+        try:
+            return decode(entry)
+        except TiffError as error:
+            raise error.locate(ifd=self.path) from None
+
+    def _integers(self, entry: Entry) -> memoryview:
+        if not entry.field_type.is_integer:
+            msg = f"field type {entry.field_type.name} where a whole number belongs"
+            raise FormatError(msg, tag=entry.tag, offset=entry.offset)
+        return numbers(entry, self.variant)
+
+
+def _number(tag: int | str) -> int:
+    if isinstance(tag, int):
+        return tag
+    try:
+        return Tag[tag].value
+    except KeyError:
+        msg = f"no tag is called {tag!r}; use its number"
+        raise KeyError(msg) from None
