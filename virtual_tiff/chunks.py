@@ -37,7 +37,12 @@ class ChunkPlan:
 
 
 def plan_chunks(
-    layout: BlockLayout, *, uncompressed: bool, merge_strips: bool, file_size: int
+    layout: BlockLayout,
+    *,
+    uncompressed: bool,
+    short_tiles: bool,
+    merge_strips: bool,
+    file_size: int,
 ) -> ChunkPlan:
     """Make one chunk of each block, or better ones of uncompressed strips.
 
@@ -50,6 +55,8 @@ def plan_chunks(
         The blocks.
     uncompressed
         Whether a block's bytes are its pixels; then those past its end are cut off.
+    short_tiles
+        Whether tiles of this compression are known to end where the image does.
     merge_strips
         Whether to join strips where that is possible.
     file_size
@@ -59,24 +66,32 @@ def plan_chunks(
     Raises
     ------
     FormatError
-        If an offset or a byte count is negative.
+        If an offset or a byte count is negative, or a block lies where the header is.
     """
     grid = layout.grid
     shape = (grid.planes, grid.rows, grid.columns)
     offsets = _unsigned(layout.offsets, Tag.StripOffsets).reshape(shape)
     counts = _unsigned(layout.byte_counts, Tag.StripByteCounts).reshape(shape)
+    if not counts.all():
+        offsets = np.where(counts == 0, np.uint64(0), offsets)  # libtiff: missing, as if sparse
+    if not offsets.all() and (counts[offsets == 0] != 0).any():
+        msg = "a block is to lie at offset 0, where the header is"
+        raise FormatError(msg, tag=Tag.StripOffsets)
+    last_length = grid.last_length
     if uncompressed:
         promised = _promised(grid)
         counts = np.minimum(counts, promised)
         if merge_strips and _is_run(grid, offsets, counts, promised, file_size):
             return _merged(grid, offsets[:, 0, 0])
-    if not (counts.all() and offsets.all()):
-        present = (counts != 0) & (offsets != 0)
-        offsets, counts = offsets * present, counts * present
+        if _foot_is_short(grid, counts):
+            last_length = grid.rows_at_foot
+            counts[:, -1] = np.minimum(counts[:, -1], grid.row_bytes * last_length)
+    elif short_tiles:
+        last_length = grid.rows_at_foot
     return ChunkPlan(
         length=grid.block_length,
         width=grid.block_width,
-        last_length=grid.last_length,
+        last_length=last_length,
         offsets=offsets,
         byte_counts=counts,
     )
@@ -95,6 +110,13 @@ def _promised(grid: BlockGrid) -> NDArray[np.uint64]:
     promised = np.full((grid.rows, 1), grid.block_bytes, dtype=np.uint64)
     promised[-1] = grid.row_bytes * grid.last_length
     return promised
+
+
+def _foot_is_short(grid: BlockGrid, counts: NDArray[np.uint64]) -> bool:
+    """Whether the file leaves out rows of its last tiles that lie below the image."""
+    least = grid.row_bytes * grid.rows_at_foot
+    foot = counts[:, -1]
+    return bool(((foot < grid.block_bytes) & (foot >= least) & (foot != 0)).any())
 
 
 def _is_run(

@@ -24,7 +24,7 @@ from virtual_tiff.tiff import (
     code_name,
 )
 
-__all__ = ["COMPRESSIONS", "CompressionRow", "check", "codecs", "is_uncompressed"]
+__all__ = ["COMPRESSIONS", "CompressionRow", "check", "codecs"]
 
 type CodecJSON = dict[str, Any]
 """A codec as the array's metadata names it."""
@@ -38,6 +38,10 @@ class CompressionRow:
     """Bytes-to-bytes codec; None where the file's bytes are the pixels."""
     predictor: bool
     """Whether Predictor counts: libtiff applies it under these compressions alone."""
+    short_tiles: bool = False
+    """Whether writers leave out a tile's rows below the image; GDAL forgives it for all
+    ("the bottom most partial tiles and strips are sometimes only partially encoded"), but
+    padding costs a codec of ours, so only old compressions pay for it."""
 
 
 def _codec(name: str, **configuration: Any) -> CodecJSON:  # noqa: ANN401 (JSON)
@@ -58,7 +62,9 @@ COMPRESSIONS: dict[int, CompressionRow] = {
     Compression.Deflate: _ZLIB,
     Compression.Zstd: _ZSTD,
     Compression.LZMA: CompressionRow(codec=_codec("numcodecs.lzma"), predictor=True),
-    Compression.PackBits: CompressionRow(codec=_codec("imagecodecs_packbits"), predictor=False),
+    Compression.PackBits: CompressionRow(
+        codec=_codec("imagecodecs_packbits"), predictor=False, short_tiles=True
+    ),
 }
 
 _RAW_PHOTOMETRIC = {None, *Photometric} - {
@@ -87,11 +93,6 @@ def codecs(ifd: ImageFileDirectory, grid: BlockGrid, data_type: str) -> list[Cod
     steps = [_codec("transpose", order=[1, 2, 0])] if interleaved else []
     steps += _PREDICTORS[_checked(ifd, predictor, data_type)](ifd, -2 if interleaved else -1)
     return steps + ([row.codec] if row.codec else [])
-
-
-def is_uncompressed(ifd: ImageFileDirectory) -> bool:
-    """Whether the file's bytes are the pixels."""
-    return check(ifd).codec is None
 
 
 def _bytes(ifd: ImageFileDirectory) -> CodecJSON:

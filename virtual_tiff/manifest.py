@@ -44,11 +44,12 @@ def manifest_array(
     limits
         What the file may ask for.
     """
-    codec_table.check(ifd)
+    row = codec_table.check(ifd)
     layout = block_layout(ifd, file_size=file_size, limits=limits)
     chunks = plan_chunks(
         layout,
-        uncompressed=codec_table.is_uncompressed(ifd),
+        uncompressed=row.codec is None,
+        short_tiles=row.short_tiles,
         merge_strips=merge_strips,
         file_size=file_size,
     )
@@ -77,8 +78,10 @@ def _paths(chunks: ChunkPlan, url: str) -> np.ndarray[Any, np.dtypes.StringDType
     """Return the url for each chunk, "" for a missing one; one string serves them all."""
     text: Any = np.dtypes.StringDType()
     shape = chunks.byte_counts.shape
+    paths: np.ndarray[Any, np.dtypes.StringDType]
     if chunks.byte_counts.all():
-        return np.broadcast_to(np.array(url, dtype=text), shape)
-    paths = np.full(shape, "", dtype=text)
-    paths[chunks.byte_counts != 0] = url
+        paths = np.broadcast_to(np.array(url, dtype=text), shape)
+    else:
+        paths = np.full(shape, "", dtype=text)
+        paths[chunks.byte_counts != 0] = url
     return paths

@@ -20,11 +20,13 @@ from virtual_tiff.obspec_source import (
     run_blocking,
     run_in_thread,
 )
+from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
     ByteSource,
     ImageFileDirectory,
     Limits,
     ReadAhead,
+    SourceState,
     Tiff,
     TiffError,
     read_tiff,
@@ -108,16 +110,25 @@ class VirtualTIFF:
         """
         store, path = _resolve(url, registry)
         if blocks_safely(store):
-            return run_blocking(self._parse(BlockingObspecSource(store, path, url), url, registry))
-        return run_in_thread(self._parse(ObspecSource(store, path, url), url, registry))
+            source = BlockingObspecSource(store, path, url)
+            return run_blocking(self._parse(source, url, registry))[0]
+        return run_in_thread(self._parse(ObspecSource(store, path, url), url, registry))[0]
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> ManifestStore:
         """Parse one TIFF; see `__call__` for parameters and errors."""
+        return (await self.parse_with_state(url, registry))[0]
+
+    async def parse_with_state(
+        self, url: str, registry: ObjectStoreRegistry[Any]
+    ) -> tuple[ManifestStore, SourceState]:
+        """Parse one TIFF; return what its object was at that moment as well.
+
+        Size, ETag and time are the base of drift checks: a reference is true of the object
+        that was parsed, not of what lies there when the reference is committed.
+        """
         store, path = _resolve(url, registry)
-        source = (ObspecSource if hasattr(store, "get_async") else BlockingObspecSource)(
-            store, path, url
-        )
-        return await self._parse(source, url, registry)
+        make_source = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
+        return await self._parse(make_source(store, path, url), url, registry)
 
     async def parse_many(
         self,
@@ -164,11 +175,12 @@ class VirtualTIFF:
 
     async def _parse(
         self, source: ByteSource, url: str, registry: ObjectStoreRegistry[Any]
-    ) -> ManifestStore:
+    ) -> tuple[ManifestStore, SourceState]:
         token = source_name.set(url)
         try:
             tiff = await read_tiff(ReadAhead(source), ifd=self.ifd, limits=self.limits)
-            return ManifestStore(group=self._group(tiff, url), registry=registry)
+            group = self._group(tiff, url)
+            return CheckedManifestStore(group=group, registry=registry), tiff.state
         except TiffError as error:
             raise error.locate(url=url) from error.__cause__
         finally:

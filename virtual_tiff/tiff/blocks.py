@@ -71,8 +71,11 @@ class BlockGrid:
     @property
     def last_length(self) -> int:
         """Rows of the blocks at the image's foot: a tile is padded, a strip is not."""
-        if self.kind == "tile":
-            return self.block_length
+        return self.block_length if self.kind == "tile" else self.rows_at_foot
+
+    @property
+    def rows_at_foot(self) -> int:
+        """Rows of the image that the blocks at its foot hold."""
         return self.image_length - (self.rows - 1) * self.block_length
 
 

@@ -1,0 +1,34 @@
+"""The virtual store that `VirtualTIFF` returns.
+
+It is VirtualiZarr's `ManifestStore`, read in this process and through this package; so it
+may name implementations of codecs that turn damaged data into a clear error. What is
+written elsewhere from it (Icechunk, kerchunk, a copy) has the standard names.
+"""
+
+from __future__ import annotations
+
+import json
+
+from virtualizarr.manifests import ManifestStore
+from zarr.abc.store import ByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+
+from virtual_tiff.codecs.checked import STANDARD_NAMES
+
+__all__ = ["CheckedManifestStore"]
+
+
+class CheckedManifestStore(ManifestStore):
+    """A `ManifestStore` whose damaged blocks raise `ValueError`."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return the value of a key; in `zarr.json`, with the checked codecs' names."""
+        found = await super().get(key, prototype, byte_range)
+        if found is None or not key.endswith("zarr.json"):
+            return found
+        metadata = json.loads(found.to_bytes())
+        for codec in metadata.get("codecs", ()):
+            codec["name"] = STANDARD_NAMES.get(codec["name"], codec["name"])
+        return prototype.buffer.from_bytes(json.dumps(metadata).encode())
