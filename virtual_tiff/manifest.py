@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from virtualizarr.manifests import ChunkManifest, ManifestArray
@@ -76,12 +76,12 @@ def _manifest(chunks: ChunkPlan, url: str, samples: int) -> ChunkManifest:
 
 def _paths(chunks: ChunkPlan, url: str) -> np.ndarray[Any, np.dtypes.StringDType]:
     """Return the url for each chunk, "" for a missing one; one string serves them all."""
-    text: Any = np.dtypes.StringDType()
+    text = np.dtypes.StringDType()
     shape = chunks.byte_counts.shape
-    paths: np.ndarray[Any, np.dtypes.StringDType]
+    paths: Any  # numpy's stubs lose StringDType
     if chunks.byte_counts.all():
         paths = np.broadcast_to(np.array(url, dtype=text), shape)
     else:
         paths = np.full(shape, "", dtype=text)
         paths[chunks.byte_counts != 0] = url
-    return paths
+    return cast("np.ndarray[Any, np.dtypes.StringDType]", paths)
