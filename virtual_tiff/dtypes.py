@@ -9,15 +9,25 @@ from virtual_tiff.tiff import ImageFileDirectory, SampleFormat, Tag, Unsupported
 
 __all__ = ["data_type"]
 
-_UNSIGNED = {8: "uint8", 16: "uint16", 32: "uint32", 64: "uint64"}
+
+def _integers(name: str) -> dict[int, str]:
+    """Every depth from 1 to 64 bits, in the smallest type that holds it."""
+    return {
+        bits: f"{name}{size}"
+        for size, below in ((8, 0), (16, 8), (32, 16), (64, 32))
+        for bits in range(below + 1, size + 1)
+    }
+
 
 _DATA_TYPES: dict[int, dict[int, str]] = {
-    SampleFormat.UnsignedInteger: _UNSIGNED,
-    SampleFormat.SignedInteger: {8: "int8", 16: "int16", 32: "int32", 64: "int64"},
-    SampleFormat.IEEEFloat: {16: "float16", 32: "float32", 64: "float64"},
+    SampleFormat.UnsignedInteger: _integers("uint"),
+    SampleFormat.SignedInteger: _integers("int"),
+    SampleFormat.IEEEFloat: {16: "float16", 24: "float32", 32: "float32", 64: "float64"},
     # "undefined data" is what its bits are: libtiff and GDAL read it as unsigned
-    SampleFormat.Undefined: _UNSIGNED,
-    SampleFormat.ComplexFloat: {64: "complex64", 128: "complex128"},
+    SampleFormat.Undefined: _integers("uint"),
+    # the parts of a complex integer fit the floats of half the sample's size exactly
+    SampleFormat.ComplexInteger: {16: "complex64", 32: "complex64", 64: "complex128"},
+    SampleFormat.ComplexFloat: {32: "complex64", 64: "complex64", 128: "complex128"},
 }
 
 

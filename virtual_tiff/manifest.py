@@ -48,7 +48,7 @@ def manifest_array(
     layout = block_layout(ifd, file_size=file_size, limits=limits)
     chunks = plan_chunks(
         layout,
-        uncompressed=row.codec is None,
+        uncompressed=row.uncompressed,
         short_tiles=row.short_tiles,
         merge_strips=merge_strips,
         file_size=file_size,

@@ -39,7 +39,9 @@ def array_metadata(
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(ifd, dtype),
-        "codecs": _padded(codec_table.codecs(ifd, grid, dtype), grid, chunks),
+        "codecs": codec_table.codecs(
+            ifd, grid, dtype, length=chunks.length, last_length=chunks.last_length
+        ),
         "attributes": values.attributes(ifd, dtype),
         "dimension_names": dimension_names,
         "storage_transformers": [],
@@ -52,24 +54,6 @@ def _shapes(grid: BlockGrid, chunks: ChunkPlan) -> tuple[list[int], list[int]]:
     if grid.samples > 1:
         return [grid.samples, *shape], [grid.block_samples, *chunk_shape]
     return shape, chunk_shape
-
-
-def _padded(steps: list[JSON], grid: BlockGrid, chunks: ChunkPlan) -> list[JSON]:
-    """Put the padding of a short last chunk behind the serializer."""
-    if chunks.last_length == chunks.length:
-        return steps
-    pad = {
-        "name": "virtual_tiff.pad",
-        "configuration": {
-            "size": grid.row_bytes * chunks.length,
-            "last": grid.row_bytes * chunks.last_length,
-        },
-    }
-    at = 1 + max(i for i, step in enumerate(steps) if step["name"] in _SERIALIZERS)
-    return [*steps[:at], pad, *steps[at:]]
-
-
-_SERIALIZERS = {"bytes", "imagecodecs_floatpred"}
 
 
 def _fill_value(ifd: ImageFileDirectory, dtype: str) -> int | float | str | list[Any]:

@@ -1,0 +1,64 @@
+"""What the codecs of this package share: they read, and do not write."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Self
+
+from zarr.core.common import parse_named_configuration
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.common import JSON
+
+__all__ = ["ReadingCodec"]
+
+
+@dataclass(frozen=True)
+class ReadingCodec:
+    """A codec whose configuration is the fields of its dataclass.
+
+    Comes before zarr's `ArrayArrayCodec`, `ArrayBytesCodec` or `BytesBytesCodec` in the
+    bases. A subclass sets `name` and implements `_decode_sync`, which zarr's fused pipeline
+    calls directly; the fields are what JSON has.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make the codec from its metadata.
+
+        Raises
+        ------
+        ValueError
+            If the configuration is not one of this codec.
+        """
+        _, found = parse_named_configuration(data, cls.name, require_configuration=False)
+        configuration: dict[str, Any] = dict(found or {})
+        try:
+            return cls(**configuration)
+        except TypeError as error:
+            msg = f"{cls.name} cannot have the configuration {configuration}: {error}"
+            raise ValueError(msg) from error
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the codec's metadata."""
+        return {"name": self.name, "configuration": asdict(self)}
+
+    def _decode_sync(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
+        raise NotImplementedError
+
+    async def _decode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
+        return self._decode_sync(chunk_data, chunk_spec)
+
+    def _encode_sync(self, chunk_data: Any, chunk_spec: ArraySpec) -> Never:  # noqa: ANN401
+        msg = f"{self.name} reads TIFFs and does not write; choose other codecs for a new array"
+        raise NotImplementedError(msg)
+
+    async def _encode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Never:  # noqa: ANN401
+        self._encode_sync(chunk_data, chunk_spec)
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        """Raise: the size of what is decoded differs from block to block."""
+        raise NotImplementedError
