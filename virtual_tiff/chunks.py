@@ -66,7 +66,7 @@ def plan_chunks(
     Raises
     ------
     FormatError
-        If an offset or a byte count is negative, or a block lies where the header is.
+        If an offset or a byte count is negative.
     """
     grid = layout.grid
     shape = (grid.planes, grid.rows, grid.columns)
@@ -74,9 +74,6 @@ def plan_chunks(
     counts = _unsigned(layout.byte_counts, Tag.StripByteCounts).reshape(shape)
     if not counts.all():
         offsets = np.where(counts == 0, np.uint64(0), offsets)  # libtiff: missing, as if sparse
-    if not offsets.all() and (counts[offsets == 0] != 0).any():
-        msg = "a block is to lie at offset 0, where the header is"
-        raise FormatError(msg, tag=Tag.StripOffsets)
     last_length = grid.last_length
     if uncompressed:
         promised = _promised(grid)

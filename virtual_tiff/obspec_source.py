@@ -16,7 +16,7 @@ from typing import Any
 
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
 
-__all__ = ["BlockingObspecSource", "ObspecSource", "SourceError", "run_blocking"]
+__all__ = ["BlockingObspecSource", "ObspecSource", "SourceError", "run_blocking", "store_error"]
 
 
 class SourceError(OSError):
@@ -59,7 +59,7 @@ class ObspecSource:
         except (SourceError, TruncatedError):
             raise
         except Exception as error:  # stores share no class of errors
-            raise _named(error, self._url) from error
+            raise store_error(error, self._url) from error
 
     async def _first(self, wanted: ByteRange) -> tuple[SourceState, memoryview]:
         try:
@@ -162,12 +162,20 @@ def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def _named(error: Exception, url: str) -> OSError:
-    """Return the store's error as an `OSError` of the matching kind that names the url."""
+def store_error(error: Exception, what: str) -> OSError:
+    """Return a store's error as an `OSError` of the matching kind.
+
+    Parameters
+    ----------
+    error
+        What the store raised.
+    what
+        What was to be read: a url, or a chunk.
+    """
     if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
-        return FileNotFoundError(f"{url}: no such object ({_first_line(error)})")
+        return FileNotFoundError(f"{what}: no such object ({_first_line(error)})")
     kind = PermissionError if "Permission" in type(error).__name__ else SourceError
-    return kind(f"{url}: the store failed: {type(error).__name__}: {_first_line(error)}")
+    return kind(f"{what}: the store failed: {type(error).__name__}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:

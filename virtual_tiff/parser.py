@@ -31,7 +31,7 @@ from virtual_tiff.tiff import (
     TiffError,
     read_tiff,
 )
-from virtual_tiff.tiff.errors import source_name
+from virtual_tiff.tiff.errors import source_name, warn
 
 __all__ = ["VirtualTIFF"]
 
@@ -44,7 +44,7 @@ class VirtualTIFF:
     ----------
     ifd
         The directory to expose: its number in the chain, or a path such as `"0/1"` for a
-        SubIFD. None exposes those of the chain.
+        SubIFD, whose array is called `0.1`. None exposes all that describe images.
     ifd_layout
         `"flat"`: all arrays in one group, those of another size than the first under
         dimension names of their own. `"nested"`: a group for each array, for DataTree.
@@ -188,7 +188,18 @@ class VirtualTIFF:
 
     def _group(self, tiff: Tiff, url: str) -> ManifestGroup:
         make_array = partial(self._array, url, tiff.state.size)
-        return layouts.arrange(tiff.ifds, self.ifd_layout, make_array)
+        return layouts.arrange(self._exposed(tiff), self.ifd_layout, make_array)
+
+    def _exposed(self, tiff: Tiff) -> list[ImageFileDirectory]:
+        """Return the directory that was asked for, or all that describe images."""
+        found = list(tiff.walk())
+        images = [ifd for ifd in found if ifd.describes_image]
+        if self.ifd is not None or not images:
+            return found
+        for ifd in found:
+            if not ifd.describes_image:
+                warn(f"IFD {ifd.path} has no ImageWidth and ImageLength; it is left out")
+        return images
 
     def _array(
         self, url: str, file_size: int, ifd: ImageFileDirectory, dimension_names: list[str]

@@ -14,18 +14,22 @@ from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from virtual_tiff.codecs.checked import STANDARD_NAMES
+from virtual_tiff.obspec_source import store_error
 
 __all__ = ["CheckedManifestStore"]
 
 
 class CheckedManifestStore(ManifestStore):
-    """A `ManifestStore` whose damaged blocks raise `ValueError`."""
+    """A `ManifestStore` whose damaged blocks raise `ValueError`, and lost ones `OSError`."""
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Return the value of a key; in `zarr.json`, with the checked codecs' names."""
-        found = await super().get(key, prototype, byte_range)
+        try:
+            found = await super().get(key, prototype, byte_range)
+        except Exception as error:  # stores share no class of errors
+            raise store_error(error, f"chunk {key}") from error
         if found is None or not key.endswith("zarr.json"):
             return found
         metadata = json.loads(found.to_bytes())

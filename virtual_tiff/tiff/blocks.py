@@ -84,7 +84,7 @@ class BlockLayout:
     """Where the blocks of one image lie, in the order of the TIFF's arrays.
 
     Block ``(plane, row, column)`` is number ``(plane * rows + row) * columns + column``.
-    One whose byte count or offset is 0 is missing (GDAL's *sparse*).
+    One whose byte count is 0 is missing (GDAL's *sparse*).
     """
 
     grid: BlockGrid

@@ -126,6 +126,11 @@ class ImageFileDirectory(Mapping[int | str, Value]):
         return samples
 
     @property
+    def describes_image(self) -> bool:
+        """Whether the directory has the tags without which there is no image."""
+        return Tag.ImageWidth in self.entries and Tag.ImageLength in self.entries
+
+    @property
     def ExtraSamples(self) -> tuple[int, ...]:
         """The meaning of the samples beyond those of the photometric interpretation."""
         return tuple(self.integers(Tag.ExtraSamples) or ())

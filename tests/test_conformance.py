@@ -1,0 +1,85 @@
+"""Every directory of every file of the synced corpora, against GDAL and tifffile.
+
+`scripts/sync_*.py` fill the folders; without them there is one skipped test that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from pathlib import Path
+
+import pytest
+from support.oracle import judge
+from virtual_tiff.tiff import Limits, MemorySource, ReadAhead, TiffError, read_tiff
+
+EXTERNAL = Path(__file__).parent.parent / "testdata" / "external"
+CORPORA = {
+    "gdal": ("scripts/sync_gdal_tiffs.py", 600),
+    "rasterio": ("scripts/sync_rasterio_tiffs.py", 25),
+}
+MOST_FILE_BYTES = 64 * 2**20
+MOST_DIRECTORIES = 200
+"""Of one file: some of GDAL's have thousands, all alike."""
+
+EXPECTED: dict[tuple[str, int], tuple[str, str]] = {}
+"""File and directory, to the verdict and the reason: what is known not to be right."""
+
+
+def files(corpus: str) -> list[Path]:
+    """The corpus's TIFFs, by name."""
+    found = sorted((EXTERNAL / corpus).rglob("*"))
+    return [p for p in found if p.suffix.lower() in {".tif", ".tiff", ".btf"}]
+
+
+def cases() -> list[object]:
+    """A case for each file; for a missing corpus one that is skipped and says what to do."""
+    found: list[object] = []
+    for corpus, (script, _) in CORPORA.items():
+        there = files(corpus)
+        reason = f"the {corpus} corpus is not there: run {script}"
+        if not there:
+            found.append(pytest.param(None, marks=pytest.mark.skip(reason=reason), id=corpus))
+        found += [pytest.param(p, id=f"{corpus}/{p.relative_to(EXTERNAL / corpus)}") for p in there]
+    return found
+
+
+def directories(path: Path) -> int:
+    """How many directories the chain has; 1 for a file that we cannot parse."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            source = ReadAhead(MemorySource(path.read_bytes()))
+            tiff = asyncio.run(read_tiff(source, limits=Limits()))
+        except TiffError:
+            return 1
+    return min(MOST_DIRECTORIES, len(tiff.ifds))
+
+
+@pytest.mark.parametrize("path", cases())
+def test_every_directory_is_right_or_refused_for_a_reason(path: Path) -> None:
+    if path.stat().st_size > MOST_FILE_BYTES:
+        pytest.skip("larger than what this suite reads")
+    corpus = next(c for c in CORPORA if (EXTERNAL / c) in path.parents)
+    name = f"{corpus}/{path.relative_to(EXTERNAL / corpus)}"
+    surprises = []
+    for ifd in range(directories(path)):
+        result = judge(path, ifd)
+        expected, _ = EXPECTED.get((name, ifd), (None, ""))
+        if expected is None and result.verdict in {"right", "close", "good error", "no oracle"}:
+            continue
+        if result.verdict != expected:
+            surprises.append(f"IFD {ifd}: {result.verdict}, {result.detail}")
+    assert not surprises, "\n".join(surprises)
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_the_corpus_is_whole(corpus: str) -> None:
+    script, least = CORPORA[corpus]
+    if not files(corpus):
+        pytest.skip(f"the {corpus} corpus is not there: run {script}")
+    assert len(files(corpus)) >= least
+
+
+def test_every_exception_has_a_reason() -> None:
+    assert all(reason for _, reason in EXPECTED.values())
