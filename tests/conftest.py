@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from support.http import HttpServer
 from support.s3 import S3, s3_server
 

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from support.oracle import judge
 from virtual_tiff.tiff import Limits, MemorySource, ReadAhead, TiffError, read_tiff
 

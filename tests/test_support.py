@@ -17,6 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 from obstore.exceptions import PreconditionError
 from obstore.store import HTTPStore, MemoryStore
+
 from support.build import (
     ASCII,
     BYTE,

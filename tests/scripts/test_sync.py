@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from support.http import HttpServer
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"

@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
+
 from virtual_tiff import TiffError, VirtualTIFF
 
 type Pixels = NDArray[Any]
