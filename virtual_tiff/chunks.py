@@ -20,6 +20,12 @@ MERGED_BYTES = (2**20, 2**23)
 not count, small enough to be read in parallel and for a window."""
 
 
+_TAGS = {
+    "strip": (Tag.StripOffsets, Tag.StripByteCounts),
+    "tile": (Tag.TileOffsets, Tag.TileByteCounts),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkPlan:
     """A regular grid of chunks and where their bytes are."""
@@ -70,8 +76,9 @@ def plan_chunks(
     """
     grid = layout.grid
     shape = (grid.planes, grid.rows, grid.columns)
-    offsets = _unsigned(layout.offsets, Tag.StripOffsets).reshape(shape)
-    counts = _unsigned(layout.byte_counts, Tag.StripByteCounts).reshape(shape)
+    tags = _TAGS[grid.kind]
+    offsets = _unsigned(layout.offsets, tags[0]).reshape(shape)
+    counts = _unsigned(layout.byte_counts, tags[1]).reshape(shape)
     if not counts.all():
         offsets = np.where(counts == 0, np.uint64(0), offsets)  # libtiff: missing, as if sparse
     last_length = grid.last_length
@@ -82,7 +89,7 @@ def plan_chunks(
             return _merged(grid, offsets[:, 0, 0])
         if _foot_is_short(grid, counts):
             last_length = grid.rows_at_foot
-            counts[:, -1] = np.minimum(counts[:, -1], grid.row_bytes * last_length)
+            counts[:, -1] = np.minimum(counts[:, -1], grid.size(last_length))
     elif short_tiles:
         last_length = grid.rows_at_foot
     return ChunkPlan(
@@ -105,13 +112,13 @@ def _unsigned(values: memoryview, tag: Tag) -> NDArray[np.uint64]:
 def _promised(grid: BlockGrid) -> NDArray[np.uint64]:
     """Bytes of each row of blocks, shape (chunks down, 1)."""
     promised = np.full((grid.rows, 1), grid.block_bytes, dtype=np.uint64)
-    promised[-1] = grid.row_bytes * grid.last_length
+    promised[-1] = grid.size(grid.last_length)
     return promised
 
 
 def _foot_is_short(grid: BlockGrid, counts: NDArray[np.uint64]) -> bool:
     """Whether the file leaves out rows of its last tiles that lie below the image."""
-    least = grid.row_bytes * grid.rows_at_foot
+    least = grid.size(grid.rows_at_foot)
     foot = counts[:, -1]
     return bool(((foot < grid.block_bytes) & (foot >= least) & (foot != 0)).any())
 
@@ -126,6 +133,8 @@ def _is_run(
     """Whether each plane's strips are whole and lie one after another."""
     if grid.kind != "strip" or not offsets.all() or (counts != promised).any():
         return False
+    if grid.subsampling != (1, 1):
+        return False  # a strip's last data units may hold rows of no pixel
     ends = offsets + counts
     touching = bool((ends[:, :-1] == offsets[:, 1:]).all())
     return touching and int(ends.max()) <= file_size

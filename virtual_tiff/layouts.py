@@ -35,8 +35,9 @@ def arrange(
     """
     if layout == "nested":
         return ManifestGroup(groups={_name(ifd): _alone(ifd, make_array) for ifd in ifds})
+    names = _shared_dimensions(ifds)
     return ManifestGroup(
-        arrays={_name(ifd): make_array(ifd, _shared_dimensions(ifd, ifds[0])) for ifd in ifds}
+        arrays={_name(ifd): make_array(ifd, own) for ifd, own in zip(ifds, names, strict=True)}
     )
 
 
@@ -56,9 +57,19 @@ def _dimensions(ifd: ImageFileDirectory, plane: str = "", band: str = "") -> lis
     return [*bands, f"y{plane}", f"x{plane}"]
 
 
-def _shared_dimensions(ifd: ImageFileDirectory, first: ImageFileDirectory) -> list[str]:
-    """Return names under which arrays of different sizes fit into one xarray Dataset."""
-    own = f"_{_name(ifd)}"
-    same_size = (ifd.ImageLength, ifd.ImageWidth) == (first.ImageLength, first.ImageWidth)
-    same_bands = first.SamplesPerPixel in (ifd.SamplesPerPixel, 1)
-    return _dimensions(ifd, "" if same_size else own, "" if same_bands else own)
+def _shared_dimensions(ifds: Sequence[ImageFileDirectory]) -> list[list[str]]:
+    """Return names under which arrays of different sizes fit into one xarray Dataset.
+
+    The first image has the plain names; so has the first with bands. Another one of the
+    same size shares them, one of another size has its own.
+    """
+    first = (ifds[0].ImageLength, ifds[0].ImageWidth)
+    bands = next((ifd.SamplesPerPixel for ifd in ifds if ifd.SamplesPerPixel > 1), 1)
+    return [
+        _dimensions(
+            ifd,
+            plane="" if (ifd.ImageLength, ifd.ImageWidth) == first else f"_{_name(ifd)}",
+            band="" if ifd.SamplesPerPixel == bands else f"_{_name(ifd)}",
+        )
+        for ifd in ifds
+    ]

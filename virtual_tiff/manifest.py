@@ -11,7 +11,14 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 from virtual_tiff import codec_table
 from virtual_tiff.chunks import ChunkPlan, plan_chunks
 from virtual_tiff.metadata import array_metadata
-from virtual_tiff.tiff import ImageFileDirectory, Limits, block_layout
+from virtual_tiff.tiff import (
+    BlockLayout,
+    ImageFileDirectory,
+    Limits,
+    Tag,
+    UnsupportedError,
+    block_layout,
+)
 
 __all__ = ["manifest_array"]
 
@@ -46,6 +53,8 @@ def manifest_array(
     """
     row = codec_table.check(ifd)
     layout = block_layout(ifd, file_size=file_size, limits=limits)
+    if row.uncompressed:
+        _check_depth(ifd, layout)
     chunks = plan_chunks(
         layout,
         uncompressed=row.uncompressed,
@@ -61,6 +70,20 @@ def manifest_array(
         metadata=ArrayV3Metadata.from_dict(metadata),
         chunkmanifest=_manifest(chunks, url, layout.grid.samples),
     )
+
+
+def _check_depth(ifd: ImageFileDirectory, layout: BlockLayout) -> None:
+    """Refuse depths that no other reader has, unless the file's own counts confirm them.
+
+    GDAL and tifffile read 33 to 63 bits in no file, so no writer shows how it packs them.
+    """
+    grid = layout.grid
+    if 32 < grid.bits < 64 and layout.byte_counts[0] not in {
+        0,
+        *map(grid.size, (grid.block_length, grid.rows_at_foot)),
+    }:
+        msg = f"samples of {grid.bits} bits in blocks of {layout.byte_counts[0]:,} bytes"
+        raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
 
 
 def _manifest(chunks: ChunkPlan, url: str, samples: int) -> ChunkManifest:

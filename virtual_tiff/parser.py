@@ -157,6 +157,9 @@ class VirtualTIFF:
         if not isinstance(concurrency, int) or concurrency < 1:
             msg = f"concurrency must be a positive integer, not {concurrency!r}"
             raise ValueError(msg)
+        if isinstance(urls, str):
+            msg = f"urls is one url; pass a list: [{urls!r}]"
+            raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         places = list(urls)
         results: list[Any] = [None] * len(places)
         queue = iter(enumerate(places))

@@ -13,10 +13,13 @@ from virtualizarr.manifests import ManifestStore
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 
-from virtual_tiff.codecs.checked import STANDARD_NAMES
+from virtual_tiff.codecs import checked, checked_images
+from virtual_tiff.codecs.jpeg_checked import checked_jpeg
 from virtual_tiff.obspec_source import store_error
 
 __all__ = ["CheckedManifestStore"]
+
+_CHECKED_NAMES = checked.STANDARD_NAMES | checked_images.STANDARD_NAMES
 
 
 class CheckedManifestStore(ManifestStore):
@@ -34,5 +37,7 @@ class CheckedManifestStore(ManifestStore):
             return found
         metadata = json.loads(found.to_bytes())
         for codec in metadata.get("codecs", ()):
-            codec["name"] = STANDARD_NAMES.get(codec["name"], codec["name"])
+            codec["name"] = _CHECKED_NAMES.get(codec["name"], codec["name"])
+        if "codecs" in metadata:
+            metadata["codecs"] = [checked_jpeg(codec, metadata) for codec in metadata["codecs"]]
         return prototype.buffer.from_bytes(json.dumps(metadata).encode())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -83,7 +84,8 @@ def attributes(ifd: ImageFileDirectory, data_type: str) -> dict[str, Any]:
 
     A tag that cannot be read is left out with a warning: it does not decide pixels.
     """
-    found: dict[str, Any] = {}
+    # what the tags themselves say stands above what a text in one of them does
+    found: dict[str, Any] = dict(_readable(ifd, "GDAL_METADATA", _gdal_metadata) or {})
     for key, geo_value in parse_geokeys(ifd).items():
         if key in _GEOKEY_ATTRIBUTES:
             plain = list(geo_value) if isinstance(geo_value, tuple) else geo_value
@@ -92,7 +94,6 @@ def attributes(ifd: ImageFileDirectory, data_type: str) -> dict[str, Any]:
         tag_value = _readable(ifd, name, read)
         if tag_value is not None:
             found[name] = tag_value
-    found |= _readable(ifd, "GDAL_METADATA", _gdal_metadata) or {}
     fill = nodata(ifd, data_type)
     if fill is not None:
         found["_FillValue"] = _xarray_fill_value(fill, data_type)
@@ -107,25 +108,46 @@ def nodata(ifd: ImageFileDirectory, data_type: str) -> int | float | complex | N
     dtype = np.dtype(data_type)
     if dtype.kind in "iu":
         return _integer_nodata(text, np.iinfo(dtype))
-    try:
-        number = float(text)
-    except ValueError:
+    number = _number(text)
+    if number is None:
         return None
-    return complex(number) if dtype.kind == "c" else number
+    with np.errstate(over="ignore"):
+        fill: int | float | complex = dtype.type(number).item()
+    return fill  # of all spellings of a float32, the number it is
+
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NOT_FINITE = {
+    "nan": math.nan,
+    "inf": math.inf,
+    "infinity": math.inf,
+    # Microsoft's C library
+    "1.#qnan": math.nan,
+    "1.#snan": math.nan,
+    "1.#ind": math.nan,
+    "1.#inf": math.inf,
+}
+
+
+def _number(text: str) -> float | int | None:
+    """Read a number as GDAL's CPLAtof does: by its longest beginning that is one."""
+    sign = -1 if text.strip().startswith("-") else 1
+    name = text.strip().lstrip("+-").lower()
+    if name in _NOT_FINITE:
+        return sign * _NOT_FINITE[name]
+    found = _NUMBER.match(text)
+    if found is None:
+        return None
+    digits = found.group().strip()
+    # not by way of a float: 64-bit integers must not lose digits
+    return int(digits) if digits.lstrip("+-").isdecimal() else float(digits)
 
 
 def _integer_nodata(text: str, info: np.iinfo[Any]) -> int | None:
-    try:
-        number = int(text)  # not by way of a float: 64-bit integers must not lose digits
-    except ValueError:
-        try:
-            as_float = float(text)
-        except ValueError:
-            return None
-        if not math.isfinite(as_float) or as_float != int(as_float):
-            return None
-        number = int(as_float)
-    return number if info.min <= number <= info.max else None
+    number = _number(text)
+    if number is None or not math.isfinite(number) or number != int(number):
+        return None
+    return int(number) if info.min <= number <= info.max else None
 
 
 def _xarray_fill_value(fill: complex, data_type: str) -> int | str | list[str]:
@@ -159,10 +181,30 @@ def _gdal_metadata(ifd: ImageFileDirectory) -> Mapping[str, str]:
         warn(f"IFD {ifd.path}: GDAL_METADATA is no XML and ignored: {error}")
         return {}
     return {
-        item.get("name", ""): item.text or ""
+        _attribute_name(item.get("name", "")): item.text or ""
         for item in root.iter("Item")
         if item.get("name") and item.get("sample") is None and item.get("domain") is None
     }
+
+
+_DECODED_BY_XARRAY = {
+    "_FillValue",
+    "_Unsigned",
+    "add_offset",
+    "bounds",
+    "calendar",
+    "coordinates",
+    "dtype",
+    "grid_mapping",
+    "missing_value",
+    "scale_factor",
+    "units",
+}
+"""Attributes that change what xarray makes of the pixels; a text must not."""
+
+
+def _attribute_name(name: str) -> str:
+    return f"GDAL_METADATA:{name}" if name in _DECODED_BY_XARRAY else name
 
 
 def _readable[T](

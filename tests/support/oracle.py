@@ -73,12 +73,13 @@ def by_tifffile(path: Path, ifd: int) -> Pixels | None:
             page: Any = file.pages[ifd]
             if page.nbytes > MOST_BYTES:
                 return None
-            array = page.asarray()
+            array: Pixels = page.asarray()
             axes: str = page.axes
     except Exception:  # an oracle may fail in any way
         return None
     if axes in {"YXS", "YXC"}:
         return np.moveaxis(array, -1, 0)
+
     return bands_first(array) if array.ndim in {2, 3} else None
 
 

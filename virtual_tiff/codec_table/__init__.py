@@ -8,6 +8,7 @@ audited by reading it. The names are chosen in this order: those of the Zarr cor
 
 from __future__ import annotations
 
+from virtual_tiff.codec_table.images import short_image
 from virtual_tiff.codec_table.json import CodecJSON, codec
 from virtual_tiff.codec_table.rows import COMPRESSIONS, CompressionRow, compression_row
 from virtual_tiff.codec_table.samples import sample_codecs
@@ -72,15 +73,12 @@ def codecs(
     if row.image is not None:
         steps = row.image(ifd, grid)
         if short:
-            steps = [
-                *steps[:-1],
-                codec("virtual_tiff.short_image", codec=steps[-1], last=last_length),
-            ]
+            steps = short_image(steps, grid, last_length)
     else:
         predictor = ifd.Predictor if row.predictor else Predictor.None_
         steps = sample_codecs(ifd, grid, data_type, predictor)
-        if short:
-            size, last = grid.row_bytes * length, grid.row_bytes * last_length
+        size, last = grid.size(length), grid.size(last_length)
+        if last < size:
             steps.append(codec("virtual_tiff.pad", size=size, last=last))
         if row.codec is not None:
             steps.append(row.codec)

@@ -33,8 +33,9 @@ class PadCodec(ReadingCodec, BytesBytesCodec):
     """Bytes of the short last block."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.last < self.size:
-            msg = f"{self.name}: last={self.last} must be positive and below size={self.size}"
+        whole = isinstance(self.size, int) and isinstance(self.last, int)
+        if not whole or not 0 < self.last < self.size:
+            msg = f"{self.name}: last={self.last} must be a number of bytes below size={self.size}"
             raise ValueError(msg)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:

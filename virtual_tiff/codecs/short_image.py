@@ -1,19 +1,22 @@
-"""Brings the image of a short last strip to the chunk's size.
+"""Brings an image that is smaller than the chunk to its size.
 
 As `virtual_tiff.pad`, for compressions that give images instead of bytes: TIFF 6.0
-section 3 lets the last strip hold the rows that are left.
+section 3 lets the last strip hold the rows that are left, and some writers cut the tiles at
+the right and the bottom to what the image has, as the Zoomify Image Format does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
 from zarr.registry import get_codec_class
 
-from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.checked_images import STANDARD_NAMES
+from virtual_tiff.codecs.headers import ImageSizeError
+from virtual_tiff.codecs.image_checks import ImageCodec
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -23,32 +26,78 @@ __all__ = ["ShortImageCodec"]
 
 
 @dataclass(frozen=True)
-class ShortImageCodec(ReadingCodec, ArrayBytesCodec):
+class ShortImageCodec(ImageCodec):
     """Decodes by another codec; an image of `last` rows is padded with zeros.
 
-    Rows are the first axis of what the inner codec decodes, as they are in the file: a chunk
-    is (rows, columns), or (rows, columns, bands) behind a `transpose`; with an axis of
-    one plane before them they are the second.
+    A chunk is (rows, columns), or (rows, columns, samples) behind a `transpose`, or
+    (1, rows, columns) for a plane of a planar image: `axis` says where the rows are.
     """
 
     name: ClassVar[str] = "virtual_tiff.short_image"
 
     codec: dict[str, Any]
-    """The metadata of the codec that decodes the block."""
+    """The metadata of the codec that decodes the block. It must raise `ValueError` where
+    the image is not of the shape that it is asked for."""
     last: int
-    """Rows of the short last block."""
+    """Rows of the images at the foot. Some writers fill them up: they pass as they are."""
+    axis: int = 0
+    """The chunk's axis of rows; that of columns is the next."""
+    last_columns: int | None = None
+    """Columns of the images at the right; None where they are whole."""
+
+    def __post_init__(self) -> None:
+        lengths = [self.last, 1 if self.last_columns is None else self.last_columns]
+        if not all(isinstance(length, int) and length > 0 for length in lengths):
+            msg = (
+                f"{self.name}: last={self.last!r} and last_columns={self.last_columns!r} "
+                "must be positive whole numbers"
+            )
+            raise ValueError(msg)
+        if self.axis not in (0, 1) or not isinstance(self.axis, int):
+            msg = f"{self.name}: axis={self.axis!r} is neither 0 nor 1"
+            raise ValueError(msg)
+        if not isinstance(self.codec, dict) or not isinstance(self.codec.get("name"), str):
+            msg = f"{self.name}: codec={self.codec!r} is no codec's metadata"
+            raise ValueError(msg)  # noqa: TRY004 (one class for all wrong metadata)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        inner: Any = get_codec_class(self.codec["name"]).from_dict(self.codec)
-        # imagecodecs' codecs reshape what they decode, and raise if it does not fit
-        try:
-            whole: NDBuffer = inner._decode_sync(chunk_data, chunk_spec)  # noqa: SLF001
-        except ValueError:
-            rows = 1 if len(chunk_spec.shape) > 2 and chunk_spec.shape[0] == 1 else 0
-            shape = list(chunk_spec.shape)
-            shape[rows] = self.last
-            short = inner._decode_sync(chunk_data, replace(chunk_spec, shape=tuple(shape)))  # noqa: SLF001
-            padded = np.zeros(chunk_spec.shape, dtype=short.dtype)
-            padded[(slice(None),) * rows + (slice(self.last),)] = short.as_numpy_array()
-            whole = chunk_spec.prototype.nd_buffer.from_numpy_array(padded)
-        return whole
+        name = STANDARD_NAMES.get(self.codec["name"], self.codec["name"])
+        inner: Any = get_codec_class(name).from_dict({**self.codec, "name": name})
+        other: ValueError | None = None
+        broken: ValueError | None = None
+        for shape in self._shapes(chunk_spec.shape):
+            try:
+                found = inner._decode_sync(chunk_data, replace(chunk_spec, shape=shape))  # noqa: SLF001
+            except ImageSizeError as error:
+                other = other or error
+            except ValueError as error:
+                broken = broken or error
+            else:
+                return self._whole(found, chunk_spec)
+        if broken is None:
+            msg = f"{other}, or {self._promise()}"
+            raise ImageSizeError(msg)
+        raise broken
+
+    def _shapes(self, whole: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Return the shapes that an image may have, the whole chunk's first."""
+        before, (rows, columns), after = (
+            whole[: self.axis],
+            whole[self.axis : self.axis + 2],
+            whole[self.axis + 2 :],
+        )
+        for width in dict.fromkeys((columns, self.last_columns or columns)):
+            for length in dict.fromkeys((rows, self.last)):
+                yield (*before, length, width, *after)
+
+    def _whole(self, found: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
+        if found.shape == chunk_spec.shape:
+            return found
+        padded = np.zeros(chunk_spec.shape, dtype=found.dtype)
+        padded[tuple(map(slice, found.shape))] = found.as_numpy_array()
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(padded)
+
+    def _promise(self) -> str:
+        if self.last_columns is None:
+            return f"{self.last} rows at the foot"
+        return f"{self.last} rows at the foot and {self.last_columns} columns at the right"

@@ -12,13 +12,24 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from . import constants
-from .constants import PlanarConfiguration, Tag
+from .constants import Compression, Photometric, PlanarConfiguration, Tag
 from .errors import FormatError, warn
 from .ifd import ImageFileDirectory
 from .limits import Limits
 
-__all__ = ["BlockGrid", "BlockLayout", "block_grid", "block_layout"]
+__all__ = ["BlockGrid", "BlockLayout", "block_grid", "block_layout", "ycbcr_subsampling"]
+
+_BYTE_COMPRESSIONS = {
+    Compression.None_,
+    Compression.LZW,
+    Compression.AdobeDeflate,
+    Compression.Deflate,
+    Compression.PackBits,
+    Compression.LZMA,
+    Compression.Zstd,
+    Compression.Zstd_old,
+}
+"""Compressions of bytes, which may be YCbCr data units; those of images say what they hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +48,10 @@ class BlockGrid:
     block_width: int
     bits: int
     """Bits of one sample; the largest where they differ."""
+    pixel_bits: int | None = None
+    """Bits of a pixel within one block, where its samples differ in depth."""
+    subsampling: tuple[int, int] = (1, 1)
+    """Columns and rows of a YCbCr data unit, where the block's bytes are data units."""
 
     @property
     def rows(self) -> int:
@@ -60,13 +75,29 @@ class BlockGrid:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row of a decoded block; rows begin at byte boundaries."""
-        return -(-self.block_width * self.block_samples * self.bits // 8)
+        """Bytes of one row of a decoded block; rows begin at byte boundaries.
+
+        Of subsampled data, those of a row of pixels; `size` says how they are stored.
+        """
+        pixel_bits = self.pixel_bits or self.block_samples * self.bits
+        return -(-self.block_width * pixel_bits // 8)
+
+    def size(self, rows: int) -> int:
+        """Bytes of `rows` rows of a decoded block.
+
+        TIFF 6.0 section 21: a data unit holds a Y for each of its pixels, one Cb and one
+        Cr; the units at the edges are whole (libtiff's TIFFVStripSize).
+        """
+        across, down = self.subsampling
+        if (across, down) == (1, 1):
+            return self.row_bytes * rows
+        units_across, units_down = -(-self.block_width // across), -(-rows // down)
+        return -(-units_across * (across * down + 2) * self.bits // 8) * units_down
 
     @property
     def block_bytes(self) -> int:
         """Bytes of one decoded block."""
-        return self.row_bytes * self.block_length
+        return self.size(self.block_length)
 
     @property
     def last_length(self) -> int:
@@ -100,13 +131,13 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
     Raises
     ------
     FormatError
-        If a size is absent or 0.
+        If a size is absent, 0, or such that no file can hold a block.
     LimitError
-        If the image has more or larger blocks than `limits` allow.
+        If the image has more blocks than `limits` allow.
     """
     limits = limits or Limits()
     length, width = _image_size(ifd)
-    tiled = ifd.TileWidth is not None
+    tiled = ifd.TileWidth is not None or ifd.TileLength is not None
     block_length, block_width = _tile_size(ifd) if tiled else _strip_size(ifd)
     samples = ifd.SamplesPerPixel
     grid = BlockGrid(
@@ -118,7 +149,12 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
         block_length=block_length,
         block_width=block_width,
         bits=max(ifd.BitsPerSample),
+        pixel_bits=_pixel_bits(ifd),
+        subsampling=_stored_subsampling(ifd),
     )
+    if grid.bits < 1 or grid.block_bytes >= 2**63:
+        msg = f"blocks of {block_width} x {block_length} pixels of {grid.bits} bits"
+        raise FormatError(msg, tag=Tag.BitsPerSample, ifd=ifd.path, offset=ifd.offset)
     limits.check("blocks", grid.count, f"{grid.kind}s of the image", ifd=ifd.path)
     return grid
 
@@ -153,9 +189,11 @@ def block_layout(
     if offsets is None:
         msg = "neither StripOffsets nor TileOffsets, so there are no pixels"
         raise FormatError(msg, tag=Tag.StripOffsets, ifd=ifd.path, offset=ifd.offset)
+    known = len(offsets)
     offsets = _fit(ifd, offsets, grid.count, "offsets", limits)
     counts = _first_of(ifd, Tag.TileByteCounts, Tag.StripByteCounts)
     if counts is not None:
+        counts = counts[:known]  # a block without an offset is missing, whatever its count
         counts = _fit(ifd, counts, grid.count, "byte counts", limits)
         if not _counts_look_bad(ifd, grid, offsets, counts, file_size):
             return BlockLayout(grid=grid, offsets=offsets, byte_counts=counts)
@@ -171,6 +209,40 @@ def _image_size(ifd: ImageFileDirectory) -> tuple[int, int]:
         msg = f"the image has {width} x {length} pixels"
         raise FormatError(msg, tag=Tag.ImageLength, ifd=ifd.path, offset=ifd.offset)
     return length, width
+
+
+def ycbcr_subsampling(ifd: ImageFileDirectory) -> tuple[int, int]:
+    """Return YCbCrSubSampling: columns and rows that share one Cb and one Cr; 2 and 2 by default.
+
+    Raises
+    ------
+    FormatError
+        If they are none of 1, 2 and 4.
+    """
+    found = ifd.integers(Tag.YCbCrSubSampling)
+    if found is None or len(found) != 2:  # libtiff ignores the tag, too
+        return 2, 2
+    across, down = found
+    if not {across, down} <= {1, 2, 4}:
+        msg = f"YCbCrSubSampling is {across} and {down}, where 1, 2 and 4 are possible"
+        raise FormatError(msg, tag=Tag.YCbCrSubSampling, ifd=ifd.path, offset=ifd.offset)
+    return across, down
+
+
+def _stored_subsampling(ifd: ImageFileDirectory) -> tuple[int, int]:
+    data_units = (
+        ifd.PhotometricInterpretation == Photometric.YCbCr
+        and ifd.PlanarConfiguration == PlanarConfiguration.Chunky
+        and ifd.SamplesPerPixel == 3
+        and ifd.Compression in _BYTE_COMPRESSIONS
+    )
+    return ycbcr_subsampling(ifd) if data_units else (1, 1)
+
+
+def _pixel_bits(ifd: ImageFileDirectory) -> int | None:
+    differ = len(set(ifd.BitsPerSample)) > 1
+    chunky = ifd.PlanarConfiguration != PlanarConfiguration.Planar
+    return sum(ifd.BitsPerSample) if differ and chunky else None
 
 
 def _tile_size(ifd: ImageFileDirectory) -> tuple[int, int]:
@@ -219,18 +291,20 @@ def _counts_look_bad(
     counts: memoryview,
     file_size: int | None,
 ) -> bool:
-    """Judge the counts by what libtiff's BYTECOUNTLOOKSBAD looks at.
+    """Judge the counts of strips by what libtiff's BYTECOUNTLOOKSBAD looks at.
 
-    One block: its count is 0 or reaches past the file, or, without compression, is
+    One strip: its count is 0 or reaches past the file, or, without compression, is
     less than the image needs. More than two uncompressed chunky strips: the first two
     differ ("some vendors fill the array with absolutely wrong values").
     """
-    uncompressed = ifd.Compression == constants.Compression.None_
+    uncompressed = ifd.Compression == Compression.None_
+    if grid.kind == "tile":
+        return False
     if grid.count == 1 and offsets[0]:
         too_long = file_size is not None and offsets[0] + counts[0] > file_size >= offsets[0]
-        too_short = uncompressed and counts[0] < grid.row_bytes * grid.last_length
+        too_short = uncompressed and counts[0] < grid.size(grid.last_length)
         return not counts[0] or too_long or too_short
-    if uncompressed and grid.kind == "strip" and grid.planes == 1 and grid.count > 2:
+    if uncompressed and grid.planes == 1 and grid.count > 2:
         return counts[0] != counts[1] and counts[0] != 0 and counts[1] != 0
     return False
 
@@ -239,10 +313,10 @@ def _derived_counts(
     ifd: ImageFileDirectory, grid: BlockGrid, offsets: memoryview, file_size: int | None
 ) -> memoryview:
     """Derive byte counts: from the geometry, or from where the next block begins."""
-    if ifd.Compression == constants.Compression.None_:
+    if ifd.Compression == Compression.None_:
         plane = array("Q", [grid.block_bytes]) * (grid.rows * grid.columns)
         if grid.kind == "strip":
-            plane[-1] = grid.row_bytes * grid.last_length
+            plane[-1] = grid.size(grid.last_length)
         return memoryview(plane * grid.planes).toreadonly()
     if file_size is None:
         msg = "byte counts are absent, and the size of the file is not known"

@@ -6,6 +6,7 @@ subclasses say what the user can do about it; the attributes say where to look.
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextvars import ContextVar
 from pathlib import Path
@@ -27,7 +28,8 @@ __all__ = [
 source_name: ContextVar[str | None] = ContextVar("source_name", default=None)
 """What is being read, for warnings: among thousands of files one must know which."""
 
-_PACKAGE = str(Path(__file__).parent.parent)
+_PACKAGE = str(Path(__file__).parents[max(0, __name__.count(".") - 1)]) + os.sep
+"""The folder of the outermost package: this one's, or of the project that has a copy."""
 
 
 class TiffWarning(UserWarning):

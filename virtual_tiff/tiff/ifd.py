@@ -94,6 +94,8 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     """By tag number, in the file's order; of two entries for one tag the first."""
     subifds: tuple[ImageFileDirectory, ...] = ()
     """The directories that tag SubIFDs (330) points to, in its order."""
+    referenced: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    """Bytes that tags of JPEG images point to, by their offset; see `old_jpeg.pointed`."""
 
     # TIFF 6.0: the tags that say where pixels are and what they are
     NewSubfileType = _integer(Tag.NewSubfileType, 0)

@@ -13,6 +13,9 @@ from .errors import LimitError
 
 __all__ = ["Limits"]
 
+_MOST_DEPTH = 100
+"""The tree of SubIFDs is walked by recursion, and Python's own limit is 1000 calls."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -32,7 +35,7 @@ class Limits:
     134 million BigTIFF tiles."""
 
     subifd_depth: int = 8
-    """Nesting of SubIFDs (tag 330)."""
+    """Nesting of SubIFDs (tag 330); at most 100, where no file can mean anything."""
 
     missing_blocks: int = 1_000_000
     """Blocks that a too short StripOffsets or TileOffsets may leave out (they read
@@ -50,6 +53,9 @@ class Limits:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 msg = f"Limits({field.name}=…) must be a positive integer, not {value!r}"
                 raise ValueError(msg)
+        if self.subifd_depth > _MOST_DEPTH:
+            msg = f"Limits(subifd_depth=…) can be {_MOST_DEPTH} at most, not {self.subifd_depth}"
+            raise ValueError(msg)
 
     def check(self, name: str, value: int, what: str, *, ifd: str | None = None) -> None:
         """Raise `LimitError` if `value` is above the limit called `name`."""

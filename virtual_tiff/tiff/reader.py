@@ -19,12 +19,17 @@ from .errors import FormatError, TiffError, TruncatedError, warn
 from .header import HEADER_BYTES, Header, Variant, parse_header
 from .ifd import ImageFileDirectory
 from .limits import Limits
+from .old_jpeg import pointed, repaired
 from .source import ByteSource, SourceState
 
 __all__ = ["Tiff", "read_tiff"]
 
 _FIRST_ENTRIES = 32
 """Entries that a directory is taken to have before its count is known."""
+
+
+_MOST_SHOWN = 20
+"""Directories that an error lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,7 @@ class _Node:
     next_offset: int = 0
     entries: dict[int, Entry] = field(default_factory=dict)
     subifds: list[_Node] = field(default_factory=list)
+    referenced: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -131,8 +137,13 @@ class _Walk:
 
     def receive(self, requests: list[_Request], buffers: list[memoryview]) -> list[_Request]:
         """Hand each request its bytes; return what is wanted next."""
-        pairs = zip(requests, buffers, strict=True)
-        return [new for request, data in pairs for new in request.take(data)]
+        wanted = []
+        for request, data in zip(requests, buffers, strict=True):
+            if len(data) < min(request.nbytes, self._size - request.offset):
+                msg = f"the source gave {len(data)} of {request.nbytes} bytes; was it changed?"
+                raise TruncatedError(msg, offset=request.offset)
+            wanted += request.take(data)
+        return wanted
 
     def finish(self) -> tuple[ImageFileDirectory, ...]:
         """Return the chain, or the one directory that was wanted."""
@@ -140,9 +151,16 @@ class _Walk:
             return tuple(map(self._build, self._chain))
         nodes = {node.path: node for node in _nodes(self._chain)}
         if self._wanted not in nodes:
-            msg = f"the file has no IFD {self._wanted!r}; it has {_shown(list(nodes))}"
+            there = [path for node in nodes.values() for path in (node.path, *self._listed(node))]
+            msg = f"the file has no IFD {self._wanted!r}; it has {_shown(sorted(set(there)))}"
             raise FormatError(msg)
         return (self._build(nodes[self._wanted]),)
+
+    def _listed(self, node: _Node) -> list[str]:
+        """Return the paths of the SubIFDs that a directory on the way lists."""
+        entry = node.entries.get(Tag.SubIFDs)
+        count = 0 if entry is None or entry.data is None else entry.count
+        return [f"{node.path}/{i}" for i in range(min(count, _MOST_SHOWN))]
 
     def _build(self, node: _Node) -> ImageFileDirectory:
         return ImageFileDirectory(
@@ -150,8 +168,10 @@ class _Walk:
             offset=node.offset,
             next_offset=node.next_offset,
             variant=self._variant,
-            entries=node.entries,
-            subifds=tuple(map(self._build, node.subifds)),
+            entries=repaired(node.entries, node.referenced, self._variant, self._size, node.path),
+            # a directory that took a second read was noted behind its siblings
+            subifds=tuple(map(self._build, sorted(node.subifds, key=_place))),
+            referenced=node.referenced,
         )
 
     def _directory(self, node: _Node, siblings: list[_Node]) -> list[_Request]:
@@ -262,7 +282,9 @@ class _Walk:
         if entry.data is None:
             entry = replace(entry, data=bytes(data))
             node.entries[entry.tag] = entry
-        if entry.tag != Tag.SubIFDs or not self._leads_on(node):
+        if entry.tag != Tag.SubIFDs:
+            return self._references(node, entry)
+        if not self._leads_on(node):
             return []
         if not entry.field_type.is_integer:
             warn(f"IFD {node.path}: SubIFDs is {entry.field_type.name}, ignored")
@@ -270,6 +292,28 @@ class _Walk:
         offsets = numbers(entry, self._variant)
         self._limits.check("directories", len(offsets), "SubIFDs", ifd=node.path)
         return [new for i, offset in enumerate(offsets) for new in self._child(node, i, offset)]
+
+    def _references(self, node: _Node, entry: Entry) -> list[_Request]:
+        """Ask for the bytes that a JPEG image's tag points to."""
+        count, nbytes = pointed(node.entries, entry.tag, self._variant)
+        if not count or not entry.field_type.is_integer:
+            return []
+        requests = []
+        for offset in numbers(entry, self._variant)[:count]:
+            length = min(nbytes, self._size - offset)
+            if offset > 0 and length > 0:
+                self._value_bytes += length
+                self._limits.check(
+                    "value_bytes", self._value_bytes, "bytes of values", ifd=node.path
+                )
+                take = partial(self._take_reference, node, offset)
+                requests.append(_Request(offset, length, take))
+        return requests
+
+    def _take_reference(self, node: _Node, offset: int, data: memoryview) -> list[_Request]:
+        if len(data) > len(node.referenced.get(offset, b"")):
+            node.referenced[offset] = bytes(data)
+        return []
 
     def _child(self, node: _Node, index: int, offset: int) -> list[_Request]:
         path = f"{node.path}/{index}"
@@ -279,6 +323,10 @@ class _Walk:
         return self._directory(_Node(path, offset, depth=node.depth + 1), node.subifds)
 
 
+def _place(node: _Node) -> int:
+    return int(node.path.rpartition("/")[2])
+
+
 def _nodes(chain: Iterable[_Node]) -> Iterator[_Node]:
     for node in chain:
         yield node
@@ -286,4 +334,4 @@ def _nodes(chain: Iterable[_Node]) -> Iterator[_Node]:
 
 
 def _shown(paths: list[str]) -> str:
-    return ", ".join(paths[:20]) + (", …" if len(paths) > 20 else "")
+    return ", ".join(paths[:_MOST_SHOWN]) + (", …" if len(paths) > _MOST_SHOWN else "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from .errors import FormatError
+from .errors import TruncatedError
 
 __all__ = [
     "ByteRange",
@@ -137,10 +137,12 @@ class ReadAhead:
             await self._fetch([(0, self._head)])
         size = _known_size(self._source)
         clipped = [(min(start, size), min(end, size)) for start, end in ranges]
-        missing = [r for r in clipped if self._find(r) is None]
+        # found first, for fetching may drop what was kept
+        kept = {r: found for r in clipped if (found := self._find(r)) is not None}
+        missing = [r for r in clipped if r not in kept]
         if missing:
             await self._fetch(_merge([self._extend(r, size) for r in missing]))
-        return [self._cut(r) for r in clipped]
+        return [kept[r] if r in kept else self._cut(r) for r in clipped]
 
     def _extend(self, wanted: ByteRange, size: int) -> ByteRange:
         start, end = wanted
@@ -176,7 +178,7 @@ class ReadAhead:
         if found is None:
             start, end = wanted
             msg = f"the source gave fewer bytes than asked for ({start}-{end}); was it changed?"
-            raise FormatError(msg, offset=start)
+            raise TruncatedError(msg, offset=start)
         return found
 
 

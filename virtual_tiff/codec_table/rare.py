@@ -1,0 +1,170 @@
+"""Compressions that few files have: NeXT, ThunderScan, PixarLog, SGI's LogLuv, EER.
+
+And those for which there is no decoder, with what one would need.
+"""
+
+from __future__ import annotations
+
+from virtual_tiff.codec_table.fax import short_last
+from virtual_tiff.codec_table.json import CodecJSON, codec
+from virtual_tiff.tiff import (
+    BlockGrid,
+    Compression,
+    ImageFileDirectory,
+    Photometric,
+    Predictor,
+    SampleFormat,
+    Tag,
+    UnsupportedError,
+    code_name,
+)
+
+__all__ = ["NEEDED", "eer", "next_", "pixarlog", "sgilog", "thunderscan"]
+
+NEEDED: dict[int, str] = {
+    Compression.T85: "a JBIG decoder (jbigkit), which imagecodecs has not",
+    Compression.T43: "a JBIG decoder (jbigkit), which imagecodecs has not",
+    Compression.JBIG: "a JBIG decoder (jbigkit), which imagecodecs has not",
+    Compression.JBIG2: "a JBIG2 decoder (jbig2dec), which imagecodecs has not",
+    Compression.Nikon_NEF: "a decoder of Nikon's raw files (LibRaw)",
+    Compression.IT8CTPAD: "a decoder of TIFF/IT's codings (ISO 12639)",
+    Compression.IT8LW: "a decoder of TIFF/IT's codings (ISO 12639)",
+    Compression.IT8MP: "a decoder of TIFF/IT's codings (ISO 12639)",
+    Compression.IT8BL: "a decoder of TIFF/IT's codings (ISO 12639)",
+    Compression.PixarFilm: "Pixar's specification, which was never published",
+    Compression.DCS: "Kodak's specification of its DCS cameras, which was never published",
+}
+"""What one would need to read a compression that no reader at hand can."""
+
+_UNSIGNED = {SampleFormat.UnsignedInteger, SampleFormat.Undefined}
+_INTEGERS = _UNSIGNED | {SampleFormat.SignedInteger}
+
+
+def next_(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codecs of NeXT's compression, which has pixels of 2 bits."""
+    return _grey(ifd, grid, bits=2, name="virtual_tiff.next")
+
+
+def thunderscan(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codecs of ThunderScan's compression, which has pixels of 4 bits."""
+    return _grey(ifd, grid, bits=4, name="virtual_tiff.thunderscan")
+
+
+def _grey(ifd: ImageFileDirectory, grid: BlockGrid, *, bits: int, name: str) -> list[CodecJSON]:
+    if set(ifd.BitsPerSample) != {bits} or grid.block_samples > 1:
+        raise _unsupported(ifd, grid, Tag.BitsPerSample)
+    if not set(ifd.SampleFormat) <= _UNSIGNED:
+        raise _unsupported(ifd, grid, Tag.SampleFormat)
+    return [codec(name, samples=1, last=short_last(grid))]
+
+
+_PIXARLOGS = {8: _UNSIGNED, 16: _UNSIGNED, 32: {SampleFormat.IEEEFloat}}
+"""BitsPerSample to the SampleFormats that libtiff takes with it."""
+
+
+def pixarlog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codecs of PixarLog.
+
+    libtiff has two more depths, 11 and 12 bits; GDAL takes its 16-bit results for packed
+    ones, so there is nothing to agree with. Under tiles libtiff takes differences over the
+    width of the image instead of the tile's.
+    """
+    kinds = {
+        (bits, kind)
+        for bits, kind in zip(ifd.BitsPerSample, ifd.SampleFormat, strict=True)
+        if (bits in (8, 16) and kind in _UNSIGNED)
+        or (bits == 32 and kind == SampleFormat.IEEEFloat)
+    }
+    if len(kinds) != 1 or len(set(ifd.BitsPerSample)) != 1:
+        raise _unsupported(ifd, grid, Tag.BitsPerSample)
+    if grid.kind == "tile":
+        raise _unsupported(ifd, grid, Tag.TileWidth)
+    if ifd.Predictor != Predictor.None_:
+        raise _unsupported(ifd, grid, Tag.Predictor)
+    step = codec(
+        "virtual_tiff.pixarlog",
+        endian=ifd.variant.byte_order,
+        samples=grid.block_samples,
+        last=short_last(grid),
+    )
+    return [*_transposed(grid), step]
+
+
+# PhotometricInterpretation, BitsPerSample, samples -> the SampleFormats of which libtiff's
+# "GuessDataFmt" makes numbers (8 bits would be for display)
+_LOGS: dict[tuple[int | None, int, int], set[SampleFormat]] = {
+    (Photometric.LogL, 16, 1): _INTEGERS,
+    (Photometric.LogL, 32, 1): {SampleFormat.IEEEFloat},
+    (Photometric.LogLuv, 16, 3): _INTEGERS,
+    (Photometric.LogLuv, 32, 3): {SampleFormat.IEEEFloat},
+    (Photometric.LogLuv, 32, 1): _INTEGERS,
+}
+
+
+def sgilog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codecs of SGILog and SGILog24."""
+    photometric = ifd.PhotometricInterpretation
+    if photometric not in (Photometric.LogL, Photometric.LogLuv):
+        raise _unsupported(ifd, grid, Tag.PhotometricInterpretation)
+    formats = _LOGS.get((photometric, grid.bits, grid.block_samples), set())
+    if grid.block_samples != grid.samples or len(set(ifd.BitsPerSample)) > 1:
+        raise _unsupported(ifd, grid, Tag.PlanarConfiguration)
+    if not set(ifd.SampleFormat) <= formats:
+        raise _unsupported(ifd, grid, Tag.SampleFormat)
+    pixel = "Luv24" if ifd.Compression == Compression.SGILog24 else "Luv32"
+    step = codec(
+        "virtual_tiff.sgilog",
+        pixel="L16" if photometric == Photometric.LogL else pixel,
+        samples=grid.block_samples,
+        last=short_last(grid),
+    )
+    return [*_transposed(grid), step]
+
+
+_EER_BITS = {Compression.EER_V0: (8, 2, 2), Compression.EER_V1: (7, 2, 2)}
+_EER_TAGS = ((65007, 7), (65008, 2), (65009, 2))
+"""Tags that say the bits of EER_V2 (skip, horizontal, vertical), and what holds without."""
+
+
+def eer(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codecs of a frame of Thermo Fisher's Electron Event Representation.
+
+    One pixel of the sensor is one of the array, and counts its electrons; the position
+    within the pixel is left out. (M. Leichsenring, "EER file format documentation 3.0".)
+    """
+    if set(ifd.BitsPerSample) - {1, 8} or grid.samples > 1:
+        raise _unsupported(ifd, grid, Tag.BitsPerSample)
+    if not set(ifd.SampleFormat) <= _UNSIGNED:
+        raise _unsupported(ifd, grid, Tag.SampleFormat)
+    if grid.count > 1:  # the events of a frame are one stream, whatever strips it is cut into
+        raise _unsupported(ifd, grid, Tag.RowsPerStrip)
+    bits = _EER_BITS.get(Compression(ifd.Compression)) or tuple(
+        default if (found := ifd.integer(tag)) is None else found for tag, default in _EER_TAGS
+    )
+    skip, horizontal, vertical = bits
+    if min(skip - 3, horizontal, vertical) < 1 or not 8 < sum(bits) <= 16:
+        msg = f"events of {skip} + {horizontal} + {vertical} bits"
+        raise UnsupportedError(msg, tag=Tag.Compression, ifd=ifd.path)
+    return [
+        codec(
+            "imagecodecs_eer",
+            shape=[grid.block_length, grid.block_width],
+            skipbits=skip,
+            horzbits=horizontal,
+            vertbits=vertical,
+        )
+    ]
+
+
+def _transposed(grid: BlockGrid) -> list[CodecJSON]:
+    return [codec("transpose", order=[1, 2, 0])] if grid.block_samples > 1 else []
+
+
+def _unsupported(ifd: ImageFileDirectory, grid: BlockGrid, tag: Tag) -> UnsupportedError:
+    kinds = " and ".join(code_name(SampleFormat, kind) for kind in sorted(set(ifd.SampleFormat)))
+    msg = (
+        f"Compression {code_name(Compression, ifd.Compression)} with {grid.samples} samples "
+        f"of {grid.bits} bits, SampleFormat {kinds}, PhotometricInterpretation "
+        f"{code_name(Photometric, ifd.PhotometricInterpretation or 0)}, in {grid.kind}s"
+    )
+    return UnsupportedError(msg, tag=tag, ifd=ifd.path)

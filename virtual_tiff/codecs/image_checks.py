@@ -1,0 +1,46 @@
+"""What the codecs of images share: threads, and refusals that say what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zarr.abc.codec import ArrayBytesCodec
+
+from virtual_tiff.codecs.base import ReadingCodec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+__all__ = ["ImageCodec", "check_type", "damaged"]
+
+
+@dataclass(frozen=True)
+class ImageCodec(ReadingCodec, ArrayBytesCodec):
+    """A codec of ours that decodes images by imagecodecs, which lets other threads run."""
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        found: NDBuffer = await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+        return found
+
+
+def check_type(decoded: np.dtype[Any] | str, chunk_spec: ArraySpec, what: str) -> None:
+    """Refuse samples of another type than the array's, which zarr would cast.
+
+    Raises
+    ------
+    ValueError
+        If they are.
+    """
+    promised = chunk_spec.dtype.to_native_dtype()
+    if decoded != promised:
+        msg = f"the block's {what} image has samples of type {decoded}; the tags promise {promised}"
+        raise ValueError(msg)
+
+
+def damaged(what: str, error: Exception) -> ValueError:
+    """Return the error for a block that its decoder rejects."""
+    return ValueError(f"the block's {what} data are damaged: {error}")

@@ -1,0 +1,169 @@
+"""JPEG whose frame need not have the block's size: DNG; and what JPEG's codecs share.
+
+The DNG specification 1.7 ("Compression"): lossless JPEG holds the samples of a colour
+filter array as components, so that width x components is the width of the tile; lossy
+JPEG (34892) converts colours as JPEG files do. ITU-T T.81, and T.87 for JPEG-LS.
+
+imagecodecs decodes. A stream states its own size, so its frame header is compared with
+the chunk before the library is called, which allocates what the stream says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from zarr.abc.codec import ArrayBytesCodec
+
+from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.jpeg_lossless import decode_bogus_huffman
+from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+__all__ = ["JpegCodec", "as_chunk", "decode_complete", "frame_of", "jpeg8"]
+
+type Image = NDArray[Any]
+"""Of uint8 or uint16."""
+
+_MOST_SCANS = 100
+"""libtiff's limit: a progressive stream of empty scans costs a decoder hours."""
+_SOS = b"\xff\xda"
+_JPEG_LS = 0xF7
+_FILLER = bytes((17 + 151 * i) % 255 for i in range(64))
+"""Entropy-coded data that mean something, without a marker."""
+_RAW = {3: "RGB", 4: "CMYK"}
+"""Colour spaces that make libjpeg leave the samples as they are; for other numbers of
+components it does so by itself."""
+
+
+@dataclass(frozen=True)
+class JpegCodec(ReadingCodec, ArrayBytesCodec):
+    """Decodes the JPEG streams of a DNG: lossy, lossless, and JPEG-LS."""
+
+    name: ClassVar[str] = "virtual_tiff.jpeg"
+
+    tables: str = ""
+    """Tables that the streams leave out, as JPEGTables has them, in base64."""
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        data = chunk_data.to_bytes()
+        header, frame = frame_of(data)
+        _check_size(frame, chunk_spec.shape)
+        decode = _decoder(frame, base64.b64decode(self.tables) or None)
+        return as_chunk(decode_complete(data, header, decode), chunk_spec)
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+
+
+def frame_of(data: bytes) -> tuple[JpegHeader, Frame]:
+    """Return the header and the frame of a stream.
+
+    Raises
+    ------
+    ValueError
+        If it has none, or more scans than a decoder should be asked for.
+    """
+    header = JpegHeader.parse(data)
+    if header.frame is None or header.scan is None:
+        msg = f"a block of {len(data)} bytes is no JPEG: it has no frame or no scan"
+        raise ValueError(msg)
+    scans = data.count(_SOS, header.nbytes)
+    if scans > _MOST_SCANS:
+        msg = f"a JPEG stream of {scans} scans; more than {_MOST_SCANS} are not decoded"
+        raise ValueError(msg)
+    return header, Frame.parse(header.frame)
+
+
+def decode_complete(data: bytes, header: JpegHeader, decode: Callable[[bytes], Image]) -> Image:
+    """Decode a stream; raise if its data end before its image.
+
+    libjpeg fills up with gray what is missing, and imagecodecs does not pass on its warning.
+    Some writers leave out EOI alone, so a stream without it is decoded twice, with
+    different ends: if the image depends on them, data are missing.
+
+    Raises
+    ------
+    ValueError
+        If the data are damaged or incomplete.
+    """
+    try:
+        if data.find(EOI, header.nbytes) >= 0:
+            return decode(data)
+        image = decode(data + EOI)
+        complete = np.array_equal(image, decode(data + _FILLER + EOI))
+    except RuntimeError as error:  # the class of imagecodecs' errors
+        msg = f"a block's JPEG data are damaged: {error}"
+        raise ValueError(msg) from error
+    if not complete:
+        msg = f"a block's JPEG data end after {len(data)} bytes, before its image does"
+        raise ValueError(msg)
+    return image
+
+
+def jpeg8(
+    data: bytes,
+    *,
+    tables: bytes | None = None,
+    colorspace: str | None = None,
+    outcolorspace: str | None = None,
+    fancyupsampling: bool | None = None,
+) -> Image:
+    """Return the image of a stream, (rows, columns) or (rows, columns, components)."""
+    decoded: Image = imagecodecs.jpeg8_decode(
+        data,
+        tables=tables,
+        colorspace=colorspace,
+        outcolorspace=outcolorspace,
+        fancyupsampling=fancyupsampling,
+    )
+    return decoded
+
+
+def as_chunk(image: Image, chunk_spec: ArraySpec) -> NDBuffer:
+    """Return an image as the chunk that it is; its samples must have the chunk's size."""
+    expected = chunk_spec.dtype.to_native_dtype()
+    if image.dtype.itemsize != expected.itemsize:
+        msg = f"JPEG samples of {image.dtype} in an array of {expected}"
+        raise ValueError(msg)
+    shaped: NDArray[Any] = image.reshape(chunk_spec.shape).view(expected)
+    return chunk_spec.prototype.nd_buffer.from_numpy_array(shaped)
+
+
+def _check_size(frame: Frame, shape: tuple[int, ...]) -> None:
+    """Raise if a frame has not the chunk's samples; lossless ones may group them otherwise."""
+    found = (frame.height, frame.width, len(frame.components))
+    same = found[: len(shape)] == shape and int(np.prod(found)) == int(np.prod(shape))
+    grouped = frame.lossless and int(np.prod(found)) == int(np.prod(shape))
+    if not same and not grouped:
+        msg = f"a JPEG image of {found} rows, columns and components in a block of {shape}"
+        raise ValueError(msg)
+
+
+def _decoder(frame: Frame, tables: bytes | None) -> Callable[[bytes], Image]:
+    count = len(frame.components)
+
+    def lossy(data: bytes) -> Image:
+        return jpeg8(data, tables=tables, outcolorspace="RGB" if count == 3 else None)
+
+    def lossless(data: bytes) -> Image:
+        raw = _RAW.get(count)
+        try:
+            return jpeg8(data, tables=tables, colorspace=raw, outcolorspace=raw)
+        except imagecodecs.Jpeg8Error as error:
+            if "Huffman table" not in str(error):
+                raise
+            return decode_bogus_huffman(data, JpegHeader.parse(data))
+
+    if frame.marker == _JPEG_LS:
+        return imagecodecs.jpegls_decode
+    return lossless if frame.lossless else lossy

@@ -1,0 +1,144 @@
+"""`imagecodecs_jpeg`, bounded by the chunk and forgiving where GDAL and tifffile are.
+
+imagecodecs' own class decodes whatever size the stream states, and then reshapes to the
+chunk. This one compares the frame header with the chunk first. Like the other checked
+codecs (see `virtual_tiff.codecs.checked`) only `virtual_tiff.store.CheckedManifestStore`
+names it, and `to_dict` writes what is persisted: `imagecodecs_jpeg`, or
+`virtual_tiff.short_image` around it.
+
+Streams of another size than the block's are known of two kinds (libtiff's JPEGPreDecode
+warns of them), and no others are read: strips whose stream goes on below them, and
+blocks at the image's right and lower edge that end there or a little later. Elsewhere
+`imagecodecs_jpeg` raises for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from imagecodecs.zarr import Jpeg
+from zarr.abc.codec import ArrayBytesCodec
+
+from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.jpeg import Image, as_chunk, decode_complete, frame_of, jpeg8
+from virtual_tiff.tiff.jpeg import Frame, JpegHeader
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.common import JSON
+
+__all__ = ["CheckedJpegCodec", "checked_jpeg"]
+
+_NAME = "imagecodecs_jpeg"
+
+
+def checked_jpeg(codec: dict[str, Any], array: dict[str, Any]) -> dict[str, Any]:
+    """Return the checked codec for one that decodes JPEG, with the array's edges; others as is.
+
+    Parameters
+    ----------
+    codec
+        One of an array's codecs.
+    array
+        The array's metadata.
+    """
+    if _inner(codec)["name"] != _NAME:
+        return codec
+    length, width = array["shape"][-2:]
+    rows, columns = array["chunk_grid"]["configuration"]["chunk_shape"][-2:]
+    configuration = {
+        "codec": codec,
+        "foot": (length - 1) % rows + 1,
+        "right": (width - 1) % columns + 1,
+        "strips": columns == width,
+    }
+    return {"name": CheckedJpegCodec.name, "configuration": configuration}
+
+
+def _inner(codec: dict[str, Any]) -> dict[str, Any]:
+    """Return the codec that decodes: that within `virtual_tiff.short_image`."""
+    wrapped = codec["name"] == "virtual_tiff.short_image"
+    return codec["configuration"]["codec"] if wrapped else codec
+
+
+@dataclass(frozen=True)
+class CheckedJpegCodec(ReadingCodec, ArrayBytesCodec):
+    """Decodes as `imagecodecs_jpeg` does."""
+
+    name: ClassVar[str] = "virtual_tiff.checked_jpeg"
+
+    codec: dict[str, Any]
+    """The metadata of the codec in whose place this one is."""
+    foot: int
+    """Rows of the image in the blocks at its foot."""
+    right: int
+    """Columns of the image in the blocks at its right edge."""
+    strips: bool
+    """Whether one block is as wide as the image."""
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the metadata that other readers know."""
+        return self.codec
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        jpeg = Jpeg.from_dict(_inner(self.codec))
+        if jpeg.tables and JpegHeader.parse(jpeg.tables).frame is not None:
+            msg = "JPEGTables hold more than tables"
+            raise ValueError(msg)
+        data = (jpeg.header or b"") + chunk_data.to_bytes()
+        header, frame = frame_of(data)
+        # one band of a planar image has an axis before its rows
+        planes = jpeg.colorspace_data == "GRAYSCALE" and len(chunk_spec.shape) == 3
+        rows, columns, *samples = chunk_spec.shape[planes:]
+        self._check_size(frame, (rows, columns, *(samples or (1,))))
+        if frame.height > rows:
+            data = _cut(data, header, frame, rows)
+        decode = partial(
+            jpeg8,
+            tables=jpeg.tables,
+            colorspace=jpeg.colorspace_jpeg,
+            outcolorspace=jpeg.colorspace_data,
+            fancyupsampling=jpeg.fancyupsampling,
+        )
+        return as_chunk(_padded(decode_complete(data, header, decode), rows, columns), chunk_spec)
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+
+    def _check_size(self, frame: Frame, promised: tuple[int, int, int]) -> None:
+        rows, columns, samples = promised
+        taller = self.strips and frame.height > rows and frame.width == columns
+        fits = self.foot <= frame.height <= rows and self.right <= frame.width <= columns
+        if len(frame.components) != samples or not (taller or fits):
+            msg = (
+                f"a JPEG image of {frame.height} rows, {frame.width} columns and "
+                f"{len(frame.components)} components; the tags promise {promised}"
+            )
+            raise ValueError(msg)
+
+
+def _cut(data: bytes, header: JpegHeader, frame: Frame, rows: int) -> bytes:
+    """Return a stream with fewer rows: what follows in its only scan is not decoded.
+
+    Raises
+    ------
+    ValueError
+        If it has several scans, of which each holds something of every row.
+    """
+    if data.count(b"\xff\xda", header.nbytes) or frame.marker not in (0xC0, 0xC1):
+        msg = f"a JPEG image of {frame.height} rows in several scans, in a block of {rows}"
+        raise ValueError(msg)
+    at = header.frame_at + 5
+    return data[:at] + rows.to_bytes(2) + data[at + 2 :]
+
+
+def _padded(image: Image, rows: int, columns: int) -> Image:
+    missing = (rows - image.shape[0], columns - image.shape[1])
+    if not any(missing):
+        return image
+    return np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)][: image.ndim])

@@ -1,0 +1,46 @@
+"""JPEG XL of several samples, whichever way its stream holds them.
+
+Gray and an alpha, or colours and an alpha, imagecodecs decodes to (rows, columns,
+samples), but gray and other channels, as GDAL writes all bands that are neither (tif_jxl.c,
+JXLPostEncode), to (samples, rows, columns). The tags don't tell which it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import imagecodecs
+import numpy as np
+
+from virtual_tiff.codecs.headers import check_size
+from virtual_tiff.codecs.image_checks import ImageCodec, check_type, damaged
+from virtual_tiff.codecs.jxl_header import jpegxl_header
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+__all__ = ["JpegxlCodec"]
+
+_WHAT = "JPEG XL"
+
+
+@dataclass(frozen=True)
+class JpegxlCodec(ImageCodec):
+    """Decodes JPEG XL to a chunk of (rows, columns, samples)."""
+
+    name: ClassVar[str] = "virtual_tiff.jpegxl"
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        data = memoryview(chunk_data.as_numpy_array())
+        header = jpegxl_header(data)
+        check_size(header, chunk_spec.shape, _WHAT)
+        try:
+            decoded = imagecodecs.jpegxl_decode(data)
+        except (RuntimeError, ValueError) as error:
+            raise damaged(_WHAT, error) from error
+        check_type(decoded.dtype, chunk_spec, _WHAT)
+        if header is not None and header.planar:
+            decoded = np.moveaxis(decoded, 0, -1)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(decoded.reshape(chunk_spec.shape))
