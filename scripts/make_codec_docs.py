@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
+import numpy as np
+
 from virtual_tiff import codec_table
 from virtual_tiff.codec_table import COMPRESSIONS, CodecJSON
 from virtual_tiff.dtypes import data_type
@@ -95,7 +98,7 @@ FEATURES: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 _COMPRESSION_TAGS: dict[int, dict[str, Any]] = {
     7: {"SamplesPerPixel": 3, "PhotometricInterpretation": 6},
-    6: {"SamplesPerPixel": 3, "PhotometricInterpretation": 6},
+    6: {"SamplesPerPixel": 3, "PhotometricInterpretation": 6, "JPEGInterchangeFormat": 1000},
     2: {"BitsPerSample": 1},
     3: {"BitsPerSample": 1},
     4: {"BitsPerSample": 1},
@@ -120,7 +123,19 @@ def directory(**tags: Any) -> ImageFileDirectory:  # noqa: ANN401 (tags' values)
         values = value if isinstance(value, tuple) else (value,)
         data = struct.pack(f"{order}{len(values)}I", *values)
         entries[Tag[name].value] = Entry(Tag[name], FIELD_TYPES[4], len(values), 0, data)
-    return ImageFileDirectory(path="0", offset=8, next_offset=0, variant=variant, entries=entries)
+    return ImageFileDirectory(
+        path="0",
+        offset=8,
+        next_offset=0,
+        variant=variant,
+        entries=entries,
+        referenced=_old_jpeg() if "JPEGInterchangeFormat" in known else {},
+    )
+
+
+def _old_jpeg() -> dict[int, bytes]:
+    """Return what the tag JPEGInterchangeFormat of an old-style JPEG points to."""
+    return {1000: bytes(imagecodecs.jpeg8_encode(np.zeros((100, 100, 3), dtype="u1")))}
 
 
 def steps(**tags: Any) -> list[CodecJSON]:  # noqa: ANN401 (tags' values)

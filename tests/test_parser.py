@@ -24,6 +24,7 @@ from support.http import HttpServer
 from support.pixels import LOCAL, in_memory, values, virtual, zarr_array
 from support.stores import AsyncObspecStore, ObspecStore
 from virtual_tiff import VirtualTIFF
+from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import FormatError, LimitError, Limits, TiffWarning, TruncatedError
 
 SPECIAL = Path(__file__).parent.parent / "testdata" / "special"
@@ -34,23 +35,23 @@ UNKNOWN_FIELD_TYPE = entry(65000, 99, b"abcd")
 WITH_WARNING = image(PIXELS, extra_entries=[UNKNOWN_FIELD_TYPE])
 
 
-def arrays(store: ManifestStore) -> dict[str, ManifestArray]:
-    return dict(store._group.arrays)
+def arrays(store: CheckedManifestStore) -> dict[str, ManifestArray]:
+    return dict(store.group.arrays)
 
 
-def shapes(store: ManifestStore) -> dict[str, tuple[int, ...]]:
+def shapes(store: CheckedManifestStore) -> dict[str, tuple[int, ...]]:
     return {name: array.shape for name, array in arrays(store).items()}
 
 
-def dimensions(store: ManifestStore) -> dict[str, tuple[str | None, ...] | None]:
+def dimensions(store: CheckedManifestStore) -> dict[str, tuple[str | None, ...] | None]:
     return {name: array.metadata.dimension_names for name, array in arrays(store).items()}
 
 
-def special(name: str, **options: Any) -> ManifestStore:
+def special(name: str, **options: Any) -> CheckedManifestStore:
     return VirtualTIFF(**options)((SPECIAL / f"{name}.tif").as_uri(), LOCAL)
 
 
-def holds_pixels(store: ManifestStore) -> bool:
+def holds_pixels(store: CheckedManifestStore) -> bool:
     return np.array_equal(zarr_array(store)[...], PIXELS)
 
 
@@ -193,7 +194,7 @@ def test_pages_with_different_samples_open_with_xarray(samples: tuple[int, ...])
 
 def test_the_nested_layout_has_a_group_for_each_array():
     store = special("cog", ifd_layout="nested")
-    names = {name: list(group.arrays) for name, group in store._group.groups.items()}
+    names = {name: list(group.arrays) for name, group in store.group.groups.items()}
     assert names == {"0": ["0"], "1": ["1"], "2": ["2"]}
 
 

@@ -39,7 +39,6 @@ from support.pixels import (
     bands_first,
     by_gdal,
     by_tifffile,
-    known_bug,
     read,
     stored_metadata,
     values,
@@ -138,7 +137,7 @@ def by_gdal_directories(path: Path) -> Iterator[NDArray[Any]]:
 
 def of_chain(path: Path) -> list[NDArray[Any]]:
     store = VirtualTIFF()(path.as_uri(), LOCAL)
-    names = [name for name in store._group.arrays if name.isdecimal()]
+    names = [name for name in store.group.arrays if name.isdecimal()]
     return [np.asarray(zarr_array(store, name)[...]) for name in names]
 
 
@@ -431,7 +430,7 @@ def chunk_shape(store: Any, name: str = "0") -> tuple[int, ...]:
 
 def chunk_bytes(store: Any) -> list[int]:
     """Bytes in the file of each chunk."""
-    return [found["length"] for found in store._group.arrays["0"].manifest.dict().values()]
+    return [found["length"] for found in store.group.arrays["0"].manifest.dict().values()]
 
 
 def strips(array: NDArray[Any], **options: Any) -> bytes:
@@ -607,7 +606,6 @@ def test_a_file_that_was_deleted_is_an_error_at_read(tmp_path: Path):
         array[...]
 
 
-@known_bug("url of a chunk")
 def test_the_error_at_read_names_the_url():
     with pytest.raises(OSError, match="0/c/0/0") as caught:
         read(with_offsets("tiles", [100_000]))
@@ -648,7 +646,7 @@ def test_a_damaged_block_is_an_error_at_read(compression: str, damage: str, bloc
 
 @pytest.mark.parametrize("compression", ["deflate", "old-deflate"])
 def test_a_damaged_deflate_block_is_a_value_error(compression: str):
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match="does not decode"):
         read(spoiled(compression, DAMAGES["half"]))
 
 

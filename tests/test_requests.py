@@ -164,7 +164,7 @@ async def test_a_server_sees_three_requests_for_a_directory_at_the_end(large_fil
 
 def test_the_large_file_is_understood(large_file: Path):
     registry = ObjectStoreRegistry({"file://": LocalStore()})
-    manifest = VirtualTIFF()(large_file.as_uri(), registry)._group.arrays["0"].manifest
+    manifest = VirtualTIFF()(large_file.as_uri(), registry).group.arrays["0"].manifest
     assert manifest.dict()["9999.0"]["offset"] == 16 + 9999 * 29_000
 
 

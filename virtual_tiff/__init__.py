@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from virtual_tiff.obspec_source import SourceError
     from virtual_tiff.parser import VirtualTIFF
-    from virtual_tiff.publish import publish
+    from virtual_tiff.publishing import publish
     from virtual_tiff.tiff import (
         FormatError,
         LimitError,
@@ -40,7 +40,7 @@ __all__ = [
 _HOMES = {
     "SourceError": "virtual_tiff.obspec_source",
     "VirtualTIFF": "virtual_tiff.parser",
-    "publish": "virtual_tiff.publish",
+    "publish": "virtual_tiff.publishing",
 }
 
 

@@ -141,7 +141,9 @@ def _is_run(
 
 
 def _merged(grid: BlockGrid, starts: NDArray[np.uint64]) -> ChunkPlan:
-    rows = _merged_rows(grid.image_length, grid.row_bytes)
+    # bits unpack to bytes: what counts is the chunk that a reader holds
+    decoded = grid.block_width * grid.block_samples * -(-grid.bits // 8)
+    rows = _merged_rows(grid.image_length, decoded)
     down = -(-grid.image_length // rows)
     last = grid.image_length - (down - 1) * rows
     counts = np.full(down, rows * grid.row_bytes, dtype=np.uint64)

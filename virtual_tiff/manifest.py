@@ -8,17 +8,9 @@ import numpy as np
 from virtualizarr.manifests import ChunkManifest, ManifestArray
 from zarr.core.metadata.v3 import ArrayV3Metadata
 
-from virtual_tiff import codec_table
-from virtual_tiff.chunks import ChunkPlan, plan_chunks
-from virtual_tiff.metadata import array_metadata
-from virtual_tiff.tiff import (
-    BlockLayout,
-    ImageFileDirectory,
-    Limits,
-    Tag,
-    UnsupportedError,
-    block_layout,
-)
+from virtual_tiff.chunks import ChunkPlan
+from virtual_tiff.image import image_array
+from virtual_tiff.tiff import ImageFileDirectory, Limits
 
 __all__ = ["manifest_array"]
 
@@ -51,39 +43,17 @@ def manifest_array(
     limits
         What the file may ask for.
     """
-    row = codec_table.check(ifd)
-    layout = block_layout(ifd, file_size=file_size, limits=limits)
-    if row.uncompressed:
-        _check_depth(ifd, layout)
-    chunks = plan_chunks(
-        layout,
-        uncompressed=row.uncompressed,
-        short_tiles=row.short_tiles,
-        merge_strips=merge_strips,
+    image = image_array(
+        ifd,
         file_size=file_size,
+        merge_strips=merge_strips,
+        limits=limits,
+        dimension_names=dimension_names,
     )
-    metadata = array_metadata(ifd, layout.grid, chunks, dimension_names)
-    if chunks.byte_counts.any():  # nothing is decoded for a missing block, however large
-        chunk_bytes = layout.grid.row_bytes * chunks.length
-        limits.check("block_bytes", chunk_bytes, "bytes of a chunk", ifd=ifd.path)
     return ManifestArray(
-        metadata=ArrayV3Metadata.from_dict(metadata),
-        chunkmanifest=_manifest(chunks, url, layout.grid.samples),
+        metadata=ArrayV3Metadata.from_dict(image.metadata),
+        chunkmanifest=_manifest(image.chunks, url, image.layout.grid.samples),
     )
-
-
-def _check_depth(ifd: ImageFileDirectory, layout: BlockLayout) -> None:
-    """Refuse depths that no other reader has, unless the file's own counts confirm them.
-
-    GDAL and tifffile read 33 to 63 bits in no file, so no writer shows how it packs them.
-    """
-    grid = layout.grid
-    if 32 < grid.bits < 64 and layout.byte_counts[0] not in {
-        0,
-        *map(grid.size, (grid.block_length, grid.rows_at_foot)),
-    }:
-        msg = f"samples of {grid.bits} bits in blocks of {layout.byte_counts[0]:,} bytes"
-        raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
 
 
 def _manifest(chunks: ChunkPlan, url: str, samples: int) -> ChunkManifest:

@@ -10,7 +10,7 @@ from typing import Any
 from virtual_tiff import codec_table, values
 from virtual_tiff.chunks import ChunkPlan
 from virtual_tiff.dtypes import data_type
-from virtual_tiff.tiff import BlockGrid, ImageFileDirectory
+from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
 __all__ = ["array_metadata"]
 
@@ -30,6 +30,9 @@ def array_metadata(
         If the data type or a decoding step is missing; it names the tag's value.
     """
     dtype = data_type(ifd)
+    steps = codec_table.codecs(
+        ifd, grid, dtype, length=chunks.length, last_length=chunks.last_length
+    )
     shape, chunk_shape = _shapes(grid, chunks)
     return {
         "zarr_format": 3,
@@ -39,10 +42,8 @@ def array_metadata(
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(ifd, dtype),
-        "codecs": codec_table.codecs(
-            ifd, grid, dtype, length=chunks.length, last_length=chunks.last_length
-        ),
-        "attributes": values.attributes(ifd, dtype),
+        "codecs": steps,
+        "attributes": values.attributes(ifd, dtype) | _decoded_photometric(steps),
         "dimension_names": dimension_names,
         "storage_transformers": [],
     }
@@ -54,6 +55,18 @@ def _shapes(grid: BlockGrid, chunks: ChunkPlan) -> tuple[list[int], list[int]]:
     if grid.samples > 1:
         return [grid.samples, *shape], [grid.block_samples, *chunk_shape]
     return shape, chunk_shape
+
+
+def _decoded_photometric(steps: list[JSON]) -> JSON:
+    """Say so where the codecs give RGB, whatever PhotometricInterpretation says."""
+    to_rgb = any(
+        step["name"] in _TO_RGB or step["configuration"].get("colorspace_data") == "RGB"
+        for step in steps
+    )
+    return {"decoded_photometric_interpretation": int(Photometric.RGB)} if to_rgb else {}
+
+
+_TO_RGB = {"virtual_tiff.ycbcr", "virtual_tiff.jpeg2k_ycbcr"}
 
 
 def _fill_value(ifd: ImageFileDirectory, dtype: str) -> int | float | str | list[Any]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from obspec_utils.registry import ObjectStoreRegistry
-from virtualizarr.manifests import ManifestGroup, ManifestStore
+from virtualizarr.manifests import ManifestGroup
 
 from virtual_tiff import layouts
 from virtual_tiff.manifest import manifest_array
@@ -89,7 +89,7 @@ class VirtualTIFF:
             msg = f"limits must be a virtual_tiff.Limits, not {self.limits!r}"
             raise ValueError(msg)  # noqa: TRY004
 
-    def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> ManifestStore:
+    def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; works in a script, a thread, and inside a running event loop.
 
         Parameters
@@ -114,13 +114,13 @@ class VirtualTIFF:
             return run_blocking(self._parse(source, url, registry))[0]
         return run_in_thread(self._parse(ObspecSource(store, path, url), url, registry))[0]
 
-    async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> ManifestStore:
+    async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; see `__call__` for parameters and errors."""
         return (await self.parse_with_state(url, registry))[0]
 
     async def parse_with_state(
         self, url: str, registry: ObjectStoreRegistry[Any]
-    ) -> tuple[ManifestStore, SourceState]:
+    ) -> tuple[CheckedManifestStore, SourceState]:
         """Parse one TIFF; return what its object was at that moment as well.
 
         Size, ETag and time are the base of drift checks: a reference is true of the object
@@ -136,7 +136,7 @@ class VirtualTIFF:
         registry: ObjectStoreRegistry[Any],
         *,
         concurrency: int = 64,
-    ) -> list[ManifestStore | TiffError | OSError | ValueError]:
+    ) -> list[CheckedManifestStore | TiffError | OSError | ValueError]:
         """Parse many TIFFs at once.
 
         Parameters
@@ -178,7 +178,7 @@ class VirtualTIFF:
 
     async def _parse(
         self, source: ByteSource, url: str, registry: ObjectStoreRegistry[Any]
-    ) -> tuple[ManifestStore, SourceState]:
+    ) -> tuple[CheckedManifestStore, SourceState]:
         token = source_name.set(url)
         try:
             tiff = await read_tiff(ReadAhead(source), ifd=self.ifd, limits=self.limits)

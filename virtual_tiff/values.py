@@ -15,7 +15,14 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError, parse_geokeys
+from virtual_tiff.tiff import (
+    ExtraSample,
+    ImageFileDirectory,
+    Photometric,
+    Tag,
+    TiffError,
+    parse_geokeys,
+)
 from virtual_tiff.tiff.errors import warn
 
 __all__ = ["attributes", "nodata"]
@@ -76,6 +83,14 @@ _TAG_ATTRIBUTES: dict[str, Callable[[ImageFileDirectory], Any]] = {
     "model_transformation": lambda ifd: _list(ifd.floats(Tag.ModelTransformation)),
     "photometric_interpretation": lambda ifd: ifd.PhotometricInterpretation,
     "gdal_no_data": lambda ifd: ifd.text(Tag.GDAL_NODATA),
+    "extra_samples": lambda ifd: _extra_samples(ifd) or None,
+    "color_map": lambda ifd: _palette(ifd, ifd.integers(Tag.ColorMap)),
+}
+
+_EXTRA_SAMPLES: dict[int, str] = {
+    ExtraSample.Unspecified: "unspecified",
+    ExtraSample.AssociatedAlpha: "associated alpha",
+    ExtraSample.UnassociatedAlpha: "unassociated alpha",
 }
 
 
@@ -117,10 +132,12 @@ def nodata(ifd: ImageFileDirectory, data_type: str) -> int | float | complex | N
 
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_INTEGER_DIGITS = 21
+"""Sign and digits of the longest 64-bit integer."""
+
 _NOT_FINITE = {
     "nan": math.nan,
     "inf": math.inf,
-    "infinity": math.inf,
     # Microsoft's C library
     "1.#qnan": math.nan,
     "1.#snan": math.nan,
@@ -133,14 +150,16 @@ def _number(text: str) -> float | int | None:
     """Read a number as GDAL's CPLAtof does: by its longest beginning that is one."""
     sign = -1 if text.strip().startswith("-") else 1
     name = text.strip().lstrip("+-").lower()
-    if name in _NOT_FINITE:
-        return sign * _NOT_FINITE[name]
-    found = _NUMBER.match(text)
+    for beginning, value in _NOT_FINITE.items():
+        if name.startswith(beginning):
+            return sign * value
+    found = _NUMBER.match(text.replace(",", ".", 1))  # a decimal comma, as some locales write
     if found is None:
         return None
     digits = found.group().strip()
     # not by way of a float: 64-bit integers must not lose digits
-    return int(digits) if digits.lstrip("+-").isdecimal() else float(digits)
+    whole = digits.lstrip("+-").isdecimal() and len(digits) <= _INTEGER_DIGITS
+    return int(digits) if whole else float(digits)
 
 
 def _integer_nodata(text: str, info: np.iinfo[Any]) -> int | None:
@@ -215,6 +234,24 @@ def _readable[T](
     except TiffError as error:
         warn(f"{name} is ignored: {error}")
         return None
+
+
+def _extra_samples(ifd: ImageFileDirectory) -> list[str]:
+    """Return what the samples beyond those of the colour are, TIFF 6.0 section 18."""
+    return [_EXTRA_SAMPLES.get(code, str(code)) for code in ifd.ExtraSamples]
+
+
+def _palette(ifd: ImageFileDirectory, found: memoryview | None) -> list[list[int]] | None:
+    """Return a palette as [red, green, blue] of 0 to 65535 for each index.
+
+    TIFF 6.0 section 5 stores all reds, then all greens, then all blues. Only a palette
+    image's pixels are indices; a map that another one carries means nothing.
+    """
+    if found is None or ifd.PhotometricInterpretation != Photometric.Palette:
+        return None
+    count = len(found) // 3
+    reds, greens, blues = (found[i * count : (i + 1) * count].tolist() for i in range(3))
+    return [list(color) for color in zip(reds, greens, blues, strict=True)]
 
 
 def _list(found: tuple[float, ...] | None) -> list[float] | None:

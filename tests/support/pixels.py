@@ -15,30 +15,18 @@ import zarr
 from numpy.typing import NDArray
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore, MemoryStore
-from virtualizarr.manifests import ManifestStore
 from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.dtype import parse_dtype
 
 from virtual_tiff import VirtualTIFF
+from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import ImageFileDirectory, MemorySource, read_tiff
 
 KNOWN_BUGS: dict[str, tuple[type[BaseException], str]] = {
     "empty configuration": (
         AssertionError,
         "zarr and imagecodecs-zarr leave out an empty configuration when they write metadata",
-    ),
-    "url of a chunk": (
-        AssertionError,
-        "the error of a chunk that the store cannot give names the chunk, not the url",
-    ),
-    "longest number": (
-        AssertionError,
-        "GDAL reads 1.#QNAN0 as not a number and 1,5 as 1.5; here both are 1, in silence",
-    ),
-    "many digits": (
-        Exception,
-        "a GDAL_NODATA of hundreds of digits ends the parse with OverflowError or ValueError",
     ),
 }
 """What the package is known to do wrong: name -> what is raised now, and why."""
@@ -62,12 +50,12 @@ def in_memory(files: dict[str, bytes]) -> ObjectStoreRegistry[Any]:
     return ObjectStoreRegistry({"memory://": store})
 
 
-def virtual(data: bytes, **options: Any) -> ManifestStore:
+def virtual(data: bytes, **options: Any) -> CheckedManifestStore:
     """The virtual store of a TIFF in memory, at `memory:///a.tif`; `options` are VirtualTIFF's."""
     return VirtualTIFF(**options)("memory:///a.tif", in_memory({"a.tif": data}))
 
 
-def zarr_array(store: ManifestStore, name: str = "0") -> zarr.Array[Any]:
+def zarr_array(store: CheckedManifestStore, name: str = "0") -> zarr.Array[Any]:
     """An array of a store, as any reader opens it."""
     return zarr.open_array(store, path=name, mode="r", zarr_format=3)
 
@@ -77,9 +65,9 @@ def read(data: bytes, name: str = "0", **options: Any) -> NDArray[Any]:
     return np.asarray(zarr_array(virtual(data, **options), name)[...])
 
 
-def stored_metadata(store: ManifestStore, name: str = "0") -> dict[str, Any]:
+def stored_metadata(store: CheckedManifestStore, name: str = "0") -> dict[str, Any]:
     """The metadata of an array as writers persist it: what the manifest says, not the reader."""
-    buffers = store._group.arrays[name].metadata.to_buffer_dict(default_buffer_prototype())
+    buffers = store.group.arrays[name].metadata.to_buffer_dict(default_buffer_prototype())
     metadata: dict[str, Any] = json.loads(buffers["zarr.json"].to_bytes())
     return metadata
 

@@ -72,7 +72,7 @@ def codecs(
     short = last_length < length
     if row.image is not None:
         steps = row.image(ifd, grid)
-        if short:
+        if short and not row.short_strips:
             steps = short_image(steps, grid, last_length)
     else:
         predictor = ifd.Predictor if row.predictor else Predictor.None_

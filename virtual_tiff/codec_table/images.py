@@ -146,7 +146,7 @@ def lerc(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
 
 def short_image(steps: list[CodecJSON], grid: BlockGrid, last_length: int) -> list[CodecJSON]:
     """Let the blocks at the foot be images of `last_length` rows; the last step decodes."""
-    axis = 1 if grid.planes > 1 else 0
+    axis = -3 if grid.block_samples > 1 else -2
     step = codec("virtual_tiff.short_image", codec=steps[-1], last=last_length, axis=axis)
     return [*steps[:-1], step]
 

@@ -25,7 +25,7 @@ from virtual_tiff.tiff import (
 )
 from virtual_tiff.tiff.blocks import ycbcr_subsampling
 from virtual_tiff.tiff.jpeg import JpegHeader
-from virtual_tiff.tiff.old_jpeg import old_jpeg_header
+from virtual_tiff.tiff.old_jpeg import first_block, old_jpeg_header
 
 __all__ = ["jpeg", "old_jpeg"]
 
@@ -139,5 +139,4 @@ def _is_jfif(ifd: ImageFileDirectory) -> bool:
 
     libtiff takes the tag's word, and gives wrong colours or an error.
     """
-    first = (ifd.integer(tag) for tag in (Tag.TileOffsets, Tag.StripOffsets))
-    return any(JpegHeader.parse(ifd.referenced.get(at or 0, b"")[:32]).jfif for at in first)
+    return JpegHeader.parse(first_block(ifd)[:32]).jfif

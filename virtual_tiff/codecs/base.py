@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Never, Self
 
 from zarr.core.common import parse_named_configuration
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.common import JSON
 
-__all__ = ["ReadingCodec"]
+__all__ = ["ReadingCodec", "image_sizes"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,18 @@ class ReadingCodec:
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
         """Raise: the size of what is decoded differs from block to block."""
         raise NotImplementedError
+
+
+def image_sizes(shape: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return the sizes, (rows, columns, samples), of the images that fill a chunk.
+
+    A chunk is (rows, columns) or (rows, columns, samples), behind axes of length 1: that of
+    a plane of a planar image, and those of stacks of files. So (1, 8, 9) is an image of 8
+    rows and 9 columns, or one row of 8 columns with 9 samples; the image knows which.
+    """
+    found = []
+    if len(shape) >= 2 and prod(shape[:-2]) == 1:
+        found.append((shape[-2], shape[-1], 1))
+    if len(shape) >= 3 and prod(shape[:-3]) == 1:
+        found.append((shape[-3], shape[-2], shape[-1]))
+    return found

@@ -6,7 +6,9 @@ these turn data that are damaged or end too early into white pixels and say noth
 line of our own is put behind those of the block: where it does not come out, imagecodecs
 did not reach the end, and the block is decoded once more, slowly, as libtiff would
 (`virtual_tiff.codecs.ccitt_lines`), with a warning of what is damaged. What imagecodecs
-has no decoder for is read like that too: Compression 32771.
+gets over within one line is not told: where the last run reaches past the edge it is cut,
+and a line that an EOL ends too early is white from there. Compression 32771, for which
+imagecodecs has no decoder, is always read line by line.
 
 The pixels are 1 for black, whatever PhotometricInterpretation says that 0 and 1 mean.
 """
@@ -31,6 +33,9 @@ __all__ = ["CcittCodec"]
 _COMPRESSIONS = (2, 3, 4, 32771)
 _HORIZONTAL = "001"
 """T.4 table 4: two runs follow, whatever the line above is."""
+_SPARE_LINES, _LINE_BYTES, _PIXEL_BYTES = 8, 4096, 2
+"""No block needs more: single pixels take less than a byte each, and fill bits (T.4's minimum
+time of a line) some hundred bytes. What lies behind is not searched for lines."""
 _TAIL = 16
 """Bytes at a block's end among which T.6's EOFB is looked for."""
 
@@ -66,6 +71,7 @@ class CcittCodec(StripCodec):
         columns: int,
         dtype: np.dtype[Any],  # noqa: ARG002 (it gives one type)
     ) -> NDArray[Any]:
+        data = data[: (rows + _SPARE_LINES) * (_LINE_BYTES + _PIXEL_BYTES * columns)]
         image = self._by_imagecodecs(data, rows, columns)
         return self._line_by_line(data, rows, columns) if image is None else image
 

@@ -3,7 +3,7 @@
 imagecodecs' own classes decode whatever size the stream states, and then reshape to the
 chunk, so that a stream of 20 x 30 fits a chunk of 30 x 20, and zarr casts its type. These
 are the same codecs: they compare the stream's header with the chunk before decoding, its
-type after, and raise `ValueError` for what is damaged. As in `virtual_tiff.codecs.checked`,
+type after, and raise `ValueError` for what is damaged. As in `virtual_tiff.codecs.named`,
 `to_dict` writes the standard name, and only `virtual_tiff.store.CheckedManifestStore` and
 `virtual_tiff.short_image` ask for these names.
 """

@@ -17,6 +17,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from virtual_tiff.codecs.base import image_sizes
+
 __all__ = [
     "LERC_MAGIC",
     "Block",
@@ -65,8 +67,8 @@ def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> N
     header
         Of the stream.
     shape
-        Of the chunk as the serializer gives it: (rows, columns), (rows, columns, samples),
-        or (1, rows, columns) for one plane of a planar image.
+        Of the chunk as the serializer gives it: (rows, columns) or (rows, columns, samples),
+        behind axes of length 1.
     what
         The format's name.
 
@@ -82,9 +84,8 @@ def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> N
         raise ValueError(msg)
     size = (header.rows, header.columns)
     samples = header.samples
-    as_chunky = tuple(shape[:2]) == size and samples in (None, *(shape[2:] or (1,)))
-    as_plane = len(shape) == 3 and tuple(shape) == (1, *size) and samples in (None, 1)
-    if not as_chunky and not as_plane:
+    fitting = [found[2] for found in image_sizes(shape) if found[:2] == size]
+    if not fitting or samples not in (None, *fitting):
         many = "" if samples is None else f" of {samples} samples a pixel"
         lost = f" ({header.lost} more cannot be decoded)" if header.lost else ""
         msg = (

@@ -10,7 +10,6 @@ the chunk before the library is called, which allocates what the stream says.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.base import image_sizes
+from virtual_tiff.codecs.headers import ImageSizeError
+from virtual_tiff.codecs.image_checks import ImageCodec, damaged
 from virtual_tiff.codecs.jpeg_lossless import decode_bogus_huffman
 from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader
 
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
 
-__all__ = ["JpegCodec", "as_chunk", "decode_complete", "frame_of", "jpeg8"]
+__all__ = ["JpegCodec", "as_chunk", "decode_complete", "frame_of", "jpeg8", "promised_size"]
 
 type Image = NDArray[Any]
 """Of uint8 or uint16."""
 
+_FORMAT = "JPEG"
 _MOST_SCANS = 100
 """libtiff's limit: a progressive stream of empty scans costs a decoder hours."""
 _SOS = b"\xff\xda"
@@ -46,7 +47,7 @@ components it does so by itself."""
 
 
 @dataclass(frozen=True)
-class JpegCodec(ReadingCodec, ArrayBytesCodec):
+class JpegCodec(ImageCodec):
     """Decodes the JPEG streams of a DNG: lossy, lossless, and JPEG-LS."""
 
     name: ClassVar[str] = "virtual_tiff.jpeg"
@@ -60,9 +61,6 @@ class JpegCodec(ReadingCodec, ArrayBytesCodec):
         _check_size(frame, chunk_spec.shape)
         decode = _decoder(frame, base64.b64decode(self.tables) or None)
         return as_chunk(decode_complete(data, header, decode), chunk_spec)
-
-    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
 
 
 def frame_of(data: bytes) -> tuple[JpegHeader, Frame]:
@@ -84,6 +82,21 @@ def frame_of(data: bytes) -> tuple[JpegHeader, Frame]:
     return header, Frame.parse(header.frame)
 
 
+def promised_size(frame: Frame, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return rows, columns and samples of a chunk; where they are in doubt, as the frame says.
+
+    Raises
+    ------
+    ValueError
+        If no image fills a chunk of that shape.
+    """
+    sizes = image_sizes(shape)
+    if not sizes:
+        msg = f"no image fills a chunk of shape {shape}"
+        raise ValueError(msg)
+    return next((size for size in sizes if size[2] == len(frame.components)), sizes[0])
+
+
 def decode_complete(data: bytes, header: JpegHeader, decode: Callable[[bytes], Image]) -> Image:
     """Decode a stream; raise if its data end before its image.
 
@@ -102,8 +115,7 @@ def decode_complete(data: bytes, header: JpegHeader, decode: Callable[[bytes], I
         image = decode(data + EOI)
         complete = np.array_equal(image, decode(data + _FILLER + EOI))
     except RuntimeError as error:  # the class of imagecodecs' errors
-        msg = f"a block's JPEG data are damaged: {error}"
-        raise ValueError(msg) from error
+        raise damaged(_FORMAT, error) from error
     if not complete:
         msg = f"a block's JPEG data end after {len(data)} bytes, before its image does"
         raise ValueError(msg)
@@ -142,11 +154,11 @@ def as_chunk(image: Image, chunk_spec: ArraySpec) -> NDBuffer:
 def _check_size(frame: Frame, shape: tuple[int, ...]) -> None:
     """Raise if a frame has not the chunk's samples; lossless ones may group them otherwise."""
     found = (frame.height, frame.width, len(frame.components))
-    same = found[: len(shape)] == shape and int(np.prod(found)) == int(np.prod(shape))
+    same = found in image_sizes(shape)
     grouped = frame.lossless and int(np.prod(found)) == int(np.prod(shape))
     if not same and not grouped:
         msg = f"a JPEG image of {found} rows, columns and components in a block of {shape}"
-        raise ValueError(msg)
+        raise ImageSizeError(msg)
 
 
 def _decoder(frame: Frame, tables: bytes | None) -> Callable[[bytes], Image]:

@@ -2,7 +2,7 @@
 
 imagecodecs' own class decodes whatever size the stream states, and then reshapes to the
 chunk. This one compares the frame header with the chunk first. Like the other checked
-codecs (see `virtual_tiff.codecs.checked`) only `virtual_tiff.store.CheckedManifestStore`
+codecs (see `virtual_tiff.codecs.named`) only `virtual_tiff.store.CheckedManifestStore`
 names it, and `to_dict` writes what is persisted: `imagecodecs_jpeg`, or
 `virtual_tiff.short_image` around it.
 
@@ -14,17 +14,23 @@ blocks at the image's right and lower edge that end there or a little later. Els
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from imagecodecs.zarr import Jpeg
-from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-from virtual_tiff.codecs.jpeg import Image, as_chunk, decode_complete, frame_of, jpeg8
+from virtual_tiff.codecs.headers import ImageSizeError
+from virtual_tiff.codecs.image_checks import ImageCodec
+from virtual_tiff.codecs.jpeg import (
+    Image,
+    as_chunk,
+    decode_complete,
+    frame_of,
+    jpeg8,
+    promised_size,
+)
 from virtual_tiff.tiff.jpeg import Frame, JpegHeader
 
 if TYPE_CHECKING:
@@ -67,19 +73,27 @@ def _inner(codec: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class CheckedJpegCodec(ReadingCodec, ArrayBytesCodec):
+class CheckedJpegCodec(ImageCodec):
     """Decodes as `imagecodecs_jpeg` does."""
 
     name: ClassVar[str] = "virtual_tiff.checked_jpeg"
 
     codec: dict[str, Any]
     """The metadata of the codec in whose place this one is."""
-    foot: int
-    """Rows of the image in the blocks at its foot."""
-    right: int
-    """Columns of the image in the blocks at its right edge."""
-    strips: bool
+    foot: int | None = None
+    """Rows of the image in the blocks at its foot; None if streams have all rows."""
+    right: int | None = None
+    """Columns of the image in the blocks at its right edge, likewise."""
+    strips: bool = False
     """Whether one block is as wide as the image."""
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make the codec from its metadata, or from those of `imagecodecs_jpeg` under its name."""
+        configuration: Any = data.get("configuration")
+        if isinstance(configuration, dict) and "codec" not in configuration:
+            return cls(codec={"name": _NAME, "configuration": configuration})
+        return super().from_dict(data)
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the metadata that other readers know."""
@@ -92,10 +106,9 @@ class CheckedJpegCodec(ReadingCodec, ArrayBytesCodec):
             raise ValueError(msg)
         data = (jpeg.header or b"") + chunk_data.to_bytes()
         header, frame = frame_of(data)
-        # one band of a planar image has an axis before its rows
-        planes = jpeg.colorspace_data == "GRAYSCALE" and len(chunk_spec.shape) == 3
-        rows, columns, *samples = chunk_spec.shape[planes:]
-        self._check_size(frame, (rows, columns, *(samples or (1,))))
+        promised = promised_size(frame, chunk_spec.shape)
+        rows, columns, _ = promised
+        self._check_size(frame, promised)
         if frame.height > rows:
             data = _cut(data, header, frame, rows)
         decode = partial(
@@ -107,19 +120,17 @@ class CheckedJpegCodec(ReadingCodec, ArrayBytesCodec):
         )
         return as_chunk(_padded(decode_complete(data, header, decode), rows, columns), chunk_spec)
 
-    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
-
     def _check_size(self, frame: Frame, promised: tuple[int, int, int]) -> None:
         rows, columns, samples = promised
         taller = self.strips and frame.height > rows and frame.width == columns
-        fits = self.foot <= frame.height <= rows and self.right <= frame.width <= columns
+        foot, right = self.foot or rows, self.right or columns
+        fits = foot <= frame.height <= rows and right <= frame.width <= columns
         if len(frame.components) != samples or not (taller or fits):
             msg = (
                 f"a JPEG image of {frame.height} rows, {frame.width} columns and "
                 f"{len(frame.components)} components; the tags promise {promised}"
             )
-            raise ValueError(msg)
+            raise ImageSizeError(msg)
 
 
 def _cut(data: bytes, header: JpegHeader, frame: Frame, rows: int) -> bytes:

@@ -9,17 +9,23 @@ interface, through which GDAL reads these files; `virtual_tiff.ycbcr` converts t
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-from virtual_tiff.codecs.jpeg import Image, as_chunk, decode_complete, frame_of, jpeg8
+from virtual_tiff.codecs.headers import ImageSizeError
+from virtual_tiff.codecs.image_checks import ImageCodec
+from virtual_tiff.codecs.jpeg import (
+    Image,
+    as_chunk,
+    decode_complete,
+    frame_of,
+    jpeg8,
+    promised_size,
+)
 from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader, begins_with_marker
 
 if TYPE_CHECKING:
@@ -38,7 +44,7 @@ _SLACK = 64
 
 
 @dataclass(frozen=True)
-class OldJpegCodec(ReadingCodec, ArrayBytesCodec):
+class OldJpegCodec(ImageCodec):
     """Decodes blocks to gray, or to YCbCr of shape (rows, columns, 3)."""
 
     name: ClassVar[str] = "virtual_tiff.jpeg_old"
@@ -48,11 +54,11 @@ class OldJpegCodec(ReadingCodec, ArrayBytesCodec):
     blocks; its width is 0, or that of the data, some of which go on beyond the block."""
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        rows, columns, samples = (*chunk_spec.shape, 1)[:3]
         given = JpegHeader.parse(base64.b64decode(self.header))
         own, data = _split(chunk_data.to_bytes())
         header = given | own
         frame = Frame.parse(header.frame or b"")
+        rows, columns, samples = promised_size(frame, chunk_spec.shape)
         _check_size(frame, rows, columns, samples)
         header = header.resized(rows, frame.width or columns)
         data, restarts = _renumbered(data)
@@ -62,9 +68,6 @@ class OldJpegCodec(ReadingCodec, ArrayBytesCodec):
         if frame.height > rows and own.frame is None:
             _check_end(header, data)
         return as_chunk(np.ascontiguousarray(_image(header, data)[:, :columns]), chunk_spec)
-
-    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
 
 
 def _split(data: bytes) -> tuple[JpegHeader, bytes]:
@@ -82,7 +85,7 @@ def _check_size(frame: Frame, rows: int, columns: int, samples: int) -> None:
             f"a JPEG image of {frame.height} rows, {frame.width} columns and "
             f"{len(frame.components)} components; the tags promise {(rows, columns, samples)}"
         )
-        raise ValueError(msg)
+        raise ImageSizeError(msg)
 
 
 def _image(header: JpegHeader, data: bytes) -> Image:

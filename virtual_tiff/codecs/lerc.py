@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import imagecodecs
 import numpy as np
 
+from virtual_tiff.codecs.base import image_sizes
 from virtual_tiff.codecs.headers import LERC_MAGIC, ImageSizeError, LercHeader, lerc_header
 from virtual_tiff.codecs.image_checks import ImageCodec, check_type, damaged
 
@@ -124,12 +125,11 @@ def checked_header(
     check_type(header.data_type, chunk_spec, _WHAT)
     floats = header.data_type.startswith("float")
     shape = tuple(chunk_spec.shape)
-    plane = len(shape) == 3 and shape == (1, header.rows, header.columns)
-    samples = 1 if plane or len(shape) == 2 else shape[2]
+    size = (header.rows, header.columns)
+    samples = next((found[2] for found in image_sizes(shape) if found[:2] == size), 0)
     as_mask = alpha and not floats and (header.depth, header.bands) == (samples - 1, 1)
     values = {(samples, 1)} | ({(1, samples)} if floats and masked else set())
-    fits = plane or shape[:2] == (header.rows, header.columns)
-    if not fits or not (as_mask or (header.depth, header.bands) in values):
+    if not samples or not (as_mask or (header.depth, header.bands) in values):
         msg = (
             f"the block holds a LERC image of {header.rows} rows, {header.columns} columns, "
             f"{header.bands} bands and {header.depth} values a pixel; the tags promise {shape}"

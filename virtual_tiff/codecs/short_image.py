@@ -29,8 +29,8 @@ __all__ = ["ShortImageCodec"]
 class ShortImageCodec(ImageCodec):
     """Decodes by another codec; an image of `last` rows is padded with zeros.
 
-    A chunk is (rows, columns), or (rows, columns, samples) behind a `transpose`, or
-    (1, rows, columns) for a plane of a planar image: `axis` says where the rows are.
+    A chunk is (rows, columns), or (rows, columns, samples) behind a `transpose`; both also
+    behind axes of length 1, of a plane or a stack. `axis` says where the rows are.
     """
 
     name: ClassVar[str] = "virtual_tiff.short_image"
@@ -40,8 +40,8 @@ class ShortImageCodec(ImageCodec):
     the image is not of the shape that it is asked for."""
     last: int
     """Rows of the images at the foot. Some writers fill them up: they pass as they are."""
-    axis: int = 0
-    """The chunk's axis of rows; that of columns is the next."""
+    axis: int = -2
+    """The chunk's axis of rows, from its end: -2, or -3 before columns and samples."""
     last_columns: int | None = None
     """Columns of the images at the right; None where they are whole."""
 
@@ -53,8 +53,8 @@ class ShortImageCodec(ImageCodec):
                 "must be positive whole numbers"
             )
             raise ValueError(msg)
-        if self.axis not in (0, 1) or not isinstance(self.axis, int):
-            msg = f"{self.name}: axis={self.axis!r} is neither 0 nor 1"
+        if self.axis not in (-2, -3) or not isinstance(self.axis, int):
+            msg = f"{self.name}: axis={self.axis!r} is neither -2 nor -3"
             raise ValueError(msg)
         if not isinstance(self.codec, dict) or not isinstance(self.codec.get("name"), str):
             msg = f"{self.name}: codec={self.codec!r} is no codec's metadata"
@@ -81,11 +81,11 @@ class ShortImageCodec(ImageCodec):
 
     def _shapes(self, whole: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """Return the shapes that an image may have, the whole chunk's first."""
-        before, (rows, columns), after = (
-            whole[: self.axis],
-            whole[self.axis : self.axis + 2],
-            whole[self.axis + 2 :],
-        )
+        at = len(whole) + self.axis
+        if at < 0:
+            msg = f"{self.name}: a chunk of shape {whole} has no axis {self.axis}"
+            raise ValueError(msg)
+        before, (rows, columns), after = whole[:at], whole[at : at + 2], whole[at + 2 :]
         for width in dict.fromkeys((columns, self.last_columns or columns)):
             for length in dict.fromkeys((rows, self.last)):
                 yield (*before, length, width, *after)

@@ -36,7 +36,7 @@ _HALF = 1 << (_SHIFT - 1)
 
 @dataclass(frozen=True)
 class YCbCrCodec(ReadingCodec, ArrayArrayCodec):
-    """RGB of shape (rows, columns, 3) is stored as data units, (down, across, values)."""
+    """RGB of shape (…, rows, columns, 3) is stored as data units, (…, down, across, values)."""
 
     name: ClassVar[str] = "virtual_tiff.ycbcr"
 
@@ -64,13 +64,13 @@ class YCbCrCodec(ReadingCodec, ArrayArrayCodec):
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
         """Return the spec of the data units."""
         across, down = self.subsampling
-        if chunk_spec.dtype.to_native_dtype() != np.uint8 or chunk_spec.shape[2:] != (3,):
-            msg = f"{self.name}: not for {chunk_spec.dtype} of shape {chunk_spec.shape}"
+        shape = chunk_spec.shape
+        if chunk_spec.dtype.to_native_dtype() != np.uint8 or len(shape) < 3 or shape[-1] != 3:
+            msg = f"{self.name}: not for {chunk_spec.dtype} of shape {shape}"
             raise ValueError(msg)
-        rows, columns, _ = chunk_spec.shape
-        return replace(
-            chunk_spec, shape=(-(-rows // down), -(-columns // across), across * down + 2)
-        )
+        *before, rows, columns, _ = shape
+        units = (-(-rows // down), -(-columns // across), across * down + 2)
+        return replace(chunk_spec, shape=(*before, *units))
 
     def _decode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
         across, down = self.subsampling
@@ -78,15 +78,15 @@ class YCbCrCodec(ReadingCodec, ArrayArrayCodec):
         y, cr_red, cb_green, cr_green, cb_blue = _tables(
             tuple(self.coefficients), tuple(self.reference)
         )
-        luma = y[units[..., :-2]].reshape(*units.shape[:2], down, across)
+        luma = y[units[..., :-2]].reshape(*units.shape[:-1], down, across)
         cb, cr = units[..., -2], units[..., -1]
         chroma = (cr_red[cr], (cb_green[cb] + cr_green[cr]) >> _SHIFT, cb_blue[cb])
-        rows, columns, _ = chunk_spec.shape
+        *before, rows, columns, _ = chunk_spec.shape
         found = np.empty(chunk_spec.shape, np.uint8)
         for band, added in enumerate(chroma):
             values = np.clip(luma + added[..., None, None], 0, 255).astype(np.uint8)
-            whole = values.swapaxes(1, 2).reshape(len(units) * down, -1)
-            found[..., band] = whole[:rows, :columns]
+            whole = values.swapaxes(-3, -2).reshape(*before, units.shape[-3] * down, -1)
+            found[..., band] = whole[..., :rows, :columns]
         return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
 
 

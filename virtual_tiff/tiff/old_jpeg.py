@@ -17,7 +17,7 @@ from .header import Variant
 from .ifd import ImageFileDirectory
 from .jpeg import Component, Frame, JpegHeader, begins_with_marker, segment
 
-__all__ = ["old_jpeg_header", "pointed", "repaired"]
+__all__ = ["first_block", "old_jpeg_header", "pointed", "repaired"]
 
 _COMPONENTS = 3
 """libtiff reads no more tables than these, and images of 1 or 3 samples."""
@@ -25,6 +25,8 @@ _QUANTIZATION_BYTES, _HUFFMAN_BYTES = 64, 16 + 256
 _HEADER_BYTES = 2**17
 """What is read of a stream or block to find its header; photographs hold thumbnails there."""
 _JFIF_BYTES = 32
+_LOOKED_AT = 4096
+"""Offsets among which the first is sought that is not 0, of a missing block."""
 _LOSSLESS_PROCESS = 14
 _LARGEST_FACTOR = 4
 _MOST_ROWS = 2**16 - 1
@@ -45,14 +47,38 @@ _OLD_POINTERS: dict[int, tuple[int, int]] = {
 }
 
 
-def pointed(entries: Mapping[int, Entry], tag: int, variant: Variant) -> tuple[int, int]:
+def pointed(entries: Mapping[int, Entry], tag: int, variant: Variant) -> list[tuple[int, int]]:
     """Return what is to be read where a tag's values point to: it decides how pixels decode.
+
+    Parameters
+    ----------
+    entries
+        Of one directory; that of `tag` has its value.
+    tag
+        Number of the tag.
+    variant
+        The file's variant.
 
     Returns
     -------
-    tuple of int
-        How many of the values are to be followed, and to how many bytes each; mostly (0, 0).
+    list of tuple of int
+        Offset and bytes; mostly none.
     """
+    count, nbytes = _follow(entries, tag, variant)
+    if not count or not entries[tag].field_type.is_integer:
+        return []
+    offsets = [offset for offset in numbers(entries[tag], variant)[:_LOOKED_AT] if offset > 0]
+    return [(offset, nbytes) for offset in offsets[:count]]
+
+
+def first_block(ifd: ImageFileDirectory) -> bytes:
+    """Return the first bytes of an image's first block, if they were read."""
+    offsets = (offset for tag in _BLOCKS for offset in (ifd.integers(tag) or ())[:_LOOKED_AT])
+    return next((ifd.referenced[at] for at in offsets if at in ifd.referenced), b"")
+
+
+def _follow(entries: Mapping[int, Entry], tag: int, variant: Variant) -> tuple[int, int]:
+    """Return how many of a tag's values are to be followed, and to how many bytes each."""
     if tag not in _OLD_POINTERS:
         return 0, 0
     compression = _integer(entries, Tag.Compression, variant)
@@ -127,8 +153,8 @@ def old_jpeg_header(ifd: ImageFileDirectory, *, rows: int) -> JpegHeader:
         msg = f"old-style JPEG of {ifd.SamplesPerPixel} samples; readers know those of 1 and 3"
         raise UnsupportedError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path)
     streams = JpegHeader()
-    for tag in (Tag.JPEGInterchangeFormat, *_BLOCKS):
-        data = ifd.referenced.get(ifd.integer(tag) or 0, b"")
+    stream = ifd.referenced.get(ifd.integer(Tag.JPEGInterchangeFormat) or 0, b"")
+    for data in (stream, first_block(ifd)):
         if begins_with_marker(data):
             streams |= JpegHeader.parse(data)
     header = _from_tags(ifd, streams.frame) | streams

@@ -294,14 +294,11 @@ class _Walk:
         return [new for i, offset in enumerate(offsets) for new in self._child(node, i, offset)]
 
     def _references(self, node: _Node, entry: Entry) -> list[_Request]:
-        """Ask for the bytes that a JPEG image's tag points to."""
-        count, nbytes = pointed(node.entries, entry.tag, self._variant)
-        if not count or not entry.field_type.is_integer:
-            return []
+        """Ask for the bytes that a JPEG image's tag points to, as far as the file has them."""
         requests = []
-        for offset in numbers(entry, self._variant)[:count]:
+        for offset, nbytes in pointed(node.entries, entry.tag, self._variant):
             length = min(nbytes, self._size - offset)
-            if offset > 0 and length > 0:
+            if length > 0:
                 self._value_bytes += length
                 self._limits.check(
                     "value_bytes", self._value_bytes, "bytes of values", ifd=node.path

@@ -1,0 +1,278 @@
+"""The command line: `virtual-tiff info` and `virtual-tiff publish`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from virtual_tiff.tiff import TiffError, TiffWarning
+
+if TYPE_CHECKING:
+    from virtual_tiff.publishing import Published
+
+__all__ = ["main"]
+
+OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+_NEEDS_RICH = 'the table needs rich: pip install "virtual-tiff[cli]", or ask for --json'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        The arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if a file or a store is at fault, 2 if the command is.
+    """
+    try:
+        options = _parser().parse_args(argv)
+    except SystemExit as end:  # argparse has printed what there is to say
+        return int(end.code or OK)
+    try:
+        with _one_line_warnings():
+            status: int = options.run(options)
+            sys.stdout.flush()
+            return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `virtual-tiff … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:  # noqa: BLE001 (the last line: whatever it is, say it in one)
+        if options.debug:
+            traceback.print_exc()
+        _say("error", _text(error))
+        return _status(error)
+
+
+def _status(error: Exception) -> int:
+    """Tell a wrong option (ValueError, but none of a file) from what files and stores do."""
+    from_a_file = isinstance(error, (TiffError, OSError))
+    return WRONG_USE if isinstance(error, ValueError) and not from_a_file else FAILED
+
+
+def _say(kind: str, text: str) -> None:
+    print(f"virtual-tiff: {kind}: {text}", file=sys.stderr)
+
+
+def _text(error: Exception) -> str:
+    known = isinstance(error, (ValueError, OSError, ImportError, RuntimeError))
+    text = str(error).strip() or type(error).__name__
+    return text if known else f"{type(error).__name__}: {text.partition('\n')[0]}"
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Show each warning as one line, and none of those that users can do nothing about."""
+
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, TiffWarning):
+            _say("warning", " ".join(str(message).split()))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TiffWarning)
+        warnings.showwarning = show
+        yield
+
+
+# ------------------------------------------------------------------------------ arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="virtual-tiff", description="TIFF and COG archives as Zarr stores, without a copy."
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_info(commands)
+    _add_publish(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for: that takes 20 ms."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from virtual_tiff import __version__  # noqa: PLC0415
+
+        print(f"virtual-tiff {__version__}")
+        parser.exit()
+
+
+def _add_common(command: argparse.ArgumentParser, run: Callable[..., int]) -> None:
+    command.set_defaults(run=run)
+    command.add_argument(
+        "--store-option",
+        metavar="KEY=VALUE",
+        type=_key_and_value,
+        action="append",
+        default=[],
+        help="an obstore option of the files' store, as skip_signature=true or"
+        " region=us-west-2; may be repeated",
+    )
+    command.add_argument("--debug", action="store_true", help="show where an error arose")
+
+
+def _key_and_value(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        msg = f"{text!r} is not KEY=VALUE"
+        raise argparse.ArgumentTypeError(msg)
+    return key, value
+
+
+def _add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's class is private)
+    command = commands.add_parser(
+        "info", help="what is in TIFFs", description="Show the directories of TIFFs."
+    )
+    command.add_argument("files", metavar="PATH_OR_URL", nargs="+")
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
+    _add_common(command, _info)
+
+
+def _add_publish(commands: Any) -> None:  # noqa: ANN401
+    command = commands.add_parser(
+        "publish",
+        help="TIFFs to an Icechunk repository",
+        description="Make an Icechunk repository of references to TIFFs, in one commit, and"
+        " print the Python that opens it.",
+    )
+    command.add_argument("files", metavar="FILE", nargs="+", help="a path, glob or url")
+    command.add_argument(
+        "--to", metavar="REPO", required=True, help="a new local path, or s3://bucket/prefix"
+    )
+    command.add_argument(
+        "--concat",
+        metavar="DIM",
+        help="stack the files along this new dimension; otherwise each becomes a group",
+    )
+    command.add_argument("--ifd", help="only this directory: 0, or 0/1 for a SubIFD")
+    command.add_argument("--ifd-layout", default="flat", help="flat (default) or nested")
+    command.add_argument(
+        "--no-merge-strips",
+        dest="merge_strips",
+        action="store_false",
+        help="keep one chunk a strip",
+    )
+    command.add_argument("--branch", default="main", help="(default: main)")
+    command.add_argument("--message", help="of the commit")
+    command.add_argument(
+        "--check", action="store_true", help="read a part of each array back afterwards"
+    )
+    command.add_argument("--quiet", action="store_true", help="print those lines alone")
+    _add_common(command, _publish)
+
+
+# ------------------------------------------------------------------------------- commands
+
+
+def _info(options: argparse.Namespace) -> int:
+    # loaded here, as every import costs a command that does not need it
+    from virtual_tiff.info import inspect, render  # noqa: PLC0415
+    from virtual_tiff.locations import locate  # noqa: PLC0415
+
+    console = None if options.json else _console(sys.stdout)
+    locations = locate(options.files, dict(options.store_option))
+    files = asyncio.run(inspect(locations))
+    if console is None:
+        print(json.dumps([file.to_json() for file in files], indent=2))
+    for file, location in zip(files, locations, strict=True):
+        if file.error is not None:
+            _say("error", file.error)
+        elif console is not None:
+            console.print(render(file, location.name))
+    return FAILED if any(file.error for file in files) else OK
+
+
+def _console(stream: TextIO) -> Any:  # noqa: ANN401 (rich is an extra)
+    try:
+        from rich.console import Console  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(_NEEDS_RICH) from error
+    # a pipe has no width: there each directory is one line, however long
+    return Console(file=stream, width=None if stream.isatty() else 1000, highlight=False)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from virtual_tiff.publishing import publish  # noqa: PLC0415
+
+    if options.to.startswith("memory:"):
+        msg = "a repository in memory ends with this command; name a path"
+        raise ValueError(msg)
+    if "ICECHUNK_LOG" not in os.environ:
+        import icechunk  # noqa: PLC0415
+
+        icechunk.set_logs_filter("error")  # it warns of each local repository
+    with _progress(quiet=options.quiet) as progress:
+        published = publish(
+            options.files,
+            options.to,
+            concat=options.concat,
+            branch=options.branch,
+            message=options.message,
+            store_options=dict(options.store_option),
+            check=options.check,
+            progress=progress,
+            ifd=options.ifd,
+            ifd_layout=options.ifd_layout,
+            merge_strips=options.merge_strips,
+        )
+    if not options.quiet:
+        print("\n".join(_summary(published, options)), file=sys.stderr)
+    print(published.how_to_open)
+    return OK
+
+
+def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]:
+    """Yield what goes to stderr: stdout holds a Python program and nothing else."""
+    files = f"{published.files} file" + ("" if published.files == 1 else "s")
+    yield (
+        f"published {files} with {published.references} references to {options.to}:"
+        f" {published.branch} is now {published.snapshot}"
+    )
+    for array in published.arrays:
+        sizes = ", ".join(
+            f"{name}: {size}" for name, size in zip(array.dimensions, array.shape, strict=True)
+        )
+        yield f"  {array.path}  {array.data_type} ({sizes})"
+    for path, names in published.left_out.items():
+        yield f"left out, as the files differ in them: {path or '/'}: {', '.join(names)}"
+    if published.readers_need:
+        yield f"readers need beside icechunk and xarray: {', '.join(published.readers_need)}"
+    if options.check:
+        yield "read back: the first and the last chunk of each array"
+    yield "open it with"
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar on a terminal; give the function that moves it."""
+    try:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
+    except ImportError:
+        quiet = True
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading directories", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,75 @@
+"""Codecs that say which block they could not decode.
+
+A codec knows neither array nor chunk, and libraries raise what they like: `RuntimeError`
+(Zstandard), `zlib.error`, `LZMAError`, numpy's "cannot reshape". Around any codec class this
+module makes one that decodes the same, and turns every failure into a `ValueError` with the
+name that `virtual_tiff.store.CheckedManifestStore` put on the block's bytes.
+
+`to_dict` stays that of the class within: what is persisted or copied has standard names.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from zarr.registry import get_codec_class, register_codec
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArraySpec
+
+__all__ = ["name_block", "named"]
+
+_ATTRIBUTE = "virtual_tiff_block"
+
+
+def name_block(chunk: object, block: object) -> None:
+    """Put a block's name on its bytes; its `str` is asked for only if they are damaged."""
+    setattr(chunk, _ATTRIBUTE, block)
+
+
+def named(codec: dict[str, Any]) -> dict[str, Any]:
+    """Return a codec's metadata under the name of the class that says which block failed."""
+    return {**codec, "name": _registered(codec["name"])}
+
+
+@cache
+def _registered(name: str) -> str:
+    """Make and register the class around the codec of a name; return its own name."""
+    own = f"virtual_tiff.named:{name}"
+    register_codec(own, _around(name))
+    return own
+
+
+@cache
+def _around(name: str) -> type[Any]:
+    base: Any = get_codec_class(name)
+
+    class Named(base):  # type: ignore[misc]
+        @classmethod
+        def from_dict(cls, data: dict[str, Any]) -> Any:  # noqa: ANN401
+            return super().from_dict({**data, "name": name})
+
+        def _decode_sync(self, chunk: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
+            block = getattr(chunk, _ATTRIBUTE, "a block")
+            try:
+                decoded = super()._decode_sync(chunk, chunk_spec)
+            except Exception as error:
+                msg = f"{block} does not decode to what the tags promise: {error}"
+                raise ValueError(msg) from error
+            name_block(decoded, block)
+            return decoded
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return _restored, (name, dict(self.__dict__))
+
+    Named.__name__ = Named.__qualname__ = f"Named{base.__name__}"
+    return Named
+
+
+def _restored(name: str, state: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Make an instance of a class that pickle cannot find by its name."""
+    _registered(name)
+    made = object.__new__(_around(name))
+    made.__dict__.update(state)
+    return made

@@ -1,0 +1,19 @@
+"""Many files to one commit in an Icechunk repository.
+
+`publication` has the steps. What is laid out is plain data (`plan`), so that every rule of
+stacking can be tested without a repository.
+"""
+
+from __future__ import annotations
+
+try:
+    import icechunk as _icechunk  # noqa: F401 (the modules below say what they take of it)
+except ImportError as missing:
+    text = 'publishing needs Icechunk: pip install "virtual-tiff[icechunk]"'
+    raise ImportError(text) from missing
+
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.publication import publish
+from virtual_tiff.publishing.published import Published, PublishedArray
+
+__all__ = ["PublishError", "Published", "PublishedArray", "publish"]
