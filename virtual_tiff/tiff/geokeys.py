@@ -43,6 +43,7 @@ class GeoKey(IntEnum):
     GeogAzimuthUnitsGeoKey = 2060
     PrimeMeridianLongitudeGeoKey = 2061
     GeogTOWGS84GeoKey = 2062  # libgeotiff
+    ProjLinearUnitsInterpCorrectGeoKey = 3059  # GDAL
     ProjectedCRSGeoKey = 3072
     ProjectedCitationGeoKey = 3073
     ProjectionGeoKey = 3074

@@ -1,0 +1,222 @@
+"""Without pyproj: what a few built-in rows can say, and codes for the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pyproj
+import pytest
+
+from virtual_tiff.crs.build import Crs, build
+from virtual_tiff.crs.registry import BuiltIn, Proj
+from virtual_tiff.crs.tables import (
+    ANGULAR_UNITS,
+    ELLIPSOIDS,
+    GEOGRAPHIC,
+    LINEAR_UNITS,
+    METHODS,
+    PRIME_MERIDIANS,
+    UTM_FAMILIES,
+    VERTICAL,
+)
+from virtual_tiff.crs.wkt import to_wkt
+
+from .oracle import GEOTIFF_1_0, Keys
+from .test_citations import CITATIONS, ROBINSON
+from .test_keys import ALL, TM, USER
+from .test_methods import GROUNDS, NATURAL, user_defined
+
+
+def built_in(keys: Keys) -> tuple[Crs | None, tuple[str, ...]]:
+    return build(keys, GEOTIFF_1_0, BuiltIn())
+
+
+def by_proj(keys: Keys) -> Crs | None:
+    return build(keys, GEOTIFF_1_0, Proj())[0]
+
+
+def equal(one: str, other: str) -> bool:
+    return pyproj.CRS(one).equals(pyproj.CRS(other), ignore_axis_order=True)
+
+
+# The rows are the registry's
+
+
+@pytest.mark.parametrize("code", GEOGRAPHIC)
+def test_geographic_crs(code: int) -> None:
+    found = BuiltIn().crs(code)
+    assert found is not None
+    assert pyproj.CRS(to_wkt(found)).equals(pyproj.CRS(code))
+    assert found["name"] == pyproj.CRS(code).name
+
+
+@pytest.mark.parametrize("code", ELLIPSOIDS)
+def test_ellipsoids(code: int) -> None:
+    found = BuiltIn().ellipsoid(code)
+    assert found is not None
+    assert pyproj.crs.Ellipsoid.from_json_dict(found | {"type": "Ellipsoid"}) == (
+        pyproj.crs.Ellipsoid.from_epsg(code)
+    )
+
+
+@pytest.mark.parametrize("code", PRIME_MERIDIANS)
+def test_prime_meridians(code: int) -> None:
+    assert pyproj.crs.PrimeMeridian.from_epsg(code).name == PRIME_MERIDIANS[code][0]
+
+
+@pytest.mark.parametrize("category", ["linear", "angular"])
+def test_units(category: str) -> None:
+    units = pyproj.database.get_units_map("EPSG", category, allow_deprecated=True).values()
+    factors = {int(unit.code): (unit.name, unit.conv_factor) for unit in units}
+    for code, unit in (LINEAR_UNITS if category == "linear" else ANGULAR_UNITS).items():
+        if unit.code != code:
+            continue  # another word for degrees
+        name, factor = factors[code]
+        assert unit.factor == pytest.approx(factor, rel=1e-12)
+        assert unit.name == name or code in (9106, 9122)  # gon, degree: shorter than EPSG's
+
+
+@pytest.mark.parametrize(
+    "code",
+    [3857, 4979, *(c for codes, *_ in UTM_FAMILIES for c in (codes[0], codes[-1]))],
+)
+def test_other_crs(code: int) -> None:
+    found = BuiltIn().crs(code)
+    assert found is not None
+    assert pyproj.CRS(to_wkt(found)).equals(pyproj.CRS(code))
+    assert found["name"] == pyproj.CRS(code).name
+
+
+def test_vertical_codes_are_vertical() -> None:
+    for code in (c for codes in VERTICAL for c in codes):
+        found = Proj().crs(code)
+        assert found is None or found["type"] == "VerticalCRS"
+
+
+@pytest.mark.parametrize("code", [16001, 16060, 16101, 16160, 3856])
+def test_conversions(code: int) -> None:
+    ours, theirs = BuiltIn().conversion(code), Proj().conversion(code)
+    assert ours is not None
+    assert theirs is not None
+    assert ours["name"] == theirs["name"]
+    assert ours["method"] == theirs["method"]
+    assert ours["parameters"] == theirs["parameters"]
+
+
+@pytest.mark.parametrize("code", [16000, 16061, 16100, 16161, 10406])
+def test_conversions_that_need_proj(code: int) -> None:
+    assert BuiltIn().conversion(code) is None
+
+
+# The WKT is PROJ's
+
+
+@pytest.mark.parametrize("ground", [name for name in GROUNDS if not name.startswith("grads")])
+@pytest.mark.parametrize("method", METHODS)
+def test_user_defined_projections_need_no_pyproj(method: int, ground: str) -> None:
+    keys = user_defined(method, GROUNDS[ground], NATURAL)
+    ours, theirs = built_in(keys)[0], by_proj(keys)
+    assert ours is not None
+    assert ours.wkt is not None
+    assert theirs is not None
+    assert theirs.wkt is not None
+    assert equal(ours.wkt, theirs.wkt)
+
+
+NOT_KNOWN_TO_BE_WRONG = {"projected: a code that is none"}
+
+
+@pytest.mark.parametrize("name", [n for n in ALL | CITATIONS if n not in NOT_KNOWN_TO_BE_WRONG])
+def test_what_is_said_is_right_or_a_warning_says_what_is_missing(name: str) -> None:
+    keys = (ALL | CITATIONS)[name]
+    ours, said = built_in(keys)
+    theirs = by_proj(keys)
+    assert ours is not None
+    assert theirs is not None
+    assert said or equal(ours.text, theirs.text), f"{ours.text}\n{theirs.text}"
+
+
+def test_names_are_quoted() -> None:
+    crs, _ = built_in({**USER, **TM, 1026: 'a "b" c'})
+    assert crs is not None
+    assert crs.wkt is not None
+    assert pyproj.CRS(crs.wkt).name == 'a "b" c'
+
+
+def test_what_this_package_does_not_make_is_not_written() -> None:
+    assert to_wkt({"type": "TemporalCRS"}) is None
+
+
+# Codes
+
+
+def test_a_code_alone() -> None:
+    crs, said = built_in({1024: 1, 3072: 2056, 3076: 9001})
+    assert crs is not None
+    assert (crs.code, crs.wkt, crs.projjson, crs.text) == ("EPSG:2056", None, None, "EPSG:2056")
+    assert (crs.kind, crs.unit, crs.unit_factor) == ("projected", "metre", 1.0)
+    assert said == ()
+
+
+def test_two_codes() -> None:
+    crs, said = built_in({1024: 1, 3072: 2056, 4096: 5773})
+    assert crs is not None
+    assert crs.text == "EPSG:2056+5773"
+    assert said == ()
+
+
+def test_a_code_of_heights_over_a_crs_that_is_known() -> None:
+    crs, _ = built_in({1024: 1, 3072: 32633, 4096: 5773})
+    assert crs is not None
+    assert crs.text == "EPSG:32633+5773"
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({1024: 1, 3072: 2056, 2048: 4150}, "GeodeticCRSGeoKey (2048)"),
+        ({1024: 1, 3072: 2056, 4099: 9001}, "VerticalUnitsGeoKey (4099)"),
+        ({1024: 1, 3072: 2056, 1026: "LUnits = feet"}, "GTCitationGeoKey (1026)"),
+        ({1024: 1, 3072: 32767, 3074: 10406, 2048: 4267}, "ProjectionGeoKey (3074) = 10406"),
+    ],
+)
+def test_what_is_not_compared_is_said(keys: Keys, named: str) -> None:
+    _, said = built_in(keys)
+    assert any(f"GeoKey {named}" in one for one in said)
+
+
+def test_a_pe_string_is_passed_on() -> None:
+    crs, _ = built_in({3073: f"ESRI PE String = {ROBINSON}"})
+    assert crs is not None
+    assert crs.text == ROBINSON
+
+
+@pytest.mark.parametrize(
+    "text", ["EPSG:32633", "EPSG:4326", "EPSG:32633+5773", "EPSG:4979", ROBINSON]
+)
+def test_rioxarray_finds_it(text: str) -> None:
+    rioxarray = pytest.importorskip("rioxarray")
+    xr = pytest.importorskip("xarray")
+    for attribute in ("spatial_ref", "crs_wkt"):
+        grid = xr.Variable((), 0, {attribute: text})
+        array: Any = xr.DataArray([[0.0]], dims=("y", "x"), coords={"spatial_ref": grid})
+        assert rioxarray is not None
+        assert pyproj.CRS(array.rio.crs.to_wkt()).equals(pyproj.CRS(text), ignore_axis_order=True)
+
+
+def test_the_package_works_where_pyproj_is_missing() -> None:
+    """In a process of its own: the registry is chosen once."""
+    code = """
+import sys
+sys.modules["pyproj"] = None
+from virtual_tiff.crs.registry import BuiltIn, registry
+assert isinstance(registry(), BuiltIn)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_the_package_does_not_import_pyproj() -> None:
+    code = "import sys, virtual_tiff.crs; assert 'pyproj' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,330 @@
+"""GeoKeys to a CRS: which kind it is, and what of it can be said.
+
+How GDAL's `GTIFGetOGISDefnAsOSR` (frmts/gtiff/gt_wkt_srs.cpp) reads the keys is the rule in every
+odd case, except that nothing it drops for want of a table is dropped here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from virtual_tiff.crs.citations import plain_name, projection_engine_string
+from virtual_tiff.crs.context import Context, NoCrsError
+from virtual_tiff.crs.directory import flaw, version
+from virtual_tiff.crs.geodetic import bound_to_wgs84, geocentric, geographic
+from virtual_tiff.crs.projected import (
+    axis_unit,
+    by_code,
+    code_alone,
+    linear_unit,
+    projected,
+    projected_name,
+)
+from virtual_tiff.crs.projjson import JSON, SCHEMA, UNKNOWN_LENGTH, axis, coordinate_system
+from virtual_tiff.crs.registry import Registry, registry
+from virtual_tiff.crs.vertical import VERTICAL_KEYS, has_heights, vertical_code, with_heights
+from virtual_tiff.tiff import GeoKey as K
+from virtual_tiff.tiff import ImageFileDirectory, parse_geokeys
+from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff.geokeys import GeoValue
+
+__all__ = ["Crs", "build", "crs_of"]
+
+type Kind = Literal["projected", "geographic", "geocentric", "local"]
+
+_MODELS: dict[int, Kind] = {1: "projected", 2: "geographic", 3: "geocentric"}
+"""GTModelTypeGeoKey."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crs:
+    """What a file says about the coordinates of its pixels. At least one of the first two."""
+
+    code: str | None
+    """Authority and code, `"EPSG:32633"`; two codes where heights have one of their own."""
+    wkt: str | None
+    """WKT 2, without the epoch; None if there is only a code (pyproj is missing)."""
+    projjson: JSON | None
+    """The same as PROJJSON. It is shared: copy it before a change."""
+    kind: Kind
+    unit: str | None
+    """Of x and y, as the file or the registry names it; None if unknown."""
+    unit_factor: float | None
+    """Of x and y, in metres or radians; None if unknown."""
+    epoch: float | None = None
+    """Coordinate epoch, a decimal year."""
+
+    @property
+    def text(self) -> str:
+        """What attributes `crs_wkt` and `spatial_ref` hold: WKT, or the code, read alike."""
+        return self.wkt or self.code or ""
+
+    @property
+    def is_geographic(self) -> bool:
+        """Whether x and y are longitude and latitude."""
+        return self.kind == "geographic"
+
+    def coordinate_attributes(self, dimension: Literal["x", "y"]) -> dict[str, str]:
+        """Return CF attributes for the coordinates along a dimension."""
+        found = dict(_CF.get((self.kind, dimension), {"axis": dimension.upper()}))
+        units = self._units(dimension)
+        return found if units is None else found | {"units": units}
+
+    def _units(self, dimension: str) -> str | None:
+        if self.unit_factor is None:
+            return None
+        if self.is_geographic:
+            degrees = self.unit_factor / _RADIANS
+            if abs(degrees - 1) < 1e-9:
+                return {"x": "degrees_east", "y": "degrees_north"}[dimension]
+            return f"{degrees:.12g} degree"
+        return "metre" if self.unit_factor == 1 else f"{self.unit_factor:.15g} metre"
+
+
+_RADIANS = 0.017453292519943295
+
+_CF: dict[tuple[Kind, str], Mapping[str, str]] = {
+    ("geographic", "x"): {"axis": "X", "standard_name": "longitude", "long_name": "longitude"},
+    ("geographic", "y"): {"axis": "Y", "standard_name": "latitude", "long_name": "latitude"},
+    ("projected", "x"): {
+        "axis": "X",
+        "standard_name": "projection_x_coordinate",
+        "long_name": "x coordinate of projection",
+    },
+    ("projected", "y"): {
+        "axis": "Y",
+        "standard_name": "projection_y_coordinate",
+        "long_name": "y coordinate of projection",
+    },
+}
+"""CF conventions 1.11, section 5.6; the long names are rioxarray's."""
+
+
+def crs_of(ifd: ImageFileDirectory) -> Crs | None:
+    """Return the CRS that a directory's GeoKeys define; None if it has none.
+
+    What they leave open or contradict is a `TiffWarning` that names the key.
+    """
+    keys = parse_geokeys(ifd)
+    if not keys:
+        return None
+    reason = flaw(ifd, keys)
+    if reason is not None:
+        warn(reason)
+        return None
+    crs, warnings = _cached(tuple(map(_typed, keys.items())), version(ifd))
+    for text in warnings:
+        warn(text)
+    return crs
+
+
+type _Typed = tuple[int, GeoValue, type]
+
+
+def _typed(item: tuple[int, GeoValue]) -> _Typed:
+    """Keep 9001 and 9001.0 apart: the type of a key decides whether it counts."""
+    key, value = item
+    return key, value, type(value[0]) if isinstance(value, tuple) and value else type(value)
+
+
+@lru_cache(maxsize=1024)
+def _cached(
+    keys: tuple[_Typed, ...], edition: tuple[int, ...]
+) -> tuple[Crs | None, tuple[str, ...]]:
+    """Files of an archive share their CRS: the second costs a lookup."""
+    return build({key: value for key, value, _ in keys}, edition, registry())
+
+
+def build(
+    keys: Mapping[int, GeoValue], edition: tuple[int, ...], epsg: Registry
+) -> tuple[Crs | None, tuple[str, ...]]:
+    """Make a CRS of GeoKeys.
+
+    Parameters
+    ----------
+    keys
+        By their number.
+    edition
+        Version, revision and minor revision of the directory.
+    epsg
+        What knows the codes.
+
+    Returns
+    -------
+    tuple
+        The CRS, None if there is none, and what to warn of.
+    """
+    ctx = Context(keys=keys, version=edition, epsg=epsg)
+    kind = _kind(ctx)
+    try:
+        found = _by_code_alone(ctx, kind) or _of_keys(ctx, kind)
+    except NoCrsError:
+        found = None
+    return found, tuple(ctx.warnings)
+
+
+def _kind(ctx: Context) -> Kind:
+    model = _MODELS.get(ctx.short(K.GTModelTypeGeoKey) or 0, "local")
+    # some writers leave the model out (GDAL's ticket 3019)
+    return "projected" if model == "local" and ctx.code(K.ProjectedCRSGeoKey) else model
+
+
+def _by_code_alone(ctx: Context, kind: Kind) -> Crs | None:
+    """Without pyproj, a code is often all that can be said."""
+    code = None
+    if ctx.epsg.complete or kind == "local":
+        return None
+    if kind == "projected":
+        code = code_alone(ctx)
+    else:
+        code = ctx.code(K.GeodeticCRSGeoKey)
+        code = None if code is None or ctx.epsg.crs(code) else code
+    return None if code is None else _of_code(ctx, kind, code)
+
+
+def _of_code(ctx: Context, kind: Kind, code: int) -> Crs:
+    heights = vertical_code(ctx) if kind != "geocentric" else None
+    if kind != "geocentric" and heights is None and has_heights(ctx):
+        present = (key for key in VERTICAL_KEYS if ctx.short(key))
+        ctx.warn(next(present, K.VerticalGeoKey), "the heights are left out without pyproj")
+    unit = axis_unit(ctx) if kind == "projected" else None
+    return Crs(
+        code=f"EPSG:{code}" if heights is None else f"EPSG:{code}+{heights}",
+        wkt=None,
+        projjson=None,
+        kind=kind,
+        unit=None if unit is None else unit.name,
+        unit_factor=None if unit is None else unit.factor,
+        epoch=_epoch(ctx),
+    )
+
+
+def _of_keys(ctx: Context, kind: Kind) -> Crs | None:
+    crs: JSON | None = None
+    engine_string = None
+    if kind == "projected":
+        crs = projected(ctx)
+    elif kind == "geographic":
+        crs = geographic(ctx)
+    elif kind == "geocentric":
+        crs = geocentric(ctx, linear_unit(ctx) or UNKNOWN_LENGTH)
+    if crs is None:
+        engine_string = _engine_string(ctx)
+        if engine_string is not None:
+            return _of_engine_string(ctx, engine_string)
+        crs = _local(ctx, kind)
+    if kind != "projected" or not by_code(ctx):
+        crs = bound_to_wgs84(ctx, crs, known_datums=has_heights(ctx))
+    if vertical_code(ctx) is not None and "id" in crs:
+        return _of_code(ctx, kind, crs["id"]["code"])
+    return _crs(ctx, with_heights(ctx, crs, is_local=kind == "local"))
+
+
+def _engine_string(ctx: Context) -> str | None:
+    for key in (K.ProjectedCitationGeoKey, K.GTCitationGeoKey):
+        found = projection_engine_string(ctx.text(key))
+        if found is not None:
+            return found
+    return None
+
+
+def _of_engine_string(ctx: Context, wkt: str) -> Crs | None:
+    """Read ESRI's WKT; without pyproj it is passed on, for GDAL reads it."""
+    crs = ctx.epsg.from_wkt(wkt)
+    if crs is not None:
+        return _crs(ctx, crs)
+    if ctx.epsg.complete or wkt.count("[") != wkt.count("]") or not wkt.endswith("]"):
+        ctx.warn(K.ProjectedCitationGeoKey, "holds an ESRI PE string that PROJ cannot read")
+        return None
+    geographic_only = wkt.startswith("GEOGCS")
+    return Crs(
+        code=None,
+        wkt=wkt,
+        projjson=None,
+        kind="geographic" if geographic_only else "projected",
+        unit=None,
+        unit_factor=None,
+        epoch=_epoch(ctx),
+    )
+
+
+def _local(ctx: Context, kind: Kind) -> JSON:
+    """Return a CRS that says no more than that x and y are counted in a unit."""
+    if kind == "projected":
+        name = projected_name(ctx)
+    else:
+        names = (ctx.text(K.GTCitationGeoKey), ctx.text(K.GeodeticCitationGeoKey))
+        name = plain_name(names[0]) or plain_name(names[1]) or "unnamed"
+    unit = linear_unit(ctx) or UNKNOWN_LENGTH
+    return {
+        "type": "EngineeringCRS",
+        "name": name,
+        "datum": {"type": "EngineeringDatum", "name": "Unknown engineering datum"},
+        "coordinate_system": coordinate_system(
+            "Cartesian",
+            axis("Easting", "E", "east", unit),
+            axis("Northing", "N", "north", unit),
+        ),
+    }
+
+
+def _crs(ctx: Context, crs: JSON) -> Crs | None:
+    wkt = ctx.epsg.wkt(crs)
+    if wkt is None:
+        ctx.warn(K.GTModelTypeGeoKey, f"the keys make a {crs['type']} that PROJ refuses")
+        return None
+    plain = _plain(crs)
+    name, factor = _unit(plain)
+    return Crs(
+        code=_code(crs),
+        wkt=wkt,
+        projjson={"$schema": SCHEMA} | crs,
+        kind=_KINDS.get(plain["type"], "local"),
+        unit=name,
+        unit_factor=factor,
+        epoch=_epoch(ctx),
+    )
+
+
+_KINDS: dict[str, Kind] = {
+    "ProjectedCRS": "projected",
+    "GeographicCRS": "geographic",
+    "GeodeticCRS": "geocentric",
+}
+_NAMED_UNITS = {"metre": 1.0, "degree": _RADIANS}
+
+
+def _plain(crs: JSON) -> JSON:
+    """Return the horizontal part of a compound or bound CRS."""
+    while crs["type"] in ("CompoundCRS", "BoundCRS"):
+        crs = crs["components"][0] if crs["type"] == "CompoundCRS" else crs["source_crs"]
+    return crs
+
+
+def _unit(crs: JSON) -> tuple[str | None, float | None]:
+    unit = crs["coordinate_system"]["axis"][0]["unit"]
+    if isinstance(unit, str):
+        return unit, _NAMED_UNITS[unit]
+    if unit["name"] == "unknown" and unit["conversion_factor"] == 1:
+        return None, None
+    return unit["name"], unit["conversion_factor"]
+
+
+def _epoch(ctx: Context) -> float | None:
+    epoch = ctx.double(K.CoordinateEpochGeoKey, finite=False)
+    if epoch is None or math.isfinite(epoch):
+        return epoch
+    ctx.warn(K.CoordinateEpochGeoKey, "is no number; left out")
+    return None
+
+
+def _code(crs: JSON) -> str | None:
+    parts = crs["components"] if crs["type"] == "CompoundCRS" and "id" not in crs else [crs]
+    if not all("id" in part for part in parts):
+        return None
+    authority = parts[0]["id"]["authority"]
+    return f"{authority}:" + "+".join(str(part["id"]["code"]) for part in parts)

@@ -1,0 +1,102 @@
+"""The GeoKeys as a definition is read from them, with what could not be said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from virtual_tiff.crs.registry import Registry
+from virtual_tiff.tiff import GeoKey
+from virtual_tiff.tiff.geokeys import GeoValue, key_name
+
+__all__ = ["USER_DEFINED", "Context", "NoCrsError"]
+
+USER_DEFINED = 32767
+"""GeoTIFF 1.1, 7.1.3: the value is given by other keys."""
+
+_LAST_RESERVED = 1000
+"""GeoTIFF 1.1, annexes C.2.2 and C.2.4: 1 to 1000 are no EPSG datums, ellipsoids or CRSs."""
+
+
+class NoCrsError(Exception):
+    """The keys make no CRS at all; a warning has said why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A file's GeoKeys and the registry that knows their codes.
+
+    A key counts only if its value is of the specification's type, as in libgeotiff.
+    """
+
+    keys: Mapping[int, GeoValue]
+    version: tuple[int, ...]
+    """The directory's version, revision and minor revision."""
+    epsg: Registry
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, key: GeoKey, what: str) -> None:
+        """Note what cannot be said; the key is named."""
+        value = self.keys.get(key)
+        shown = f" = {value}" if isinstance(value, int | float) else ""
+        text = f"GeoKey {key_name(key)}{shown}: {what}"
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def short(self, key: GeoKey) -> int | None:
+        """Return a key of type SHORT as it is."""
+        value = self.keys.get(key)
+        return value if isinstance(value, int) else None
+
+    def code(self, key: GeoKey) -> int | None:
+        """Return a key as a code; None if it is absent, undefined (0) or user-defined."""
+        value = self.short(key)
+        if value is None or value in (0, USER_DEFINED):
+            return None
+        if value > USER_DEFINED:
+            self.warn(key, "is in the range of private use and means nothing here")
+            return None
+        if value <= _LAST_RESERVED and key in _NO_SMALL_CODES:
+            self.warn(key, "is in a reserved range and ignored")
+            return None
+        return value
+
+    def says(self, key: GeoKey) -> bool:
+        """Tell whether a key of type SHORT is there, user-defined or not, and not reserved."""
+        value = self.short(key)
+        return value is not None and not (key in _NO_SMALL_CODES and 0 < value <= _LAST_RESERVED)
+
+    def double(self, key: GeoKey, *, finite: bool = True) -> float | None:
+        """Return a key of type DOUBLE.
+
+        Raises
+        ------
+        NoCrsError
+            If it is no number, and `finite`.
+        """
+        value = self.keys.get(key)
+        if not isinstance(value, float):
+            return None
+        if finite and not math.isfinite(value):
+            self.warn(key, "is no number, so there is no CRS")
+            raise NoCrsError
+        return value
+
+    def doubles(self, key: GeoKey) -> tuple[float, ...]:
+        """Return the values of a key of type DOUBLE; empty if it is absent."""
+        value = self.keys.get(key)
+        if isinstance(value, float):
+            return (value,)
+        return tuple(map(float, value)) if isinstance(value, tuple) else ()
+
+    def text(self, key: GeoKey) -> str | None:
+        """Return a key of type ASCII, up to a NUL, without what would confuse readers of WKT."""
+        value = self.keys.get(key)
+        return value.partition("\0")[0].translate(_BRACES) if isinstance(value, str) else None
+
+
+_BRACES = str.maketrans("{}", "()")
+"""pyproj takes a text with braces for JSON."""
+
+_NO_SMALL_CODES = {GeoKey.GeodeticDatumGeoKey, GeoKey.EllipsoidGeoKey}

@@ -1,0 +1,460 @@
+"""GeoKeys 2048 to 2062: datum, ellipsoid, prime meridian, angular unit, and the CRS of them.
+
+A code for the whole comes first; keys for its parts override it, as in libgeotiff's `GTIFGetDefn`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from virtual_tiff.crs.citations import fields
+from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError
+from virtual_tiff.crs.projjson import (
+    DEGREE,
+    JSON,
+    UNKNOWN_ANGLE,
+    Unit,
+    axis,
+    coordinate_system,
+    identifier,
+    number_of_axes,
+    without,
+)
+from virtual_tiff.crs.tables import ANGULAR_UNITS
+from virtual_tiff.tiff import GeoKey as K
+
+__all__ = [
+    "angular_unit",
+    "bound_to_wgs84",
+    "datum_of",
+    "geocentric",
+    "geodetic",
+    "geographic",
+    "is_geodetic",
+    "is_sphere",
+]
+
+_WGS_84 = ("unretrievable - using WGS84", 6378137.0, 298.257223563)
+_TOLERANCE = 1e-10
+"""PROJ's, relative."""
+_USAGE = ("$schema", "scope", "area", "bbox", "usages", "remarks")
+
+
+def geographic(ctx: Context) -> JSON | None:
+    """Return the CRS of model type 2; None if nothing but its code is known."""
+    code = ctx.code(K.GeodeticCRSGeoKey)
+    known = ctx.epsg.crs(code) if code is not None else None
+    if code is not None and known is None and not ctx.epsg.complete:
+        return None
+    if known is not None and number_of_axes(known) != 2:
+        return known  # GeoTIFF 1.0 had no other place for 3-D, geocentric and compound codes
+    built = geodetic(ctx, None)
+    if known is not None and built is not known and _is_dynamic(known):
+        return known  # as in GDAL, which does not compare with such
+    return built
+
+
+def geocentric(ctx: Context, unit: Unit) -> JSON:
+    """Return the CRS of model type 3."""
+    code = ctx.code(K.GeodeticCRSGeoKey)
+    known = ctx.epsg.crs(code) if code is not None else None
+    if known is not None and known["type"] == "GeodeticCRS":
+        return known
+    base = geodetic(ctx, None)
+    name = ctx.text(K.GTCitationGeoKey) or ctx.text(K.GeodeticCitationGeoKey) or "unnamed"
+    axes = (axis(f"Geocentric {x}", x, f"geocentric{x}", unit) for x in "XYZ")
+    return {
+        "type": "GeodeticCRS",
+        "name": name,
+        **{key: base[key] for key in ("datum", "datum_ensemble") if key in base},
+        "coordinate_system": coordinate_system("Cartesian", *axes),
+    }
+
+
+def geodetic(ctx: Context, default_code: int | None) -> JSON:
+    """Return the geographic 2-D CRS that the keys define.
+
+    Parameters
+    ----------
+    ctx
+        The keys.
+    default_code
+        Of the base CRS that goes with a projected CRS's code.
+
+    Returns
+    -------
+    JSON
+        The registry's own object if the keys do not differ from it.
+    """
+    known = _known(ctx, default_code)
+    parts = _Parts.read(ctx, known)
+    if known is not None and parts.agree_with(known):
+        return known
+    if known is not None:
+        ctx.warn(K.GeodeticCRSGeoKey, f"other keys differ from {known['name']}, and they count")
+    return parts.crs(ctx, known)
+
+
+def angular_unit(crs: JSON) -> Unit:
+    """Return the unit of a CRS's first axis."""
+    unit = crs["coordinate_system"]["axis"][0]["unit"]
+    if isinstance(unit, str):
+        return DEGREE
+    return Unit(unit["name"], unit["conversion_factor"], "angle", unit.get("id", {}).get("code"))
+
+
+def datum_of(crs: JSON) -> JSON:
+    """Return the datum of a geodetic CRS, an ensemble's if it is one."""
+    found: JSON = crs.get("datum") or crs["datum_ensemble"]
+    return found
+
+
+def is_geodetic(crs: JSON) -> bool:
+    """Tell whether a CRS is geographic or geocentric."""
+    return crs["type"] in ("GeographicCRS", "GeodeticCRS")
+
+
+def is_sphere(crs: JSON) -> bool:
+    """Tell whether a geodetic CRS's ellipsoid is a sphere."""
+    return _flattening(datum_of(crs)["ellipsoid"]) == 0
+
+
+def bound_to_wgs84(ctx: Context, crs: JSON, *, known_datums: bool) -> JSON:
+    """Add GeogTOWGS84GeoKey to a geographic or projected CRS.
+
+    Parameters
+    ----------
+    ctx
+        The keys.
+    crs
+        The CRS.
+    known_datums
+        Whether that is done where the datum is in the registry, too. GDAL does not, for the
+        registry knows better transformations; but it does below a compound CRS.
+    """
+    shifts = ctx.doubles(K.GeogTOWGS84GeoKey)
+    if not all(map(math.isfinite, shifts)):
+        ctx.warn(K.GeogTOWGS84GeoKey, "has values that are no numbers; left out")
+        return crs
+    if len(shifts) < 3 or crs["type"] not in ("GeographicCRS", "ProjectedCRS"):
+        return crs
+    base = crs.get("base_crs", crs)
+    if not known_datums and _is_registered(ctx, base):
+        return crs
+    shifts = (*shifts[:7], *(0.0,) * (7 - len(shifts)))
+    wgs84 = ctx.epsg.crs(4326)
+    return {
+        "type": "BoundCRS",
+        "source_crs": crs,
+        "target_crs": without(wgs84 or {}, *_USAGE),
+        "transformation": _helmert(shifts, base["name"]),
+    }
+
+
+def _is_registered(ctx: Context, base: JSON) -> bool:
+    datum = datum_of(base)
+    return "id" in base or "id" in datum or ctx.epsg.datum_named(datum["name"]) is not None
+
+
+def _helmert(shifts: tuple[float, ...], name: str) -> JSON:
+    """Make a Position Vector transformation, as PROJ does of any TOWGS84."""
+    arc_second = Unit("arc-second", math.pi / 648000, "angle", 9104).json
+    per_million = Unit("parts per million", 1e-6, "scale", 9202).json
+    rows = (
+        *((f"{x}-axis translation", "metre", 8605 + i) for i, x in enumerate("XYZ")),
+        *((f"{x}-axis rotation", arc_second, 8608 + i) for i, x in enumerate("XYZ")),
+        ("Scale difference", per_million, 8611),
+    )
+    method = "Position Vector transformation (geog2D domain)"
+    return {
+        "name": f"Transformation from {name} to WGS84",
+        "method": {"name": method, "id": identifier(9606)},
+        "parameters": [
+            {"name": label, "value": shift, "unit": unit, "id": identifier(code)}
+            for (label, unit, code), shift in zip(rows, shifts, strict=True)
+        ],
+    }
+
+
+def _known(ctx: Context, default_code: int | None) -> JSON | None:
+    """Return the registry's CRS for GeodeticCRSGeoKey, or for the default if it is absent."""
+    code = default_code
+    if ctx.says(K.GeodeticCRSGeoKey):
+        code = ctx.code(K.GeodeticCRSGeoKey)
+    if code is None:
+        return None
+    found = ctx.epsg.crs(code)
+    if found is None or not is_geodetic(found):
+        ctx.warn(K.GeodeticCRSGeoKey, f"EPSG:{code} is no geodetic CRS that is known here")
+        return None
+    if number_of_axes(found) == 2:
+        return found
+    # of a 3-D CRS, the horizontal part
+    flat = without(found, "id", *_USAGE)
+    system = found["coordinate_system"]
+    if found["type"] == "GeographicCRS":
+        flat["coordinate_system"] = coordinate_system("ellipsoidal", *system["axis"][:2])
+        return flat
+    flat["type"] = "GeographicCRS"
+    flat["coordinate_system"] = _ellipsoidal(DEGREE)
+    return flat
+
+
+def _is_dynamic(crs: JSON) -> bool:
+    return "datum_ensemble" in crs or "frame_reference_epoch" in crs.get("datum", {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The parts of a geographic CRS, as the keys override those of its code."""
+
+    names: dict[str, str]
+    """From the citation."""
+    datum: JSON | None
+    """That GeodeticDatumGeoKey names, or that of the CRS's code."""
+    ellipsoid: JSON | None
+    meridian: JSON | None
+    unit: Unit
+
+    @classmethod
+    def read(cls, ctx: Context, known: JSON | None) -> _Parts:
+        names = {} if known else _names(ctx)
+        unit = _angular_unit(ctx, known, names)
+        datum = _datum(ctx, known)
+        return cls(
+            names=names,
+            datum=datum,
+            ellipsoid=_ellipsoid(ctx, datum, names),
+            meridian=_meridian(ctx, known, names, unit),
+            unit=unit,
+        )
+
+    def agree_with(self, known: JSON) -> bool:
+        own = datum_of(known)
+        return (
+            self.datum is not None
+            and self.datum["name"] == own["name"]
+            and self.ellipsoid is not None
+            and _same_ellipsoid(self.ellipsoid, own["ellipsoid"])
+            and math.isclose(_longitude(self.meridian), _longitude(own.get("prime_meridian")))
+            and math.isclose(self.unit.factor, angular_unit(known).factor, rel_tol=_TOLERANCE)
+        )
+
+    def crs(self, ctx: Context, known: JSON | None) -> JSON:
+        datum = self._own_datum(ctx)
+        name = self.names.get("GCS Name") or (known or {}).get("name")
+        if name is None:
+            name = datum["name"] if datum["name"] != "unnamed" else "unknown"
+        elif name.startswith("GCS_"):
+            official = ctx.epsg.crs_named(name)
+            if official is not None and official.get("id", {}).get("authority") == "EPSG":
+                name = official["name"]
+        return {
+            "type": "GeographicCRS",
+            "name": name,
+            "datum": datum,
+            "coordinate_system": _ellipsoidal(self.unit),
+        }
+
+    def _own_datum(self, ctx: Context) -> JSON:
+        """Make a datum of the parts; it has a code only if no key contradicts it."""
+        base = self.datum or {"name": "unnamed"}
+        if "Datum" in self.names and not ctx.code(K.GeodeticDatumGeoKey):
+            base = {"name": self.names["Datum"]}
+            if "_" in base["name"]:  # perhaps ESRI's spelling
+                named = ctx.epsg.datum_named(base["name"])
+                base = named if named is not None and "ellipsoid" in named else base
+        ellipsoid = self.ellipsoid
+        if ellipsoid is None:
+            ctx.warn(K.EllipsoidGeoKey, "there is no ellipsoid; that of WGS 84, as in GDAL")
+            ellipsoid = _sized(_WGS_84[0], _WGS_84[1], _WGS_84[2])
+        own = base.get("ellipsoid")
+        agrees = own is not None and _same_ellipsoid(ellipsoid, own)
+        found: JSON = {"type": "GeodeticReferenceFrame"}
+        # an ensemble's name is that of the datum which the key means, and a word
+        found["name"] = base["name"].removesuffix(" ensemble")
+        found["ellipsoid"] = own if agrees else ellipsoid
+        meridian = self._meridian_in_unit()
+        if meridian is not None:
+            found["prime_meridian"] = meridian
+        meridian_agrees = math.isclose(
+            _longitude(self.meridian), _longitude(base.get("prime_meridian"))
+        )
+        return found | ({"id": base["id"]} if "id" in base and agrees and meridian_agrees else {})
+
+    def _meridian_in_unit(self) -> JSON | None:
+        """State the prime meridian in the CRS's unit: WKT 2 of a base CRS has no other place."""
+        if self.meridian is None and self.unit == DEGREE:
+            return None
+        meridian = self.meridian or {"name": "Greenwich"}
+        value = math.radians(_longitude(self.meridian)) / self.unit.factor
+        longitude = value if self.unit == DEGREE else {"value": value, "unit": self.unit.json}
+        return meridian | {"longitude": longitude}
+
+
+def _names(ctx: Context) -> dict[str, str]:
+    citation = ctx.text(K.GeodeticCitationGeoKey)
+    found = dict(fields(citation))
+    if not found and citation and "IMAGINE GeoTIFF" not in citation:
+        found["GCS Name"] = citation
+    return found
+
+
+def _datum(ctx: Context, known: JSON | None) -> JSON | None:
+    if not ctx.says(K.GeodeticDatumGeoKey):
+        return datum_of(known) if known else None
+    code = ctx.code(K.GeodeticDatumGeoKey)
+    if code is None:
+        return None
+    found = ctx.epsg.datum(code)
+    if found is None or "ellipsoid" not in found:
+        ctx.warn(K.GeodeticDatumGeoKey, "is no geodetic datum that is known here")
+        return None
+    return without(found, *_USAGE)
+
+
+def _ellipsoid(ctx: Context, datum: JSON | None, names: dict[str, str]) -> JSON | None:
+    found: JSON | None = datum["ellipsoid"] if datum else None
+    code = ctx.code(K.EllipsoidGeoKey)
+    if code is not None:
+        by_code = ctx.epsg.ellipsoid(code)
+        if by_code is None:
+            ctx.warn(K.EllipsoidGeoKey, "is no ellipsoid that is known here")
+        else:
+            found = without(by_code, "$schema", "type")
+    elif ctx.says(K.EllipsoidGeoKey):
+        found = None
+    major = ctx.double(K.EllipsoidSemiMajorAxisGeoKey)
+    minor = ctx.double(K.EllipsoidSemiMinorAxisGeoKey)
+    flattening = ctx.double(K.EllipsoidInvFlatteningGeoKey, finite=False)
+    if major is None and minor is None and flattening is None:
+        return found
+    name = names.get("Ellipsoid") or (found["name"] if found else "unnamed")
+    if "_" in name:  # perhaps ESRI's spelling
+        name = (ctx.epsg.ellipsoid_named(name) or {"name": name})["name"]
+    sized = _from_axes(ctx, found, name)
+    return found if sized is None or (found and _same_ellipsoid(sized, found)) else sized
+
+
+def _from_axes(ctx: Context, found: JSON | None, name: str) -> JSON | None:
+    """Make an ellipsoid of the axes' keys; what they do not say is as in `found`."""
+    major = ctx.double(K.EllipsoidSemiMajorAxisGeoKey)
+    minor = ctx.double(K.EllipsoidSemiMinorAxisGeoKey)
+    flattening = ctx.double(K.EllipsoidInvFlatteningGeoKey, finite=False)
+    if major is None and found is not None:
+        major = _major(found)
+    if not major:
+        return None
+    if major < 0:
+        ctx.warn(K.EllipsoidSemiMajorAxisGeoKey, "is no length of an axis; there is no CRS")
+        raise NoCrsError
+    if flattening is not None:
+        # some writers say a sphere by infinity
+        key, inverse = K.EllipsoidInvFlatteningGeoKey, flattening
+        inverse = inverse if math.isfinite(inverse) else 0.0
+    else:
+        if minor is None and found is not None:
+            minor = _major(found) * (1 - _flattening(found))
+        key = K.EllipsoidSemiMinorAxisGeoKey
+        inverse = major / (major - minor) if minor and minor != major else 0.0
+    if inverse <= 1 and inverse != 0:
+        ctx.warn(key, "gives an ellipsoid of no size; there is no CRS")
+        raise NoCrsError
+    return _sized(name, major, inverse)
+
+
+def _sized(name: str, major: float, inverse_flattening: float) -> JSON:
+    if inverse_flattening == 0:
+        return {"name": name, "radius": major}
+    return {"name": name, "semi_major_axis": major, "inverse_flattening": inverse_flattening}
+
+
+def _major(ellipsoid: JSON) -> float:
+    major: float | JSON = ellipsoid.get("radius") or ellipsoid["semi_major_axis"]
+    if isinstance(major, dict):
+        unit = major["unit"]
+        return float(major["value"]) * (unit["conversion_factor"] if isinstance(unit, dict) else 1)
+    return float(major)
+
+
+def _flattening(ellipsoid: JSON) -> float:
+    """Return (a - b) / a."""
+    if "inverse_flattening" in ellipsoid:
+        inverse = float(ellipsoid["inverse_flattening"])
+        return 1 / inverse if inverse else 0.0
+    minor = ellipsoid.get("semi_minor_axis")
+    if minor is None:
+        return 0.0
+    # both axes have one unit, if any
+    major = ellipsoid["semi_major_axis"]
+    if isinstance(minor, dict):
+        minor, major = minor["value"], major["value"]
+    return 1 - float(minor) / float(major)
+
+
+def _same_ellipsoid(one: JSON, other: JSON) -> bool:
+    return math.isclose(_major(one), _major(other), rel_tol=_TOLERANCE) and math.isclose(
+        _flattening(one), _flattening(other), rel_tol=_TOLERANCE
+    )
+
+
+def _meridian(ctx: Context, known: JSON | None, names: dict[str, str], unit: Unit) -> JSON | None:
+    """Return the prime meridian; None is Greenwich."""
+    code = ctx.code(K.PrimeMeridianGeoKey)
+    if code is not None:
+        found = ctx.epsg.prime_meridian(code)
+        if found is None:
+            ctx.warn(K.PrimeMeridianGeoKey, "is no prime meridian that is known here")
+            return None
+        return without(found, "$schema", "type")
+    if known is not None and ctx.short(K.PrimeMeridianGeoKey) != USER_DEFINED:
+        own: JSON | None = datum_of(known).get("prime_meridian")
+        return own
+    longitude = ctx.double(K.PrimeMeridianLongitudeGeoKey) or 0.0
+    name = names.get("Primem", "unnamed" if longitude else "Greenwich")
+    if not longitude and name.casefold() == "greenwich":
+        return None  # other planets have other meridians
+    return {"name": name, "longitude": {"value": longitude, "unit": unit.json}}
+
+
+def _longitude(meridian: JSON | None) -> float:
+    """Return a prime meridian's longitude in degrees."""
+    if meridian is None:
+        return 0.0
+    longitude = meridian["longitude"]
+    if not isinstance(longitude, dict):
+        return float(longitude)
+    unit = longitude["unit"]
+    factor = unit["conversion_factor"] if isinstance(unit, dict) else DEGREE.factor
+    return math.degrees(float(longitude["value"]) * factor)
+
+
+def _angular_unit(ctx: Context, known: JSON | None, names: dict[str, str]) -> Unit:
+    code = ctx.short(K.GeogAngularUnitsGeoKey)
+    if code is None and "AUnits" not in names:
+        return angular_unit(known) if known else UNKNOWN_ANGLE
+    if code is not None and code != USER_DEFINED:
+        found = ctx.epsg.unit(code)
+        if found is not None and found.kind == "angle":
+            return found
+        ctx.warn(K.GeogAngularUnitsGeoKey, "is no unit of angles that is known here")
+        return UNKNOWN_ANGLE
+    size = ctx.double(K.GeogAngularUnitSizeGeoKey)
+    name = names.get("AUnits", "unknown")
+    if size is None:
+        for unit in ANGULAR_UNITS.values():
+            if unit.name == name.casefold():
+                return unit
+    if size is None or size <= 0:
+        ctx.warn(K.GeogAngularUnitSizeGeoKey, "is no size of a unit; that of a degree, as in GDAL")
+        size = DEGREE.factor
+    return Unit(name, size, "angle")
+
+
+def _ellipsoidal(unit: Unit) -> JSON:
+    return coordinate_system(
+        "ellipsoidal",
+        axis("Latitude", "lat", "north", unit),
+        axis("Longitude", "lon", "east", unit),
+    )

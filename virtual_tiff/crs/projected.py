@@ -1,0 +1,343 @@
+"""GeoKeys 3072 to 3096: the projected CRS of a code, or of a method with its parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from virtual_tiff.crs.citations import fields, linear_unit_factor, plain_name
+from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError
+from virtual_tiff.crs.geodetic import angular_unit, geodetic, is_sphere
+from virtual_tiff.crs.projjson import (
+    DEGREE,
+    JSON,
+    METRE,
+    UNKNOWN_LENGTH,
+    Unit,
+    axis,
+    coordinate_system,
+    identifier,
+    without,
+)
+from virtual_tiff.crs.state_plane import state_plane
+from virtual_tiff.crs.tables import METHODS, ROLES, Kind, Method, Values
+from virtual_tiff.tiff import GeoKey as K
+
+__all__ = ["axis_unit", "by_code", "code_alone", "linear_unit", "projected", "projected_name"]
+
+_OVERRIDING = (
+    K.ProjectionGeoKey,
+    K.ProjMethodGeoKey,
+    K.GeodeticCRSGeoKey,
+    K.GeodeticDatumGeoKey,
+    K.EllipsoidGeoKey,
+)
+"""Beside one of these, ProjectedCRSGeoKey does not stand for the registry's whole definition."""
+
+_WHOLE_NAMES = {"wgs_1984_web_mercator", "google maps global mercator"}
+"""What GDAL writes for ESRI:102113 and EPSG:900913, whose codes are above 32767."""
+
+
+def projected(ctx: Context) -> JSON | None:
+    """Return the CRS of model type 1; None if the keys give no projection.
+
+    As in GDAL, keys beside ProjectedCRSGeoKey override its definition; the code stays only if
+    they say the same.
+    """
+    code = ctx.code(K.ProjectedCRSGeoKey)
+    known = ctx.epsg.crs(code) if code is not None else None
+    if known is not None and known["type"] == "CompoundCRS" and by_code(ctx):
+        return known  # it has nowhere else to go
+    if code is not None and (known is None or known["type"] != "ProjectedCRS"):
+        ctx.warn(K.ProjectedCRSGeoKey, f"EPSG:{code} is no projected CRS that is known here")
+        if known is not None and by_code(ctx):
+            return known
+        known = None
+    if known is not None and by_code(ctx):
+        return _with_unit(ctx, known)
+    found = (state_plane(ctx) if code is None else None) or _user_defined(ctx, known)
+    if known is None or found is None:
+        return found or known
+    if ctx.epsg.same(found, _in_order_of(known, found)):
+        # files and GDAL count x first, whatever the registry's order
+        in_order = _in_order_of(known, found) is known
+        return known if in_order else found | {"id": known["id"]}
+    ctx.warn(K.ProjectedCRSGeoKey, f"other keys differ from {known['name']}, and they count")
+    return found
+
+
+def by_code(ctx: Context) -> bool:
+    """Tell whether ProjectedCRSGeoKey stands for the registry's definition."""
+    return ctx.code(K.ProjectedCRSGeoKey) is not None and not any(map(ctx.says, _OVERRIDING))
+
+
+def _in_order_of(known: JSON, found: JSON) -> JSON:
+    """Return a registered CRS with its axes in the order of another's."""
+    ours, theirs = ([one["direction"] for one in _axes(crs)] for crs in (found, known))
+    if ours == theirs or set(ours) != set(theirs):
+        return known
+    by_direction = {one["direction"]: one for one in _axes(known)}
+    axes = [by_direction[direction] for direction in ours]
+    return known | {"coordinate_system": coordinate_system("Cartesian", *axes)}
+
+
+def _axes(crs: JSON) -> list[JSON]:
+    axes: list[JSON] = crs["coordinate_system"]["axis"]
+    return axes
+
+
+def code_alone(ctx: Context) -> int | None:
+    """Return ProjectedCRSGeoKey's code where its definition is out of reach (no pyproj)."""
+    code = ctx.code(K.ProjectedCRSGeoKey)
+    if code is None or ctx.epsg.complete or ctx.epsg.crs(code) is not None:
+        return None
+    for key in _OVERRIDING:
+        if ctx.says(key) and ctx.short(key) != USER_DEFINED:
+            ctx.warn(key, "is not compared with that of the projected CRS's code without pyproj")
+    if "LUnits" in fields(ctx.text(K.GTCitationGeoKey)):
+        ctx.warn(K.GTCitationGeoKey, "its unit is not compared with the code's without pyproj")
+    return code
+
+
+def linear_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
+    """Return the unit of lengths that the keys name, or the default.
+
+    Parameters
+    ----------
+    ctx
+        The keys.
+    default
+        What holds where neither ProjLinearUnitsGeoKey nor GeogLinearUnitsGeoKey is there.
+    """
+    found = _unit_of_keys(ctx)
+    if found is None and default is None:
+        code = ctx.code(K.GeogLinearUnitsGeoKey)
+        found = ctx.epsg.unit(code) if code is not None else None
+        if found is not None and found.kind != "length":
+            ctx.warn(K.GeogLinearUnitsGeoKey, "is no unit of length")
+            found = None
+    return found or default
+
+
+def axis_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
+    """Return the unit of the map's coordinates: a citation's, or that of the keys.
+
+    The citation comes first, as in GDAL: IMAGINE and ESRI write units there for which they
+    found no code, beside a code that is wrong.
+    """
+    citations = [ctx.text(K.GTCitationGeoKey)]
+    if ctx.code(K.ProjectedCRSGeoKey) is None:
+        citations.insert(0, ctx.text(K.ProjectedCitationGeoKey))
+    for name in (fields(citation).get("LUnits") for citation in citations):
+        if name is not None:
+            factor = linear_unit_factor(name) or _size(ctx)
+            if factor is not None:
+                return Unit(name, factor, "length")
+    return linear_unit(ctx, default)
+
+
+def _unit_of_keys(ctx: Context) -> Unit | None:
+    key = K.ProjLinearUnitsGeoKey
+    if ctx.short(key) is None:
+        return None
+    if ctx.short(key) == USER_DEFINED:
+        size = _size(ctx)
+        if size is None:
+            ctx.warn(K.ProjLinearUnitSizeGeoKey, "gives no size for the user-defined unit")
+            return UNKNOWN_LENGTH
+        return Unit("unknown", size, "length")
+    code = ctx.code(key)
+    found = ctx.epsg.unit(code) if code is not None else None
+    if found is None or found.kind != "length":
+        ctx.warn(key, "is no unit of length that is known here")
+        return UNKNOWN_LENGTH
+    return found
+
+
+def _size(ctx: Context) -> float | None:
+    size = ctx.double(K.ProjLinearUnitSizeGeoKey)
+    return size if size is not None and size > 0 else None
+
+
+def _with_unit(ctx: Context, known: JSON) -> JSON:
+    """Change the unit of a registered CRS, if the keys have another; the parameters stay."""
+    own = _unit_of(known)
+    unit = axis_unit(ctx, own) or own
+    if math.isclose(unit.factor, own.factor, rel_tol=1e-10) or unit is UNKNOWN_LENGTH:
+        return known
+    ctx.warn(K.ProjLinearUnitsGeoKey, f"{known['name']} has another unit, and the key counts")
+    system = known["coordinate_system"]
+    axes = [old | {"unit": unit.json} for old in system["axis"]]
+    return without(known, "id", "scope", "area", "bbox", "usages", "remarks") | {
+        "base_crs": without(known["base_crs"], "remarks"),
+        "coordinate_system": coordinate_system(system["subtype"], *axes),
+    }
+
+
+def _unit_of(crs: JSON) -> Unit:
+    unit = crs["coordinate_system"]["axis"][0]["unit"]
+    if isinstance(unit, str):
+        return METRE
+    return Unit(unit["name"], unit["conversion_factor"], "length", unit.get("id", {}).get("code"))
+
+
+def _user_defined(ctx: Context, known: JSON | None) -> JSON | None:
+    if known is None and not (ctx.code(K.ProjMethodGeoKey) or ctx.code(K.ProjectionGeoKey)):
+        ctx.warn(K.ProjMethodGeoKey, "there is no projection; the coordinates are local")
+        return None
+    base = geodetic(ctx, known["base_crs"].get("id", {}).get("code") if known else None)
+    length = linear_unit(ctx, _unit_of(known) if known else None) or UNKNOWN_LENGTH
+    unit = axis_unit(ctx, length) or length
+    found = _conversion(ctx, base, length, known)
+    if found is None:
+        return None
+    conversion, directions = found
+    name = projected_name(ctx)
+    if name.casefold() in _WHOLE_NAMES:
+        named = ctx.epsg.crs_named(name)
+        if named is not None:
+            # by the plain name, PROJ reads WKT as another CRS
+            return named | {"name": f"{named['name']} (deprecated)"}
+        ctx.warn(K.GTCitationGeoKey, f"{name} is the name of a CRS that is not known here")
+    return {
+        "type": "ProjectedCRS",
+        "name": known["name"] if known else _official_name(ctx, name),
+        "base_crs": without(base, "$schema", "scope", "area", "bbox", "usages", "remarks"),
+        "conversion": conversion,
+        "coordinate_system": coordinate_system(
+            "Cartesian",
+            axis("Easting", "E", directions[0], unit),
+            axis("Northing", "N", directions[1], unit),
+        ),
+    }
+
+
+def projected_name(ctx: Context) -> str:
+    """Return the name that the citations give a projected CRS."""
+    for key in (K.ProjectedCitationGeoKey, K.GTCitationGeoKey):
+        citation = ctx.text(key)
+        said = fields(citation)
+        name = said.get("PCS Name") or (None if said else plain_name(citation))
+        if name:
+            return name
+    return "unnamed"
+
+
+def _official_name(ctx: Context, name: str) -> str:
+    """Turn a name in ESRI's spelling to EPSG's."""
+    found = ctx.epsg.crs_named(name) if "_" in name else None
+    is_epsg = found is not None and found.get("id", {}).get("authority") == "EPSG"
+    return str(found["name"]) if found is not None and is_epsg else name
+
+
+def _conversion(
+    ctx: Context, base: JSON, length: Unit, known: JSON | None
+) -> tuple[JSON, tuple[str, str]] | None:
+    """Return the projection and the directions of its axes; `length` is its parameters' unit."""
+    method = ctx.code(K.ProjMethodGeoKey)
+    if method is not None:
+        return _of_method(ctx, method, base, length)
+    if known is not None:
+        axes = known["coordinate_system"]["axis"]
+        return known["conversion"], _east_north([old["direction"] for old in axes])
+    code = ctx.code(K.ProjectionGeoKey)
+    found = ctx.epsg.conversion(code) if code is not None else None
+    if found is None:
+        ctx.warn(K.ProjectionGeoKey, f"EPSG:{code} is no projection that is known here")
+        return None
+    return without(found, "$schema", "type", "scope", "area", "bbox", "usages", "remarks"), (
+        "east",
+        "north",
+    )
+
+
+def _east_north(directions: list[str]) -> tuple[str, str]:
+    """Put the directions of two axes into the order of x and y."""
+    if directions[0] in ("north", "south") and directions[1] in ("east", "west"):
+        directions.reverse()
+    return directions[0], directions[1]
+
+
+def _of_method(
+    ctx: Context, number: int, base: JSON, length: Unit
+) -> tuple[JSON, tuple[str, str]] | None:
+    candidates = METHODS.get(number)
+    if candidates is None:
+        ctx.warn(K.ProjMethodGeoKey, "is no method that PROJ has; the coordinates are local")
+        return None
+    units: dict[Kind, Unit] = {
+        "length": length,
+        "angle": angular_unit(base),
+        "azimuth": _azimuth_unit(ctx),
+        "scale": Unit("unity", 1.0, "scale"),
+    }
+    given = _given(ctx)
+    values = _in_degrees(given, units)
+    sphere = is_sphere(base)
+    method = next((m for m in candidates if m.when(values, sphere)), None)
+    if method is None:
+        ctx.warn(K.ProjMethodGeoKey, "its parameters fit no method that PROJ has; no CRS")
+        raise NoCrsError
+    parameters = []
+    for name, code, role in method.parameters:
+        kind = ROLES[role].kind
+        # what the file has is said as the file has it; defaults are in degrees
+        is_default = role not in given and kind in ("angle", "azimuth")
+        one: JSON = {
+            "name": name,
+            "value": values[role] if is_default else given.get(role, values[role]),
+        }
+        one["unit"] = (DEGREE if is_default else units[kind]).json
+        parameters.append(one | ({"id": identifier(code)} if code is not None else {}))
+    said: JSON = {"name": method.name}
+    if method.code is not None:
+        said["id"] = identifier(method.code)
+    conversion = {"name": "unnamed", "method": said, "parameters": parameters}
+    return conversion, _directions(method, values)
+
+
+def _azimuth_unit(ctx: Context) -> Unit:
+    """Azimuths have a unit of their own; degrees where it is missing, as GDAL writes them."""
+    code = ctx.code(K.GeogAzimuthUnitsGeoKey)
+    if code is None:
+        return DEGREE
+    found = ctx.epsg.unit(code)
+    if found is None or found.kind != "angle":
+        ctx.warn(K.GeogAzimuthUnitsGeoKey, "is no unit of angles that is known here; degrees")
+        return DEGREE
+    return found
+
+
+def _given(ctx: Context) -> Values:
+    """Return the parameters that the file has, by their role, in the file's units."""
+    found: dict[str, float] = {}
+    for role, row in ROLES.items():
+        numbers = (ctx.double(key) for key in row.keys)
+        value = next((number for number in numbers if number is not None), None)
+        if value is not None:
+            found[role] = value
+    return found
+
+
+def _in_degrees(given: Values, units: Mapping[Kind, Unit]) -> Values:
+    """Return all parameters by their role, the angles in degrees; defaults included."""
+    found: dict[str, float] = {}
+    for role, row in ROLES.items():
+        if role in given:
+            unit = units[row.kind]
+            to_degrees = unit.factor / DEGREE.factor if unit.kind == "angle" else 1.0
+            found[role] = given[role] * to_degrees
+        elif row.default is not None:
+            found[role] = row.default
+    return found
+
+
+def _directions(method: Method, values: Values) -> tuple[str, str]:
+    """Return where the axes point: at a pole both away from it, where GDAL has it so."""
+    if method.axes == "west south":
+        return "west", "south"
+    latitude = values["latitude"]
+    at_pole = math.isclose(abs(latitude), 90) and values["longitude"] == 0
+    if method.axes == "polar" or (method.axes == "polar at the pole" and at_pole):
+        return ("south", "south") if latitude > 0 else ("north", "north")
+    return "east", "north"

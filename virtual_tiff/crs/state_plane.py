@@ -1,0 +1,83 @@
+"""State Plane zones that ERDAS IMAGINE names in its citations and in no other key.
+
+GDAL looks them up in a table of ESRI's names (`CheckCitationKeyForStatePlaneUTM`). The EPSG
+registry has the same projections by a rule: 10000 + the zone's FIPS number for those of 1927,
+10030 + it for those of 1983 (libgeotiff's `GTIFMapSysToProj`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from virtual_tiff.crs.citations import fields
+from virtual_tiff.crs.context import Context
+from virtual_tiff.crs.projjson import JSON, METRE, Unit, axis, coordinate_system, without
+from virtual_tiff.crs.tables import LINEAR_UNITS
+from virtual_tiff.tiff import GeoKey as K
+
+__all__ = ["state_plane"]
+
+_ZONE = re.compile(r"State Plane Zone\s+-?(\d{1,4})")
+_NAMED = re.compile(r"Projection Name = (\w*_StatePlane_\w*)")
+_DATUMS: dict[str, tuple[int, int]] = {"NAD27": (4267, 0), "NAD83": (4269, 30), "HARN": (4152, 30)}
+"""Base CRS, and what is added to the zone's code."""
+
+
+def state_plane(ctx: Context) -> JSON | None:
+    """Return the CRS of a State Plane zone in a citation; None if there is none."""
+    general = ctx.text(K.GTCitationGeoKey) or ""
+    named = _NAMED.search(general)
+    unit = _unit(ctx, general)
+    if named is not None:
+        found = ctx.epsg.crs_named(named[1])
+        if found is not None and _unit_fits(found, unit):
+            return found
+    citation = ctx.text(K.ProjectedCitationGeoKey) or ""
+    zone = _ZONE.search(citation)
+    if zone is None:
+        return None
+    base_code, shift = _DATUMS[_datum(citation)]
+    base = ctx.epsg.crs(base_code)
+    conversion = ctx.epsg.conversion(10000 + int(zone[1]) + shift)
+    if base is None or conversion is None:
+        ctx.warn(K.ProjectedCitationGeoKey, f"{zone[0]!r} is not known here")
+        return None
+    unit = unit or METRE
+    usage = ("$schema", "type", "scope", "area", "bbox", "usages", "remarks")
+    return {
+        "type": "ProjectedCRS",
+        "name": f"{base['name']} / {conversion['name']}",
+        "base_crs": without(base, *usage) | {"type": base["type"]},
+        "conversion": without(conversion, *usage),
+        "coordinate_system": coordinate_system(
+            "Cartesian",
+            axis("Easting", "E", "east", unit),
+            axis("Northing", "N", "north", unit),
+        ),
+    }
+
+
+def _datum(citation: str) -> str:
+    for name, words in (("NAD83", ("NAD83", "NAD = 83")), ("NAD27", ("NAD27", "NAD = 27"))):
+        if any(word in citation for word in words):
+            return name
+    return "HARN"
+
+
+def _unit(ctx: Context, citation: str) -> Unit | None:
+    """Return the unit that the citation, or else ProjLinearUnitsGeoKey, names."""
+    said = fields(citation).get("LUnits", citation).casefold()
+    if "survey" in said and "us" in said:
+        return LINEAR_UNITS[9003]
+    if "international" in said or "linear_f" in said:
+        return LINEAR_UNITS[9002]
+    if "meter" in said:
+        return METRE
+    code = ctx.code(K.ProjLinearUnitsGeoKey)
+    return LINEAR_UNITS.get(code) if code is not None else None
+
+
+def _unit_fits(crs: JSON, unit: Unit | None) -> bool:
+    own = crs["coordinate_system"]["axis"][0]["unit"]
+    factor = 1.0 if isinstance(own, str) else own["conversion_factor"]
+    return unit is not None and abs(factor - unit.factor) < 1e-9

@@ -1,0 +1,165 @@
+"""GeoKeys 4096 to 4099: heights, which make a CRS compound or geographic 3-D."""
+
+from __future__ import annotations
+
+from virtual_tiff.crs.citations import fields
+from virtual_tiff.crs.context import USER_DEFINED, Context
+from virtual_tiff.crs.geodetic import datum_of
+from virtual_tiff.crs.projjson import (
+    JSON,
+    METRE,
+    Unit,
+    axis,
+    coordinate_system,
+    number_of_axes,
+    without,
+)
+from virtual_tiff.crs.tables import VERTICAL
+from virtual_tiff.tiff import GeoKey as K
+
+__all__ = ["VERTICAL_KEYS", "has_heights", "vertical_code", "with_heights"]
+
+VERTICAL_KEYS = (K.VerticalGeoKey, K.VerticalDatumGeoKey, K.VerticalUnitsGeoKey)
+_USAGE = ("$schema", "scope", "area", "bbox", "usages", "remarks")
+
+
+def with_heights(ctx: Context, crs: JSON, *, is_local: bool) -> JSON:
+    """Return a horizontal CRS with the heights that the keys define, if any.
+
+    Where the keys have no model (`is_local`), only a unit makes heights, as in GDAL.
+    """
+    numbers = _numbers(ctx)
+    horizontal = _horizontal(crs)
+    if numbers is None or number_of_axes(horizontal) != 2:  # 3-D, geocentric, or compound
+        return crs
+    code, datum, unit = numbers
+    if is_local:
+        return _compound(ctx, crs, _user_defined(ctx, datum, unit)) if unit else crs
+    three = _three_dimensional(ctx, horizontal, 4979 if datum == 6030 else code)
+    if three is not None:
+        return three
+    vertical = _vertical(ctx, code, datum, unit)
+    return crs if vertical is None else _compound(ctx, crs, vertical)
+
+
+def has_heights(ctx: Context) -> bool:
+    """Tell whether the keys define heights."""
+    return _numbers(ctx) is not None
+
+
+def _vertical(ctx: Context, code: int, datum: int, unit: int) -> JSON | None:
+    if code in (0, USER_DEFINED):
+        return _user_defined(ctx, datum, unit)
+    known = ctx.epsg.crs(code)
+    if known is None or known["type"] != "VerticalCRS":
+        ctx.warn(K.VerticalGeoKey, f"EPSG:{code} is no vertical CRS that is known here")
+        return None
+    return without(known, *_USAGE)
+
+
+def vertical_code(ctx: Context) -> int | None:
+    """Return the code of the vertical CRS where its definition is out of reach (no pyproj)."""
+    numbers = _numbers(ctx)
+    if numbers is None or ctx.epsg.complete:
+        return None
+    return numbers[0] if any(numbers[0] in codes for codes in VERTICAL) else None
+
+
+def _numbers(ctx: Context) -> tuple[int, int, int] | None:
+    """Return CRS, datum and unit, with 0 for what is missing; None if there are no heights."""
+    code, datum, unit = (ctx.short(key) or 0 for key in VERTICAL_KEYS)
+    if max(code, datum, unit) > USER_DEFINED:
+        key = next(key for key in VERTICAL_KEYS if (ctx.short(key) or 0) > USER_DEFINED)
+        ctx.warn(key, "is in the range of private use; the heights are left out")
+        return None
+    if not (code or datum or unit):
+        return None
+    if ctx.version == (1, 1, 0):
+        # GeoTIFF 1.0 took the numbers of datums for those of CRSs
+        if 5101 <= code <= 5112 and not datum:
+            code, datum = code + 600, code
+        elif code == 5171:
+            code, datum = 5773, 5171
+    if 5001 <= code <= 5033 and not datum:
+        # ... and numbered heights above ellipsoids, by the geodetic datum
+        code, datum = 0, code + 1000
+    return code, datum, unit
+
+
+def _horizontal(crs: JSON) -> JSON:
+    """Look inside a BoundCRS."""
+    inner: JSON = crs["source_crs"] if crs["type"] == "BoundCRS" else crs
+    return inner
+
+
+def _three_dimensional(ctx: Context, crs: JSON, code: int) -> JSON | None:
+    """Return a CRS with ellipsoidal heights, if the code is that of the 3-D CRS of its datum."""
+    projected = crs["type"] == "ProjectedCRS"
+    base = crs["base_crs"] if projected else crs
+    if not 0 < code < USER_DEFINED or base["type"] != "GeographicCRS" or "id" not in base:
+        return None
+    known = ctx.epsg.crs(code)
+    if known is None or known["type"] != "GeographicCRS" or number_of_axes(known) != 3:
+        return None
+    if datum_of(known)["name"] != datum_of(base)["name"]:
+        return None
+    if not projected:
+        return known
+    return without(crs, "id", *_USAGE) | {
+        "base_crs": without(known, *_USAGE),
+        "coordinate_system": coordinate_system(
+            "Cartesian",
+            *crs["coordinate_system"]["axis"],
+            axis("Ellipsoidal height", "h", "up", METRE),
+        ),
+    }
+
+
+def _user_defined(ctx: Context, datum: int, unit: int) -> JSON:
+    name = _citation(ctx) or "unknown"
+    metres = ctx.epsg.unit(unit) if unit not in (0, USER_DEFINED) else METRE
+    if metres is None or metres.kind != "length":
+        ctx.warn(K.VerticalUnitsGeoKey, "is no unit of length that is known here; metres")
+        metres = METRE
+    return {
+        "type": "VerticalCRS",
+        "name": name,
+        "datum": _datum(ctx, datum, name),
+        "coordinate_system": coordinate_system("vertical", _up(metres)),
+    }
+
+
+def _up(unit: Unit) -> JSON:
+    return axis("Gravity-related height", "H", "up", unit)
+
+
+def _datum(ctx: Context, code: int, crs_name: str) -> JSON:
+    """Return the datum of a code, or of the vertical CRS of that name."""
+    found = None
+    if code not in (0, USER_DEFINED):
+        found = ctx.epsg.datum(code)
+        if found is None:
+            ctx.warn(K.VerticalDatumGeoKey, "is no datum that is known here")
+    elif code == USER_DEFINED and crs_name != "unknown":
+        named = ctx.epsg.crs_named(crs_name)
+        if not ctx.epsg.complete:
+            ctx.warn(K.VerticalCitationGeoKey, "no datum is looked for by name without pyproj")
+        if named is not None and named["type"] == "VerticalCRS":
+            found = named.get("datum")
+    if found is None or "ellipsoid" in found:  # heights above an ellipsoid have no datum of theirs
+        name = found["name"] if found else "unknown"
+        return {"type": "VerticalReferenceFrame", "name": name}
+    return without(found, *_USAGE)
+
+
+def _citation(ctx: Context) -> str | None:
+    citation = ctx.text(K.VerticalCitationGeoKey)
+    return fields(citation).get("VCS Name") or citation
+
+
+def _compound(ctx: Context, crs: JSON, vertical: JSON) -> JSON:
+    name = ctx.text(K.GTCitationGeoKey)
+    if not name or " = " in name:
+        name = f"{_horizontal(crs)['name']} + {vertical['name']}"
+    horizontal = without(crs, *_USAGE)
+    return {"type": "CompoundCRS", "name": name, "components": [horizontal, vertical]}
