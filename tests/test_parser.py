@@ -25,7 +25,14 @@ from support.pixels import LOCAL, in_memory, values, virtual, zarr_array
 from support.stores import AsyncObspecStore, ObspecStore
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.store import CheckedManifestStore
-from virtual_tiff.tiff import FormatError, LimitError, Limits, TiffWarning, TruncatedError
+from virtual_tiff.tiff import (
+    FormatError,
+    LimitError,
+    Limits,
+    TiffWarning,
+    TruncatedError,
+    UnsupportedError,
+)
 
 SPECIAL = Path(__file__).parent.parent / "testdata" / "special"
 
@@ -576,3 +583,22 @@ def test_two_stores_in_one_registry_are_told_apart():
     registry = ObjectStoreRegistry({"s3://first": first, "s3://second": second})
     found = [shapes(VirtualTIFF()(f"s3://{name}/a.tif", registry)) for name in ("first", "second")]
     assert found == [{"0": (21, 29)}, {"0": (4, 5)}]
+
+
+def test_a_chunk_above_the_limit_is_refused_and_the_limit_can_be_lifted():
+    data = image(values("u2", 30, 20), compression=8)
+    with pytest.raises(LimitError, match=r"block_bytes=1,199; .* Limits\(block_bytes=1200\)"):
+        virtual(data, limits=Limits(block_bytes=1199))
+    virtual(data, limits=Limits(block_bytes=1200))
+
+
+def test_a_volume_gives_its_first_plane_with_a_warning():
+    data = image(values("u1", 10, 20), extra_entries=[entry(32997, LONG, 5)])
+    with pytest.warns(TiffWarning, match="ImageDepth is 5; the first plane is read"):
+        virtual(data)
+
+
+def test_tiles_of_several_planes_are_refused_by_name():
+    data = image(values("u1", 10, 20), tile=(16, 32), extra_entries=[entry(32998, LONG, 2)])
+    with pytest.raises(UnsupportedError, match=r"tiles of 2 planes each .*TileDepth \(32998\)"):
+        virtual(data)

@@ -46,20 +46,20 @@ def bands_first(array: Pixels, dimension_names: tuple[str | None, ...] | None = 
     return array
 
 
-def ours(path: Path, ifd: int) -> Pixels:
-    """Read a directory through our store."""
+def ours(path: Path, ifd: str) -> Pixels:
+    """Read a directory through our store, by its path."""
     registry = ObjectStoreRegistry({"file://": LocalStore()})
     store = VirtualTIFF(ifd=ifd)(f"file://{path}", registry)
-    array: Any = zarr.open_group(store, mode="r", zarr_format=3)[str(ifd)]
+    array: Any = zarr.open_group(store, mode="r", zarr_format=3)[ifd.replace("/", ".")]
     if array.nbytes > 16 * MOST_BYTES:
         msg = f"{array.nbytes:,} bytes of pixels are more than this suite reads"
         raise ValueError(msg)
     return bands_first(np.asarray(array[...]), array.metadata.dimension_names)
 
 
-def gdal(path: Path, ifd: int) -> Pixels | None:
-    """Read a directory by GDAL; None where it does not."""
-    name = str(path) if ifd == 0 else f"GTIFF_DIR:{ifd + 1}:{path}"
+def gdal(path: Path, offset: int | None) -> Pixels | None:
+    """Read the directory at an offset by GDAL, None for the first; None where it does not."""
+    name = str(path) if offset is None else f"GTIFF_DIR:off:{offset}:{path}"
     options = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GTIFF_IGNORE_READ_ERRORS": "FALSE"}
     try:
         with rasterio.Env(**options), rasterio.open(name, driver="GTiff") as dataset:
@@ -69,11 +69,14 @@ def gdal(path: Path, ifd: int) -> Pixels | None:
         return None
 
 
-def by_tifffile(path: Path, ifd: int) -> Pixels | None:
-    """Read a directory by tifffile; None where it does not."""
+def by_tifffile(path: Path, ifd: str) -> Pixels | None:
+    """Read a directory by tifffile, by its path; None where it does not."""
     try:
         with tifffile.TiffFile(path) as file:
-            page: Any = file.pages[ifd]
+            number, *below = map(int, ifd.split("/"))
+            page: Any = file.pages[number]
+            for child in below:
+                page = page.pages[child]
             if page.nbytes > MOST_BYTES:
                 return None
             array: Pixels = page.asarray()
@@ -86,11 +89,14 @@ def by_tifffile(path: Path, ifd: int) -> Pixels | None:
     return bands_first(array) if array.ndim in {2, 3} else None
 
 
-def judge(path: Path, ifd: int) -> Result:
-    """Compare a directory's pixels with what the oracles give."""
+def judge(path: Path, ifd: str, offset: int | None) -> Result:
+    """Compare a directory's pixels with what the oracles give.
+
+    `ifd` is its path, `offset` where it begins in the file; None will do for the first.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = [p for p in (gdal(path, ifd), by_tifffile(path, ifd)) if p is not None]
+        expected = [p for p in (gdal(path, offset), by_tifffile(path, ifd)) if p is not None]
         try:
             found = ours(path, ifd)
         except NotImplementedError as error:

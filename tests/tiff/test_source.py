@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from virtual_tiff.tiff import (
     ByteRange,
     CountingSource,
-    FormatError,
     MemorySource,
     ReadAhead,
     SourceState,
+    TruncatedError,
 )
 from virtual_tiff.tiff import source as source_module
 
@@ -176,7 +176,7 @@ class Shrinking(Recorded):
 
 def test_fewer_bytes_than_promised_are_an_error_that_asks_why() -> None:
     wrapped = ReadAhead(Shrinking(), head=100, ahead=50)
-    with pytest.raises(FormatError, match=r"\(200-210\); was it changed\?") as caught:
+    with pytest.raises(TruncatedError, match=r"\(200-210\); was it changed\?") as caught:
         run(wrapped.read_ranges([(200, 210)]))
     assert caught.value.offset == 200
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +16,11 @@ USER_DEFINED = 32767
 
 _LAST_RESERVED = 1000
 """GeoTIFF 1.1, annexes C.2.2 and C.2.4: 1 to 1000 are no EPSG datums, ellipsoids or CRSs."""
+
+
+_MOST = 1e18
+"""No length on any planet is as long in any unit, and PROJ cannot read what it writes of
+numbers with hundreds of digits."""
 
 
 class NoCrsError(Exception):
@@ -73,13 +77,13 @@ class Context:
         Raises
         ------
         NoCrsError
-            If it is no number, and `finite`.
+            If no CRS can have it, and `finite`.
         """
         value = self.keys.get(key)
         if not isinstance(value, float):
             return None
-        if finite and not math.isfinite(value):
-            self.warn(key, "is no number, so there is no CRS")
+        if finite and not abs(value) < _MOST:  # NaN, too
+            self.warn(key, "is no number that a CRS can have, so there is no CRS")
             raise NoCrsError
         return value
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from .constants import Compression, Photometric, PlanarConfiguration, Tag
-from .errors import FormatError, warn
+from .errors import FormatError, UnsupportedError, warn
 from .ifd import ImageFileDirectory
 from .limits import Limits
 
@@ -139,6 +139,7 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
     length, width = _image_size(ifd)
     tiled = ifd.TileWidth is not None or ifd.TileLength is not None
     block_length, block_width = _tile_size(ifd) if tiled else _strip_size(ifd)
+    _check_depth(ifd)
     samples = ifd.SamplesPerPixel
     grid = BlockGrid(
         kind="tile" if tiled else "strip",
@@ -243,6 +244,20 @@ def _pixel_bits(ifd: ImageFileDirectory) -> int | None:
     differ = len(set(ifd.BitsPerSample)) > 1
     chunky = ifd.PlanarConfiguration != PlanarConfiguration.Planar
     return sum(ifd.BitsPerSample) if differ and chunky else None
+
+
+def _check_depth(ifd: ImageFileDirectory) -> None:
+    """Say what is left out of a volume: like GDAL, we read its first plane.
+
+    SGI's ImageDepth and TileDepth (libtiff's tif_strip.c): strips of one plane after
+    another, but tiles of several planes each.
+    """
+    if (ifd.integer(Tag.TileDepth) or 1) > 1 and ifd.TileWidth is not None:
+        msg = f"tiles of {ifd.integer(Tag.TileDepth)} planes each"
+        raise UnsupportedError(msg, tag=Tag.TileDepth, ifd=ifd.path)
+    depth = ifd.integer(Tag.ImageDepth) or 1
+    if depth > 1:
+        warn(f"IFD {ifd.path}: ImageDepth is {depth}; the first plane is read")
 
 
 def _tile_size(ifd: ImageFileDirectory) -> tuple[int, int]:

@@ -151,8 +151,9 @@ class _Walk:
             return tuple(map(self._build, self._chain))
         nodes = {node.path: node for node in _nodes(self._chain)}
         if self._wanted not in nodes:
-            there = [path for node in nodes.values() for path in (node.path, *self._listed(node))]
-            msg = f"the file has no IFD {self._wanted!r}; it has {_shown(sorted(set(there)))}"
+            there = (path for node in nodes.values() for path in (node.path, *self._listed(node)))
+            shown = _shown(list(dict.fromkeys(there)))
+            msg = f"the file has no IFD {self._wanted!r}; it has {shown}"
             raise FormatError(msg)
         return (self._build(nodes[self._wanted]),)
 
