@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from support.build import ASCII, Picture, entry, image, images
-from support.pixels import stored_metadata, values, virtual, zarr_array
+from support.pixels import by_gdal, read, stored_metadata, values, virtual, zarr_array
 from virtual_tiff import image as image_module
 from virtual_tiff.metadata import array_metadata
 
@@ -151,7 +151,7 @@ def test_dimension_names_are_those_of_the_layout(plain: Any):
     [
         ("u1", None, 0),
         ("u1", "7", 7),
-        ("u1", "300", 0),
+        ("u1", "300", 255),
         ("i2", "-9999", -9999),
         ("i8", "9007199254740993", 9007199254740993),
         ("u8", "18446744073709551615", 18446744073709551615),
@@ -185,3 +185,15 @@ def test_it_needs_no_zarr():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("nodata", ["300", "-1", "3.7", "nan", "1e30", "255", "-inf"])
+def test_a_missing_block_reads_as_gdal_reads_it(nodata: str):
+    data = image(
+        values("u1", 40, 20),
+        compression=8,
+        rows_per_strip=20,
+        sparse={1},
+        extra_entries=[entry(42113, ASCII, nodata)],
+    )
+    np.testing.assert_array_equal(read(data), by_gdal(data))

@@ -126,6 +126,18 @@ def test_an_empty_object_gives_no_bytes(read: Reader):
     assert read(memory(b""), [[(0, 10)]]) == [[b""]]
 
 
+@both
+def test_of_a_store_that_ignores_the_range_the_rest_is_cut_off(read: Reader):
+    class Whole(ObspecStore):
+        def get(self, path: str, *, options: Any = None) -> Any:
+            return super().get(path)
+
+        async def get_async(self, path: str, *, options: Any = None) -> Any:
+            return self.get(path)
+
+    assert read(Whole({"a.tif": DATA}), [[(0, 10)]]) == [[DATA[:10]]]
+
+
 async def test_the_first_answer_brings_size_etag_and_time():
     store = ObspecStore({"a.tif": DATA})
     source = ObspecSource(store, "a.tif", URL)

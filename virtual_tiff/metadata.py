@@ -9,6 +9,7 @@ from typing import Any
 
 from virtual_tiff import codec_table, values
 from virtual_tiff.chunks import ChunkPlan
+from virtual_tiff.conventions import place_attributes
 from virtual_tiff.dtypes import data_type
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
@@ -43,7 +44,11 @@ def array_metadata(
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(ifd, dtype),
         "codecs": steps,
-        "attributes": values.attributes(ifd, dtype) | _decoded_photometric(steps),
+        "attributes": {
+            **values.attributes(ifd, dtype),
+            **_decoded_photometric(steps),
+            **place_attributes(ifd, dimension_names),
+        },
         "dimension_names": dimension_names,
         "storage_transformers": [],
     }
@@ -70,14 +75,11 @@ _TO_RGB = {"virtual_tiff.ycbcr", "virtual_tiff.jpeg2k_ycbcr"}
 
 
 def _fill_value(ifd: ImageFileDirectory, dtype: str) -> int | float | str | list[Any]:
-    """Return what a missing block reads as: nodata if the file has one, else 0, as in GDAL."""
-    fill = values.nodata(ifd, dtype)
+    """Return what a missing block reads as, in JSON."""
+    fill = values.missing_value(ifd, dtype)
     if dtype.startswith("complex"):
-        number = complex(fill or 0)
-        return [_json_float(number.real), _json_float(number.imag)]
-    if dtype.startswith("float"):
-        return _json_float(float((fill or 0).real))
-    return 0 if fill is None else int(fill.real)
+        return [_json_float(fill.real), _json_float(fill.imag)]
+    return _json_float(float(fill.real)) if dtype.startswith("float") else int(fill.real)
 
 
 def _json_float(number: float) -> float | str:

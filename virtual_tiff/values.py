@@ -25,7 +25,7 @@ from virtual_tiff.tiff import (
 )
 from virtual_tiff.tiff.errors import warn
 
-__all__ = ["attributes", "nodata"]
+__all__ = ["attributes", "missing_value", "nodata"]
 
 type JSONScalar = int | float | str | list[str | int | float]
 
@@ -129,6 +129,23 @@ def nodata(ifd: ImageFileDirectory, data_type: str) -> int | float | complex | N
     with np.errstate(over="ignore"):
         fill: int | float | complex = dtype.type(number).item()
     return fill  # of all spellings of a float32, the number it is
+
+
+def missing_value(ifd: ImageFileDirectory, data_type: str) -> int | float | complex:
+    """Return what a missing block reads as: GDAL_NODATA brought to the data type, else 0.
+
+    As in GDAL, a number that no sample can have is rounded and cut to the nearest one.
+    """
+    fill = nodata(ifd, data_type)
+    if fill is not None:
+        return fill
+    text = _readable(ifd, "GDAL_NODATA", lambda d: d.text(Tag.GDAL_NODATA))
+    number = None if text is None else _number(text)
+    if number is None or math.isnan(number):
+        return 0
+    info = np.iinfo(data_type)  # only integers leave numbers out
+    whole = int(number + math.copysign(0.5, number)) if math.isfinite(number) else number
+    return int(min(max(whole, info.min), info.max))
 
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
