@@ -117,15 +117,12 @@ def attributes(ifd: ImageFileDirectory, data_type: str) -> dict[str, Any]:
 
 def nodata(ifd: ImageFileDirectory, data_type: str) -> int | float | complex | None:
     """Return GDAL_NODATA as a number of the data type; None if there is none that fits."""
-    text = _readable(ifd, "GDAL_NODATA", lambda d: d.text(Tag.GDAL_NODATA))
-    if text is None:
+    number = _nodata_number(ifd)
+    if number is None:
         return None
     dtype = np.dtype(data_type)
     if dtype.kind in "iu":
-        return _integer_nodata(text, np.iinfo(dtype))
-    number = _number(text)
-    if number is None:
-        return None
+        return _fitting(number, np.iinfo(dtype))
     with np.errstate(over="ignore"):
         fill: int | float | complex = dtype.type(number).item()
     return fill  # of all spellings of a float32, the number it is
@@ -139,13 +136,17 @@ def missing_value(ifd: ImageFileDirectory, data_type: str) -> int | float | comp
     fill = nodata(ifd, data_type)
     if fill is not None:
         return fill
-    text = _readable(ifd, "GDAL_NODATA", lambda d: d.text(Tag.GDAL_NODATA))
-    number = None if text is None else _number(text)
+    number = _nodata_number(ifd)
     if number is None or math.isnan(number):
         return 0
     info = np.iinfo(data_type)  # only integers leave numbers out
     whole = int(number + math.copysign(0.5, number)) if math.isfinite(number) else number
     return int(min(max(whole, info.min), info.max))
+
+
+def _nodata_number(ifd: ImageFileDirectory) -> float | int | None:
+    text = _readable(ifd, "GDAL_NODATA", lambda d: d.text(Tag.GDAL_NODATA))
+    return None if text is None else _number(text)
 
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -179,9 +180,9 @@ def _number(text: str) -> float | int | None:
     return int(digits) if whole else float(digits)
 
 
-def _integer_nodata(text: str, info: np.iinfo[Any]) -> int | None:
-    number = _number(text)
-    if number is None or not math.isfinite(number) or number != int(number):
+def _fitting(number: float, info: np.iinfo[Any]) -> int | None:
+    """Return the number if an integer type has it."""
+    if not math.isfinite(number) or number != int(number):
         return None
     return int(number) if info.min <= number <= info.max else None
 

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 from zarr.abc.codec import ArrayBytesCodec
 
 from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.headers import Block, ImageHeader, check_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
+    from numpy.typing import NDArray
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
 
-__all__ = ["ImageCodec", "check_type", "damaged"]
+__all__ = ["ImageCodec", "check_type", "damaged", "decoded_image"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,42 @@ class ImageCodec(ReadingCodec, ArrayBytesCodec):
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         found: NDBuffer = await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
         return found
+
+
+def decoded_image(
+    data: Block,
+    decode: Callable[[Block], NDArray[Any]],
+    header: ImageHeader | None,
+    chunk_spec: ArraySpec,
+    what: str,
+) -> NDArray[Any]:
+    """Decode an image whose stream says the size, and then has the type, that the tags promise.
+
+    Parameters
+    ----------
+    data
+        The block.
+    decode
+        A decoder of imagecodecs.
+    header
+        What the stream says of itself; looked at before anything is decoded.
+    chunk_spec
+        Of the chunk.
+    what
+        The format's name, for errors.
+
+    Raises
+    ------
+    ValueError
+        If it does not, or is damaged.
+    """
+    check_size(header, chunk_spec.shape, what)
+    try:
+        decoded = decode(data)
+    except (RuntimeError, ValueError) as error:
+        raise damaged(what, error) from error
+    check_type(decoded.dtype, chunk_spec, what)
+    return decoded
 
 
 def check_type(decoded: np.dtype[Any] | str, chunk_spec: ArraySpec, what: str) -> None:

@@ -15,16 +15,14 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.codecs.headers import check_size, jpeg2k_header
-from virtual_tiff.codecs.image_checks import ImageCodec, check_type, damaged
+from virtual_tiff.codecs.headers import jpeg2k_header
+from virtual_tiff.codecs.image_checks import ImageCodec, decoded_image
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["Jpeg2kYcbcrCodec"]
-
-_WHAT = "JPEG 2000"
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,7 @@ class Jpeg2kYcbcrCodec(ImageCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         data = memoryview(chunk_data.as_numpy_array())
         header = jpeg2k_header(data)
-        check_size(header, chunk_spec.shape, _WHAT)
-        try:
-            decoded = imagecodecs.jpeg2k_decode(data)
-        except (RuntimeError, ValueError) as error:
-            raise damaged(_WHAT, error) from error
-        check_type(decoded.dtype, chunk_spec, _WHAT)
+        decoded = decoded_image(data, imagecodecs.jpeg2k_decode, header, chunk_spec, "JPEG 2000")
         if header is not None and not header.transformed:
             decoded = _rgb(decoded)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(decoded.reshape(chunk_spec.shape))

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import imagecodecs
 import numpy as np
 
-from virtual_tiff.codecs.headers import check_size
-from virtual_tiff.codecs.image_checks import ImageCodec, check_type, damaged
+from virtual_tiff.codecs.image_checks import ImageCodec, decoded_image
 from virtual_tiff.codecs.jxl_header import jpegxl_header
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["JpegxlCodec"]
-
-_WHAT = "JPEG XL"
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,7 @@ class JpegxlCodec(ImageCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         data = memoryview(chunk_data.as_numpy_array())
         header = jpegxl_header(data)
-        check_size(header, chunk_spec.shape, _WHAT)
-        try:
-            decoded = imagecodecs.jpegxl_decode(data)
-        except (RuntimeError, ValueError) as error:
-            raise damaged(_WHAT, error) from error
-        check_type(decoded.dtype, chunk_spec, _WHAT)
+        decoded = decoded_image(data, imagecodecs.jpegxl_decode, header, chunk_spec, "JPEG XL")
         if header is not None and header.planar:
             decoded = np.moveaxis(decoded, 0, -1)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(decoded.reshape(chunk_spec.shape))

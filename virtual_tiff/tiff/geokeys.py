@@ -87,6 +87,14 @@ def parse_geokeys(ifd: ImageFileDirectory) -> Mapping[int, GeoValue]:
         Values of one number as that number, of several as a tuple, ASCII as text without
         the `|` that ends it.
     """
+    # attributes, transform and CRS all ask for them
+    if "geokeys" not in ifd.memo:
+        ifd.memo["geokeys"] = _parsed(ifd)
+    keys: Mapping[int, GeoValue] = ifd.memo["geokeys"]
+    return keys
+
+
+def _parsed(ifd: ImageFileDirectory) -> dict[int, GeoValue]:
     try:
         shorts = ifd.integers(Tag.GeoKeyDirectory)
     except TiffError as error:

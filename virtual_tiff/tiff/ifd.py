@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Any, overload
 
 from .constants import Tag
 from .entry import Entry, Value, numbers, rationals, raw, texts, value
@@ -96,6 +96,9 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     """The directories that tag SubIFDs (330) points to, in its order."""
     referenced: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     """Bytes that tags of JPEG images point to, by their offset; see `old_jpeg.pointed`."""
+
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    """What was decoded of several tags together, by its name, so that it is decoded once."""
 
     # TIFF 6.0: the tags that say where pixels are and what they are
     NewSubfileType = _integer(Tag.NewSubfileType, 0)
