@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "virtual_tiff"
 CORE = "virtual_tiff.tiff"
 
-UPPER = {"manifest", "layouts", "store", "parser", "publishing", "verify", "cli"}
+UPPER = {"manifest", "store", "parser", "tuning", "publishing", "verify", "cli"}
 """The modules (and packages) that may know VirtualiZarr."""
 
 
@@ -127,7 +127,7 @@ def test_the_core_is_not_async_but_where_it_reads() -> None:
             for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
         )
     }
-    assert asynchronous == {f"{CORE}.source", f"{CORE}.reader"}
+    assert asynchronous == {f"{CORE}.source", f"{CORE}.reader", f"{CORE}.bounded"}
 
 
 # The floors above

@@ -67,7 +67,7 @@ def test_the_whole_of_it(plain: Any):
                 {"name": "virtual_tiff.pad", "configuration": {"size": 464, "last": 290}},
                 {"name": "numcodecs.zlib", "configuration": {"level": 1}},
             ],
-            "attributes": {"photometric_interpretation": 1},
+            "attributes": {"photometric_interpretation": 1, "colorinterp": "gray"},
             "dimension_names": ["y", "x"],
             "storage_transformers": [],
         }
@@ -102,7 +102,8 @@ def test_every_codec_has_its_configuration(plain: Any, name: str):
 @every_file
 def test_what_is_persisted_says_the_same(plain: Any, name: str):
     (metadata,) = plain(FILES[name])
-    stored = stored_metadata(virtual(FILES[name]))
+    # the layouts add the names of the coordinates
+    stored = stored_metadata(virtual(FILES[name], coordinates=False))
     left_out = {"codecs"}  # zarr drops what goes without saying
     assert {k: v for k, v in stored.items() if k not in left_out} == {
         k: v for k, v in metadata.items() if k not in left_out
@@ -136,14 +137,14 @@ def test_shape_and_chunks(
     assert (metadata["shape"], metadata["chunk_grid"]) == (array, grid)
 
 
-def test_dimension_names_are_those_of_the_layout(plain: Any):
+def test_dimensions_are_called_by_their_axes(plain: Any):
     pages = [
         Picture(values("u1", 4, 5)),
         Picture(values("u1", 2, 3)),
         Picture(values("u1", 4, 5, 3)),
     ]
     names = [metadata["dimension_names"] for metadata in plain(images(pages))]
-    assert names == [["y", "x"], ["y_1", "x_1"], ["band", "y", "x"]]
+    assert names == [["y", "x"], ["y", "x"], ["band", "y", "x"]]
 
 
 @pytest.mark.parametrize(

@@ -1,74 +1,63 @@
-"""Where an image lies, as attributes of the Zarr conventions `spatial` and `proj`.
-
-Read by rioxarray, rasterix and GDAL. The entries have the conventions' older names with a
-colon: rioxarray 0.23 knows no others, and who knows the newer ones goes by the uuid.
-"""
+"""Where an image lies, as attributes of the Zarr conventions `spatial` and `proj`."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from virtual_tiff.crs import Crs, crs_of
-from virtual_tiff.georeference import Affine, affine_of, ground_control_points
-from virtual_tiff.tiff import ImageFileDirectory
+from virtual_tiff.convention_entries import PROJ, SPATIAL, Entry
+from virtual_tiff.georeference import Affine
+from virtual_tiff.place import Place
 
-__all__ = ["place_attributes"]
-
-_SPATIAL = {
-    "schema_url": "https://raw.githubusercontent.com/zarr-conventions/spatial/refs/tags/v1/schema.json",
-    "spec_url": "https://github.com/zarr-conventions/spatial/blob/v1/README.md",
-    "uuid": "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4",
-    "name": "spatial:",
-    "description": "Spatial coordinate information",
-}
-
-_PROJ = {
-    "schema_url": "https://raw.githubusercontent.com/zarr-conventions/geo-proj/refs/tags/v1/schema.json",
-    "spec_url": "https://github.com/zarr-conventions/geo-proj/blob/v1/README.md",
-    "uuid": "f17cb550-5864-4468-aeb7-f3180cfb622f",
-    "name": "proj:",
-    "description": "Coordinate reference system information for geospatial data",
-}
+__all__ = ["place_attributes", "proj_attributes"]
 
 _ONE_CODE = re.compile(r"[A-Z]+:\d+")
 """What `proj:code` may be: no compound of two codes."""
 
 
-def place_attributes(ifd: ImageFileDirectory, dimension_names: list[str]) -> dict[str, Any]:
-    """Return the attributes that say where an image's own tags place it; {} if they do not.
+def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:
+    """Return the attributes that say where an image lies; {} if no convention can.
 
-    An overview has no such tags; GDAL derives its place from the full image's.
+    Parameters
+    ----------
+    place
+        Of the image.
+    dimension_names
+        Of its rows and its columns.
     """
-    affine = affine_of(ifd)
-    # the CRS of an image that has points but no transform is that of the points, as in GDAL
-    crs = None if affine is None and ground_control_points(ifd) else crs_of(ifd)
     found: dict[str, Any] = {}
-    conventions = []
-    if affine is not None:
-        conventions.append(_SPATIAL)
-        found |= _spatial(affine, ifd, dimension_names[-2:])
-    if crs is not None:
-        conventions.append(_PROJ)
-        found |= _proj(crs)
-    return {"zarr_conventions": conventions, **found} if conventions else {}
+    conventions: list[Entry] = []
+    if place.affine is not None:
+        conventions += SPATIAL
+        found |= _spatial(place.affine, place, dimension_names)
+    proj = proj_attributes(place)
+    if proj:
+        conventions += PROJ
+    if not conventions:
+        return {}
+    return {"zarr_conventions": [dict(entry) for entry in conventions], **found, **proj}
 
 
-def _spatial(affine: Affine, ifd: ImageFileDirectory, dimensions: list[str]) -> dict[str, Any]:
-    length, width = ifd.ImageLength, ifd.ImageWidth
-    corners = [affine.at(x, y) for x in (0, width) for y in (0, length)]
+def proj_attributes(place: Place) -> dict[str, Any]:
+    """Return the attribute of the convention `proj` that says the CRS of an image, or {}."""
+    crs = place.crs
+    # the CRS of an image that has points but no transform is that of the points, as in GDAL
+    if crs is None or (place.affine is None and place.points):
+        return {}
+    if crs.code is not None and (crs.wkt is None or _ONE_CODE.fullmatch(crs.code)):
+        return {"proj:code": crs.code}
+    return {"proj:wkt2": crs.wkt}
+
+
+def _spatial(affine: Affine, place: Place, dimensions: Sequence[str]) -> dict[str, Any]:
+    corners = [affine.at(x, y) for x in (0, place.width) for y in (0, place.length)]
     xs, ys = zip(*corners, strict=True)
     return {
-        "spatial:dimensions": dimensions,
+        "spatial:dimensions": list(dimensions),
         "spatial:transform": [affine.a, affine.b, affine.c, affine.d, affine.e, affine.f],
-        "spatial:shape": [length, width],
+        "spatial:shape": [place.length, place.width],
         "spatial:bbox": [min(xs), min(ys), max(xs), max(ys)],
         # of both raster types: the transform is that of pixels' corners
         "spatial:registration": "pixel",
     }
-
-
-def _proj(crs: Crs) -> dict[str, Any]:
-    if crs.code is not None and (crs.wkt is None or _ONE_CODE.fullmatch(crs.code)):
-        return {"proj:code": crs.code}
-    return {"proj:wkt2": crs.wkt}

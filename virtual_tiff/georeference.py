@@ -20,6 +20,8 @@ _POINT = 2
 
 _TIEPOINT_NUMBERS = 6
 _MATRIX_NUMBERS = 16
+_MOST_TIEPOINT_NUMBERS = 2**16 - 1
+"""libtiff counts the values of this tag in 16 bits, and drops a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,22 @@ class Affine:
         """Return the transform of an image that begins at another place of this one."""
         c, f = self.at(column, row)
         return Affine(self.a, self.b, c, self.d, self.e, f)
+
+    def inverted(self) -> Affine:
+        """Return the transform from x and y to column and row.
+
+        Raises
+        ------
+        ValueError
+            If there is none, as all pixels lie on a line or in a point.
+        """
+        determinant = self.a * self.e - self.b * self.d
+        if not determinant or not math.isfinite(determinant):
+            msg = f"the transform {self.gdal} has no inverse"
+            raise ValueError(msg)
+        a, b = self.e / determinant, -self.b / determinant
+        d, e = -self.d / determinant, self.a / determinant
+        return Affine(a, b, -a * self.c - b * self.f, d, e, -d * self.c - e * self.f)
 
     def scaled(self, across: float, down: float) -> Affine:
         """Return the transform of an image whose pixels are so many times larger."""
@@ -128,6 +146,10 @@ def _is_point(ifd: ImageFileDirectory) -> bool:
 
 
 def _floats(ifd: ImageFileDirectory, tag: Tag) -> tuple[float, ...]:
+    count = ifd.entries[tag].count if tag in ifd.entries else 0
+    if count > _MOST_TIEPOINT_NUMBERS:
+        warn(f"IFD {ifd.path}: {count:,} numbers in {tag.name} are ignored, as in GDAL")
+        return ()
     try:
         return ifd.floats(tag) or ()
     except TiffError as error:

@@ -6,44 +6,93 @@ those who only tell. Neither zarr nor VirtualiZarr is loaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from virtual_tiff import codec_table
+from virtual_tiff import codec_table, values
+from virtual_tiff.budget import Budget
 from virtual_tiff.chunks import ChunkPlan, plan_chunks
-from virtual_tiff.metadata import array_metadata
+from virtual_tiff.crop import Region, check_whole, crop
+from virtual_tiff.dtypes import data_type
+from virtual_tiff.metadata import Axis, array_metadata
+from virtual_tiff.place import Place, place_of
+from virtual_tiff.selection import Selection
 from virtual_tiff.tiff import (
     BlockLayout,
     ImageFileDirectory,
     Limits,
+    PlanarConfiguration,
     Tag,
     UnsupportedError,
     block_layout,
+    kind_of,
 )
 
-__all__ = ["ImageArray", "image_array"]
+__all__ = ["ImageArray", "Options", "SampleOrder", "image_array", "image_chunks"]
+
+type BandValues = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
+
+type SampleOrder = Literal["first", "stored"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is made of each image of a file."""
+
+    limits: Limits = field(default_factory=Limits)
+    merge_strips: bool = True
+    """Whether uncompressed strips that lie one after another become larger chunks."""
+    samples: SampleOrder = "first"
+    """Where the band stands among the dimensions: `"first"`, or as the samples are
+    `"stored"`, last where those of a pixel lie together."""
+    selection: Selection = field(default_factory=Selection)
+    budget: Budget | None = field(default=None, compare=False, repr=False)
+    """The account of the file that is being read; None counts nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageArray:
     """The array of one image."""
 
+    ifd: ImageFileDirectory
+    full: ImageFileDirectory | None
+    """The image at full resolution, where this is an overview or a mask of it."""
     layout: BlockLayout
+    """The blocks that are exposed."""
     chunks: ChunkPlan
+    axes: tuple[Axis, ...]
+    region: Region | None
+    """The part of the image that is exposed; None for all of it."""
+    place: Place | None
+    """Where the pixels that are exposed lie."""
+    bands: BandValues
+    """By name, one value for each band; none where there is one sample a pixel."""
     metadata: dict[str, Any]
-    """As `zarr.json` has them."""
+    """As `zarr.json` has them, with the axes for dimension names."""
+    budget: Budget | None = field(default=None, compare=False, repr=False)
+    """The account of its file."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Length and width of what is exposed."""
+        return self.layout.grid.image_length, self.layout.grid.image_width
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column, in the whole image, of the first pixel that is exposed."""
+        return (0, 0) if self.region is None else (self.region.row, self.region.column)
 
 
 def image_array(
     ifd: ImageFileDirectory,
+    full: ImageFileDirectory | None,
     *,
     file_size: int,
-    merge_strips: bool,
-    limits: Limits,
-    dimension_names: list[str],
+    options: Options,
     layout: BlockLayout | None = None,
 ) -> ImageArray:
     """Return the array of one image: shape (y, x), or (band, y, x) for several samples a pixel.
@@ -52,40 +101,134 @@ def image_array(
     ----------
     ifd
         The directory of the image.
+    full
+        If it is an overview or a mask: the image at full resolution that it belongs to.
     file_size
         Bytes of the file.
-    merge_strips
-        Whether uncompressed strips that lie one after another become larger chunks.
-    limits
-        What the file may ask for.
-    dimension_names
-        One for each dimension.
+    options
+        What is made of it.
     layout
-        The image's blocks, where they are known already.
+        All of the image's blocks, where they are known already.
 
     Raises
     ------
     TiffError
         If the image cannot be read as its tags promise; see its subclasses.
+    ValueError
+        If nothing of the image, or not just that, can be selected.
     """
+    exposed = _exposed(ifd, full, file_size=file_size, options=options, layout=layout)
+    bands, chunks = exposed.bands, exposed.chunks
+    axes = _axes(ifd, options.samples)
+    dtype = data_type(ifd)
+    of_values = values.attributes(ifd, dtype, base=full, bands=bands)
+    metadata = array_metadata(ifd, exposed.layout.grid, chunks, axes, of_values)
+    if chunks.byte_counts.any():  # nothing is decoded for a missing block, however large
+        chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+        chunk_bytes = prod(chunk_shape) * np.dtype(dtype).itemsize
+        options.limits.check("block_bytes", chunk_bytes, "bytes of a chunk", ifd=ifd.path)
+    return ImageArray(
+        ifd=ifd,
+        full=full,
+        layout=exposed.layout,
+        chunks=chunks,
+        axes=axes,
+        region=exposed.region,
+        place=exposed.place,
+        bands=values.band_coordinates(ifd, dtype, base=full, bands=bands),
+        metadata=metadata,
+        budget=options.budget,
+    )
+
+
+def image_chunks(
+    ifd: ImageFileDirectory,
+    full: ImageFileDirectory | None,
+    *,
+    file_size: int,
+    options: Options,
+) -> ChunkPlan:
+    """Return the chunks alone of an image's array; see `image_array`."""
+    return _exposed(ifd, full, file_size=file_size, options=options).chunks
+
+
+def _axes(ifd: ImageFileDirectory, samples: SampleOrder) -> tuple[Axis, ...]:
+    if ifd.SamplesPerPixel == 1:
+        return ("y", "x")
+    together = ifd.PlanarConfiguration != PlanarConfiguration.Planar
+    return ("y", "x", "band") if samples == "stored" and together else ("band", "y", "x")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exposed:
+    """The part of an image that a selection leaves."""
+
+    layout: BlockLayout
+    chunks: ChunkPlan
+    place: Place | None
+    region: Region | None
+    bands: list[int] | None
+    """Numbers of the samples; None for all."""
+
+
+def _exposed(
+    ifd: ImageFileDirectory,
+    full: ImageFileDirectory | None,
+    *,
+    file_size: int,
+    options: Options,
+    layout: BlockLayout | None = None,
+) -> _Exposed:
     row = codec_table.check(ifd)
     if layout is None:
-        layout = block_layout(ifd, file_size=file_size, limits=limits)
+        layout = block_layout(ifd, file_size=file_size, limits=options.limits)
+    if options.budget is not None:
+        options.budget.charge(layout.grid, ifd.path)
     if row.uncompressed:
         _check_depth(ifd, layout)
+    place = place_of(ifd, full)
+    bands = _bands(ifd, full, options.selection)
+    region = _region(ifd, full, layout, options.selection)
+    if region is not None or bands is not None:
+        check_whole(ifd, limits=options.limits)
+        layout = crop(layout, region, bands)
+    if region is not None and place is not None:
+        place = place.window(region.row, region.column, region.length, region.width)
     chunks = plan_chunks(
         layout,
         uncompressed=row.uncompressed,
         short_tiles=row.short_tiles,
-        merge_strips=merge_strips,
+        merge_strips=options.merge_strips,
         file_size=file_size,
     )
-    metadata = array_metadata(ifd, layout.grid, chunks, dimension_names)
-    if chunks.byte_counts.any():  # nothing is decoded for a missing block, however large
-        chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-        chunk_bytes = prod(chunk_shape) * np.dtype(metadata["data_type"]).itemsize
-        limits.check("block_bytes", chunk_bytes, "bytes of a chunk", ifd=ifd.path)
-    return ImageArray(layout=layout, chunks=chunks, metadata=metadata)
+    return _Exposed(layout=layout, chunks=chunks, place=place, region=region, bands=bands)
+
+
+def _bands(
+    ifd: ImageFileDirectory, full: ImageFileDirectory | None, selection: Selection
+) -> list[int] | None:
+    if selection.bands is None or kind_of(ifd) == "mask":
+        return None
+    named = values.band_coordinates(ifd, data_type(ifd), base=full).get("band", [])
+    return selection.band_numbers(ifd, [str(name) for name in named])
+
+
+def _region(
+    ifd: ImageFileDirectory,
+    full: ImageFileDirectory | None,
+    layout: BlockLayout,
+    selection: Selection,
+) -> Region | None:
+    if selection.window is None and selection.bbox is None:
+        return None
+    whole = ifd if full is None else full
+    place = place_of(whole)
+    return selection.region(
+        layout.grid,
+        None if place is None else place.affine,
+        None if place is None else place.crs,
+        full=(whole.ImageLength, whole.ImageWidth),
+    )
 
 
 def _check_depth(ifd: ImageFileDirectory, layout: BlockLayout) -> None:

@@ -11,28 +11,30 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from virtual_tiff.budget import Budget
 from virtual_tiff.dtypes import data_type
-from virtual_tiff.image import image_array
+from virtual_tiff.image import Options, image_array
 from virtual_tiff.locations import Location
 from virtual_tiff.obspec_source import ObspecSource
 from virtual_tiff.tiff import (
     BlockLayout,
+    BoundedSource,
     Compression,
     ImageFileDirectory,
+    Kind,
     Limits,
     Photometric,
     PlanarConfiguration,
     Predictor,
     ReadAhead,
-    SubfileType,
-    Tag,
     Tiff,
     TiffError,
     UnsupportedError,
     block_layout,
+    kind_of,
     read_tiff,
 )
-from virtual_tiff.tiff.errors import source_name
+from virtual_tiff.tiff.errors import printable, source_name
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -71,7 +73,7 @@ class DirectoryInfo:
 
     path: str
     """`"0"`, `"1"`, … in the chain; `"0/1"` for a SubIFD."""
-    kind: Literal["image", "overview", "page", "mask"] = "image"
+    kind: Kind = "image"
     width: int | None = None
     height: int | None = None
     samples: int | None = None
@@ -135,9 +137,11 @@ async def inspect(locations: Sequence[Location], *, limits: Limits | None = None
 async def read_info(location: Location, *, limits: Limits | None = None) -> FileInfo:
     """Read the directories of one file."""
     token = source_name.set(location.url)
-    source = ReadAhead(ObspecSource(location.store, location.path, location.url))
+    source = BoundedSource(
+        ObspecSource(location.store, location.path, location.url), limits or Limits()
+    )
     try:
-        tiff = await read_tiff(source, limits=limits)
+        tiff = await read_tiff(ReadAhead(source), limits=limits)
         return _file(tiff, location.url, limits or Limits())
     except TiffError as error:
         return FileInfo(url=location.url, error=str(error.locate(url=location.url)))
@@ -149,21 +153,22 @@ async def read_info(location: Location, *, limits: Limits | None = None) -> File
 
 def _file(tiff: Tiff, url: str, limits: Limits) -> FileInfo:
     state = tiff.state
+    options = Options(limits=limits, budget=Budget(limits, state.size))
     return FileInfo(
         url=url,
         size=state.size,
         etag=state.etag,
         last_modified=state.last_modified.isoformat() if state.last_modified else None,
         variant=tiff.header.variant.name,
-        directories=tuple(_directory(ifd, state.size, limits) for ifd in tiff.walk()),
+        directories=tuple(_directory(ifd, state.size, options) for ifd in tiff.walk()),
     )
 
 
-def _directory(ifd: ImageFileDirectory, file_size: int, limits: Limits) -> DirectoryInfo:
+def _directory(ifd: ImageFileDirectory, file_size: int, options: Options) -> DirectoryInfo:
     """Say as much of a directory as can be said."""
     facts: dict[str, Any] = {}
     try:
-        for name, fact in _facts(ifd, file_size, limits):
+        for name, fact in _facts(ifd, file_size, options):
             facts[name] = fact  # noqa: PERF403 (what came before an error is kept)
     except TiffError as error:
         facts["error"] = error.message
@@ -171,9 +176,9 @@ def _directory(ifd: ImageFileDirectory, file_size: int, limits: Limits) -> Direc
     return DirectoryInfo(path=ifd.path, **facts)
 
 
-def _facts(ifd: ImageFileDirectory, file_size: int, limits: Limits) -> Iterator[tuple[str, Any]]:
+def _facts(ifd: ImageFileDirectory, file_size: int, options: Options) -> Iterator[tuple[str, Any]]:
     """Yield the facts, the surest first: the first that cannot be said raises."""
-    yield "kind", _kind(ifd)
+    yield "kind", kind_of(ifd)
     yield "width", ifd.ImageWidth
     yield "height", ifd.ImageLength
     yield "samples", ifd.SamplesPerPixel
@@ -181,43 +186,24 @@ def _facts(ifd: ImageFileDirectory, file_size: int, limits: Limits) -> Iterator[
     yield "predictor", _code(Predictor, ifd.Predictor)
     yield "photometric", _code(Photometric, ifd.PhotometricInterpretation)
     yield "planar", _code(PlanarConfiguration, ifd.PlanarConfiguration)
-    layout = block_layout(ifd, file_size=file_size, limits=limits)
+    layout = block_layout(ifd, file_size=file_size, limits=options.limits)
     yield "blocks", _blocks(layout)
     yield "bytes_on_disk", _bytes_on_disk(layout)
     yield "data_type", data_type(ifd)
-    yield from _array_facts(ifd, layout, file_size, limits)
+    yield from _array_facts(ifd, layout, file_size, options)
 
 
 def _array_facts(
-    ifd: ImageFileDirectory, layout: BlockLayout, file_size: int, limits: Limits
+    ifd: ImageFileDirectory, layout: BlockLayout, file_size: int, options: Options
 ) -> Iterator[tuple[str, Any]]:
     """Yield what `VirtualTIFF` makes of the directory."""
-    metadata = image_array(
-        ifd,
-        file_size=file_size,
-        merge_strips=True,
-        limits=limits,
-        dimension_names=[],
-        layout=layout,
-    ).metadata
+    metadata = image_array(ifd, None, file_size=file_size, options=options, layout=layout).metadata
     shape = tuple(metadata["shape"])
     chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
     yield "shape", shape
     yield "chunk_shape", chunk_shape
     yield "chunk_grid", tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
     yield "codecs", tuple(codec["name"] for codec in metadata["codecs"])
-
-
-def _kind(ifd: ImageFileDirectory) -> Literal["image", "overview", "page", "mask"]:
-    """Read NewSubfileType; where it is absent, SubfileType, its forerunner in TIFF 5.0."""
-    bits = ifd.NewSubfileType
-    if Tag.NewSubfileType not in ifd:
-        bits = {2: SubfileType.ReducedImage, 3: SubfileType.Page}.get(ifd.SubfileType or 0, 0)
-    if bits & SubfileType.Mask:
-        return "mask"
-    if bits & SubfileType.ReducedImage:
-        return "overview"
-    return "page" if bits & SubfileType.Page else "image"
 
 
 def _code(codes: type[IntEnum], value: int | None) -> Code | None:
@@ -267,9 +253,9 @@ def render(file: FileInfo, name: str) -> RenderableType:
     for header in _COLUMNS:
         table.add_column(header, overflow="fold")
     for directory in file.directories:
-        table.add_row(*(Text(cell(directory, decimal)) for cell in _COLUMNS.values()))
+        table.add_row(*(Text(printable(cell(directory, decimal))) for cell in _COLUMNS.values()))
     facts = [file.variant, decimal(file.size or 0), file.last_modified]
-    heading = Text(f"{name}  ({', '.join(fact for fact in facts if fact)})")
+    heading = Text(printable(f"{name}  ({', '.join(fact for fact in facts if fact)})"))
     return Group(heading, table)
 
 

@@ -5,25 +5,43 @@ Testable without zarr: what is written here is what `zarr.json` says.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from virtual_tiff import codec_table, values
 from virtual_tiff.chunks import ChunkPlan
-from virtual_tiff.conventions import place_attributes
 from virtual_tiff.dtypes import data_type
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
-__all__ = ["array_metadata"]
+__all__ = ["Axis", "array_metadata"]
 
 type JSON = dict[str, Any]
 
+type Axis = Literal["band", "y", "x"]
+
 
 def array_metadata(
-    ifd: ImageFileDirectory, grid: BlockGrid, chunks: ChunkPlan, dimension_names: list[str]
+    ifd: ImageFileDirectory,
+    grid: BlockGrid,
+    chunks: ChunkPlan,
+    axes: Sequence[Axis],
+    attributes: JSON,
 ) -> JSON:
-    """Return the metadata of the array of one image.
+    """Return the metadata of the array of one image; its dimensions are called by their axes.
 
-    Shape (y, x) for one sample a pixel, (band, y, x) for more.
+    Parameters
+    ----------
+    ifd
+        The directory of the image.
+    grid
+        The blocks that are exposed.
+    chunks
+        The chunks made of them.
+    axes
+        Of the array: y and x in this order, and, where there are several samples, the band
+        before them or, where the samples of a pixel lie together, behind them.
+    attributes
+        What is known of the values.
 
     Raises
     ------
@@ -34,32 +52,29 @@ def array_metadata(
     steps = codec_table.codecs(
         ifd, grid, dtype, length=chunks.length, last_length=chunks.last_length
     )
-    shape, chunk_shape = _shapes(grid, chunks)
+    if axes[-1] == "band":
+        steps = _as_stored(steps)
+    lengths = {"band": grid.samples, "y": grid.image_length, "x": grid.image_width}
+    chunk_lengths = {"band": grid.block_samples, "y": chunks.length, "x": chunks.width}
+    chunk_shape = [chunk_lengths[axis] for axis in axes]
     return {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": shape,
+        "shape": [lengths[axis] for axis in axes],
         "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(ifd, dtype),
         "codecs": steps,
-        "attributes": {
-            **values.attributes(ifd, dtype),
-            **_decoded_photometric(steps),
-            **place_attributes(ifd, dimension_names),
-        },
-        "dimension_names": dimension_names,
+        "attributes": attributes | _decoded_photometric(steps),
+        "dimension_names": list(axes),
         "storage_transformers": [],
     }
 
 
-def _shapes(grid: BlockGrid, chunks: ChunkPlan) -> tuple[list[int], list[int]]:
-    shape = [grid.image_length, grid.image_width]
-    chunk_shape = [chunks.length, chunks.width]
-    if grid.samples > 1:
-        return [grid.samples, *shape], [grid.block_samples, *chunk_shape]
-    return shape, chunk_shape
+def _as_stored(steps: list[JSON]) -> list[JSON]:
+    """Leave out the step that brings samples to the front; it is the first if there is one."""
+    return [step for step in steps if step["name"] != "transpose"]
 
 
 def _decoded_photometric(steps: list[JSON]) -> JSON:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any
 
 from obspec_utils.registry import ObjectStoreRegistry
-from virtualizarr.manifests import ManifestGroup
 
 from virtual_tiff import layouts
-from virtual_tiff.manifest import manifest_array
+from virtual_tiff.bounds import CrsInput
+from virtual_tiff.budget import Budget
+from virtual_tiff.exposed import exposed
+from virtual_tiff.image import ImageArray, Options, SampleOrder, image_array
+from virtual_tiff.manifest import manifest_group
+from virtual_tiff.nodes import Group
 from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ObspecSource,
@@ -20,8 +23,10 @@ from virtual_tiff.obspec_source import (
     run_blocking,
     run_in_thread,
 )
+from virtual_tiff.selection import Selection
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
+    BoundedSource,
     ByteSource,
     ImageFileDirectory,
     Limits,
@@ -31,7 +36,7 @@ from virtual_tiff.tiff import (
     TiffError,
     read_tiff,
 )
-from virtual_tiff.tiff.errors import source_name, warn
+from virtual_tiff.tiff.errors import source_name
 
 __all__ = ["VirtualTIFF"]
 
@@ -46,14 +51,38 @@ class VirtualTIFF:
         The directory to expose: its number in the chain, or a path such as `"0/1"` for a
         SubIFD, whose array is called `0.1`. None exposes all that describe images.
     ifd_layout
-        `"flat"`: all arrays in one group, those of another size than the first under
-        dimension names of their own. `"nested"`: a group for each array, for DataTree.
+        `"flat"`: all arrays in one group, those of another size or place than the first
+        under dimension names of their own. `"nested"`: a group for each array, for DataTree.
+        `"pyramid"`: a group for each resolution, in each the arrays `image` and, where the
+        file has one, `mask`; the levels are listed by the convention `multiscales`.
+        `"stack"`: the pages of one shape as one array `image` along `page`, those of an
+        OME-TIFF along the axes that its XML names, with the attributes of OME-Zarr 0.5.
     merge_strips
         Whether uncompressed strips that lie one after another become chunks of 1 to 8 MiB.
         False keeps one chunk a strip: for files that are to be stacked on others whose
         strips are scattered.
     limits
         What one file may ask for.
+    samples
+        `"first"`: an image of several samples a pixel is (band, y, x). `"stored"`: where the
+        samples of a pixel lie together it is (y, x, band), and needs no `transpose`.
+    coordinates
+        Whether arrays `x`, `y`, `band` and `spatial_ref` stand beside the images.
+    bands
+        The bands to expose, by number from 1 or by name. Only of planar files: where the
+        samples of a pixel lie together, no reference is of one band alone.
+    overviews
+        Whether overviews are exposed, or which: numbers from 0, as rasterio's
+        `overview_level`.
+    window
+        `(column_off, row_off, width, height)` in pixels of the full image. Overviews and
+        masks are cut likewise. It is snapped outwards to blocks.
+    bbox
+        `(left, bottom, right, top)` in the file's CRS, or in `bbox_crs`; as `window`.
+    bbox_crs
+        The CRS of `bbox`, as pyproj takes it.
+    exact
+        Whether to refuse a window or a box that does not end where blocks do.
 
     Raises
     ------
@@ -73,21 +102,47 @@ class VirtualTIFF:
     _: KW_ONLY
     merge_strips: bool = True
     limits: Limits = field(default_factory=Limits)
+    samples: SampleOrder = "first"
+    coordinates: bool = True
+    bands: int | str | Sequence[int | str] | None = None
+    overviews: bool | Sequence[int] = True
+    window: Any = None
+    bbox: Sequence[float] | None = None
+    bbox_crs: CrsInput = None
+    exact: bool = False
+    _options: Options = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.ifd_layout not in layouts.LAYOUTS:
-            allowed = " or ".join(map(repr, layouts.LAYOUTS))
-            msg = f"ifd_layout must be {allowed}, not {self.ifd_layout!r}"
+            allowed = ", ".join(map(repr, layouts.LAYOUTS))
+            msg = f"ifd_layout must be one of {allowed}, not {self.ifd_layout!r}"
             raise ValueError(msg)
         if self.ifd is not None and not _is_path(self.ifd):
             msg = f'ifd must be None, a number from 0 on, or a path as "0/1", not {self.ifd!r}'
             raise ValueError(msg)
-        if not isinstance(self.merge_strips, bool):
-            msg = f"merge_strips must be True or False, not {self.merge_strips!r}"
-            raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
+        if self.ifd_layout == "stack" and self.ifd is not None:
+            msg = f'ifd_layout="stack" takes all directories, not ifd={self.ifd!r} alone'
+            raise ValueError(msg)
+        for name in ("merge_strips", "coordinates"):
+            if not isinstance(getattr(self, name), bool):
+                msg = f"{name} must be True or False, not {getattr(self, name)!r}"
+                raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         if not isinstance(self.limits, Limits):
             msg = f"limits must be a virtual_tiff.Limits, not {self.limits!r}"
             raise ValueError(msg)  # noqa: TRY004
+        if self.samples not in ("first", "stored"):
+            msg = f"samples must be 'first' or 'stored', not {self.samples!r}"
+            raise ValueError(msg)
+        selection = Selection(**{name: getattr(self, name) for name in _SELECTION})
+        for name in _SELECTION:  # in one form, so that equal parsers are equal
+            object.__setattr__(self, name, getattr(selection, name))
+        options = Options(
+            limits=self.limits,
+            merge_strips=self.merge_strips,
+            samples=self.samples,
+            selection=selection,
+        )
+        object.__setattr__(self, "_options", options)
 
     def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; works in a script, a thread, and inside a running event loop.
@@ -129,6 +184,18 @@ class VirtualTIFF:
         store, path = _resolve(url, registry)
         make_source = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
         return await self._parse(make_source(store, path, url), url, registry)
+
+    async def parse_nodes(
+        self, url: str, registry: ObjectStoreRegistry[Any]
+    ) -> tuple[Group, SourceState]:
+        """Parse one TIFF to plain data: metadata, byte ranges, and the object's state.
+
+        What `parse_with_state` makes its store of, for those who write many files to one
+        place; it pickles, and costs no object of zarr or VirtualiZarr.
+        """
+        store, path = _resolve(url, registry)
+        make_source = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
+        return await self._nodes(make_source(store, path, url), url)
 
     async def parse_many(
         self,
@@ -179,45 +246,44 @@ class VirtualTIFF:
     async def _parse(
         self, source: ByteSource, url: str, registry: ObjectStoreRegistry[Any]
     ) -> tuple[CheckedManifestStore, SourceState]:
+        nodes, state = await self._nodes(source, url)
+        group = manifest_group(nodes, url)
+        return CheckedManifestStore(group=group, registry=registry), state
+
+    async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:
         token = source_name.set(url)
         try:
-            tiff = await read_tiff(ReadAhead(source), ifd=self.ifd, limits=self.limits)
-            group = self._group(tiff, url)
-            return CheckedManifestStore(group=group, registry=registry), tiff.state
+            tiff = await read_tiff(
+                ReadAhead(BoundedSource(source, self.limits)), ifd=self.ifd, limits=self.limits
+            )
+            return self._group(tiff), tiff.state
         except TiffError as error:
             raise error.locate(url=url) from error.__cause__
         finally:
             source_name.reset(token)
 
-    def _group(self, tiff: Tiff, url: str) -> ManifestGroup:
-        make_array = partial(self._array, url, tiff.state.size)
-        return layouts.arrange(self._exposed(tiff), self.ifd_layout, make_array)
+    def _group(self, tiff: Tiff) -> Group:
+        options = replace(self._options, budget=Budget(self.limits, tiff.state.size))
+        if self.ifd_layout == "stack":
+            return layouts.stack(tiff, options, coordinates=self.coordinates)
+        found = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
+        images = [self._image(ifd, full, tiff.state.size, options) for ifd, full in found]
+        return layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates)
 
-    def _exposed(self, tiff: Tiff) -> list[ImageFileDirectory]:
-        """Return the directory that was asked for, or all that describe images."""
-        found = list(tiff.walk())
-        images = [ifd for ifd in found if ifd.describes_image]
-        if self.ifd is not None or not images:
-            return found
-        for ifd in found:
-            if not ifd.describes_image:
-                warn(f"IFD {ifd.path} has no ImageWidth and ImageLength; it is left out")
-        return images
-
-    def _array(
-        self, url: str, file_size: int, ifd: ImageFileDirectory, dimension_names: list[str]
-    ) -> Any:  # noqa: ANN401
+    def _image(
+        self,
+        ifd: ImageFileDirectory,
+        full: ImageFileDirectory | None,
+        file_size: int,
+        options: Options,
+    ) -> ImageArray:
         try:
-            return manifest_array(
-                ifd,
-                url=url,
-                file_size=file_size,
-                dimension_names=dimension_names,
-                merge_strips=self.merge_strips,
-                limits=self.limits,
-            )
+            return image_array(ifd, full, file_size=file_size, options=options)
         except TiffError as error:
             raise error.locate(ifd=ifd.path) from error.__cause__
+
+
+_SELECTION = [field.name for field in fields(Selection)]
 
 
 def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str]:

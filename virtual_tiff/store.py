@@ -8,15 +8,21 @@ written elsewhere from it (Icechunk, kerchunk, a copy) has the standard names.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
+from typing import Any, Never
 
 from virtualizarr.manifests import ManifestArray, ManifestGroup, ManifestStore
-from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
+from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from virtual_tiff.codecs.checked_images import STANDARD_NAMES
 from virtual_tiff.codecs.jpeg_checked import checked_jpeg
 from virtual_tiff.codecs.named import name_block, named
-from virtual_tiff.obspec_source import store_error
+from virtual_tiff.forking import check_process
+from virtual_tiff.obspec_source import run_blocking, store_error
 
 __all__ = ["CheckedManifestStore"]
 
@@ -33,16 +39,122 @@ class CheckedManifestStore(ManifestStore):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """Return the value of a key; in `zarr.json`, with the checked codecs' names."""
+        node, within = _node(self._group, key)
+        if isinstance(node, ManifestGroup) and within != "zarr.json":
+            return None  # VirtualiZarr would give the metadata of the group above
         try:
-            found = await super().get(key, prototype, byte_range)
+            block = self._block(key) if byte_range is None else None
+            if block is None:
+                found = await super().get(key, prototype, byte_range)
+            else:
+                store, path, start, end = block
+                data = await store.get_range_async(path, start=start, end=end)
+                found = prototype.buffer.from_bytes(data)
         except Exception as error:  # stores share no class of errors
             raise store_error(error, str(_Block(self._group, key))) from error
         if found is None:
             return None
         if key.endswith("zarr.json"):
             return prototype.buffer.from_bytes(_checked(found.to_bytes()))
-        name_block(found, _Block(self._group, key))
-        return found
+        return self._named(key, found)
+
+    # What zarr's fused pipeline calls from its threads, without an event loop
+
+    @cached_property
+    def _supports_sync_io(self) -> bool:
+        """Whether reads are best made in as many threads as there are processors.
+
+        Those of local files and memory are; over a network many more must be on their way.
+        """
+        paths = chain.from_iterable(map(_paths, _arrays(self._group)))
+        path = next(paths, None)  # a file has one
+        try:
+            return path is None or type(self._resolved(path)[0]).__name__ in _LOCAL
+        except ValueError:  # no store for it: `get` says so
+            return False
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Return the value of a key, as `get` does."""
+        prototype = prototype or default_buffer_prototype()
+        if byte_range is not None:
+            whole = self.get_sync(key, prototype=prototype)
+            return whole and whole[_range(byte_range)]
+        try:
+            block = self._block(key)
+            if block is not None:
+                store, path, start, end = block
+                data = store.get_range(path, start=start, end=end)
+                return self._named(key, prototype.buffer.from_bytes(data))
+        except Exception as error:  # stores share no class of errors
+            raise store_error(error, str(_Block(self._group, key))) from error
+        return run_blocking(self.get(key, prototype))  # it awaits bytes of files alone
+
+    def set_sync(self, key: str, value: Buffer) -> Never:  # noqa: ARG002
+        """Refuse: the store is read-only; zarr looks for all three."""
+        self._refuse(key)
+
+    def delete_sync(self, key: str) -> Never:
+        """Refuse: the store is read-only."""
+        self._refuse(key)
+
+    def _refuse(self, key: str) -> Never:
+        msg = f"{key} cannot be written: a virtual store only reads"
+        raise ValueError(msg)
+
+    def _block(self, key: str) -> tuple[Any, str, int, int] | None:
+        """Return store, path, and range of a chunk; None where it is not plain bytes of a file."""
+        node, within = _node(self._group, key)
+        if isinstance(node, ManifestGroup) or not within.startswith("c/"):
+            return None
+        entry = node.manifest.get_entry(tuple(map(int, within[2:].split("/"))))
+        if entry is None or entry["path"] == INLINED_CHUNK_PATH:
+            return None
+        start = int(entry["offset"])
+        return *self._resolved(entry["path"]), start, start + int(entry["length"])
+
+    _last: tuple[str, tuple[Any, str]] | None = None
+
+    def _resolved(self, url: str) -> tuple[Any, str]:
+        """Return the store of a url, and the path there; most often it is that of the last one."""
+        last = self._last
+        if last is None or last[0] != url:
+            last = self._last = url, self._registry.resolve(url)
+        check_process(last[1][0])
+        return last[1]
+
+    def _named(self, key: str, chunk: Buffer) -> Buffer:
+        name_block(chunk, _Block(self._group, key))
+        return chunk
+
+
+_LOCAL = {"LocalStore", "MemoryStore"}
+"""Classes of obstore whose reads do not wait for a network."""
+
+
+def _arrays(group: ManifestGroup) -> Iterator[ManifestArray]:
+    """Return all arrays below a group."""
+    yield from group.arrays.values()
+    for below in group.groups.values():
+        yield from _arrays(below)
+
+
+def _paths(array: ManifestArray) -> Iterator[str]:
+    return array.manifest.iter_nonempty_paths()
+
+
+def _range(wanted: ByteRequest) -> slice:
+    """Return a request for a part of a value as a slice of it."""
+    if isinstance(wanted, RangeByteRequest):
+        return slice(wanted.start, wanted.end)
+    if isinstance(wanted, OffsetByteRequest):
+        return slice(wanted.offset, None)
+    return slice(-wanted.suffix, None)
 
 
 class _Block:
@@ -53,14 +165,26 @@ class _Block:
         self._key = key
 
     def __str__(self) -> str:
-        node: ManifestGroup | ManifestArray = self._group
-        for name in self._key.partition("/c/")[0].split("/"):
-            if isinstance(node, ManifestArray) or name not in node:
-                return f"block {self._key}"
-            node = node[name]
+        node, _ = _node(self._group, self._key)
         if isinstance(node, ManifestGroup):
             return f"block {self._key}"
         return f"block {self._key} of {next(node.manifest.iter_nonempty_paths(), 'no file')}"
+
+
+def _node(group: ManifestGroup, key: str) -> tuple[ManifestGroup | ManifestArray, str]:
+    """Return the deepest node on the way of a key, and what of the key is left below it."""
+    node: ManifestGroup | ManifestArray = group
+    rest = key
+    while isinstance(node, ManifestGroup):
+        name, _, below = rest.partition("/")
+        if name not in node:
+            break
+        node, rest = node[name], below
+    return node, rest
+
+
+_OF_TEXTS = "vlen-utf8"
+"""zarr wants this very class for texts; they stand in the manifest, not in a file."""
 
 
 def _checked(document: bytes) -> bytes:
@@ -71,5 +195,7 @@ def _checked(document: bytes) -> bytes:
     checked = [checked_jpeg(codec, metadata) for codec in metadata["codecs"]]
     for codec in checked:
         codec["name"] = STANDARD_NAMES.get(codec["name"], codec["name"])
-    metadata["codecs"] = [named(codec) for codec in checked]
+    metadata["codecs"] = [
+        codec if codec["name"] == _OF_TEXTS else named(codec) for codec in checked
+    ]
     return json.dumps(metadata).encode()

@@ -1,282 +1,238 @@
-"""What the tags say about the pixels' meaning, to attributes.
+"""What the tags say about the pixels' meaning, to attributes and coordinates of the bands.
 
-The names are those of virtual-tiff 0.5.0, so that what reads its stores reads these.
+What the file says of all exposed bands is an attribute of the array, under CF's name if CF has
+one, and xarray applies it as rioxarray does; what differs between bands is a coordinate along
+the dimension `band`. The names are those of virtual-tiff 0.5.0, GDAL and rioxarray.
 """
 
 from __future__ import annotations
 
-import base64
 import math
-import re
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from virtual_tiff.tiff import (
-    ExtraSample,
-    ImageFileDirectory,
-    Photometric,
-    Tag,
-    TiffError,
-    parse_geokeys,
-)
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.bands import Bands, bands_of, coordinate_name
+from virtual_tiff.colour_names import UNDEFINED
+from virtual_tiff.gdal_metadata import gdal_metadata
+from virtual_tiff.nodata import consolidated, fill_attribute, missing_value, nodata, nodata_text
+from virtual_tiff.tag_attributes import tag_attributes
+from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
-__all__ = ["attributes", "missing_value", "nodata"]
+__all__ = ["attributes", "band_coordinates", "missing_value", "nodata"]
 
-type JSONScalar = int | float | str | list[str | int | float]
-
-_GEOKEY_ATTRIBUTES = {
-    1024: "model_type",
-    1025: "raster_type",
-    1026: "citation",
-    2048: "geographic_type",
-    2049: "geog_citation",
-    2050: "geog_geodetic_datum",
-    2051: "geog_prime_meridian",
-    2052: "geog_linear_units",
-    2053: "geog_linear_unit_size",
-    2054: "geog_angular_units",
-    2055: "geog_angular_unit_size",
-    2056: "geog_ellipsoid",
-    2057: "geog_semi_major_axis",
-    2058: "geog_semi_minor_axis",
-    2059: "geog_inv_flattening",
-    2060: "geog_azimuth_units",
-    2061: "geog_prime_meridian_long",
-    3072: "projected_type",
-    3073: "proj_citation",
-    3074: "projection",
-    3075: "proj_coord_trans",
-    3076: "proj_linear_units",
-    3077: "proj_linear_unit_size",
-    3078: "proj_std_parallel1",
-    3079: "proj_std_parallel2",
-    3080: "proj_nat_origin_long",
-    3081: "proj_nat_origin_lat",
-    3082: "proj_false_easting",
-    3083: "proj_false_northing",
-    3084: "proj_false_origin_long",
-    3085: "proj_false_origin_lat",
-    3086: "proj_false_origin_easting",
-    3087: "proj_false_origin_northing",
-    3088: "proj_center_long",
-    3089: "proj_center_lat",
-    3090: "proj_center_easting",
-    3091: "proj_center_northing",
-    3092: "proj_scale_at_nat_origin",
-    3093: "proj_scale_at_center",
-    3094: "proj_azimuth_angle",
-    3095: "proj_straight_vert_pole_long",
-    4096: "vertical",
-    4097: "vertical_citation",
-    4098: "vertical_datum",
-    4099: "vertical_units",
-}
-
-_TAG_ATTRIBUTES: dict[str, Callable[[ImageFileDirectory], Any]] = {
-    "model_pixel_scale": lambda ifd: _list(ifd.floats(Tag.ModelPixelScale)),
-    "model_tiepoint": lambda ifd: _list(ifd.floats(Tag.ModelTiepoint)),
-    "model_transformation": lambda ifd: _list(ifd.floats(Tag.ModelTransformation)),
-    "photometric_interpretation": lambda ifd: ifd.PhotometricInterpretation,
-    "gdal_no_data": lambda ifd: ifd.text(Tag.GDAL_NODATA),
-    "extra_samples": lambda ifd: _extra_samples(ifd) or None,
-    "color_map": lambda ifd: _palette(ifd, ifd.integers(Tag.ColorMap)),
-}
-
-_EXTRA_SAMPLES: dict[int, str] = {
-    ExtraSample.Unspecified: "unspecified",
-    ExtraSample.AssociatedAlpha: "associated alpha",
-    ExtraSample.UnassociatedAlpha: "unassociated alpha",
-}
+type JSON = Any
 
 
-def attributes(ifd: ImageFileDirectory, data_type: str) -> dict[str, Any]:
+def attributes(
+    ifd: ImageFileDirectory,
+    data_type: str,
+    *,
+    base: ImageFileDirectory | None = None,
+    bands: Sequence[int] | None = None,
+) -> dict[str, JSON]:
     """Return the attributes of an image's array, ready for JSON.
 
-    A tag that cannot be read is left out with a warning: it does not decide pixels.
+    Parameters
+    ----------
+    ifd
+        The directory of the image.
+    data_type
+        Of the array, as Zarr names it.
+    base
+        Of an overview, the image at full resolution: it says what the overview's own tags
+        leave open about the meaning of the pixels (nodata, scale, unit, names, colours).
+    bands
+        Numbers from 0 of the bands that are exposed; None for all. What they share is here.
     """
+    base = _speaks_for(base, ifd)
+    meaning = bands_of(ifd, base=base, bands=bands)
+    fill = nodata(ifd, data_type, base=base)
     # what the tags themselves say stands above what a text in one of them does
-    found: dict[str, Any] = dict(_readable(ifd, "GDAL_METADATA", _gdal_metadata) or {})
-    for key, geo_value in parse_geokeys(ifd).items():
-        if key in _GEOKEY_ATTRIBUTES:
-            plain = list(geo_value) if isinstance(geo_value, tuple) else geo_value
-            found[_GEOKEY_ATTRIBUTES[key]] = plain
-    for name, read in _TAG_ATTRIBUTES.items():
-        tag_value = _readable(ifd, name, read)
-        if tag_value is not None:
-            found[name] = tag_value
-    fill = nodata(ifd, data_type)
+    found = _items(ifd, base, meaning, fill, data_type) if _has_items(ifd, base) else {}
+    found |= tag_attributes(ifd, base)
+    found |= _shared(meaning, data_type)
+    text = nodata_text(ifd) if Tag.GDAL_NODATA in ifd.entries else None
+    if text is not None:
+        found["gdal_no_data"] = text
     if fill is not None:
-        found["_FillValue"] = _xarray_fill_value(fill, data_type)
-    return {name: json_value for name, json_value in found.items() if _is_json(json_value)}
+        found["_FillValue"] = fill_attribute(fill, data_type)
+    return found
 
 
-def nodata(ifd: ImageFileDirectory, data_type: str) -> int | float | complex | None:
-    """Return GDAL_NODATA as a number of the data type; None if there is none that fits."""
-    number = _nodata_number(ifd)
-    if number is None:
-        return None
-    dtype = np.dtype(data_type)
-    if dtype.kind in "iu":
-        return _fitting(number, np.iinfo(dtype))
-    with np.errstate(over="ignore"):
-        fill: int | float | complex = dtype.type(number).item()
-    return fill  # of all spellings of a float32, the number it is
+def band_coordinates(
+    ifd: ImageFileDirectory,
+    data_type: str,
+    *,
+    base: ImageFileDirectory | None = None,
+    bands: Sequence[int] | None = None,
+) -> dict[str, list[int] | list[float] | list[str]]:
+    """Return the coordinates along `band`: one value for each band that is exposed.
 
+    `band` itself is their names, where each has one of its own, else their numbers from 1;
+    the others are what differs: `scale_factor` and `add_offset`, `units`, `colorinterp`,
+    statistics and other items of GDAL_METADATA. Where a band says nothing there is "" or NaN.
 
-def missing_value(ifd: ImageFileDirectory, data_type: str) -> int | float | complex:
-    """Return what a missing block reads as: GDAL_NODATA brought to the data type, else 0.
-
-    As in GDAL, a number that no sample can have is rounded and cut to the nearest one.
+    Returns
+    -------
+    dict
+        Empty for an image of one sample a pixel: its array has no such dimension. The names
+        are single words, and none is that of a dimension.
     """
-    fill = nodata(ifd, data_type)
-    if fill is not None:
-        return fill
-    number = _nodata_number(ifd)
-    if number is None or math.isnan(number):
-        return 0
-    info = np.iinfo(data_type)  # only integers leave numbers out
-    whole = int(number + math.copysign(0.5, number)) if math.isfinite(number) else number
-    return int(min(max(whole, info.min), info.max))
-
-
-def _nodata_number(ifd: ImageFileDirectory) -> float | int | None:
-    text = _readable(ifd, "GDAL_NODATA", lambda d: d.text(Tag.GDAL_NODATA))
-    return None if text is None else _number(text)
-
-
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_INTEGER_DIGITS = 21
-"""Sign and digits of the longest 64-bit integer."""
-
-_NOT_FINITE = {
-    "nan": math.nan,
-    "inf": math.inf,
-    # Microsoft's C library
-    "1.#qnan": math.nan,
-    "1.#snan": math.nan,
-    "1.#ind": math.nan,
-    "1.#inf": math.inf,
-}
-
-
-def _number(text: str) -> float | int | None:
-    """Read a number as GDAL's CPLAtof does: by its longest beginning that is one."""
-    sign = -1 if text.strip().startswith("-") else 1
-    name = text.strip().lstrip("+-").lower()
-    for beginning, value in _NOT_FINITE.items():
-        if name.startswith(beginning):
-            return sign * value
-    found = _NUMBER.match(text.replace(",", ".", 1))  # a decimal comma, as some locales write
-    if found is None:
-        return None
-    digits = found.group().strip()
-    # not by way of a float: 64-bit integers must not lose digits
-    whole = digits.lstrip("+-").isdecimal() and len(digits) <= _INTEGER_DIGITS
-    return int(digits) if whole else float(digits)
-
-
-def _fitting(number: float, info: np.iinfo[Any]) -> int | None:
-    """Return the number if an integer type has it."""
-    if not math.isfinite(number) or number != int(number):
-        return None
-    return int(number) if info.min <= number <= info.max else None
-
-
-def _xarray_fill_value(fill: complex, data_type: str) -> int | str | list[str]:
-    """Encode as xarray's `FillValueCoder` does for Zarr v3."""
-    if isinstance(fill, int):
-        return fill
-    if isinstance(fill, float) and data_type.startswith("float"):
-        return _packed(fill)
-    return [_packed(fill.real), _packed(fill.imag)]
-
-
-def _packed(number: float) -> str:
-    return base64.standard_b64encode(struct.pack("<d", number)).decode()
-
-
-def _gdal_metadata(ifd: ImageFileDirectory) -> Mapping[str, str]:
-    """Return the items of the default domain that hold for the whole file.
-
-    Those of single bands are not among them: none of them speaks for the array.
-    """
-    text = ifd.text(Tag.GDAL_METADATA)
-    if text is None:
+    if ifd.SamplesPerPixel == 1:
         return {}
-    if "<!" in text.replace("<!--", ""):
-        # no document type is known in this tag, and one could declare entities
-        warn(f"IFD {ifd.path}: GDAL_METADATA with a declaration is ignored")
-        return {}
-    try:
-        root = ET.fromstring(text)  # noqa: S314 (declarations are refused above)
-    except ET.ParseError as error:
-        warn(f"IFD {ifd.path}: GDAL_METADATA is no XML and ignored: {error}")
-        return {}
-    return {
-        _attribute_name(item.get("name", "")): item.text or ""
-        for item in root.iter("Item")
-        if item.get("name") and item.get("sample") is None and item.get("domain") is None
+    meaning = bands_of(ifd, base=_speaks_for(base, ifd), bands=bands)
+    found: dict[str, list[int] | list[float] | list[str]] = {
+        "band": meaning.names or [number + 1 for number in meaning.numbers]
     }
+    if meaning.scaled and (not meaning.same_scale or _is_complex(data_type)):
+        found["scale_factor"], found["add_offset"] = meaning.scales, meaning.offsets
+    for name in ("units", "colorinterp"):
+        if len(set(meaning.columns[name])) > 1:
+            found[name] = meaning.columns[name]
+    for item, texts in meaning.items.items():
+        name = coordinate_name(item)
+        if len(set(texts)) > 1 and name not in found:
+            found[name] = _column(item, texts)
+    return found
 
 
-_DECODED_BY_XARRAY = {
-    "_FillValue",
-    "_Unsigned",
-    "add_offset",
-    "bounds",
-    "calendar",
-    "coordinates",
-    "dtype",
-    "grid_mapping",
-    "missing_value",
-    "scale_factor",
-    "units",
-}
-"""Attributes that change what xarray makes of the pixels; a text must not."""
+def _speaks_for(
+    base: ImageFileDirectory | None, ifd: ImageFileDirectory
+) -> ImageFileDirectory | None:
+    """Return the image that says what a directory leaves open: a mask's pixels are not its own."""
+    return None if base is None or kind_of(ifd) == "mask" else base
 
 
-def _attribute_name(name: str) -> str:
-    return f"GDAL_METADATA:{name}" if name in _DECODED_BY_XARRAY else name
+# ---- bands
 
 
-def _readable[T](
-    ifd: ImageFileDirectory, name: str, read: Callable[[ImageFileDirectory], T]
-) -> T | None:
+def _shared(meaning: Bands, data_type: str) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    if meaning.same_scale and not _is_complex(data_type):
+        scale, offset = meaning.scales[0], meaning.offsets[0]
+        # each of them alone makes floats of integers: not where it says nothing
+        found |= {} if scale == 1 else {"scale_factor": scale}
+        found |= {} if offset == 0 else {"add_offset": offset}
+    elif meaning.scaled:  # the names under which rioxarray has them
+        found |= {"scales": meaning.scales, "offsets": meaning.offsets}
+    units = set(meaning.columns["units"])
+    if len(units) == 1 and "" not in units:
+        (unit,) = units
+        found["unit_type" if _is_time(unit) else "units"] = unit
+    names = meaning.columns["long_name"]
+    if any(names):
+        found["long_name"] = names[0] if len(names) == 1 else names
+    colours = set(meaning.columns["colorinterp"])
+    if len(colours) == 1 and not colours & {"", UNDEFINED}:
+        (found["colorinterp"],) = colours
+    return found
+
+
+def _is_complex(data_type: str) -> bool:
+    """Whether a scale cannot be an attribute: xarray would drop the imaginary part."""
+    return data_type.startswith("complex")
+
+
+_TIMES = frozenset(
+    "days hours minutes seconds milliseconds microseconds nanoseconds".split()  # noqa: SIM905
+)
+
+
+def _is_time(unit: str) -> bool:
+    """Whether xarray would make dates of pixels in this unit; rioxarray does not."""
+    return "since" in unit or unit in _TIMES
+
+
+def _column(item: str, texts: Sequence[str | None]) -> list[float] | list[str]:
+    if item.startswith("STATISTICS_"):
+        numbers = [math.nan if text is None else _parsed(text) for text in texts]
+        if not any(isinstance(number, str) for number in numbers):
+            return [float(number) for number in numbers]
+    return [text or "" for text in texts]
+
+
+# ---- items of GDAL_METADATA
+
+
+def _has_items(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> bool:
+    return any(Tag.GDAL_METADATA in image.entries for image in (ifd, base or ifd))
+
+
+def _items(
+    ifd: ImageFileDirectory,
+    base: ImageFileDirectory | None,
+    meaning: Bands,
+    fill: complex | None,
+    data_type: str,
+) -> dict[str, JSON]:
+    """Return the items of the default domain that hold for the file or all bands, and domains."""
+    own = gdal_metadata(ifd)
+    items = dict(own.file.default)
+    for name, texts in meaning.items.items():
+        if texts[0] is not None and set(texts) == {texts[0]}:
+            items[name] = texts[0]
+    unsigned = items.get("_Unsigned", base and gdal_metadata(base).file.default.get("_Unsigned"))
+    found: dict[str, JSON] = {}
+    for name, value in consolidated(items, fill, data_type).items():
+        plain = value
+        if name.startswith("STATISTICS_"):
+            plain = _parsed(value)
+        kept = name == "missing_value" and not isinstance(value, str)
+        found[name if kept else _attribute_name(name, value)] = plain
+    if unsigned in ("true", "false") and np.dtype(data_type).kind in "iu":
+        found["_Unsigned"] = unsigned  # rioxarray, too, applies it
+        found.pop("GDAL_METADATA:_Unsigned", None)
+    return found | _domains(ifd, meaning)
+
+
+def _domains(ifd: ImageFileDirectory, meaning: Bands) -> dict[str, JSON]:
+    own = gdal_metadata(ifd)
+    domains: dict[str, JSON] = dict(own.file.domains)
+    of_bands = {band: own.band(band).domains for band in meaning.numbers if band in own.bands}
+    if ifd.SamplesPerPixel == 1:
+        domains |= of_bands.pop(0, {})
+    of_each = {str(band + 1): found for band, found in of_bands.items() if found}
+    return ({"gdal_metadata_domains": domains} if domains else {}) | (
+        {"gdal_band_metadata_domains": of_each} if of_each else {}
+    )
+
+
+def _parsed(text: str) -> int | float | str:
+    """Return a finite number as rioxarray makes it of a text, other texts as they are."""
     try:
-        return read(ifd)
-    except TiffError as error:
-        warn(f"{name} is ignored: {error}")
-        return None
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
-def _extra_samples(ifd: ImageFileDirectory) -> list[str]:
-    """Return what the samples beyond those of the colour are, TIFF 6.0 section 18."""
-    return [_EXTRA_SAMPLES.get(code, str(code)) for code in ifd.ExtraSamples]
+_DECODED = frozenset(
+    {
+        # by xarray
+        *("_ARRAY_DIMENSIONS", "_FillValue", "_Unsigned", "add_offset", "bounds", "calendar"),
+        *("coordinates", "dtype", "grid_mapping", "missing_value", "scale_factor"),
+        # by rioxarray
+        *("fill_value", "nodata", "crs_wkt", "spatial_ref", "GeoTransform", "grid_mapping_name"),
+        *("gcps", "rpcs", "scales", "offsets"),
+        # by readers of the Zarr conventions
+        *("zarr_conventions", "multiscales", "ome"),
+    }
+)
+_DECODED_PREFIXES = ("spatial:", "proj:")
 
 
-def _palette(ifd: ImageFileDirectory, found: memoryview | None) -> list[list[int]] | None:
-    """Return a palette as [red, green, blue] of 0 to 65535 for each index.
-
-    TIFF 6.0 section 5 stores all reds, then all greens, then all blues. Only a palette
-    image's pixels are indices; a map that another one carries means nothing.
-    """
-    if found is None or ifd.PhotometricInterpretation != Photometric.Palette:
-        return None
-    count = len(found) // 3
-    reds, greens, blues = (found[i * count : (i + 1) * count].tolist() for i in range(3))
-    return [list(color) for color in zip(reds, greens, blues, strict=True)]
-
-
-def _list(found: tuple[float, ...] | None) -> list[float] | None:
-    return None if found is None else list(found)
-
-
-def _is_json(found: object) -> bool:
-    """JSON has no NaN and no infinity; attributes with them are left out."""
-    numbers = found if isinstance(found, list) else [found]
-    return all(not isinstance(n, float) or math.isfinite(n) for n in numbers)
+def _attribute_name(name: str, value: object) -> str:
+    """Return the name of an item's attribute: no text may change pixels."""
+    if (
+        name in _DECODED
+        or name.startswith(_DECODED_PREFIXES)
+        or (name == "units" and isinstance(value, str) and _is_time(value))
+    ):
+        return f"GDAL_METADATA:{name}"
+    return name

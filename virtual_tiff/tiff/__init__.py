@@ -5,6 +5,7 @@ file through a `ByteSource`, `block_layout` says where its pixels are.
 """
 
 from .blocks import BlockGrid, BlockLayout, block_grid, block_layout
+from .bounded import BoundedSource
 from .constants import (
     Compression,
     ExtraSample,
@@ -30,7 +31,9 @@ from .header import Header, Variant, parse_header
 from .ifd import ImageFileDirectory
 from .limits import Limits
 from .reader import Tiff, read_tiff
+from .relations import Kind, full_image_of, full_images, is_full, kind_of
 from .source import (
+    Anticipating,
     ByteRange,
     ByteSource,
     CountingSource,
@@ -40,8 +43,10 @@ from .source import (
 )
 
 __all__ = [
+    "Anticipating",
     "BlockGrid",
     "BlockLayout",
+    "BoundedSource",
     "ByteRange",
     "ByteSource",
     "Compression",
@@ -51,6 +56,7 @@ __all__ = [
     "GeoKey",
     "Header",
     "ImageFileDirectory",
+    "Kind",
     "LimitError",
     "Limits",
     "MemorySource",
@@ -71,6 +77,10 @@ __all__ = [
     "block_grid",
     "block_layout",
     "code_name",
+    "full_image_of",
+    "full_images",
+    "is_full",
+    "kind_of",
     "parse_geokeys",
     "parse_header",
     "read_tiff",

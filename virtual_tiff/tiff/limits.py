@@ -34,18 +34,50 @@ class Limits:
     """Bytes of out-of-line values in one file: 2 GiB hold the offsets and counts of
     134 million BigTIFF tiles."""
 
+    shared_values: int = 2**27
+    """Bytes of values beyond the size of the file itself: directories may share a colour
+    profile, but thousands that share a megabyte are work without end."""
+
+    requests: int = 2**15
+    """Requests for one file. A chain of scattered directories takes one for each."""
+
+    fetched_bytes: int = 2**32
+    """Bytes that are read of one file, of which most are values, and what lies between."""
+
     subifd_depth: int = 8
     """Nesting of SubIFDs (tag 330); at most 100, where no file can mean anything."""
 
     missing_blocks: int = 1_000_000
     """Blocks that a too short StripOffsets or TileOffsets may leave out (they read
-    as missing). libtiff's LIBTIFF_STRILE_ARRAY_MAX_RESIZE_COUNT."""
+    as missing). libtiff's LIBTIFF_STRILE_ARRAY_MAX_RESIZE_COUNT. And blocks of all images
+    of a file beyond those for whose offsets it has room."""
 
     blocks: int = 2**28
-    """Strips or tiles of one image."""
+    """Strips or tiles of one image, and of all images of a file together."""
 
-    block_bytes: int = 2**31
-    """Bytes of one decoded block."""
+    block_bytes: int = 2**29
+    """Bytes of one decoded block: who reads a pixel of it holds all of it, at times twice."""
+
+    samples: int = 2**20
+    """Samples of a pixel, summed over the images of a file. One image has 65,535 at most."""
+
+    geokeys: int = 1_024
+    """GeoKeys of one directory; with more its GeoKeys are left out, with a warning."""
+
+    xml_bytes: int = 2**26
+    """Bytes of one document in XML; a larger one is left out, with a warning. OME-XML with a
+    `Plane` and a `TiffData` for each of 100,000 planes has some 30 MB."""
+
+    xml_depth: int = 64
+    """Nesting of elements in XML; a deeper document is left out, with a warning."""
+
+    xml_elements: int = 2**20
+    """Elements in XML, each of 4 bytes of text and 100 or more of memory; a document of more
+    is left out, with a warning."""
+
+    coordinates: int = 2**24
+    """Rows and columns of all images of a file for which coordinates are written down, 8
+    bytes each; images beyond are without `x` and `y`, with a warning."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -63,3 +95,9 @@ class Limits:
         if value > limit:
             msg = f"{what}: {value:,} is above the limit {name}={limit:,}; "
             raise LimitError(msg + f"if the file is sound, pass Limits({name}={value})", ifd=ifd)
+
+    def check_shared(self, name: str, used: int, room: int, what: str, *, ifd: str | None) -> None:
+        """Raise `LimitError` if a file uses more than it has room for, and the limit above that."""
+        self.check(
+            name, used - room, f"{what}, above the {room:,} that the file has room for", ifd=ifd
+        )

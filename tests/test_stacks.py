@@ -1,0 +1,319 @@
+"""Directories to stacks, compared with tifffile's series."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+import tifffile
+
+from support.build import ASCII, DOUBLE, SHORT, Picture, entry, image, images
+from support.stacks import numbered, numbers, only_stack, pixels, stacks_of, written
+from tiff.reading import read
+from virtual_tiff.stacks import find_stacks
+from virtual_tiff.tiff import Limits, TiffWarning
+
+ORDERS = ["".join(order) for order in itertools.permutations("TCZ")]
+
+
+def page(value: int = 0, shape: tuple[int, ...] = (8, 9), **options: object) -> Picture:
+    return Picture(np.full(shape, value, "uint8"), **options)
+
+
+def kind(value: int, **options: object) -> dict[str, object]:
+    return {"extra_entries": [entry(254, SHORT, value)], **options}
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_pages_of_one_shape(byteorder: str, big: bool) -> None:
+    array = numbered(4, 8, 9)
+    data = written(array, byteorder=byteorder, big=big, photometric="minisblack", metadata=None)
+    stack = only_stack(data)
+    assert (stack.name, stack.axes, stack.shape, stack.levels) == ("0", ("page",), (4,), ())
+    assert stack.dimension_names == ("page", "y", "x")
+    assert stack.ome is None
+    np.testing.assert_array_equal(pixels(data, stack), array)
+
+
+def test_one_image_has_no_axis_of_pages() -> None:
+    stack = only_stack(image(numbered(8, 9)))
+    assert (stack.axes, stack.shape, stack.dimension_names) == ((), (), ("y", "x"))
+    assert stack.array_shape() == (8, 9)
+
+
+def test_samples_are_bands_behind_the_pages() -> None:
+    stack = only_stack(images([page(shape=(8, 9, 3)), page(shape=(8, 9, 3))]))
+    assert stack.dimension_names == ("page", "band", "y", "x")
+    assert stack.array_shape() == (2, 3, 8, 9)
+
+
+def test_no_directory_no_stack() -> None:
+    assert find_stacks([], file_size=8, limits=Limits()) == []
+
+
+def test_several_shapes_are_several_stacks() -> None:
+    sizes = [(8, 9), (12, 4), (8, 9), (5, 20), (12, 4)]
+    data = images([page(shape=size) for size in sizes])
+    assert [numbers(stack) for stack in stacks_of(data)] == [[0, 2], [1, 4], [3]]
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        assert [series.shape for series in tiff.series] == [(2, 8, 9), (2, 12, 4), (5, 20)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"compression": 8},
+        {"compression": 5},
+        {"photometric": 0},
+        {"rows_per_strip": 4},
+        {"tile": (16, 16)},
+        {"bits": 4},
+        {"fill_order": 2},
+        {"extra_entries": [entry(274, SHORT, 3)]},
+        {"extra_entries": [entry(254, SHORT, 4)]},
+    ],
+    ids=str,
+)
+def test_what_decides_codecs_or_meaning_divides(other: dict[str, object]) -> None:
+    data = images([page(), page(**other), page()])
+    assert [numbers(stack) for stack in stacks_of(data)] == [[0, 2], [1]]
+
+
+def test_defaults_and_field_types_do_not_divide() -> None:
+    same = [
+        page(),
+        page(without=[259, 277, 284, 339]),
+        page(extra_entries=[entry(256, SHORT, 9), entry(278, SHORT, 60_000)]),
+    ]
+    assert only_stack(images(same)).shape == (3,)
+
+
+def place(x: float) -> dict[str, object]:
+    scale, tiepoint = [1.0, 1.0, 0.0], [0.0, 0.0, 0.0, x, 0.0, 0.0]
+    return {"extra_entries": [entry(33550, DOUBLE, scale), entry(33922, DOUBLE, tiepoint)]}
+
+
+def test_pages_of_other_places_are_other_stacks() -> None:
+    data = images([page(**place(1.0)), page(**place(2.0)), page(**place(1.0)), page()])
+    assert [numbers(stack) for stack in stacks_of(data)] == [[0, 2, 3], [1]]
+
+
+def test_nodata_divides_too() -> None:
+    nodata = [{"extra_entries": [entry(42113, ASCII, text)]} for text in ("0", "255", "0")]
+    data = images([page(**each) for each in nodata])
+    assert [numbers(stack) for stack in stacks_of(data)] == [[0, 2], [1]]
+
+
+def test_many_places_take_no_time() -> None:
+    data = images([page(shape=(1, 1), **place(float(n))) for n in range(2000)])
+    assert len(stacks_of(data)) == 2000
+
+
+def test_overviews_and_their_mask_as_gdal_writes_them() -> None:
+    data = images(
+        [
+            page(shape=(33, 64)),
+            page(shape=(33, 64), **kind(4)),
+            page(shape=(17, 32), **kind(1)),
+            page(shape=(9, 16), **kind(1)),
+            page(shape=(17, 32), **kind(5)),
+            page(shape=(9, 16), **kind(5)),
+        ]
+    )
+    full, mask = stacks_of(data)
+    assert (full.name, mask.name) == ("0", "1")
+    assert [full.array_shape(n) for n in range(3)] == [(33, 64), (17, 32), (9, 16)]
+    assert [mask.array_shape(n) for n in range(3)] == [(33, 64), (17, 32), (9, 16)]
+    assert [page.ifd.path for level in full.levels for page in level if page] == ["2", "3"]
+
+
+def test_overviews_behind_each_page() -> None:
+    data = images([page(), page(shape=(4, 5), **kind(1))] * 3)
+    stack = only_stack(data)
+    assert numbers(stack) == [0, 2, 4]
+    assert stack.array_shape(1) == (3, 4, 5)
+
+
+def test_an_overview_that_not_all_pages_have_is_an_image() -> None:
+    data = images([page(), page(shape=(4, 5), **kind(1)), page()])
+    with pytest.warns(TiffWarning, match="not all pages"):
+        assert [numbers(stack) for stack in stacks_of(data)] == [[0, 2], [1]]
+
+
+def test_a_reduced_image_of_other_proportions_is_an_image() -> None:
+    data = images([page(shape=(64, 64)), page(shape=(10, 40), **kind(1))])
+    assert [stack.array_shape() for stack in stacks_of(data)] == [(64, 64), (10, 40)]
+
+
+def test_a_thumbnail_before_its_image_is_an_image() -> None:
+    data = images([page(shape=(8, 8), **kind(1)), page(shape=(64, 64))])
+    assert [stack.array_shape() for stack in stacks_of(data)] == [(8, 8), (64, 64)]
+
+
+def test_a_directory_without_image_is_left_out() -> None:
+    data = images([page(), Picture(np.zeros((8, 9), "uint8"), without=[256, 257]), page()])
+    with pytest.warns(TiffWarning, match="IFD 1 has no ImageWidth"):
+        assert numbers(only_stack(data)) == [0, 2]
+
+
+def pyramid(array: np.ndarray, *levels: int, ome: bool, **options: object) -> bytes:
+    file = io.BytesIO()
+    step = [(..., slice(None, None, n), slice(None, None, n)) for n in levels]
+    with tifffile.TiffWriter(file, ome=ome) as tiff:
+        tiff.write(array, subifds=len(levels), photometric="minisblack", **options)
+        for at in step:
+            tiff.write(array[at], subfiletype=1, photometric="minisblack")
+    return file.getvalue()
+
+
+def test_subifds_are_levels() -> None:
+    array = numbered(3, 32, 64)
+    data = pyramid(array, 2, 4, ome=False, metadata=None)
+    stack = only_stack(data)
+    assert [stack.array_shape(n) for n in range(3)] == [(3, 32, 64), (3, 16, 32), (3, 8, 16)]
+    np.testing.assert_array_equal(pixels(data, stack, 2), array[:, ::4, ::4])
+
+
+def test_a_subifd_that_is_larger_is_an_image_of_its_own() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        tiff.write(numbered(8, 8), subifds=1, subfiletype=1, metadata=None)
+        tiff.write(numbered(64, 64), metadata=None)
+    assert [(stack.name, stack.array_shape()) for stack in stacks_of(file.getvalue())] == [
+        ("0", (8, 8)),
+        ("0/0", (64, 64)),
+    ]
+
+
+# OME-TIFF
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("options", [{}, {"big": True, "byteorder": ">"}], ids=["II", "MM-big"])
+def test_ome_axes_in_any_order(order: str, options: dict[str, object]) -> None:
+    lengths = {"T": 2, "C": 3, "Z": 4}
+    array = numbered(*(lengths[axis] for axis in order), 8, 9)
+    axes = {"axes": f"{order}YX"}
+    data = written(array, ome=True, photometric="minisblack", metadata=axes, **options)
+    stack = only_stack(data)
+    assert stack.dimension_names == ("t", "c", "z", "y", "x")
+    expected = array.transpose(*map(order.index, "TCZ"), 3, 4)
+    np.testing.assert_array_equal(pixels(data, stack), expected)
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX", "TYX", "CYX", "TZYX", "TCYX", "CZYX"])
+def test_ome_axes_of_length_1_are_left_out(axes: str) -> None:
+    array = numbered(*range(3, len(axes) + 1), 8, 9)
+    data = written(array, ome=True, photometric="minisblack", metadata={"axes": axes})
+    stack = only_stack(data)
+    assert "".join(stack.dimension_names) == axes.lower()
+    np.testing.assert_array_equal(pixels(data, stack), array)
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        assert tiff.series[0].axes == axes
+
+
+@pytest.mark.parametrize("planarconfig", ["contig", "separate"])
+def test_ome_rgb_samples_are_channels(planarconfig: str) -> None:
+    array = numbered(2, 4, 3, 8, 9, dtype="uint8")
+    stored = np.moveaxis(array, 2, -1) if planarconfig == "contig" else array
+    axes = {"axes": "TZYXS" if planarconfig == "contig" else "TZSYX"}
+    data = written(stored, ome=True, photometric="rgb", planarconfig=planarconfig, metadata=axes)
+    stack = only_stack(data)
+    assert (stack.axes, stack.sample_axis) == (("t", "z"), "c")
+    assert stack.dimension_names == ("t", "c", "z", "y", "x")
+    assert stack.array_shape() == (2, 3, 4, 8, 9)
+    np.testing.assert_array_equal(pixels(data, stack), np.moveaxis(array, 2, 1))
+
+
+def test_ome_channels_of_several_samples_are_one_axis() -> None:
+    array = numbered(2, 8, 9, 3, dtype="uint8")
+    data = written(array, ome=True, photometric="rgb", metadata={"axes": "CYXS"})
+    stack = only_stack(data)
+    assert (stack.axes, stack.dimension_names) == (("c",), ("c", "y", "x"))
+    np.testing.assert_array_equal(pixels(data, stack), np.moveaxis(array, -1, 1).reshape(6, 8, 9))
+
+
+def test_ome_pyramid() -> None:
+    array = numbered(2, 3, 32, 64)
+    data = pyramid(array, 2, 4, ome=True, metadata={"axes": "TZYX"}, tile=(16, 16))
+    stack = only_stack(data)
+    assert stack.axes == ("t", "z")
+    np.testing.assert_array_equal(pixels(data, stack, 1), array[..., ::2, ::2])
+    np.testing.assert_array_equal(pixels(data, stack, 2), array[..., ::4, ::4])
+
+
+def test_several_ome_images() -> None:
+    arrays = [numbered(2, 8, 9), numbered(3, 8, 9)]
+    data = written(*arrays, ome=True, photometric="minisblack", metadata={"axes": "ZYX"})
+    stacks = stacks_of(data)
+    assert [(stack.name, stack.shape) for stack in stacks] == [("0", (2,)), ("2", (3,))]
+    for stack, array in zip(stacks, arrays, strict=True):
+        np.testing.assert_array_equal(pixels(data, stack), array)
+
+
+def ome_xml(pixels: str, *, size_x: int = 9, head: str = "") -> dict[str, object]:
+    text = (
+        f'<OME {head}><Image><Pixels DimensionOrder="XYZCT" SizeX="{size_x}" SizeY="8" '
+        f'SizeC="1" {pixels}</Pixels></Image></OME>'
+    )
+    return {"extra_entries": [entry(270, ASCII, text)]}
+
+
+def test_planes_that_the_file_lacks_are_none() -> None:
+    xml = ome_xml('SizeZ="2" SizeT="2"><TiffData IFD="1" FirstZ="1"/><TiffData IFD="0"/>')
+    with pytest.warns(TiffWarning) as warned:
+        stack = only_stack(images([page(**xml), page()]))
+    assert (stack.axes, numbers(stack)) == (("t", "z"), [0, 1, None, None])
+    assert "lacks 2 of 4 planes" in str(warned[0].message)
+
+
+def test_directories_of_no_ome_image_are_left_out() -> None:
+    xml = ome_xml('SizeZ="2" SizeT="1"><TiffData/>')
+    with pytest.warns(TiffWarning, match="IFD 2 and 0 more are in no OME image"):
+        assert numbers(only_stack(images([page(**xml), page(), page()]))) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("xml", "others"),
+    [
+        (ome_xml('SizeZ="2" SizeT="1"><TiffData/>', size_x=10), [page()]),
+        (ome_xml('SizeZ="2" SizeT="1"><TiffData/>'), [page(compression=8)]),
+        (ome_xml('SizeZ="2" SizeT="1"><TiffData IFD="9"/>'), [page()]),
+        (ome_xml('SizeZ="0" SizeT="1"><TiffData/>'), [page()]),
+    ],
+)
+def test_ome_xml_of_other_planes_is_ignored(xml: dict[str, object], others: list[Picture]) -> None:
+    data = images([page(**xml), *others])
+    with pytest.warns(TiffWarning, match="its pages are exposed without it"):
+        stacks = stacks_of(data)
+    assert sorted(number for stack in stacks for number in numbers(stack)) == [0, 1]
+    assert all(stack.ome is None for stack in stacks)
+
+
+def test_hostile_counts_cost_nothing() -> None:
+    sizes = 'SizeZ="999999999" SizeT="999999999">'
+    with pytest.warns(TiffWarning, match="cut to those in the file"):
+        stack = only_stack(images([page(**ome_xml(f"{sizes}<TiffData/>")), page()]))
+    assert numbers(stack) == [0, 1]
+
+
+def test_images_upon_images_end_at_the_limit() -> None:
+    image_xml = (
+        '<Image><Pixels DimensionOrder="XYZCT" SizeX="10" SizeY="8" SizeC="1" SizeZ="50" '
+        'SizeT="1"><TiffData/></Pixels></Image>'
+    )
+    text = entry(270, ASCII, f"<OME>{image_xml * 20}</OME>")
+    with pytest.warns(TiffWarning, match="more than 200 planes in OME images") as warned:
+        stacks_of(image(numbered(8, 9), extra_entries=[text]), directories=200)
+    assert len([each for each in warned if "the image is ignored" in str(each.message)]) == 4
+
+
+def test_one_directory_alone_as_the_parser_reads_it() -> None:
+    data = written(numbered(4, 8, 9), ome=True, photometric="minisblack", metadata={"axes": "ZYX"})
+    ifds = read(data, ifd=0).ifds
+    with pytest.warns(TiffWarning, match="lacks 3 of 4"):
+        (stack,) = find_stacks(ifds, file_size=len(data), limits=Limits())
+    assert numbers(stack)[0] == 0

@@ -1,0 +1,72 @@
+"""What all images of one file may cost together.
+
+A limit of one image is no limit of a file that has a hundred thousand of them: directories
+may share their arrays, and state blocks, samples and sizes in a few bytes. So each image is
+charged to the file's account before anything is made of it.
+"""
+
+from __future__ import annotations
+
+from virtual_tiff.tiff import BlockGrid, Limits
+from virtual_tiff.tiff.errors import LimitError, warn
+
+__all__ = ["Budget"]
+
+_BLOCK_BYTES = 4
+"""Of a block's offset and byte count in the file: two numbers of 16 bits at least."""
+
+
+class Budget:
+    """Counts what the images of a file ask for.
+
+    Parameters
+    ----------
+    limits
+        `blocks`, `missing_blocks`, `samples` and `coordinates` are of all images together.
+    file_size
+        Bytes of the file: how many blocks' offsets it has room for.
+    """
+
+    def __init__(self, limits: Limits, file_size: int) -> None:
+        self._limits = limits
+        self._room = file_size // _BLOCK_BYTES
+        self._blocks = 0
+        self._samples = 0
+        self._positions = 0
+        self._warned = False
+
+    def charge(self, grid: BlockGrid, ifd: str) -> None:
+        """Count an image's blocks and samples.
+
+        Raises
+        ------
+        LimitError
+            If those of all images so far are more than the limits allow.
+        """
+        self._blocks += grid.count
+        self._samples += grid.samples
+        what = "blocks of all images"
+        self._limits.check("blocks", self._blocks, what, ifd=ifd)
+        self._limits.check_shared("missing_blocks", self._blocks, self._room, what, ifd=ifd)
+        self._limits.check("samples", self._samples, "samples of all images", ifd=ifd)
+
+    def has_room(self, positions: int, ifd: str) -> bool:
+        """Count rows and columns for which coordinates are to be written; warn if too many.
+
+        Parameters
+        ----------
+        positions
+            Rows and columns of an image.
+        ifd
+            Path of its directory.
+        """
+        try:
+            total = self._positions + positions
+            self._limits.check("coordinates", total, "rows and columns of all images", ifd=ifd)
+        except LimitError as error:
+            if not self._warned:  # once: there may be thousands of such images
+                warn(f"images without x and y: {error}; spatial_ref says where they lie")
+            self._warned = True
+            return False
+        self._positions = total
+        return True

@@ -1,0 +1,66 @@
+"""Ground control points as the attribute that rioxarray reads and writes.
+
+rioxarray 0.22 and later keep them on the grid mapping coordinate (`spatial_ref`), as the text
+of a GeoJSON FeatureCollection, beside the points' CRS (`rio.write_gcps`, `rio.get_gcps`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from virtual_tiff.georeference import GroundControlPoint
+from virtual_tiff.tiff.errors import warn
+
+__all__ = ["gcps_attribute"]
+
+_MOST_POINTS = 2**16 // 6
+"""libtiff counts the values of ModelTiepoint in 16 bits and ignores a longer tag, GDAL with it."""
+
+
+def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
+    """Return the attribute `gcps` of a grid mapping; None if there is nothing to say.
+
+    Parameters
+    ----------
+    points
+        Columns and rows count from the outer corner of the first pixel, x, y and z are in the
+        CRS that the grid mapping names.
+
+    Returns
+    -------
+    str or None
+        A GeoJSON FeatureCollection: a Point for each control point, with `row`, `col`, `id`
+        and `info` among its properties. `id` is the point's number in the file from 1, as
+        GDAL has it.
+    """
+    if len(points) > _MOST_POINTS:
+        warn(f"{len(points):,} ground control points are left out; GDAL has {_MOST_POINTS:,}")
+        return None
+    features = [
+        _feature(number, point) for number, point in enumerate(points, start=1) if _finite(point)
+    ]
+    if len(features) < len(points):
+        warn("ground control points that are not finite are left out")
+    if not features:
+        return None
+    return json.dumps({"type": "FeatureCollection", "features": features})
+
+
+def _finite(point: GroundControlPoint) -> bool:
+    return all(map(isfinite, (point.column, point.row, point.x, point.y, point.z)))
+
+
+def _feature(number: int, point: GroundControlPoint) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "properties": {
+            "id": str(number),
+            "info": "",  # no tag has a description
+            "row": point.row,
+            "col": point.column,
+        },
+        "geometry": {"type": "Point", "coordinates": [point.x, point.y, point.z]},
+    }

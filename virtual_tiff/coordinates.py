@@ -1,0 +1,124 @@
+"""Coordinate arrays: where the rows and columns lie, what the bands are, the CRS.
+
+They are small and no file holds them, so their bytes are part of the manifest ("inlined").
+CF conventions 1.11: sections 4 (coordinates), 5.6 and appendix F (`grid_mapping`); the
+attributes are those that rioxarray and GDAL's Zarr driver read.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from virtual_tiff.control_points import gcps_attribute
+from virtual_tiff.nodes import InlineArray
+from virtual_tiff.place import Place
+from virtual_tiff.rpc import rpcs_attribute
+
+__all__ = ["axis_array", "band_array", "has_axes", "spatial_ref_array"]
+
+type JSON = dict[str, Any]
+
+
+def has_axes(place: Place | None) -> bool:
+    """Whether each column has one x, and each row one y: no rotation, no points alone."""
+    return place is not None and place.affine is not None and place.affine.rectilinear
+
+
+def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
+    """Return the coordinates of the centres of pixels along a dimension.
+
+    Parameters
+    ----------
+    place
+        With a transform that has no rotation.
+    axis
+        The dimension.
+    name
+        What it is called.
+
+    Returns
+    -------
+    InlineArray
+        Shape (width,) or (length,), float64, in units of the CRS.
+    """
+    affine = place.affine
+    if affine is None:
+        msg = f"no transform says what {axis} is"
+        raise ValueError(msg)
+    count = place.width if axis == "x" else place.length
+    first, step = (affine.c, affine.a) if axis == "x" else (affine.f, affine.e)
+    centres = first + step * (np.arange(count, dtype="<f8") + 0.5)
+    attributes = {"axis": axis.upper()}
+    if place.crs is not None:
+        attributes = place.crs.coordinate_attributes(axis)
+    return _array("float64", [count], [name], attributes, centres.tobytes())
+
+
+def band_array(
+    found: Sequence[int] | Sequence[float] | Sequence[str], dimension: str
+) -> InlineArray:
+    """Return one value for each band: integers, floats or texts."""
+    shape, names = [len(found)], [dimension]
+    if isinstance(found[0], str):
+        return _array("string", shape, names, {}, _texts([str(text) for text in found]))
+    if isinstance(found[0], int):
+        return _array("int64", shape, names, {}, np.asarray(found, dtype="<i8").tobytes())
+    return _array("float64", shape, names, {}, np.asarray(found, dtype="<f8").tobytes())
+
+
+def spatial_ref_array(place: Place) -> InlineArray:
+    """Return the scalar whose attributes say the CRS and the transform."""
+    found: JSON = {}
+    if place.crs is not None:
+        if place.crs.wkt is not None:
+            found["crs_wkt"] = place.crs.wkt
+        found["spatial_ref"] = place.crs.text
+        if place.crs.epoch is not None:
+            found["coordinate_epoch"] = place.crs.epoch
+    if place.affine is not None:
+        found["GeoTransform"] = " ".join(map(repr, place.affine.gdal))
+    points = gcps_attribute(place.points)
+    if points is not None:
+        found["gcps"] = points
+    if place.rpc is not None:
+        found["rpcs"] = rpcs_attribute(place.rpc)
+    return _array("int64", [], [], found, bytes(8))
+
+
+_SERIALIZERS: Mapping[str, JSON] = {
+    "string": {"name": "vlen-utf8", "configuration": {}},
+    "int64": {"name": "bytes", "configuration": {"endian": "little"}},
+    "float64": {"name": "bytes", "configuration": {"endian": "little"}},
+}
+
+_FILL_VALUES: Mapping[str, object] = {"string": "", "int64": 0, "float64": "NaN"}
+
+
+def _array(
+    data_type: str, shape: list[int], dimension_names: list[str], attributes: JSON, data: bytes
+) -> InlineArray:
+    metadata = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": shape,
+        "data_type": data_type,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": shape}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": _FILL_VALUES[data_type],
+        "codecs": [_SERIALIZERS[data_type]],
+        "attributes": attributes,
+        "dimension_names": dimension_names,
+        "storage_transformers": [],
+    }
+    return InlineArray(metadata=metadata, data=data)
+
+
+def _texts(found: Sequence[str]) -> bytes:
+    """Encode as the codec `vlen-utf8` does: a count, then a length and UTF-8 for each text."""
+    encoded = [text.encode("utf-8", "replace") for text in found]
+    parts = [struct.pack("<I", len(text)) + text for text in encoded]
+    return struct.pack("<I", len(encoded)) + b"".join(parts)

@@ -1,0 +1,68 @@
+"""Which directories of a file are exposed, and what each of them belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from virtual_tiff.selection import Selection
+from virtual_tiff.tiff import ImageFileDirectory, Tiff, full_images, is_full, kind_of
+from virtual_tiff.tiff.errors import warn
+
+__all__ = ["Exposed", "exposed"]
+
+type Exposed = tuple[ImageFileDirectory, ImageFileDirectory | None]
+"""A directory and, if it is an overview or a mask, the image that it belongs to."""
+
+
+def exposed(tiff: Tiff, selection: Selection, *, all_of_them: bool) -> list[Exposed]:
+    """Return the directories of which arrays are made.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    selection
+        Says which overviews.
+    all_of_them
+        Whether all directories were asked for; else the one that was stays, whatever it is.
+
+    Raises
+    ------
+    ValueError
+        If an overview that is asked for is not there.
+    """
+    if not all_of_them:
+        return [(ifd, tiff.full_image) for ifd in tiff.ifds]
+    found = list(tiff.walk())
+    images = [ifd for ifd in found if ifd.describes_image]
+    for ifd in found:
+        if images and not ifd.describes_image:
+            warn(f"IFD {ifd.path} has no ImageWidth and ImageLength; it is left out")
+    full = full_images(tiff.ifds)
+    left_out = _left_out(images, full, selection)
+    return [(ifd, full.get(ifd.path)) for ifd in images or found if ifd.path not in left_out]
+
+
+def _left_out(
+    images: Sequence[ImageFileDirectory],
+    full: Mapping[str, ImageFileDirectory],
+    selection: Selection,
+) -> set[str]:
+    """Return the paths of overviews, and of their masks, that are not asked for."""
+    if selection.overviews is True:
+        return set()
+    of_image: dict[str, list[ImageFileDirectory]] = {ifd.path: [] for ifd in images if is_full(ifd)}
+    for ifd in images:
+        if ifd.path in full:
+            of_image[full[ifd.path].path].append(ifd)
+    left_out: set[str] = set()
+    for belonging in of_image.values():
+        levels = [ifd for ifd in belonging if kind_of(ifd) == "overview"]
+        kept = set(selection.levels(len(levels)))
+        sizes = {_size(ifd) for level, ifd in enumerate(levels) if level not in kept}
+        left_out |= {ifd.path for ifd in belonging if _size(ifd) in sizes}
+    return left_out
+
+
+def _size(ifd: ImageFileDirectory) -> tuple[int, int]:
+    return ifd.ImageLength, ifd.ImageWidth

@@ -1,0 +1,44 @@
+"""A process that was forked off while obstore was at work would wait for ever: say so instead.
+
+obstore's threads belong to the process that started them. The child of a fork has none of
+them, but all that they are waited for with; its first read never returns. Children that are
+spawned, or forked before the first read, are sound.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["check_process"]
+
+
+class _State:
+    used = False
+    broken = False
+
+
+def _after_fork() -> None:
+    _State.broken = _State.used
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def check_process(store: object) -> None:
+    """Raise where a read of obstore would never return; call it before each.
+
+    Raises
+    ------
+    OSError
+        If this process was forked off behind a read of its parent.
+    """
+    if not type(store).__module__.startswith("obstore"):
+        return
+    if _State.broken:
+        msg = (
+            "this process was forked off behind its parent's first read, and obstore cannot read "
+            "in it; start processes by multiprocessing's 'spawn' or 'forkserver'"
+        )
+        raise OSError(msg)
+    _State.used = True

@@ -1,0 +1,103 @@
+"""`pyramid`: an image, its overviews and their masks as one group a resolution.
+
+The levels are siblings below a group without arrays: parent and child of different sizes
+under the same dimension names would be no DataTree. Each has its array under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from virtual_tiff.conventions import proj_attributes
+from virtual_tiff.image import ImageArray
+from virtual_tiff.layouts.parts import (
+    Arrays,
+    Names,
+    coordinate_arrays,
+    file_array,
+    name_of,
+    pixels_of,
+)
+from virtual_tiff.multiscales import Level, multiscales_attributes
+from virtual_tiff.nodes import Group
+from virtual_tiff.tiff import kind_of
+from virtual_tiff.tiff.errors import warn
+
+__all__ = ["described", "pyramid"]
+
+_IMAGE = "image"
+_MASK = "mask"
+
+
+def pyramid(images: Sequence[ImageArray], *, coordinates: bool) -> Group:
+    """Return a group of levels; of several images a group that holds one for each."""
+    families: dict[str, list[ImageArray]] = {}
+    for image in images:
+        owner = image.ifd if image.full is None else image.full
+        families.setdefault(owner.path, []).append(image)
+    groups = {
+        name_of(family[0]): _levels(family, coordinates=coordinates) for family in families.values()
+    }
+    if len(groups) == 1:
+        return next(iter(groups.values()))
+    return Group(groups=groups)
+
+
+def _levels(family: Sequence[ImageArray], *, coordinates: bool) -> Group:
+    """Return the group of one image's levels, from large to small."""
+    masks = {pixels_of(image): image for image in reversed(family) if _is_mask(image)}
+    images = [image for image in family if not _is_mask(image)] or list(masks.values())
+    # not the part that is exposed: a window ends where blocks do, in an overview further out
+    images.sort(key=lambda image: -image.ifd.ImageLength * image.ifd.ImageWidth)
+    levels = {str(level): image for level, image in enumerate(images)}
+    groups = {}
+    for path, image in levels.items():
+        mask = None if _is_mask(image) else masks.pop(pixels_of(image), None)
+        groups[path] = _level(image, mask, coordinates=coordinates)
+    for mask in () if _is_mask(images[0]) else masks.values():
+        warn(f"IFD {mask.ifd.path}: a mask of a size, or a part, that no image has; it is left out")
+    place = images[0].place
+    attributes = multiscales_attributes(
+        [described(path, image, images[0]) for path, image in levels.items()],
+        proj=None if place is None else proj_attributes(place),
+    )
+    return Group(groups=groups, attributes=attributes)
+
+
+def _is_mask(image: ImageArray) -> bool:
+    return kind_of(image.ifd) == "mask"
+
+
+def _level(image: ImageArray, mask: ImageArray | None, *, coordinates: bool) -> Group:
+    found: dict[str, ImageArray] = {_IMAGE: image}
+    if mask is not None:
+        found[_MASK] = mask
+    arrays: Arrays = {
+        name: file_array(each, Names(), coordinates=coordinates) for name, each in found.items()
+    }
+    if coordinates:
+        for each in found.values():
+            arrays |= coordinate_arrays(each, Names(), arrays)
+    return Group(arrays=arrays)
+
+
+def described(path: str, image: ImageArray, first: ImageArray) -> Level:
+    """Say how a level lies in the first one: a window begins at blocks of each level's own."""
+    length, width = image.size
+    down, across = _ratio(first, image)
+    row, column = image.origin
+    first_row, first_column = first.origin
+    return Level(
+        path=path,
+        length=length,
+        width=width,
+        affine=None if image.place is None else image.place.affine,
+        scale=(down, across),
+        translation=(row * down - first_row, column * across - first_column),
+    )
+
+
+def _ratio(first: ImageArray, image: ImageArray) -> tuple[float, float]:
+    """Return the rows and columns of the first level that a row and a column of this one are."""
+    down = first.ifd.ImageLength / image.ifd.ImageLength
+    return down, first.ifd.ImageWidth / image.ifd.ImageWidth

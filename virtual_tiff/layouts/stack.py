@@ -1,0 +1,250 @@
+"""`stack`: pages of one shape as one array, OME-TIFF's along the axes that its XML names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtual_tiff.chunks import ChunkPlan
+from virtual_tiff.conventions import place_attributes, proj_attributes
+from virtual_tiff.coordinates import band_array
+from virtual_tiff.image import ImageArray, Options, image_array, image_chunks
+from virtual_tiff.layouts.parts import Arrays, Names, coordinate_arrays, references
+from virtual_tiff.layouts.pyramid import described
+from virtual_tiff.multiscales import multiscales_attributes
+from virtual_tiff.nodes import JSON, FileArray, Group
+from virtual_tiff.ome_zarr import bioformats2raw_attributes, group_attributes
+from virtual_tiff.stacks import Page, Stack, find_stacks
+from virtual_tiff.tiff import Tag, Tiff, UnsupportedError
+
+__all__ = ["stack"]
+
+_IMAGE = "image"
+
+type _Pages = Sequence[Page | None]
+
+
+def stack(tiff: Tiff, options: Options, *, coordinates: bool) -> Group:
+    """Return the group of a file's stack; of several, a group that holds one for each.
+
+    Parameters
+    ----------
+    tiff
+        The file, with all of its directories.
+    options
+        What is made of each page.
+    coordinates
+        Whether coordinate arrays stand beside the stack.
+
+    Raises
+    ------
+    TiffError
+        If a page cannot be read as its tags promise, or pages of one kind lie in chunks of
+        different sizes.
+    """
+    stacks = find_stacks(tiff.ifds, file_size=tiff.state.size, limits=options.limits)
+    if options.selection.overviews is not True:
+        stacks = [_with_levels(found, options) for found in stacks]
+    groups = [_group(found, tiff.state.size, options, coordinates=coordinates) for found in stacks]
+    if len(groups) == 1:
+        return groups[0]
+    if stacks and all(found.ome is not None for found in stacks):
+        named = {str(number): group for number, group in enumerate(groups)}
+        return Group(groups=named, attributes=bioformats2raw_attributes())
+    names = [found.name.replace("/", ".") for found in stacks]
+    return Group(groups=dict(zip(names, groups, strict=True)))
+
+
+def _with_levels(found: Stack, options: Options) -> Stack:
+    kept = options.selection.levels(len(found.levels))
+    return replace(found, levels=tuple(found.levels[level] for level in kept))
+
+
+def _group(found: Stack, file_size: int, options: Options, *, coordinates: bool) -> Group:
+    """Return a stack's group: its array, or a group below for each resolution."""
+    if found.ome is not None:  # OME-Zarr wants channels before the rows
+        options = replace(options, samples="first")
+    levels: list[ImageArray] = []
+    arrays: list[Arrays] = []
+    for pages in (found.pages, *found.levels):
+        image, array = _level(found, pages, file_size, options, coordinates=coordinates)
+        levels.append(image)
+        arrays.append({_IMAGE: array})
+        if coordinates:
+            arrays[-1] |= _coordinates(found, image, arrays[-1])
+    if len(levels) == 1:
+        return Group(arrays=arrays[0], attributes=_ome(found, levels, [_IMAGE]))
+    paths = [str(level) for level in range(len(levels))]
+    place = levels[0].place
+    attributes = multiscales_attributes(
+        [described(path, image, levels[0]) for path, image in zip(paths, levels, strict=True)],
+        proj=None if place is None else proj_attributes(place),
+    )
+    attributes |= _ome(found, levels, [f"{path}/{_IMAGE}" for path in paths])
+    groups = {path: Group(arrays=of_level) for path, of_level in zip(paths, arrays, strict=True)}
+    return Group(groups=groups, attributes=attributes)
+
+
+def _ome(found: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) -> JSON:
+    """Return OME-Zarr's attributes where OME-XML describes the image."""
+    if found.ome is None:
+        return {}
+    full = levels[0].ifd
+    factors = [
+        (full.ImageLength / image.ifd.ImageLength, full.ImageWidth / image.ifd.ImageWidth)
+        for image in levels
+    ]
+    return group_attributes(found, list(zip(paths, factors, strict=True)))
+
+
+def _level(
+    found: Stack, pages: _Pages, file_size: int, options: Options, *, coordinates: bool
+) -> tuple[ImageArray, FileArray]:
+    """Return the first page's array, and that of all pages."""
+    first, plans = _plans(found, pages, file_size, options)
+    if any(_shape(plan) != _shape(plans[0]) for plan in plans if plan is not None):
+        # strips that lie together in one page, and do not in another
+        first, plans = _plans(found, pages, file_size, replace(options, merge_strips=False))
+    for page, plan in zip(pages, plans, strict=True):
+        if page is not None and plan is not None and _shape(plan) != _shape(first.chunks):
+            msg = 'its chunks differ in size from those of the pages before; use ifd_layout="flat"'
+            raise UnsupportedError(msg, tag=Tag.StripByteCounts, ifd=page.ifd.path)
+    return first, _array(found, first, plans, coordinates=coordinates)
+
+
+def _plans(
+    found: Stack, pages: _Pages, file_size: int, options: Options
+) -> tuple[ImageArray, list[ChunkPlan | None]]:
+    """Return the array of the first page, and the chunks of each."""
+    first: ImageArray | None = None
+    plans: list[ChunkPlan | None] = []
+    for page, whole in zip_longest(pages, found.pages):
+        if page is None:
+            plans.append(None)
+            continue
+        full = None if whole is None or whole.ifd is page.ifd else whole.ifd
+        if first is None:
+            first = image_array(page.ifd, full, file_size=file_size, options=options)
+            chunks = first.chunks
+        elif page.ifd is first.ifd:
+            chunks = first.chunks
+        else:
+            chunks = image_chunks(page.ifd, full, file_size=file_size, options=options)
+        plans.append(_shifted(chunks, page.shift))
+    if first is None:
+        msg = "a stack has at least one page"
+        raise ValueError(msg)
+    return first, plans
+
+
+def _shifted(chunks: ChunkPlan, shift: int) -> ChunkPlan:
+    if not shift:
+        return chunks
+    offsets = np.where(chunks.byte_counts != 0, chunks.offsets + np.uint64(shift), np.uint64(0))
+    return replace(chunks, offsets=offsets)
+
+
+def _shape(plan: ChunkPlan | None) -> tuple[int, ...] | None:
+    if plan is None:
+        return None
+    return (plan.length, plan.width, plan.last_length, *plan.offsets.shape)
+
+
+def _array(
+    found: Stack, first: ImageArray, plans: Sequence[ChunkPlan | None], *, coordinates: bool
+) -> FileArray:
+    dimensions = _dimensions(found, first)
+    attributes: JSON = dict(first.metadata["attributes"])
+    if coordinates:
+        attributes |= _references(found, first)
+    if first.place is not None:
+        attributes |= place_attributes(first.place, ("y", "x"))
+    grid, chunks = first.layout.grid, first.chunks
+    lengths = dict(zip(found.axes, found.shape, strict=True))
+    chunk_lengths = dict.fromkeys(found.axes, 1)
+    if "band" in first.axes:
+        lengths[found.sample_axis] = lengths.get(found.sample_axis, 1) * grid.samples
+        chunk_lengths[found.sample_axis] = grid.block_samples
+    lengths |= {"y": grid.image_length, "x": grid.image_width}
+    chunk_lengths |= {"y": chunks.length, "x": chunks.width}
+    chunk_shape = [chunk_lengths[name] for name in dimensions]
+    metadata = first.metadata | {
+        "shape": [lengths[name] for name in dimensions],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
+        "codecs": [_turned(codec, dimensions, found) for codec in first.metadata["codecs"]],
+        "attributes": attributes,
+        "dimension_names": dimensions,
+    }
+
+    def joined(part: Callable[[ChunkPlan], NDArray[np.uint64]]) -> NDArray[np.uint64]:
+        missing = np.zeros(first.chunks.offsets.shape, dtype=np.uint64)
+        of_pages = np.stack([missing if plan is None else part(plan) for plan in plans])
+        return _in_order(of_pages.reshape(*found.shape, *missing.shape), found, dimensions)
+
+    return FileArray(
+        metadata=metadata,
+        offsets=joined(lambda plan: plan.offsets),
+        byte_counts=joined(lambda plan: plan.byte_counts),
+    )
+
+
+def _dimensions(found: Stack, first: ImageArray) -> list[str]:
+    if first.axes[-1] == "band":
+        return [*found.axes, "y", "x", found.sample_axis]
+    return list(found.dimension_names)
+
+
+def _turned(codec: JSON, dimensions: Sequence[str], found: Stack) -> JSON:
+    """Renumber the axes of the `transpose` that brings the samples of a pixel together."""
+    if codec["name"] != "transpose":
+        return codec
+    last = [dimensions.index(name) for name in ("y", "x", found.sample_axis)]
+    others = [number for number in range(len(dimensions)) if number not in last]
+    return {"name": "transpose", "configuration": {"order": [*others, *last]}}
+
+
+def _in_order(
+    of_pages: NDArray[np.uint64], found: Stack, dimensions: Sequence[str]
+) -> NDArray[np.uint64]:
+    """Bring (axes, planes, rows, columns) to the chunk grid's order of dimensions."""
+    planes_at = len(found.axes)
+    samples = found.sample_axis
+    if samples not in dimensions:
+        return of_pages
+    if samples in found.axes:  # planes of samples go on counting the channels
+        at = found.axes.index(samples)
+        moved = np.moveaxis(of_pages, planes_at, at + 1)
+        shape = moved.shape
+        return moved.reshape(*shape[:at], prod(shape[at : at + 2]), *shape[at + 2 :])
+    return np.moveaxis(of_pages, planes_at, list(dimensions).index(samples))
+
+
+def _references(found: Stack, first: ImageArray) -> JSON:
+    bands = first if found.sample_axis == "band" else replace(first, bands={})
+    attributes = references(bands, Names())
+    listed = [attributes["coordinates"]] if "coordinates" in attributes else []
+    listed += [_position(axis) for axis in found.positions]
+    return attributes | ({"coordinates": " ".join(listed)} if listed else {})
+
+
+def _coordinates(found: Stack, first: ImageArray, there: Arrays) -> Arrays:
+    bands = first if found.sample_axis == "band" else replace(first, bands={})
+    arrays: Arrays = dict(coordinate_arrays(bands, Names(), there))
+    for axis, positions in found.positions.items():
+        arrays[_position(axis)] = band_array(positions, found.axes[0])
+    names = [] if found.ome is None else [channel.name for channel in found.ome.channels]
+    array = there[_IMAGE].metadata
+    lengths = dict(zip(array["dimension_names"], array["shape"], strict=True))
+    texts = [name for name in names if name]
+    if lengths.get("c") == len(set(texts)) == len(names):
+        arrays["c"] = band_array(texts, "c")
+    return arrays
+
+
+def _position(axis: str) -> str:
+    return {"t": "frame", "c": "channel", "z": "slice"}[axis]

@@ -1,0 +1,117 @@
+"""The levels of an image, as attributes of the group that holds them.
+
+Zarr convention `multiscales` v0.1, together with `spatial` and `proj` where the image has a
+place. Each level is a group below, with its array under one name in all of them: GDAL 3.13,
+OpenLayers, rio-tiler and zarr-layer look for `<asset>/<variable>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from virtual_tiff.convention_entries import MULTISCALES, PROJ, SPATIAL
+from virtual_tiff.georeference import Affine
+
+__all__ = ["Level", "multiscales_attributes"]
+
+type JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One size of an image."""
+
+    path: str
+    """Of its group, from the group that gets the attributes."""
+    length: int
+    """Rows."""
+    width: int
+    """Columns."""
+    scale: tuple[float, float]
+    """Rows and columns of the full image that a row and a column of this level are."""
+    translation: tuple[float, float] = (0.0, 0.0)
+    """Row and column of the full image at which this level begins."""
+    affine: Affine | None = None
+    """Where it lies; None if nothing says so."""
+
+
+def multiscales_attributes(
+    levels: Sequence[Level],
+    *,
+    dimensions: Sequence[str] = ("y", "x"),
+    proj: Mapping[str, Any] | None = None,
+) -> JSON:
+    """Return the attributes of a group of levels.
+
+    Parameters
+    ----------
+    levels
+        The full image first, then its overviews from large to small.
+    dimensions
+        Names of the rows' and columns' dimensions in every level.
+    proj
+        The attributes `proj:code`, `proj:wkt2` or `proj:projjson` of the image.
+
+    Returns
+    -------
+    dict
+        `zarr_conventions` and `multiscales`; with transforms for all levels also
+        `spatial:dimensions`, `spatial:bbox` and, in the layout, `spatial:shape` and
+        `spatial:transform`; and `proj` as given. Every overview is `derived_from` the full
+        image, whatever the writer made it of, so that its scale is the same for those who
+        take it as relative and those who take it as absolute.
+
+    Raises
+    ------
+    ValueError
+        If there is no level, or the path of one does not lead to a group below.
+    """
+    if not levels:
+        msg = "a group of levels has at least one"
+        raise ValueError(msg)
+    for level in levels:
+        _check(level.path)
+    full = levels[0]
+    placed = all(level.affine is not None for level in levels)
+    conventions = [*MULTISCALES, *(SPATIAL if placed else ()), *(PROJ if proj else ())]
+    # no spatial:transform, :shape and :registration of the group itself: drafts of `spatial`
+    # forbid the first two beside a layout, and with the third GDAL 3.13 ignores a level whose
+    # scale has not as many numbers as its array has dimensions, bands included
+    return {
+        "zarr_conventions": [dict(entry) for entry in conventions],
+        "multiscales": {"layout": [_layout(level, full, placed=placed) for level in levels]},
+        **(_spatial(full, dimensions) if placed else {}),
+        **(proj or {}),
+    }
+
+
+def _check(path: str) -> None:
+    """Refuse what v0.1 forbids in `asset`: a path that leaves the group, or has no name."""
+    if ".." in path or not all(path.split("/")):
+        msg = f"{path!r} is no path to a group below; name levels like '0' or 'levels/0'"
+        raise ValueError(msg)
+
+
+def _layout(level: Level, full: Level, *, placed: bool) -> JSON:
+    entry: JSON = {"asset": level.path}
+    if level is not full:
+        entry["derived_from"] = full.path
+    entry["transform"] = {"scale": list(level.scale), "translation": list(level.translation)}
+    if placed and level.affine is not None:
+        affine = level.affine
+        entry["spatial:shape"] = [level.length, level.width]
+        entry["spatial:transform"] = [affine.a, affine.b, affine.c, affine.d, affine.e, affine.f]
+    return entry
+
+
+def _spatial(full: Level, dimensions: Sequence[str]) -> JSON:
+    if full.affine is None:
+        return {}
+    corners = [full.affine.at(x, y) for x in (0, full.width) for y in (0, full.length)]
+    xs, ys = zip(*corners, strict=True)
+    return {
+        "spatial:dimensions": list(dimensions),
+        "spatial:bbox": [min(xs), min(ys), max(xs), max(ys)],
+    }

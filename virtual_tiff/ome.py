@@ -1,0 +1,360 @@
+"""OME-XML: the images of an OME-TIFF, and which directory holds which of their planes.
+
+The rules are those of the OME-TIFF specification, "The TiffData element" and "Multi-file
+OME-TIFF" (https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html), and
+where files break them, those of Bio-Formats' `OMETiffReader`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from xml.etree.ElementTree import Element
+
+from virtual_tiff.safe_xml import children, local_name, parse_xml
+from virtual_tiff.tiff import Limits
+from virtual_tiff.tiff.errors import warn
+
+__all__ = ["Ome", "OmeChannel", "OmeImage", "OmeTiffData", "Planes", "find_planes", "parse_ome"]
+
+_DIMENSION_ORDERS = {"XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC"}
+_DEFAULT_UNITS = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}
+"""Of PhysicalSize and TimeIncrement, in `ome.xsd`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmeChannel:
+    """One Channel: one plane, or the samples of an RGB plane."""
+
+    name: str | None
+    color: str | None
+    """RRGGBB."""
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmeTiffData:
+    """One TiffData: a run of directories that are consecutive planes."""
+
+    ifd: int | None
+    plane_count: int | None
+    first: Mapping[str, int]
+    """Position of the first of its planes, by `Z`, `C` and `T`."""
+    uuid: str | None
+    """Of the file that has the directories; None is this one."""
+    file_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmeImage:
+    """One Image and its Pixels."""
+
+    name: str | None
+    dimension_order: str
+    sizes: Mapping[str, int]
+    """By `X`, `Y`, `Z`, `C`, `T`; the C of RGB images counts samples."""
+    significant_bits: int | None
+    spacing: Mapping[str, tuple[float, str]]
+    """Distance of two neighbours and its unit as OME writes it, by `X`, `Y`, `Z`, `T`."""
+    channels: tuple[OmeChannel, ...]
+    tiff_data: tuple[OmeTiffData, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ome:
+    """What the OME-XML of a file says."""
+
+    uuid: str | None
+    """Of this file."""
+    images: tuple[OmeImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planes:
+    """The planes of an image that one file holds."""
+
+    shape: tuple[int, int, int]
+    """Of T, C, Z; C in planes, of which an RGB one has several samples."""
+    first: tuple[int, int, int]
+    """Where in the whole image this part begins, in T, C, Z."""
+    ifds: tuple[int | None, ...]
+    """Numbers of directories, in C order of `shape`; None where the file has no plane.
+
+    Empty if there are more than may be.
+    """
+
+
+def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None) -> Ome | None:
+    """Return what an ImageDescription says, if it is OME-XML that describes this file's planes.
+
+    Parameters
+    ----------
+    description
+        ImageDescription of the first directory.
+    ifd
+        Its path, for warnings.
+    limits
+        Of XML.
+    """
+    text = "" if description is None else description.strip()
+    if not (text.startswith("<") and text.endswith("OME>")):
+        return None
+    root = parse_xml(text, what=f"IFD {ifd}: OME-XML in ImageDescription", limits=limits)
+    if root is None or local_name(root) != "OME":
+        return None
+    for pointer in children(root, "BinaryOnly"):
+        where = pointer.get("MetadataFile") or "another file"
+        warn(f"IFD {ifd}: the OME-XML is in {where}; the pages are exposed without it")
+        return None
+    images = []
+    for number, image in enumerate(children(root, "Image")):
+        try:
+            images += [_image(image, pixels) for pixels in islice(children(image, "Pixels"), 1)]
+        except ValueError as error:
+            warn(f"IFD {ifd}: OME image {number} is ignored: {error}")
+    return Ome(uuid=_uuid(root.get("UUID")), images=tuple(_with_default(images)))
+
+
+def _with_default(images: list[OmeImage]) -> list[OmeImage]:
+    """Take all directories for the planes of the only image, if the XML has no TiffData."""
+    if len(images) != 1 or images[0].tiff_data:
+        return images
+    everything = OmeTiffData(
+        ifd=None, plane_count=None, first=dict.fromkeys("ZCT", 0), uuid=None, file_name=None
+    )
+    return [replace(images[0], tiff_data=(everything,))]
+
+
+def _image(image: Element, pixels: Element) -> OmeImage:
+    order = pixels.get("DimensionOrder", "")
+    if order not in _DIMENSION_ORDERS:
+        msg = f"DimensionOrder {order!r} is none of {', '.join(sorted(_DIMENSION_ORDERS))}"
+        raise ValueError(msg)
+    bits = _whole(pixels, "SignificantBits")
+    return OmeImage(
+        name=image.get("Name") or None,
+        dimension_order=order,
+        sizes={axis: _size(pixels, f"Size{axis}") for axis in "XYZCT"},
+        significant_bits=bits if bits and bits <= 64 else None,
+        spacing=_spacings(pixels),
+        channels=tuple(map(_channel, children(pixels, "Channel"))),
+        tiff_data=tuple(map(_tiff_data, children(pixels, "TiffData"))),
+    )
+
+
+def _size(pixels: Element, name: str) -> int:
+    size = _whole(pixels, name)
+    if not size:
+        msg = f"{name} is {pixels.get(name)!r}, not a positive number"
+        raise ValueError(msg)
+    return size
+
+
+def _whole(element: Element, name: str) -> int | None:
+    """Return an attribute that is a whole number from 0 on; None if it is absent."""
+    text = element.get(name)
+    if text is None:
+        return None
+    if not (text.strip().isdecimal() and len(text) < 20):
+        msg = f"{name} is {text[:40]!r}, not a whole number"
+        raise ValueError(msg)
+    return int(text)
+
+
+def _spacings(pixels: Element) -> dict[str, tuple[float, str]]:
+    found = {}
+    for axis, unit in _DEFAULT_UNITS.items():
+        name = "TimeIncrement" if axis == "T" else f"PhysicalSize{axis}"
+        try:
+            size = float(pixels.get(name, "nan"))
+        except ValueError:
+            warn(f"OME-XML: {name} is {pixels.get(name)!r} and ignored")
+            continue
+        if math.isfinite(size) and size > 0:
+            found[axis] = size, pixels.get(f"{name}Unit", unit)
+    return found
+
+
+def _channel(channel: Element) -> OmeChannel:
+    samples = _whole(channel, "SamplesPerPixel")
+    return OmeChannel(
+        name=channel.get("Name") or None,
+        color=_color(channel.get("Color")),
+        samples=1 if samples is None else max(1, samples),
+    )
+
+
+def _color(text: str | None) -> str | None:
+    """Return RRGGBB of a Color: RGBA in one signed 32-bit integer."""
+    try:
+        return None if text is None else f"{(int(text) & 0xFFFFFFFF) >> 8:06X}"
+    except ValueError:
+        return None
+
+
+def _tiff_data(data: Element) -> OmeTiffData:
+    uuid = next(children(data, "UUID"), None)
+    count = _whole(data, "PlaneCount")
+    return OmeTiffData(
+        ifd=_whole(data, "IFD"),
+        # before 2008-02 the attribute was called NumPlanes
+        plane_count=_whole(data, "NumPlanes") if count is None else count,
+        first={axis: _whole(data, f"First{axis}") or 0 for axis in "ZCT"},
+        uuid=None if uuid is None else _uuid(uuid.text),
+        file_name=None if uuid is None else uuid.get("FileName"),
+    )
+
+
+def _uuid(text: str | None) -> str | None:
+    return None if text is None else text.strip().lower() or None
+
+
+def find_planes(
+    image: OmeImage,
+    *,
+    uuid: str | None,
+    file_name: str | None,
+    samples: Callable[[int], int],
+    ifd_count: int,
+    max_planes: int,
+) -> Planes | None:
+    """Work out which directory of this file holds which plane of an image.
+
+    Of an image in several files, the planes are those of the part that this file has (the
+    smallest box around its planes), as in Bio-Formats when it does not group files. A warning
+    names the other files.
+
+    Parameters
+    ----------
+    image
+        The image.
+    uuid, file_name
+        Of this file, where known.
+    samples
+        SamplesPerPixel of a directory, by its number.
+    ifd_count
+        Directories in the chain.
+    max_planes
+        How many planes there may be, those included that the file does not hold.
+
+    Returns
+    -------
+    Planes or None
+        None if this file has none of the image's planes.
+    """
+    here = _in_this_file(image, uuid, file_name)
+    start = min((data.ifd or 0 for data in here), default=ifd_count)
+    if start >= ifd_count:
+        return None
+    sizes = _plane_sizes(image, samples(start))
+    found = _assign(image, here, sizes, ifd_count, max_planes)
+    if not found:
+        return None
+    first, shape = (0, 0, 0), (sizes["T"], sizes["C"], sizes["Z"])
+    named = math.prod(shape)
+    if len(here) < len(image.tiff_data) or named > max_planes:
+        first, shape = _box(found)
+    if math.prod(shape) > max_planes:
+        warn(f"OME image {image.name!r} has {named:,} planes, too many; it is ignored")
+        return Planes(shape=shape, first=first, ifds=())
+    if named > max_planes:
+        warn(f"OME image {image.name!r} has {named:,} planes; cut to those in the file")
+    ifds: list[int | None] = [None] * math.prod(shape)
+    for (t, c, z), ifd in found.items():
+        ifds[((t - first[0]) * shape[1] + c - first[1]) * shape[2] + z - first[2]] = ifd
+    if None in ifds:
+        warn(f"OME image {image.name!r}: the file lacks {ifds.count(None)} of {len(ifds)} planes")
+    return Planes(shape=shape, first=first, ifds=tuple(ifds))
+
+
+def _in_this_file(
+    image: OmeImage, uuid: str | None, file_name: str | None
+) -> tuple[OmeTiffData, ...]:
+    """Return the TiffData of this file; warn of others.
+
+    Without UUID it is this file. If all have one and the same, the file was renamed or its
+    root edited: Bio-Formats then takes it for this file, too.
+    """
+    if len({data.uuid for data in image.tiff_data}) <= 1:
+        return image.tiff_data
+    own = {None, uuid}
+    if uuid is None and file_name is not None:
+        own |= {data.uuid for data in image.tiff_data if data.file_name == file_name}
+    others = {data.uuid: data.file_name for data in image.tiff_data if data.uuid not in own}
+    if others:
+        named = sorted(name or str(key) for key, name in others.items())
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        warn(
+            f"OME image {image.name!r}: planes in other files are not exposed: "
+            f"{', '.join(named[:3])}{more}"
+        )
+    return tuple(data for data in image.tiff_data if data.uuid in own)
+
+
+def _plane_sizes(image: OmeImage, samples: int) -> dict[str, int]:
+    """Return the sizes in planes: SizeC counts samples, and those of a plane are the TIFF's."""
+    sizes = {axis: image.sizes[axis] for axis in "ZCT"}
+    if sizes["C"] % samples == 0:
+        sizes["C"] //= samples
+    return sizes
+
+
+def _assign(
+    image: OmeImage,
+    tiff_data: Iterable[OmeTiffData],
+    sizes: Mapping[str, int],
+    ifd_count: int,
+    max_planes: int,
+) -> dict[tuple[int, int, int], int]:
+    """Return the number of the directory of each plane, by (t, c, z)."""
+    order = image.dimension_order[2:]  # the first varies fastest
+    total = math.prod(sizes.values())
+    from_one = _counted_from_one(image, sizes)
+    found: dict[tuple[int, int, int], int] = {}
+    steps = 0
+    for data in tiff_data:
+        at = {axis: data.first[axis] - from_one[axis] for axis in order}
+        if any(not 0 <= at[axis] < sizes[axis] for axis in order):
+            warn(f"OME image {image.name!r}: a TiffData names a plane that is none; it is ignored")
+            continue
+        plane = at[order[0]] + sizes[order[0]] * (at[order[1]] + sizes[order[1]] * at[order[2]])
+        ifd = data.ifd or 0
+        count = data.plane_count
+        if count is None:
+            count = ifd_count if data.ifd is None else 1
+        count = max(0, min(count, total - plane, ifd_count - ifd))
+        steps += count
+        if steps > max_planes:  # each plane is named once
+            warn(f"OME image {image.name!r}: more planes are named than may be; rest ignored")
+            break
+        for i in range(count):
+            found[_position(plane + i, order, sizes)] = ifd + i
+    return found
+
+
+def _counted_from_one(image: OmeImage, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return 1 for each axis whose positions some writer counts from 1, as Bio-Formats does."""
+    firsts = {axis: [data.first[axis] for data in image.tiff_data] for axis in sizes}
+    return {
+        axis: int(bool(found) and min(found) == 1 and max(found) == sizes[axis])
+        for axis, found in firsts.items()
+    }
+
+
+def _position(plane: int, order: str, sizes: Mapping[str, int]) -> tuple[int, int, int]:
+    at = {}
+    for axis in order:
+        plane, at[axis] = divmod(plane, sizes[axis])
+    return at["T"], at["C"], at["Z"]
+
+
+def _box(
+    found: Iterable[tuple[int, int, int]],
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return the first corner and the shape of the smallest box around the planes."""
+    ts, cs, zs = zip(*found, strict=True)
+    first = (min(ts), min(cs), min(zs))
+    last = (max(ts), max(cs), max(zs))
+    return first, (last[0] - first[0] + 1, last[1] - first[1] + 1, last[2] - first[2] + 1)

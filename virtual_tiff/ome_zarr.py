@@ -1,0 +1,205 @@
+"""OME-Zarr 0.5: the attributes by which napari, vizarr and others open an image's group.
+
+https://ngff.openmicroscopy.org/0.5: "multiscales" metadata, "omero" metadata,
+"bioformats2raw.layout".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from virtual_tiff.ome import OmeChannel, OmeImage
+from virtual_tiff.stacks import Stack
+from virtual_tiff.tiff import SampleFormat
+
+__all__ = ["bioformats2raw_attributes", "group_attributes", "series_attributes"]
+
+_VERSION = "0.5"
+
+_AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+_PREFIXES = {
+    "Y": "yotta",
+    "Z": "zetta",
+    "E": "exa",
+    "P": "peta",
+    "T": "tera",
+    "G": "giga",
+    "M": "mega",
+    "k": "kilo",
+    "h": "hecto",
+    "": "",
+    "d": "deci",
+    "c": "centi",
+    "m": "milli",
+    "µ": "micro",
+    "n": "nano",
+    "p": "pico",
+    "f": "femto",
+    "a": "atto",
+    "z": "zepto",
+    "y": "yocto",
+}
+
+_UNITS = {
+    **{f"{symbol}m": f"{name}meter" for symbol, name in _PREFIXES.items()},
+    **{f"{symbol}s": f"{name}second" for symbol, name in _PREFIXES.items()},
+    "Å": "angstrom",
+    "in": "inch",
+    "ft": "foot",
+    "yd": "yard",
+    "mi": "mile",
+    "pc": "parsec",
+    "min": "minute",
+    "h": "hour",
+    "d": "day",
+    # written by some although `ome.xsd` does not have them: u, and Greek mu for the micro sign
+    "um": "micrometer",
+    "μm": "micrometer",
+    "us": "microsecond",
+    "μs": "microsecond",
+}
+"""UnitsLength and UnitsTime of `ome.xsd` that OME-Zarr lists; it has none for the others."""
+
+_COLORS = ("FF0000", "00FF00", "0000FF", "00FFFF", "FF00FF", "FFFF00")
+"""Of channels whose color is not given: additive primaries, then their complements."""
+
+_SAMPLE_NAMES = ("Red", "Green", "Blue", "Alpha")
+_MOST_ACTIVE = 6
+"""vizarr draws no more channels at once."""
+
+
+def group_attributes(
+    stack: Stack, datasets: Sequence[tuple[str, tuple[float, float]]]
+) -> dict[str, Any]:
+    """Return the attributes of the group that holds an OME image's arrays.
+
+    Parameters
+    ----------
+    stack
+        The image; one without `ome` has pixels for units.
+    datasets
+        Path of each array within the group, the full resolution first, and how many of the
+        full resolution's pixels make one of its own along y and x.
+
+    Raises
+    ------
+    ValueError
+        If the stack has axes that OME-Zarr does not know.
+    """
+    names = stack.dimension_names
+    unknown = [name for name in names if name not in _AXIS_TYPES]
+    if unknown or not datasets:
+        what = f"axes {', '.join(unknown)}" if unknown else "no array"
+        msg = f"OME-Zarr has no image of {what}"
+        raise ValueError(msg)
+    multiscale: dict[str, Any] = {
+        "axes": [_axis(name, stack) for name in names],
+        "datasets": [
+            {"path": path, "coordinateTransformations": _transformations(stack, factors)}
+            for path, factors in datasets
+        ],
+    }
+    if stack.ome is not None and stack.ome.name:
+        multiscale = {"name": stack.ome.name, **multiscale}
+    ome: dict[str, Any] = {"version": _VERSION, "multiscales": [multiscale]}
+    channels = _channels(stack)
+    if channels:
+        ome["omero"] = {"channels": channels}
+    return {"ome": ome}
+
+
+def bioformats2raw_attributes() -> dict[str, Any]:
+    """Return the attributes of a root whose groups `0`, `1`, … are images."""
+    return {"ome": {"version": _VERSION, "bioformats2raw.layout": 3}}
+
+
+def series_attributes(paths: Sequence[str]) -> dict[str, Any]:
+    """Return the attributes of the group `OME` of a root whose images have other names."""
+    return {"ome": {"version": _VERSION, "series": list(paths)}}
+
+
+def _axis(name: str, stack: Stack) -> dict[str, str]:
+    axis = {"name": name, "type": _AXIS_TYPES[name]}
+    unit = _UNITS.get(_spacing(name, stack)[1])
+    return axis if unit is None else {**axis, "unit": unit}
+
+
+def _spacing(name: str, stack: Stack) -> tuple[float, str]:
+    """Return the distance of neighbours along an axis and OME's unit; 1 and "" if unknown."""
+    spacing = {} if stack.ome is None else stack.ome.spacing
+    return spacing.get(name.upper(), (1.0, ""))
+
+
+def _transformations(stack: Stack, factors: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return scale and, where the array does not begin at the image's origin, translation.
+
+    The origin is the middle of the first pixel of the full resolution: a reduced pixel's
+    middle is that of all pixels that it stands for.
+    """
+    factor = dict(zip("yx", factors, strict=True))
+    scale, translation = [], []
+    for name in stack.dimension_names:
+        step, times = _spacing(name, stack)[0], factor.get(name, 1.0)
+        scale.append(step * times)
+        translation.append(step * (stack.first.get(name, 0) + (times - 1) / 2))
+    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if any(translation):
+        transformations.append({"type": "translation", "translation": translation})
+    return transformations
+
+
+def _channels(stack: Stack) -> list[dict[str, Any]]:
+    """Return what is known of channels; [] if viewers find out better themselves.
+
+    "omero" must give the range of values to show. It is that of the data type, or of
+    SignificantBits: without names or colors to tell, or for floats, it is left to the viewer,
+    which looks at the pixels.
+    """
+    window = _window(stack)
+    samples = stack.ifd.SamplesPerPixel
+    known = () if stack.ome is None else stack.ome.channels
+    named = samples > 1 or any(channel.name or channel.color for channel in known)
+    if stack.ome is None or not named or window is None:
+        return []
+    planes = dict(zip(stack.axes, stack.shape, strict=True)).get("c", 1)
+    first = stack.first.get("c", 0)
+    nothing = OmeChannel(name=None, color=None, samples=1)
+    found: list[dict[str, Any]] = []
+    for plane in range(planes):
+        number = first + plane
+        channel = known[number] if number < len(known) else nothing
+        for sample in range(samples):
+            label, color = _label(stack.ome, channel, number, sample, samples, planes)
+            active = len(found) < _MOST_ACTIVE
+            found.append({"label": label, "color": color, "active": active, "window": dict(window)})
+    return found
+
+
+def _label(
+    image: OmeImage, channel: OmeChannel, number: int, sample: int, samples: int, planes: int
+) -> tuple[str, str]:
+    """Return name and color of a channel, or of one sample of an RGB plane."""
+    if samples == 1:
+        alone = planes == 1 and image.sizes["C"] == 1
+        default = "FFFFFF" if alone else _COLORS[number % len(_COLORS)]
+        return channel.name or f"Channel {number}", channel.color or default
+    if sample < len(_SAMPLE_NAMES) and samples in (3, 4):
+        name = _SAMPLE_NAMES[sample]
+    else:
+        name = f"Sample {sample}"
+    color = "FFFFFF" if name == "Alpha" else _COLORS[sample % len(_COLORS)]
+    return (name if planes == 1 else f"{channel.name or f'Channel {number}'} {name}"), color
+
+
+def _window(stack: Stack) -> dict[str, int] | None:
+    """Return the range of an integer type's values; None for other types."""
+    bits, sample_format = max(stack.ifd.BitsPerSample), stack.ifd.SampleFormat[0]
+    if sample_format not in (SampleFormat.UnsignedInteger, SampleFormat.SignedInteger):
+        return None
+    significant = stack.ome.significant_bits if stack.ome is not None else None
+    bits = min(bits, significant or bits)
+    signed = sample_format == SampleFormat.SignedInteger
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    return {"min": low, "max": high, "start": low, "end": high}

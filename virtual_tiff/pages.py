@@ -1,0 +1,124 @@
+"""Which images one array can hold: what must be equal, and what makes one the other's overview."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from virtual_tiff.tiff import ImageFileDirectory, Photometric, Tag
+
+__all__ = ["can_be_level", "groups_of_one_shape", "signatures"]
+
+_BY_VALUE = (
+    "ImageWidth",
+    "ImageLength",
+    "SamplesPerPixel",
+    "BitsPerSample",
+    "SampleFormat",
+    "Compression",
+    "PhotometricInterpretation",
+    "ExtraSamples",
+    "PlanarConfiguration",
+    "FillOrder",
+    "Predictor",
+    "Orientation",
+    "T4Options",
+    "T6Options",
+    "TileWidth",
+    "TileLength",
+)
+"""Tags that decide data type, codecs, chunk grid or what the samples are, with their defaults."""
+
+_BY_BYTES = (
+    Tag.YCbCrSubSampling,
+    Tag.YCbCrCoefficients,
+    Tag.ReferenceBlackWhite,
+    Tag.JPEGTables,
+    Tag.LercParameters,
+    Tag.ImageDepth,
+)
+"""Tags that go into a codec's parameters; a page has them or not."""
+
+_OF_THE_FIRST = (
+    Tag.ModelPixelScale,
+    Tag.ModelTiepoint,
+    Tag.ModelTransformation,
+    Tag.GeoKeyDirectory,
+    Tag.GDAL_NODATA,
+)
+"""Tags of which an array has one: writers put them onto all pages, or onto the first alone."""
+
+_DECIDING = frozenset(
+    [Tag[name] for name in _BY_VALUE]
+    + [*_BY_BYTES, Tag.RowsPerStrip, Tag.NewSubfileType, Tag.ColorMap]
+)
+
+
+def signatures(ifds: Iterable[ImageFileDirectory]) -> list[Hashable]:
+    """Return for each image what must be equal in the images of one array.
+
+    Raises
+    ------
+    TiffError
+        If a tag that decides cannot be read.
+    """
+    seen: dict[Hashable, Hashable] = {}
+    found = []
+    for ifd in ifds:
+        # most pages of a file are byte for byte alike: the tags are read once for all of them
+        raw = tuple(
+            (entry.tag, entry.field_type.code, entry.data)
+            for entry in ifd.entries.values()
+            if entry.tag in _DECIDING
+        )
+        if raw not in seen:
+            seen[raw] = _signature(ifd)
+        found.append(seen[raw])
+    return found
+
+
+def _signature(ifd: ImageFileDirectory) -> Hashable:
+    palette = ifd.PhotometricInterpretation == Photometric.Palette
+    by_bytes = (*_BY_BYTES, Tag.ColorMap) if palette else _BY_BYTES
+    rows = ifd.RowsPerStrip if ifd.TileWidth is None else 0
+    return (
+        *(getattr(ifd, name) for name in _BY_VALUE),
+        min(rows, ifd.ImageLength),
+        ifd.NewSubfileType & 4,  # a mask is no page
+        *(ifd.raw(tag) for tag in by_bytes),
+    )
+
+
+def groups_of_one_shape(ifds: Sequence[ImageFileDirectory]) -> list[list[ImageFileDirectory]]:
+    """Group images of equal signature, place and nodata, in the order of their first ones.
+
+    An image without place or nodata has those of the first of its kind.
+    """
+    groups: dict[Hashable, list[ImageFileDirectory]] = {}
+    first: dict[Hashable, dict[Tag, bytes | None]] = {}
+    for ifd, kind in zip(ifds, signatures(ifds), strict=True):
+        own = {tag: ifd.entries[tag].data for tag in _OF_THE_FIRST if tag in ifd.entries}
+        leader = first.setdefault(kind, own)
+        if own.items() <= leader.items():
+            own = leader
+        groups.setdefault((kind, tuple(own.items())), []).append(ifd)
+    return list(groups.values())
+
+
+def can_be_level(ifd: ImageFileDirectory, full: ImageFileDirectory) -> bool:
+    """Return whether an image is another one in reduced resolution.
+
+    It is smaller, of the same type and proportions; one pixel is lost by rounding.
+    """
+    same = all(
+        getattr(ifd, name) == getattr(full, name)
+        for name in ("SamplesPerPixel", "BitsPerSample", "SampleFormat")
+    )
+    if not same or (ifd.NewSubfileType ^ full.NewSubfileType) & 4:
+        return False
+    width, length = ifd.ImageWidth, ifd.ImageLength
+    if not (0 < width < full.ImageWidth and 0 < length <= full.ImageLength) and not (
+        0 < width <= full.ImageWidth and 0 < length < full.ImageLength
+    ):
+        return False
+    across, down = full.ImageWidth / width, full.ImageLength / length
+    return abs(full.ImageLength / across - length) <= 1 or abs(full.ImageWidth / down - width) <= 1

@@ -1,0 +1,140 @@
+"""Where an image lies: transform, ground control points, rational polynomials and CRS together.
+
+An overview or a mask has the place of its image, brought to its own size; a window has that
+of the image it is cut from. Both as GDAL derives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from virtual_tiff.crs import Crs, crs_of
+from virtual_tiff.gdal_metadata import gdal_metadata
+from virtual_tiff.georeference import (
+    Affine,
+    GroundControlPoint,
+    affine_of,
+    ground_control_points,
+)
+from virtual_tiff.rpc import Rpc, rpc_of, rpc_of_domain
+from virtual_tiff.tiff import ImageFileDirectory
+
+__all__ = ["Place", "place_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an image of `length` rows and `width` columns lies."""
+
+    length: int
+    width: int
+    affine: Affine | None = None
+    crs: Crs | None = None
+    """Of the transform; where there are ground control points instead, of these."""
+    points: tuple[GroundControlPoint, ...] = ()
+    rpc: Rpc | None = None
+    """It is shared: copy it before a change."""
+
+    @property
+    def key(self) -> Hashable:
+        """What is equal for two images at one place, and can be looked up."""
+        crs = self.crs and (self.crs.code, self.crs.wkt, self.crs.epoch)
+        return self.affine, crs, self.points, None if self.rpc is None else repr(self.rpc)
+
+    def resized(self, length: int, width: int) -> Place:
+        """Return the place of the same image in another size: of an overview, or a mask."""
+        if (length, width) == (self.length, self.width):
+            return self
+        across, down = self.width / width, self.length / length
+        return Place(
+            length=length,
+            width=width,
+            affine=self.affine and self.affine.scaled(across, down),
+            crs=self.crs,
+            points=tuple(
+                replace(point, column=point.column / across, row=point.row / down)
+                for point in self.points
+            ),
+            rpc=self.rpc and _rescaled(self.rpc, across, down),
+        )
+
+    def window(self, row: int, column: int, length: int, width: int) -> Place:
+        """Return the place of a part of the image, which begins at a row and a column."""
+        return Place(
+            length=length,
+            width=width,
+            affine=self.affine and self.affine.shifted(column, row),
+            crs=self.crs,
+            points=tuple(
+                replace(point, column=point.column - column, row=point.row - row)
+                for point in self.points
+            ),
+            rpc=self.rpc and _shifted(self.rpc, column, row),
+        )
+
+
+def place_of(ifd: ImageFileDirectory, full: ImageFileDirectory | None = None) -> Place | None:
+    """Return where an image lies; None if no tag says so.
+
+    Parameters
+    ----------
+    ifd
+        The directory of the image.
+    full
+        If it is an overview or a mask: the image that it belongs to. What that one says
+        holds, as in GDAL; some writers copy its tags to the overviews without a change.
+    """
+    if full is not None:
+        place = place_of(full)
+        if place is not None:
+            return place.resized(ifd.ImageLength, ifd.ImageWidth)
+    if "place" not in ifd.memo:
+        ifd.memo["place"] = _own_place(ifd)
+    found: Place | None = ifd.memo["place"]
+    return found
+
+
+def _own_place(ifd: ImageFileDirectory) -> Place | None:
+    place = Place(
+        length=ifd.ImageLength,
+        width=ifd.ImageWidth,
+        affine=affine_of(ifd),
+        crs=crs_of(ifd),
+        points=tuple(ground_control_points(ifd)),
+        rpc=rpc_of(ifd) or _rpc_of_text(ifd),
+    )
+    nowhere = Place(length=place.length, width=place.width)
+    return None if place == nowhere else place
+
+
+def _rpc_of_text(ifd: ImageFileDirectory) -> Rpc | None:
+    items = gdal_metadata(ifd).file.domains.get("RPC")
+    return rpc_of_domain(items) if isinstance(items, dict) else None
+
+
+def _rescaled(rpc: Rpc, across: float, down: float) -> Rpc:
+    """Bring coefficients to an image whose pixels are so many times larger.
+
+    They count from the centre of the first pixel, as GDAL has it (gdaloverviewdataset.cpp).
+    """
+    found = dict(rpc)
+    for axis, times in (("line", down), ("samp", across)):
+        found[f"{axis}_off"] = (_number(rpc, f"{axis}_off") + 0.5) / times - 0.5
+        found[f"{axis}_scale"] = _number(rpc, f"{axis}_scale") / times
+    return found
+
+
+def _shifted(rpc: Rpc, column: float, row: float) -> Rpc:
+    return rpc | {
+        "line_off": _number(rpc, "line_off") - row,
+        "samp_off": _number(rpc, "samp_off") - column,
+    }
+
+
+def _number(rpc: Rpc, name: str) -> float:
+    found = rpc[name]
+    if isinstance(found, list):
+        msg = f"{name} is a polynomial"
+        raise TypeError(msg)
+    return found

@@ -1,0 +1,347 @@
+"""What of a file is exposed: bands, overviews, and a window or the pixels in a bounding box.
+
+A selection is of references, so it ends where blocks do: windows are snapped outwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from virtual_tiff.bounds import Bounds, CrsInput, in_crs_of, portable_crs
+from virtual_tiff.crop import Region
+from virtual_tiff.crs import Crs
+from virtual_tiff.georeference import Affine
+from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Tag, UnsupportedError
+
+__all__ = ["Selection"]
+
+_TOLERANCE = 1e-3
+"""Of a pixel: a bound this near to a pixel's edge lies on it. It is GDAL's, who forgives "up to
+0.1% of a pixel size for rounding" (pull request 7245)."""
+
+_WINDOW = ("col_off", "row_off", "width", "height")
+"""What `rasterio.windows.Window` has, in the order of GDAL's `-srcwin`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What of each image is exposed; all of it by default.
+
+    What is given is brought to one form, so that equal selections are equal.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed; it lists them.
+    """
+
+    bands: int | str | Sequence[int | str] | None = None
+    """Numbers from 1, as GDAL and rasterio count, or names, in the order that the bands shall
+    have; None for all."""
+    overviews: bool | Sequence[int] = True
+    """Whether overviews are exposed, or which: numbers from 0 as rasterio's `overview_level`."""
+    window: Any = None
+    """`(column_off, row_off, width, height)` in pixels of the full image, or an object with
+    rasterio's names for them; what lies beyond the image is left out."""
+    bbox: Sequence[float] | None = None
+    """`(left, bottom, right, top)` in the file's CRS, or in `bbox_crs`."""
+    bbox_crs: CrsInput = None
+    """The CRS of `bbox`: whatever `pyproj.CRS.from_user_input` takes. Longitude comes before
+    latitude whatever its axes say."""
+    exact: bool = False
+    """Whether to refuse what does not end where blocks do, instead of snapping outwards."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.exact, bool):
+            msg = f"exact must be True or False, not {self.exact!r}"
+            raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
+        if self.window is not None and self.bbox is not None:
+            msg = "window and bbox are two ways to say one thing; give one of them"
+            raise ValueError(msg)
+        if self.bbox is None and self.bbox_crs is not None:
+            msg = f"bbox_crs={self.bbox_crs!r} without a bbox"
+            raise ValueError(msg)
+        for name, normal in (
+            ("bands", _bands),
+            ("overviews", _overviews),
+            ("window", _window),
+            ("bbox", _bbox),
+            ("bbox_crs", portable_crs),
+        ):
+            given = getattr(self, name)
+            if given is not None or name == "overviews":
+                object.__setattr__(self, name, normal(given))
+
+    def levels(self, count: int) -> list[int]:
+        """Return which of an image's overviews are exposed, from 0, in their order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such overview.
+        """
+        if isinstance(self.overviews, bool):
+            return list(range(count)) if self.overviews else []
+        absent = sorted(set(self.overviews) - set(range(count)))
+        if absent:
+            there = f"levels 0 to {count - 1}" if count else "none"
+            msg = f"overviews={list(self.overviews)!r}: the image has {there}, not {absent}"
+            raise ValueError(msg)
+        return sorted(self.overviews)
+
+    def band_numbers(self, ifd: ImageFileDirectory, names: Sequence[str]) -> list[int] | None:
+        """Return the numbers of an image's samples, from 0; None if all stay as they are.
+
+        Parameters
+        ----------
+        ifd
+            The image's directory.
+        names
+            Of its bands, in their order; fewer, or "", where it has none.
+
+        Raises
+        ------
+        UnsupportedError
+            If the samples of a pixel lie together, so that none can be left out.
+        ValueError
+            If there is no such band, or several have the name; it lists what there is.
+        """
+        if self.bands is None:
+            return None
+        samples = ifd.SamplesPerPixel
+        wanted: Any = self.bands
+        found = [_band_number(band, samples, names) for band in wanted]
+        if len(set(found)) < len(found):
+            msg = f"bands={list(wanted)!r} names a band twice"
+            raise ValueError(msg)
+        if found == list(range(samples)):
+            return None
+        if ifd.PlanarConfiguration != 2:
+            msg = (
+                f"bands={list(wanted)!r} of an image whose {samples} samples lie together in its "
+                "blocks, so that no reference is of one band alone; open all, and select "
+                f"after that: .isel(band={found})"
+            )
+            raise UnsupportedError(msg, tag=Tag.PlanarConfiguration, ifd=ifd.path)
+        return found
+
+    def region(
+        self,
+        grid: BlockGrid,
+        affine: Affine | None = None,
+        crs: Crs | None = None,
+        *,
+        full: tuple[int, int] | None = None,
+    ) -> Region | None:
+        """Return the part of an image that is exposed, of whole blocks; None if it is all.
+
+        Parameters
+        ----------
+        grid
+            The image's blocks.
+        affine, crs
+            Of the full image; needed for `bbox` and for `bbox_crs`.
+        full
+            Length and width of the full image, where this is an overview, or a mask, of
+            another size. `window` and `affine` are in the full image's pixels.
+
+        Raises
+        ------
+        ValueError
+            If nothing of the image is selected, if its place is not known, or if `exact` and
+            the selection does not end where blocks do.
+        """
+        if self.window is None and self.bbox is None:
+            return None
+        here = grid.image_length, grid.image_width
+        full = here if full is None else full
+        asked, on_edges = self._asked(full, affine, crs)
+        inside = asked.within(*full)
+        if inside is None:
+            raise ValueError(self._outside(full, affine))
+        found = inside.scaled(full, here).snapped(grid)
+        if self.exact and not (on_edges and _same_ground(inside, full, found, here)):
+            raise ValueError(self._inexact(found, grid, is_full=here == full))
+        everything = Region(row=0, column=0, length=here[0], width=here[1])
+        return None if found == everything else found
+
+    def _asked(
+        self, full: tuple[int, int], affine: Affine | None, crs: Crs | None
+    ) -> tuple[Region, bool]:
+        """Return the pixels that are asked for, and whether they are no more than that."""
+        if self.window is not None:
+            column, row, width, length = self.window
+            return Region(row=row, column=column, length=length, width=width), True
+        if affine is None:
+            msg = (
+                f"bbox={self.bbox} of an image without a transform (ModelPixelScale with "
+                "ModelTiepoint, or ModelTransformation); use window instead"
+            )
+            raise ValueError(msg)
+        bbox: Any = self.bbox
+        if self.bbox_crs is not None:
+            bbox = in_crs_of(bbox, self.bbox_crs, crs, _bounds(affine, full))
+        return _pixels(bbox, affine)
+
+    def _what(self) -> str:
+        if self.window is not None:
+            return f"window={self.window}"
+        return f"bbox={self.bbox}" + (f" of {self.bbox_crs}" if self.bbox_crs is not None else "")
+
+    def _outside(self, full: tuple[int, int], affine: Affine | None) -> str:
+        where = f"of {full[1]} x {full[0]} pixels (width x height)"
+        if self.bbox is not None and affine is not None:
+            where += f" with the bounds {_bounds(affine, full)} in its own CRS"
+        return f"{self._what()} lies outside the image {where}"
+
+    def _inexact(self, found: Region, grid: BlockGrid, *, is_full: bool) -> str:
+        msg = (
+            f"exact=True, but {self._what()} does not end where the {grid.kind}s of "
+            f"{grid.block_width} x {grid.block_length} pixels (width x height) do"
+        )
+        if is_full:
+            fitting = (found.column, found.row, found.width, found.length)
+            return f"{msg}; window={fitting} would fit"
+        size = f"{grid.image_width} x {grid.image_length}"
+        return f"{msg} in the smaller image of {size}; overviews=False leaves overviews out"
+
+
+def _same_ground(
+    asked: Region, full: tuple[int, int], found: Region, here: tuple[int, int]
+) -> bool:
+    theirs = (asked.row, asked.column, *asked.ends)
+    ours = (found.row, found.column, *found.ends)
+    sizes = zip(theirs, here * 2, ours, full * 2, strict=True)
+    return all(their * small == our * large for their, small, our, large in sizes)
+
+
+def _bounds(affine: Affine, size: tuple[int, int]) -> Bounds:
+    """Return the least box around an image."""
+    length, width = size
+    places = [affine.at(column, row) for column in (0, width) for row in (0, length)]
+    across, up = zip(*places, strict=True)
+    return min(across), min(up), max(across), max(up)
+
+
+def _pixels(bbox: Bounds, affine: Affine) -> tuple[Region, bool]:
+    """Return the pixels that touch a box, and whether they are the box.
+
+    Under a rotation they are those of the least rectangle of pixels around the box.
+    """
+    left, bottom, right, top = bbox
+    inverse = affine.inverted()
+    places = [inverse.at(x, y) for x in (left, right) for y in (bottom, top)]
+    if not all(map(math.isfinite, (number for place in places for number in place))):
+        msg = f"bbox={bbox} is too large for an image with the transform {affine.gdal}"
+        raise ValueError(msg)
+    (left, right), (top, bottom) = (
+        (min(numbers), max(numbers)) for numbers in zip(*places, strict=True)
+    )
+    column, row = _outwards(left, -1), _outwards(top, -1)
+    end_column, end_row = max(_outwards(right, 1), column + 1), max(_outwards(bottom, 1), row + 1)
+    upright = affine.b == affine.d == 0 or affine.a == affine.e == 0
+    on_edges = upright and all(
+        abs(edge - pixel) <= _TOLERANCE
+        for edge, pixel in ((left, column), (right, end_column), (top, row), (bottom, end_row))
+    )
+    return Region(row=row, column=column, length=end_row - row, width=end_column - column), on_edges
+
+
+def _outwards(edge: float, side: int) -> int:
+    nearest = round(edge)
+    if abs(edge - nearest) <= _TOLERANCE:
+        return nearest
+    return math.ceil(edge) if side > 0 else math.floor(edge)
+
+
+def _band_number(band: int | str, samples: int, names: Sequence[str]) -> int:
+    known = list(names[:samples])
+    if isinstance(band, int):
+        found = [band - 1] if band <= samples else []
+    else:
+        found = [i for i, name in enumerate(known) if name == band]
+    if len(found) == 1:
+        return found[0]
+    problem = f"{len(found)} bands are called" if found else "there is no band"
+    numbers = "1" if samples == 1 else f"1 to {samples}"
+    called = f", called {', '.join(map(repr, known))}" if any(known) else ", without names"
+    msg = f"{problem} {band!r}; the bands are {numbers}{called}"
+    raise ValueError(msg)
+
+
+def _bands(given: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    items = [given] if isinstance(given, str) or _whole(given) is not None else _items(given)
+    bands = [item if isinstance(item, str) else _whole(item) for item in items or ()]
+    normal = tuple(band for band in bands if isinstance(band, str) or (band or 0) > 0)
+    if not normal or len(normal) < len(bands):
+        msg = f"bands must be numbers from 1 on, or names, at least one of them, not {given!r}"
+        raise ValueError(msg)
+    if len(set(normal)) < len(normal):
+        msg = f"bands={given!r} names a band twice"
+        raise ValueError(msg)
+    return tuple(band for band in normal if band is not None)
+
+
+def _overviews(given: Any) -> bool | tuple[int, ...]:  # noqa: ANN401
+    if isinstance(given, bool):
+        return given
+    levels = [_whole(item) for item in _items(given) or ()]
+    normal = tuple(level for level in levels if level is not None and level >= 0)
+    if not normal or len(normal) < len(levels) or len(set(normal)) < len(normal):
+        msg = (
+            "overviews must be True for all, False for none, or different numbers from 0 on as "
+            f"in [0, 1], not {given!r}"
+        )
+        raise ValueError(msg)
+    return tuple(sorted(normal))
+
+
+def _window(given: Any) -> tuple[int, int, int, int]:  # noqa: ANN401
+    has_names = all(hasattr(given, name) for name in _WINDOW)
+    items = [getattr(given, name) for name in _WINDOW] if has_names else _items(given)
+    numbers = [number for number in map(_whole, items or ()) if number is not None]
+    if len(items or ()) != len(_WINDOW) or len(numbers) != len(_WINDOW):
+        msg = f"window must be four whole numbers, (column_off, row_off, width, height): {given!r}"
+        raise ValueError(msg)
+    column, row, width, length = numbers
+    if width < 1 or length < 1:
+        msg = f"window={given!r} is empty: width and height must be 1 or more"
+        raise ValueError(msg)
+    return column, row, width, length
+
+
+def _bbox(given: Any) -> Bounds:  # noqa: ANN401
+    items = _items(given) or []
+    numbers = [float(item) for item in items if _is_number(item) and math.isfinite(item)]
+    if len(items) != 4 or len(numbers) != 4:
+        msg = f"bbox must be four finite numbers, (left, bottom, right, top), not {given!r}"
+        raise ValueError(msg)
+    left, bottom, right, top = numbers
+    if not (left < right and bottom < top):
+        msg = (
+            f"bbox={given!r} is empty: left must be less than right, and bottom less than top; "
+            "across the antimeridian it takes two selections"
+        )
+        raise ValueError(msg)
+    return left, bottom, right, top
+
+
+def _items(given: Any) -> list[Any] | None:  # noqa: ANN401
+    """Return what a sequence or an array holds; None if it is neither."""
+    known = isinstance(given, Iterable) and not isinstance(given, str | bytes | set | dict)
+    return list(given) if known else None
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def _whole(given: Any) -> int | None:  # noqa: ANN401
+    """Return a whole number as an int, also one in a float; None for all else."""
+    if not _is_number(given) or not math.isfinite(given) or given != int(given):
+        return None
+    return int(given)

@@ -1,0 +1,330 @@
+"""Directories to stacks: pages that one array can hold, and the axes along which they lie.
+
+In this order: OME-XML names images, their axes and the place of each plane; ImageJ's
+description may count images that have no directory; of all others, pages of one shape are a
+stack along `page`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from virtual_tiff.imagej import ImageJ, contiguous_run, parse_imagej
+from virtual_tiff.ome import Ome, OmeImage, Planes, find_planes, parse_ome
+from virtual_tiff.pages import can_be_level, groups_of_one_shape, signatures
+from virtual_tiff.tiff import ImageFileDirectory, Limits, Tag
+from virtual_tiff.tiff.errors import source_name, warn
+
+__all__ = ["Page", "Stack", "find_stacks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One image of a stack."""
+
+    ifd: ImageFileDirectory
+    shift: int = 0
+    """Bytes to add to all offsets of the directory: it describes an image before this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Images that one array holds, and the same in reduced resolutions."""
+
+    name: str
+    """Path of its first directory."""
+    axes: tuple[str, ...]
+    """Axes of `pages`; those of length 1 are left out."""
+    shape: tuple[int, ...]
+    """Lengths of `axes`."""
+    pages: tuple[Page | None, ...]
+    """In C order of `axes`; None is an image that the file does not hold."""
+    levels: tuple[tuple[Page | None, ...], ...] = ()
+    """The same images reduced, the largest first."""
+    sample_axis: str = "band"
+    """What the samples of a pixel are: an axis of their own, or OME's channels `c`."""
+    ome: OmeImage | None = None
+    """What the OME-XML says of the image."""
+    first: Mapping[str, int] = field(default_factory=dict)
+    """Where along `axes` the stack begins in OME's whole image, if not at 0."""
+    positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of an ImageJ hyperstack: `t`, `c`, `z` of each of its pages."""
+
+    @property
+    def ifd(self) -> ImageFileDirectory:
+        """The first directory: it speaks for all pages."""
+        return next(page.ifd for page in self.pages if page is not None)
+
+    @property
+    def dimension_names(self) -> tuple[str, ...]:
+        """Return the names of the array's dimensions, samples, y and x included.
+
+        Where the samples of a pixel are channels and `axes` has channels too, both are the one
+        dimension `c`, the samples varying faster: OME-Zarr has one axis of channels. It stands
+        before `z`, as OME-Zarr wants it; a page is one step of `z`, so its bytes are the same.
+        """
+        leading = list(self.axes)
+        if self.ifd.SamplesPerPixel > 1 and self.sample_axis not in leading:
+            late = self.sample_axis == "c" and "z" in leading
+            leading.insert(leading.index("z") if late else len(leading), self.sample_axis)
+        return (*leading, "y", "x")
+
+    def array_shape(self, level: int = 0) -> tuple[int, ...]:
+        """Return the array's shape, in the order of `dimension_names`; level 0 is `pages`."""
+        pages = self.pages if level == 0 else self.levels[level - 1]
+        ifd = next(page.ifd for page in pages if page is not None)
+        lengths = dict(zip(self.axes, self.shape, strict=True))
+        if ifd.SamplesPerPixel > 1:
+            lengths[self.sample_axis] = lengths.get(self.sample_axis, 1) * ifd.SamplesPerPixel
+        lengths |= {"y": ifd.ImageLength, "x": ifd.ImageWidth}
+        return tuple(lengths[name] for name in self.dimension_names)
+
+
+def find_stacks(
+    ifds: Sequence[ImageFileDirectory], *, file_size: int, limits: Limits
+) -> list[Stack]:
+    """Return the stacks of a file, in the order of their first directories.
+
+    Parameters
+    ----------
+    ifds
+        The directories of the chain, in its order.
+    file_size
+        Bytes of the file.
+    limits
+        `directories` bounds the pages without directory and the planes that are missing.
+
+    Raises
+    ------
+    LimitError
+        If an ImageJ description counts more images than `limits` allow.
+    TiffError
+        If the tags of a directory that decide its type cannot be read.
+    """
+    images = [ifd for ifd in ifds if ifd.describes_image]
+    for ifd in ifds:
+        if not ifd.describes_image:
+            warn(f"IFD {ifd.path} has no ImageWidth and ImageLength; it is left out")
+    if not images:
+        return []
+    samples = sum(ifd.SamplesPerPixel for ifd in images)
+    limits.check("samples", samples, "samples of all images")
+    description = _description(images[0])
+    ome = parse_ome(description, ifd=images[0].path, limits=limits)
+    if ome is not None:
+        stacks = list(_ome_stacks(ome, images, limits))
+        if stacks:
+            return stacks
+        warn("the OME-XML describes no image of this file; its pages are exposed without it")
+    imagej = parse_imagej(description)
+    if imagej is None:
+        return _page_stacks(images)
+    contiguous = _contiguous_stack(imagej, images, file_size, limits)
+    return [contiguous] if contiguous is not None else _page_stacks(images, imagej)
+
+
+def _description(ifd: ImageFileDirectory) -> str | None:
+    entry = ifd.entries.get(Tag.ImageDescription)
+    if entry is None or entry.field_type.nbytes != 1 or entry.data is None:
+        return None
+    return ifd.text(Tag.ImageDescription)
+
+
+def _ome_stacks(ome: Ome, images: Sequence[ImageFileDirectory], limits: Limits) -> Iterator[Stack]:
+    """Yield a stack for each OME image of which this file has planes that one array can hold."""
+    by_number = {int(ifd.path): ifd for ifd in images if ifd.path.isdecimal()}
+    name = PurePosixPath(source_name.get() or "").name or None
+    left = limits.directories
+    taken: set[str] = set()
+    held: set[str] = set()
+    for image in ome.images:
+        if left <= 0:
+            warn(f"more than {limits.directories} planes in OME images; the rest is ignored")
+            break
+        planes = find_planes(
+            image,
+            uuid=ome.uuid,
+            file_name=name,
+            samples=lambda n: by_number[n].SamplesPerPixel if n in by_number else 1,
+            ifd_count=max(by_number, default=-1) + 1,
+            max_planes=left,
+        )
+        if planes is None:
+            continue
+        left -= len(planes.ifds) or len(images)  # what was looked at counts, of use or not
+        stack = _ome_stack(image, planes, by_number)
+        if stack is None:
+            continue
+        if stack.name in taken:
+            warn(f"OME image {image.name!r} begins at IFD {stack.name} as another; it is ignored")
+            continue
+        taken.add(stack.name)
+        held |= {page.ifd.path for page in stack.pages if page is not None}
+        yield stack
+    # OME-TIFF specification: "extraneous and should be ignored by OME-TIFF readers"
+    others = [ifd.path for ifd in images if ifd.path not in held]
+    if taken and others:
+        warn(f"IFD {others[0]} and {len(others) - 1} more are in no OME image and are left out")
+
+
+def _ome_stack(
+    image: OmeImage, planes: Planes, by_number: Mapping[int, ImageFileDirectory]
+) -> Stack | None:
+    ifds = [None if number is None else by_number.get(number) for number in planes.ifds]
+    held = [ifd for ifd in ifds if ifd is not None]
+    if not held:
+        return None
+    size = held[0].ImageWidth, held[0].ImageLength
+    if size != (image.sizes["X"], image.sizes["Y"]):
+        warn(
+            f"OME image {image.name!r} is {image.sizes['X']} x {image.sizes['Y']}, "
+            f"IFD {held[0].path} is {size[0]} x {size[1]}; the image is ignored"
+        )
+        return None
+    if len(set(signatures(held))) > 1:
+        warn(f"OME image {image.name!r}: its planes differ in type or size; it is ignored")
+        return None
+    lengths = dict(zip("tcz", planes.shape, strict=True))
+    starts = dict(zip("tcz", planes.first, strict=True))
+    axes = tuple(axis for axis in "tcz" if lengths[axis] > 1)
+    reduced = {ifd.path: _largest_first(ifd, ifd.subifds) for ifd in held}
+    return Stack(
+        name=held[0].path,
+        axes=axes,
+        shape=tuple(lengths[axis] for axis in axes),
+        pages=_pages(ifds),
+        levels=tuple(map(_pages, _levels(ifds, reduced))),
+        sample_axis="c",
+        ome=image,
+        first={axis: starts[axis] for axis in axes if starts[axis]},
+    )
+
+
+def _contiguous_stack(
+    imagej: ImageJ, images: Sequence[ImageFileDirectory], file_size: int, limits: Limits
+) -> Stack | None:
+    """Return the stack of images that follow the first one's data without directories."""
+    ifd = images[0]
+    count = imagej.count(ifd.SamplesPerPixel)
+    run = contiguous_run(ifd, file_size=file_size, limits=limits) if count > len(images) else None
+    if run is None:
+        return None
+    offset, nbytes = run
+    end = offset + count * nbytes
+    others = {ifd.next_offset, *(other.offset for other in images)}
+    if end > file_size or any(offset < other < end for other in others):
+        warn(f"IFD {ifd.path}: ImageJ's {count} images do not lie behind the first; ignored")
+        return None
+    limits.check("directories", count, "images in the ImageJ description", ifd=ifd.path)
+    return Stack(
+        name=ifd.path,
+        axes=("page",),
+        shape=(count,),
+        pages=tuple(Page(ifd, i * nbytes) for i in range(count)),
+        positions=imagej.positions(count, ifd.SamplesPerPixel),
+    )
+
+
+def _page_stacks(images: Sequence[ImageFileDirectory], imagej: ImageJ | None = None) -> list[Stack]:
+    """Return the pages of one shape as stacks, overviews as levels of their images."""
+    pages, reduced = _pages_and_reduced(images)
+    stacks = []
+    used: set[str] = set()
+    for ifds in groups_of_one_shape(pages):
+        levels = _levels(ifds, reduced)
+        used |= {ifd.path for level in levels for ifd in level if ifd is not None}
+        stacks.append(_page_stack(ifds, levels, imagej))
+    # what is no level after all is an image of its own
+    left = [ifd for level in reduced.values() for ifd in level if ifd.path not in used]
+    stacks += [_page_stack(ifds, (), None) for ifds in groups_of_one_shape(left)]
+    return sorted(stacks, key=lambda stack: [int(part) for part in stack.name.split("/")])
+
+
+def _page_stack(
+    ifds: Sequence[ImageFileDirectory],
+    levels: Iterable[Sequence[ImageFileDirectory | None]],
+    imagej: ImageJ | None,
+) -> Stack:
+    several = len(ifds) > 1
+    return Stack(
+        name=ifds[0].path,
+        axes=("page",) if several else (),
+        shape=(len(ifds),) if several else (),
+        pages=_pages(ifds),
+        levels=tuple(map(_pages, levels)),
+        positions={} if imagej is None else imagej.positions(len(ifds), ifds[0].SamplesPerPixel),
+    )
+
+
+def _pages_and_reduced(
+    images: Iterable[ImageFileDirectory],
+) -> tuple[list[ImageFileDirectory], dict[str, list[ImageFileDirectory]]]:
+    """Tell pages from reduced images; the latter by the path of the page that they reduce.
+
+    A page's SubIFDs reduce it, if they are smaller images of its kind; and so do directories
+    of the chain after it that NewSubfileType calls reduced, as GDAL writes overviews. A mask's
+    overviews are those that are masks. Any other image is a page.
+    """
+    pages: list[ImageFileDirectory] = []
+    reduced: dict[str, list[ImageFileDirectory]] = {}
+    last: dict[bool, ImageFileDirectory] = {}
+    waiting = list(images)[::-1]
+    while waiting:
+        ifd = waiting.pop()
+        before = last.get(_is_mask(ifd))
+        if _is_reduced(ifd) and before is not None and can_be_level(ifd, before):
+            reduced[before.path].append(ifd)
+            continue
+        pages.append(ifd)
+        reduced[ifd.path] = _largest_first(ifd, ifd.subifds)
+        known = {level.path for level in reduced[ifd.path]}
+        others = [sub for sub in ifd.subifds if sub.path not in known and sub.describes_image]
+        waiting += others[::-1]
+        if not _is_reduced(ifd) and "/" not in ifd.path:
+            last[_is_mask(ifd)] = ifd
+    return pages, reduced
+
+
+def _is_reduced(ifd: ImageFileDirectory) -> bool:
+    """Bit 0 of NewSubfileType; 2 in the older SubfileType."""
+    return bool(ifd.NewSubfileType & 1) or (
+        Tag.NewSubfileType not in ifd.entries and ifd.SubfileType == 2
+    )
+
+
+def _is_mask(ifd: ImageFileDirectory) -> bool:
+    return bool(ifd.NewSubfileType & 4)
+
+
+def _largest_first(
+    page: ImageFileDirectory, subifds: Iterable[ImageFileDirectory]
+) -> list[ImageFileDirectory]:
+    levels = [sub for sub in subifds if sub.describes_image and can_be_level(sub, page)]
+    return sorted(levels, key=lambda ifd: -ifd.ImageWidth * ifd.ImageLength)
+
+
+def _levels(
+    ifds: Sequence[ImageFileDirectory | None],
+    reduced: Mapping[str, Sequence[ImageFileDirectory]],
+) -> list[list[ImageFileDirectory | None]]:
+    """Return the reduced images of all pages, as far as every page has them in one shape.
+
+    A page without would read as empty where its image is not.
+    """
+    held = [ifd for ifd in ifds if ifd is not None]
+    depth = min(len(reduced[ifd.path]) for ifd in held)
+    if depth < max(len(reduced[ifd.path]) for ifd in held):
+        warn(f"IFD {held[0].path}: not all pages of the stack have all reduced resolutions")
+    levels: list[list[ImageFileDirectory | None]] = []
+    for n in range(depth):
+        if len(set(signatures(reduced[ifd.path][n] for ifd in held))) > 1:
+            warn(f"IFD {held[0].path}: reduced resolution {n + 1} differs between the pages")
+            break
+        levels.append([None if ifd is None else reduced[ifd.path][n] for ifd in ifds])
+    return levels
+
+
+def _pages(ifds: Iterable[ImageFileDirectory | None]) -> tuple[Page | None, ...]:
+    return tuple(None if ifd is None else Page(ifd) for ifd in ifds)

@@ -1,0 +1,406 @@
+"""The rules by which a TIFF's directories are walked; bytes in, requests out.
+
+`Walk` never awaits: it says which ranges it wants, takes their bytes, and says what it
+wants next. So every rule can be tested with a literal. The chain is TIFF 6.0 section 2,
+SubIFDs are TIFF Technical Note 1.
+
+The order is fixed, however the bytes come: the chain first, then the SubIFDs of all its
+directories, then theirs. So the same file always has the same directories, even where two
+of them claim the same bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from .constants import Tag, tag_name
+from .entry import Entry, numbers, parse_entries
+from .errors import FormatError, TiffError, TruncatedError, warn
+from .forecast import Forecast
+from .ghost import Ghost
+from .header import Variant
+from .ifd import ImageFileDirectory
+from .limits import Limits
+from .old_jpeg import pointed, repaired
+from .relations import full_image_of, is_full
+from .source import ByteRange
+
+__all__ = ["Request", "Walk"]
+
+_FIRST_ENTRIES = 32
+"""Entries that a directory is taken to have before its count is known."""
+
+
+_OF_ITS_OVERVIEWS = (
+    Tag.ModelPixelScale,
+    Tag.ModelTiepoint,
+    Tag.ModelTransformation,
+    Tag.GeoKeyDirectory,
+    Tag.GeoDoubleParams,
+    Tag.GeoAsciiParams,
+    Tag.RPCCoefficients,
+    Tag.GDAL_METADATA,
+    Tag.GDAL_NODATA,
+    Tag.BitsPerSample,
+    Tag.ExtraSamples,
+)
+"""Tags of an image that hold for its overviews and masks too, and what it takes to read them."""
+
+
+_MOST_SHOWN = 20
+"""Directories that an error lists."""
+
+_FEW = 16
+"""SubIFDs that are read with all that may lie around them; more of them, with what their
+parents have around them."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """A directory that is being read."""
+
+    path: str
+    offset: int
+    depth: int = 0
+    next_offset: int = 0
+    entries: dict[int, Entry] = field(default_factory=dict)
+    subifds: list[_Node] = field(default_factory=list)
+    referenced: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Request:
+    """Bytes that are wanted, and what to do with them; that may want more."""
+
+    offset: int
+    nbytes: int
+    take: Callable[[memoryview], list[Request]]
+    node: _Node | None = None
+    """The directory that these bytes begin; None for the bytes of a value."""
+
+    @property
+    def range(self) -> ByteRange:
+        """Where the bytes are."""
+        return self.offset, self.offset + self.nbytes
+
+
+class Walk:
+    """One reading of a file's directories.
+
+    Parameters
+    ----------
+    variant, size
+        The file's, from its header and its source.
+    limits, wanted
+        As in `read_tiff`.
+    ghost
+        The file's ghost area, if that is known.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        size: int,
+        limits: Limits,
+        wanted: int | str | None = None,
+        ghost: Ghost | None = None,
+    ) -> None:
+        self._variant = variant
+        self._size = size
+        self._limits = limits
+        self._wanted = None if wanted is None else str(wanted)
+        number = (self._wanted or "").partition("/")[0]
+        # what is no number, or above all limits, is no directory: all of them are looked at
+        self._last = int(number) if number.isdecimal() and len(number) < 10 else None
+        self._chain: list[_Node] = []
+        self._spans: list[tuple[int, int]] = []
+        self._directories = 0
+        self._value_bytes = 0
+        self._full: _Node | None = None
+        self._parents: list[_Node] = []
+        self._forecast = Forecast(ghost)
+
+    def begin(self, offset: int) -> list[Request]:
+        """Ask for the first directory."""
+        if offset == 0:
+            msg = "the header points to no directory"
+            raise FormatError(msg, offset=self._variant.header_bytes - self._variant.offset.size)
+        return self._directory(_Node("0", offset), self._chain)
+
+    def receive(self, requests: list[Request], buffers: list[memoryview]) -> list[Request]:
+        """Hand each request its bytes; return what is wanted next."""
+        wanted = []
+        for request, data in zip(requests, buffers, strict=True):
+            if len(data) < min(request.nbytes, self._size - request.offset):
+                msg = f"the source gave {len(data)} of {request.nbytes} bytes; was it changed?"
+                raise TruncatedError(msg, offset=request.offset)
+            wanted += request.take(data)
+        return wanted
+
+    def descend(self) -> list[Request]:
+        """Ask for the SubIFDs of the directories read so far; all their values must be there."""
+        # by path, for inline values come before those that had to be fetched
+        parents, self._parents = sorted(self._parents, key=_order), []
+        return [new for node in parents for new in self._children(node)]
+
+    def likely(self, requests: list[Request]) -> list[ByteRange] | None:
+        """Say what may be wanted after these requests: a hint, see `Anticipating.expect`.
+
+        Returns
+        -------
+        list of ByteRange or None
+            The likeliest first; None if nothing is known.
+        """
+        nodes = [request.node for request in requests if request.node is not None]
+        if not nodes:
+            return []
+        if not nodes[0].depth:  # the chain is read one by one
+            first = nodes[0]
+            left = None if self._last is None else self._last - int(first.path)
+            return self._forecast.ranges(first.offset, left)
+        if len(nodes) <= _FEW:
+            return None
+        return [self._forecast.around(node.offset) for node in nodes]
+
+    def finish(self) -> tuple[ImageFileDirectory, ...]:
+        """Return the chain, or the one directory that was wanted."""
+        if self._wanted is None:
+            return tuple(map(self._build, self._chain))
+        nodes = {node.path: node for node in _nodes(self._chain)}
+        if self._wanted not in nodes:
+            there = (path for node in nodes.values() for path in (node.path, *self._listed(node)))
+            shown = _shown(list(dict.fromkeys(there)))
+            msg = f"the file has no IFD {self._wanted!r}; it has {shown}"
+            raise FormatError(msg)
+        return (self._build(nodes[self._wanted]),)
+
+    def full_image(self) -> ImageFileDirectory | None:
+        """Return the image that the wanted overview or mask belongs to."""
+        return None if self._full is None else self._view(self._full)
+
+    def _listed(self, node: _Node) -> list[str]:
+        """Return the paths of the SubIFDs that a directory on the way lists."""
+        entry = node.entries.get(Tag.SubIFDs)
+        count = 0 if entry is None or entry.data is None else entry.count
+        return [f"{node.path}/{i}" for i in range(min(count, _MOST_SHOWN))]
+
+    def _view(self, node: _Node) -> ImageFileDirectory:
+        """Return a directory as far as it is read."""
+        return ImageFileDirectory(
+            path=node.path,
+            offset=node.offset,
+            next_offset=node.next_offset,
+            variant=self._variant,
+            entries=node.entries,
+            limits=self._limits,
+        )
+
+    def _build(self, node: _Node) -> ImageFileDirectory:
+        return ImageFileDirectory(
+            path=node.path,
+            offset=node.offset,
+            next_offset=node.next_offset,
+            variant=self._variant,
+            entries=repaired(node.entries, node.referenced, self._variant, self._size, node.path),
+            # a directory that took a second read was noted behind its siblings
+            subifds=tuple(map(self._build, sorted(node.subifds, key=_place))),
+            referenced=node.referenced,
+            limits=self._limits,
+        )
+
+    def _directory(self, node: _Node, siblings: list[_Node]) -> list[Request]:
+        """Ask for a directory whose length is not known yet."""
+        self._directories += 1
+        self._limits.check("directories", self._directories, "directories", ifd=node.path)
+        self._limits.check("subifd_depth", node.depth, "depth of SubIFDs", ifd=node.path)
+        nbytes = self._directory_bytes(_FIRST_ENTRIES)
+        return [Request(node.offset, nbytes, partial(self._take_directory, node, siblings), node)]
+
+    def _take_directory(
+        self, node: _Node, siblings: list[_Node], data: memoryview
+    ) -> list[Request]:
+        try:
+            count = self._entry_count(node, data)
+            wanted = min(self._directory_bytes(count), self._size - node.offset)
+            if len(data) < wanted and count > _FIRST_ENTRIES:
+                take = partial(self._take_directory, node, siblings)
+                return [Request(node.offset, wanted, take, node)]
+            self._claim(node, self._directory_bytes(count))
+            self._fill(node, data, count)
+        except TiffError as error:  # too many entries, too: garbage looks like that
+            error.locate(ifd=node.path, offset=node.offset)
+            if node.path in ("0", self._wanted):
+                raise
+            warn(f"the chain of directories ends before IFD {node.path}: {error}")
+            return []
+        siblings.append(node)
+        values = self._values(node) + self._inherited(node)
+        if not node.depth:
+            nbytes = self._directory_bytes(max(count, _FIRST_ENTRIES))
+            self._forecast.note(node.offset, nbytes, [request.range for request in values])
+        return self._next(node, siblings) + values
+
+    def _directory_bytes(self, entries: int) -> int:
+        variant = self._variant
+        return variant.entry_count.size + entries * variant.entry.size + variant.offset.size
+
+    def _entry_count(self, node: _Node, data: memoryview) -> int:
+        if len(data) < self._variant.entry_count.size:
+            msg = f"a directory is to begin at {node.offset:,}, the file has {self._size:,} bytes"
+            raise TruncatedError(msg)
+        count: int = self._variant.entry_count.unpack_from(data)[0]
+        if count == 0:
+            msg = "a directory without entries"
+            raise FormatError(msg)
+        self._limits.check("entries", count, "entries of the directory", ifd=node.path)
+        return count
+
+    def _claim(self, node: _Node, nbytes: int) -> None:
+        """Refuse a directory that shares bytes with another: a cycle, or an attack."""
+        span = (node.offset, node.offset + nbytes)
+        at = bisect_left(self._spans, span)
+        before = self._spans[at - 1][1] if at else 0
+        behind = self._spans[at][0] if at < len(self._spans) else span[1]
+        if before > span[0] or behind < span[1]:
+            msg = "this directory shares its bytes with one that was read before"
+            raise FormatError(msg)
+        self._spans.insert(at, span)
+
+    def _fill(self, node: _Node, data: memoryview, count: int) -> None:
+        """Decode the entries and the next offset, which may be cut off as in libtiff."""
+        variant = self._variant
+        begin = variant.entry_count.size
+        end = begin + count * variant.entry.size
+        if len(data) < end:
+            msg = f"a directory of {count} entries, {self._size - node.offset:,} bytes are left"
+            raise TruncatedError(msg)
+        entries = parse_entries(data[begin:end], variant, node.offset + begin, node.path)
+        for entry in entries:
+            if entry.tag in node.entries:
+                warn(f"IFD {node.path}: tag {tag_name(entry.tag)} twice, the first one holds")
+            else:
+                node.entries[entry.tag] = entry
+        if len(data) >= end + variant.offset.size:
+            (node.next_offset,) = variant.offset.unpack_from(data, end)
+
+    def _next(self, node: _Node, siblings: list[_Node]) -> list[Request]:
+        """Ask for the next of the chain; SubIFDs are listed, not chained."""
+        if node.depth or int(node.path) == self._last or not node.next_offset:
+            return []
+        return self._directory(_Node(str(int(node.path) + 1), node.next_offset), siblings)
+
+    def _values(self, node: _Node) -> list[Request]:
+        """Ask for the out-of-line values; for a directory on the way, for its SubIFDs alone."""
+        if self._wanted in (None, node.path):
+            entries = list(node.entries.values())
+        elif Tag.SubIFDs in node.entries and self._leads_on(node):
+            entries = [node.entries[Tag.SubIFDs]]
+        else:
+            return []
+        return [request for entry in entries for request in self._value(node, entry)]
+
+    def _inherited(self, node: _Node) -> list[Request]:
+        """Ask for what an overview has from its image, where that is not read for itself."""
+        if self._wanted != node.path:
+            return []
+        parent = self._wanted.rpartition("/")[0]
+        nodes = {n.path: n for n in _nodes(self._chain) if n is not node}
+        before = [nodes[parent]] if parent else list(nodes.values())
+        images = [view for view in map(self._view, before) if is_full(view)]
+        full = full_image_of(self._view(node), images)
+        if full is None:
+            return []
+        self._full = nodes[full.path]
+        entries = [self._full.entries[tag] for tag in _OF_ITS_OVERVIEWS if tag in full.entries]
+        return [request for entry in entries for request in self._value(self._full, entry)]
+
+    def _leads_on(self, node: _Node) -> bool:
+        return self._wanted is None or self._wanted.startswith(f"{node.path}/")
+
+    def _value(self, node: _Node, entry: Entry) -> list[Request]:
+        if entry.data is not None:
+            return self._take_value(node, entry, memoryview(entry.data))
+        if entry.offset + entry.nbytes > self._size:
+            warn(
+                f"IFD {node.path}: the value of {tag_name(entry.tag)} ({entry.nbytes:,} bytes at "
+                f"{entry.offset:,}) lies past the file's end ({self._size:,} bytes)"
+            )
+            return []
+        self._count(node, entry.nbytes)
+        return [Request(entry.offset, entry.nbytes, partial(self._take_value, node, entry))]
+
+    def _count(self, node: _Node, nbytes: int) -> None:
+        """Count bytes that will be held, before they are asked for."""
+        self._value_bytes += nbytes
+        read, what = self._value_bytes, "bytes of values"
+        self._limits.check("value_bytes", read, what, ifd=node.path)
+        self._limits.check_shared("shared_values", read, self._size, what, ifd=node.path)
+
+    def _take_value(self, node: _Node, entry: Entry, data: memoryview) -> list[Request]:
+        if entry.data is None:
+            entry = replace(entry, data=_owned(data))
+            node.entries[entry.tag] = entry
+        if entry.tag != Tag.SubIFDs:
+            return self._references(node, entry)
+        if self._leads_on(node):
+            self._parents.append(node)
+        return []
+
+    def _children(self, node: _Node) -> list[Request]:
+        entry = node.entries[Tag.SubIFDs]
+        if not entry.field_type.is_integer:
+            warn(f"IFD {node.path}: SubIFDs is {entry.field_type.name}, ignored")
+            return []
+        offsets = numbers(entry, self._variant)
+        self._limits.check("directories", len(offsets), "SubIFDs", ifd=node.path)
+        return [new for i, offset in enumerate(offsets) for new in self._child(node, i, offset)]
+
+    def _references(self, node: _Node, entry: Entry) -> list[Request]:
+        """Ask for the bytes that a JPEG image's tag points to, as far as the file has them."""
+        requests = []
+        for offset, nbytes in pointed(node.entries, entry.tag, self._variant):
+            length = min(nbytes, self._size - offset)
+            if length > 0:
+                self._count(node, length)
+                take = partial(self._take_reference, node, offset)
+                requests.append(Request(offset, length, take))
+        return requests
+
+    def _take_reference(self, node: _Node, offset: int, data: memoryview) -> list[Request]:
+        if len(data) > len(node.referenced.get(offset, b"")):
+            node.referenced[offset] = bytes(data)
+        return []
+
+    def _child(self, node: _Node, index: int, offset: int) -> list[Request]:
+        path = f"{node.path}/{index}"
+        on_the_way = self._wanted is None or f"{self._wanted}/".startswith(f"{path}/")
+        if not offset or not on_the_way:
+            return []
+        return self._directory(_Node(path, offset, depth=node.depth + 1), node.subifds)
+
+
+def _owned(data: memoryview) -> bytes:
+    """Return bytes that hold nothing else, without a copy where they already do."""
+    whole = data.obj
+    return whole if type(whole) is bytes and len(whole) == len(data) else bytes(data)
+
+
+def _order(node: _Node) -> list[int]:
+    return [int(part) for part in node.path.split("/")]
+
+
+def _place(node: _Node) -> int:
+    return int(node.path.rpartition("/")[2])
+
+
+def _nodes(chain: Iterable[_Node]) -> Iterator[_Node]:
+    for node in chain:
+        yield node
+        yield from _nodes(node.subifds)
+
+
+def _shown(paths: list[str]) -> str:
+    return ", ".join(paths[:_MOST_SHOWN]) + (", …" if len(paths) > _MOST_SHOWN else "")
