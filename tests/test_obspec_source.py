@@ -14,6 +14,7 @@ from obstore.store import HTTPStore, LocalStore, MemoryStore
 from support.http import HttpServer
 from support.s3 import S3
 from support.stores import AsyncObspecStore, CountingStore, ObspecStore
+from virtual_tiff import obspec_source
 from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ObspecSource,
@@ -117,8 +118,19 @@ def test_no_ranges_cost_nothing(read: Reader):
 def test_a_batch_is_one_request(read: Reader):
     store = CountingStore(memory())
     read(store, [[(0, 10)], [(20, 30), (900, 910), (500, 501)]])
-    assert [len(call.ranges) for call in store.calls] == [1, 3]
+    assert [call.ranges for call in store.calls] == [((0, 10),), ((20, 910),)]
     assert store.heads == 0
+
+
+@both
+def test_ranges_that_lie_far_apart_are_requests_of_their_own(read: Reader):
+    data = bytes(3 * 2**20)
+    store = CountingStore(memory(data))
+    read(store, [[(0, 10)], [(20, 30), (3_000_000, 3_000_010), (40, 50)]])
+    assert sorted(call.ranges for call in store.calls[1:]) == [
+        ((20, 50),),
+        ((3_000_000, 3_000_010),),
+    ]
 
 
 @both
@@ -218,16 +230,18 @@ def test_a_forbidden_object_is_a_permission_error(read: Reader):
 
 
 @both
-def test_a_store_that_gives_too_little_is_a_truncated_error(read: Reader):
-    class Changed(ObspecStore):
-        def get_ranges(self, path: str, **options: Any) -> Any:
-            return [bytes(found)[:-1] for found in super().get_ranges(path, **options)]
+def test_a_store_that_gives_too_little_is_a_truncated_error(
+    read: Reader, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(obspec_source, "_PAUSES", (0.0, 0.0))
 
-        async def get_ranges_async(self, path: str, **options: Any) -> Any:
-            return self.get_ranges(path, **options)
+    class Less(ObspecStore):
+        def _get(self, path: str, wanted: Any) -> Any:
+            start, end = wanted
+            return super()._get(path, (start, end - 1 if start else end))
 
     with pytest.raises(TruncatedError, match=r"9 of 10 bytes.*was it changed"):
-        read(Changed({"a.tif": DATA}), [[(0, 10)], [(20, 30)]])
+        read(Less({"a.tif": DATA}), [[(0, 10)], [(20, 30)]])
 
 
 def test_a_server_without_ranges_is_a_source_error(http_server: HttpServer):

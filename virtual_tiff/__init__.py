@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from virtual_tiff.obspec_source import SourceError
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish
+    from virtual_tiff.publishing.opening import open_published
     from virtual_tiff.tiff import (
         FormatError,
         LimitError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         TruncatedError,
         UnsupportedError,
     )
+    from virtual_tiff.verification import verify, verify_async
 
 __all__ = [
     "FormatError",
@@ -34,13 +36,21 @@ __all__ = [
     "UnsupportedError",
     "VirtualTIFF",
     "__version__",
+    "open_published",
     "publish",
+    "tune_zarr",
+    "verify",
+    "verify_async",
 ]
 
 _HOMES = {
     "SourceError": "virtual_tiff.obspec_source",
     "VirtualTIFF": "virtual_tiff.parser",
+    "open_published": "virtual_tiff.publishing.opening",
     "publish": "virtual_tiff.publishing",
+    "tune_zarr": "virtual_tiff.tuning",
+    "verify": "virtual_tiff.verification",
+    "verify_async": "virtual_tiff.verification",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: `virtual-tiff info` and `virtual-tiff publish`."""
+"""The command line: `virtual-tiff info`, `virtual-tiff publish` and `virtual-tiff verify`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
+from virtual_tiff.cli_publish import add_publish
 from virtual_tiff.tiff import TiffError, TiffWarning
-
-if TYPE_CHECKING:
-    from virtual_tiff.publishing import Published
+from virtual_tiff.tiff.errors import printable
 
 __all__ = ["main"]
 
@@ -66,7 +65,7 @@ def _status(error: Exception) -> int:
 
 
 def _say(kind: str, text: str) -> None:
-    print(f"virtual-tiff: {kind}: {text}", file=sys.stderr)
+    print(printable(f"virtual-tiff: {kind}: {text}"), file=sys.stderr)
 
 
 def _text(error: Exception) -> str:
@@ -99,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_info(commands)
-    _add_publish(commands)
+    add_publish(commands, _add_common)
+    _add_verify(commands)
     return parser
 
 
@@ -147,37 +147,18 @@ def _add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's class is priva
     _add_common(command, _info)
 
 
-def _add_publish(commands: Any) -> None:  # noqa: ANN401
+def _add_verify(commands: Any) -> None:  # noqa: ANN401
     command = commands.add_parser(
-        "publish",
-        help="TIFFs to an Icechunk repository",
-        description="Make an Icechunk repository of references to TIFFs, in one commit, and"
-        " print the Python that opens it.",
+        "verify",
+        help="whether files have changed since they were published",
+        description="Ask each source of a published repository what it is now. Exit status 1 if"
+        " any has changed, is missing or cannot be reached.",
     )
-    command.add_argument("files", metavar="FILE", nargs="+", help="a path, glob or url")
-    command.add_argument(
-        "--to", metavar="REPO", required=True, help="a new local path, or s3://bucket/prefix"
-    )
-    command.add_argument(
-        "--concat",
-        metavar="DIM",
-        help="stack the files along this new dimension; otherwise each becomes a group",
-    )
-    command.add_argument("--ifd", help="only this directory: 0, or 0/1 for a SubIFD")
-    command.add_argument("--ifd-layout", default="flat", help="flat (default) or nested")
-    command.add_argument(
-        "--no-merge-strips",
-        dest="merge_strips",
-        action="store_false",
-        help="keep one chunk a strip",
-    )
+    command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
     command.add_argument("--branch", default="main", help="(default: main)")
-    command.add_argument("--message", help="of the commit")
-    command.add_argument(
-        "--check", action="store_true", help="read a part of each array back afterwards"
-    )
-    command.add_argument("--quiet", action="store_true", help="print those lines alone")
-    _add_common(command, _publish)
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
+    command.add_argument("--quiet", action="store_true", help="print nothing if all is well")
+    _add_common(command, _verify)
 
 
 # ------------------------------------------------------------------------------- commands
@@ -210,59 +191,37 @@ def _console(stream: TextIO) -> Any:  # noqa: ANN401 (rich is an extra)
     return Console(file=stream, width=None if stream.isatty() else 1000, highlight=False)
 
 
-def _publish(options: argparse.Namespace) -> int:
-    from virtual_tiff.publishing import publish  # noqa: PLC0415
+def _verify(options: argparse.Namespace) -> int:
+    from virtual_tiff.verification import verify  # noqa: PLC0415
+    from virtual_tiff.verification_table import lines  # noqa: PLC0415
 
-    if options.to.startswith("memory:"):
-        msg = "a repository in memory ends with this command; name a path"
-        raise ValueError(msg)
+    _hush_icechunk()
+    with _progress(quiet=options.quiet, doing="asking sources") as progress:
+        found = verify(
+            options.repository,
+            branch=options.branch,
+            store_options=dict(options.store_option),
+            progress=progress,
+        )
+    if options.json:
+        print(json.dumps(found.to_json(), indent=2))
+    elif not (options.quiet and found.ok):
+        print(printable("\n".join(lines(found))))
+    return OK if found.ok else FAILED
+
+
+def _hush_icechunk() -> None:
+    """Let it not warn of each local repository."""
     if "ICECHUNK_LOG" not in os.environ:
         import icechunk  # noqa: PLC0415
 
-        icechunk.set_logs_filter("error")  # it warns of each local repository
-    with _progress(quiet=options.quiet) as progress:
-        published = publish(
-            options.files,
-            options.to,
-            concat=options.concat,
-            branch=options.branch,
-            message=options.message,
-            store_options=dict(options.store_option),
-            check=options.check,
-            progress=progress,
-            ifd=options.ifd,
-            ifd_layout=options.ifd_layout,
-            merge_strips=options.merge_strips,
-        )
-    if not options.quiet:
-        print("\n".join(_summary(published, options)), file=sys.stderr)
-    print(published.how_to_open)
-    return OK
-
-
-def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]:
-    """Yield what goes to stderr: stdout holds a Python program and nothing else."""
-    files = f"{published.files} file" + ("" if published.files == 1 else "s")
-    yield (
-        f"published {files} with {published.references} references to {options.to}:"
-        f" {published.branch} is now {published.snapshot}"
-    )
-    for array in published.arrays:
-        sizes = ", ".join(
-            f"{name}: {size}" for name, size in zip(array.dimensions, array.shape, strict=True)
-        )
-        yield f"  {array.path}  {array.data_type} ({sizes})"
-    for path, names in published.left_out.items():
-        yield f"left out, as the files differ in them: {path or '/'}: {', '.join(names)}"
-    if published.readers_need:
-        yield f"readers need beside icechunk and xarray: {', '.join(published.readers_need)}"
-    if options.check:
-        yield "read back: the first and the last chunk of each array"
-    yield "open it with"
+        icechunk.set_logs_filter("error")
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def _progress(
+    *, quiet: bool, doing: str = "reading directories"
+) -> Iterator[Callable[[int, int], None] | None]:
     """Show a bar on a terminal; give the function that moves it."""
     try:
         from rich.console import Console  # noqa: PLC0415
@@ -274,5 +233,5 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
         return
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading directories", total=None)
+        task = bar.add_task(doing, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""From what a user names to objects in stores: paths, globs and urls."""
+"""From the names of objects to the stores that read them: paths, globs and urls."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from obspec_utils.registry import ObjectStoreRegistry
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
 
-__all__ = ["Location", "Source", "locate", "s3_setting", "scheme_of"]
+__all__ = [
+    "Location",
+    "LocationRegistry",
+    "Source",
+    "Stores",
+    "locate",
+    "redacted",
+    "s3_setting",
+    "scheme_of",
+    "secret_in",
+]
 
 type Source = str | os.PathLike[str]
 """A path, a glob, or a url."""
@@ -72,6 +83,30 @@ def scheme_of(name: str) -> str | None:
     return found[1].lower() if found else None
 
 
+def redacted(url: str) -> str:
+    """Return a url for people to read: without what may be a signature or a password."""
+    scheme = scheme_of(url)
+    if scheme is None or not secret_in(url):
+        return url
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
+
+
+def secret_in(url: str) -> str | None:
+    """Return what of a url may be a secret, in words; None if nothing is."""
+    scheme = scheme_of(url)
+    if scheme in (None, "file") or not ("@" in url or "?" in url):
+        return None
+    parts = urlsplit(url)
+    # in abfs://container@account.dfs… the first part is no user
+    if parts.password or (parts.username and scheme not in ("abfs", "abfss")):
+        return "user name or password"
+    return (
+        "query, which may be a signature" if scheme in ("http", "https") and parts.query else None
+    )
+
+
 def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
     """Return S3's `"endpoint"` or `"region"`: from the options, else from the environment."""
     names = _S3_SETTINGS[name]
@@ -103,7 +138,7 @@ def locate(
     ValueError
         If a scheme or an option is not known.
     """
-    stores = _Stores(store_options or {})
+    stores = Stores(store_options or {})
     found = [stores.locate(name) for source in sources for name in _expand(os.fspath(source))]
     stores.check_used()
     return found
@@ -127,8 +162,52 @@ def _expand(name: str) -> list[str]:
     return files
 
 
-class _Stores:
-    """Makes the stores: one for each bucket, host, or file system."""
+class LocationRegistry(ObjectStoreRegistry[Any]):
+    """Finds the store and path again of urls that `Stores.locate` made.
+
+    obspec-utils' own cuts a path at `?` and `#`, and gives it percent-encoded. This one
+    holds a store a bucket, not an entry an object, and pickles if its stores do.
+    """
+
+    def __init__(self, locations: Iterable[Location] = ()) -> None:
+        super().__init__()
+        self._places: dict[str, tuple[Any, str | None]] = {}
+        for location in locations:
+            self.add(location)
+
+    def add(self, location: Location) -> None:
+        """Serve this object; and all others of its bucket or host."""
+        if location.path:
+            self._places[_root(location.url)] = location.store, None
+        else:  # a url with a query has a store of its own
+            self._places[location.url] = location.store, ""
+
+    def resolve(self, url: str) -> tuple[Any, str]:
+        """Return the store that reads a url, and the object's path within it."""
+        root = _root(url)
+        store, path = self._places.get(url) or self._places.get(root) or (None, None)
+        if store is None:
+            msg = f"no store serves {redacted(url)}"
+            raise ValueError(msg)
+        if path is None:
+            path = unquote(url[len(root) :])
+            path = path if root == "file://" else path.lstrip("/")
+        return store, path
+
+
+def _root(url: str) -> str:
+    scheme, sign, rest = url.partition("://")
+    return f"{scheme}{sign}{rest.partition('/')[0]}"
+
+
+class Stores:
+    """Makes the stores: one for each bucket, host, or file system.
+
+    Parameters
+    ----------
+    options
+        obstore's options of the stores and of the HTTP client.
+    """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._client = {k: v for k, v in options.items() if k in _CLIENT_OPTIONS}
@@ -137,15 +216,19 @@ class _Stores:
         self._unused = set(options)
 
     def locate(self, name: str) -> Location:
+        """Return the object that a path or url names; nothing is asked of its store.
+
+        Raises
+        ------
+        ValueError
+            If the scheme, or an option of its store, is not known.
+        """
         scheme = scheme_of(name)
         if scheme in (None, "file"):
             return self._local(name)
-        parts = urlsplit(name)
-        if not parts.netloc:
-            msg = f"{name}: no host or bucket follows {scheme}://"
-            raise ValueError(msg)
-        root = f"{scheme}://{parts.netloc}"
+        root = self._root_of(name)
         if scheme in ("http", "https"):
+            parts = urlsplit(name)
             path = unquote(parts.path).lstrip("/")
             if parts.query:  # the store's paths have none, its own url may
                 query = f"?{parts.query}"
@@ -153,8 +236,37 @@ class _Stores:
                 return Location(name=name, url=url, store=self._store(url), path="")
         else:
             path = name.partition("://")[2].partition("/")[2]  # a key may hold ? and #
-        url = f"{root}/{quote(path, _SAFE)}"
+        return self.at(root, path, name)
+
+    def at(self, root: str, path: str, name: str | None = None) -> Location:
+        """Return the object of a path, as a listing gives it, in the store of a root.
+
+        Parameters
+        ----------
+        root
+            `scheme://bucket`, or `file://`.
+        path
+            The key, or the absolute path; not encoded.
+        name
+            As the user wrote it; None takes the url.
+        """
+        slash = "" if root == "file://" else "/"
+        url = f"{root}{slash}{quote(path, _SAFE)}"
+        # one string where they are the same: there may be a million
+        name = url if name is None or name == url else name
         return Location(name=name, url=url, store=self._store(root), path=path)
+
+    def root(self, url: str) -> tuple[str, Any]:
+        """Return the root of a url's bucket or host, and its store."""
+        root = self._root_of(url)
+        return root, self._store(root)
+
+    def _root_of(self, url: str) -> str:
+        scheme, host = scheme_of(url), url.partition("://")[2].partition("/")[0].partition("?")[0]
+        if not host:
+            msg = f"{url}: no host or bucket follows {scheme}://"
+            raise ValueError(msg)
+        return f"{'gs' if scheme == 'gcs' else scheme}://{host}"
 
     def check_used(self) -> None:
         """Refuse options that no store took: they were meant for something."""
@@ -164,11 +276,15 @@ class _Stores:
             raise ValueError(msg)
 
     def _local(self, name: str) -> Location:
-        where = unquote(urlsplit(name).path) if scheme_of(name) else name
+        where = name
+        if scheme_of(name):  # in a path on disk ? and # mean nothing else
+            host, slash, path = name.partition("://")[2].partition("/")
+            if host not in ("", "localhost"):
+                msg = f"{name}: a file of another host; a path follows file:///"
+                raise ValueError(msg)
+            where = slash + unquote(path)
         # `..` has no meaning for a store, and a link may point elsewhere tomorrow
-        path = Path(where).resolve()
-        url = "file://" + quote(path.as_posix(), _SAFE)
-        return Location(name=name, url=url, store=self._store("file://"), path=str(path))
+        return self.at("file://", Path(where).resolve().as_posix(), name)
 
     def _store(self, root: str) -> Any:  # noqa: ANN401 (obstore's union of stores)
         if root not in self._known:
@@ -186,7 +302,7 @@ class _Stores:
                 return HTTPStore.from_url(root, client_options=client)
             store = from_url(f"{root}/", client_options=client or None, **self._config)
         except (BaseError, TypeError, ValueError) as error:
-            msg = f"{root}: {str(error).strip().partition('\n')[0]}"
+            msg = f"{redacted(root)}: {str(error).strip().partition('\n')[0]}"
             raise ValueError(msg) from error
         self._unused -= set(self._config)
         return store

@@ -10,17 +10,53 @@ synchronous interface works inside a running one (notebooks).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from virtual_tiff.forking import check_process
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
 
-__all__ = ["BlockingObspecSource", "ObspecSource", "SourceError", "run_blocking", "store_error"]
+__all__ = [
+    "BlockingObspecSource",
+    "ChangedError",
+    "ObspecSource",
+    "SourceError",
+    "run_blocking",
+    "run_in_thread",
+    "state_of",
+    "store_error",
+]
+
+_GAP = 16 * 1024
+"""Bytes between two ranges that are read along: they cost less than a request. Not the MiB of
+obstore's `get_ranges`: a hundred scattered directories would be the whole file."""
+
+_LONG = 2**20
+"""Bytes from which on a span is not joined to another: they come faster side by side."""
+
+_PARALLEL = 64
+"""Requests at a time for one object: a batch of the reader is meant to take one round trip."""
+
+_BROKEN_BODY = re.compile(r"request or response body error|error decoding response body")
+"""obstore retries whatever fails before the body, and goes on within a body if it has an ETag.
+
+Without one it fails with these words, and a body that is shorter than asked for it takes as it
+is; so these two are ours to retry."""
+
+_PAUSES = (0.1, 0.4, 1.6)
+"""Seconds before each further attempt."""
 
 
 class SourceError(OSError):
     """A store could not give the bytes; the cause is the store's own error."""
+
+
+class ChangedError(SourceError):
+    """An object was changed while it was read: its parts are of two files."""
 
 
 class ObspecSource:
@@ -38,6 +74,7 @@ class ObspecSource:
     """
 
     def __init__(self, store: Any, path: str, url: str) -> None:  # noqa: ANN401 (duck-typed)
+        check_process(store)
         self._store = store
         self._path = path
         self._url = url
@@ -49,13 +86,23 @@ class ObspecSource:
         return self._state
 
     async def read_ranges(self, ranges: Sequence[ByteRange]) -> list[memoryview]:
-        """See `virtual_tiff.tiff.ByteSource.read_ranges`."""
+        """See `virtual_tiff.tiff.ByteSource.read_ranges`.
+
+        Raises
+        ------
+        ChangedError
+            If the object is another one than at the first read.
+        TruncatedError
+            If the store gives less than was asked for, and does so again.
+        OSError
+            If it fails otherwise.
+        """
         try:
             if self._state is not None:
-                return await self._rest(ranges, self._state.size)
+                return await self._rest(ranges, self._state)
             head, *others = ranges
             self._state, first = await self._first(head)
-            return [first, *await self._rest(others, self._state.size)]
+            return [first, *await self._rest(others, self._state)]
         except (SourceError, TruncatedError):
             raise
         except Exception as error:  # stores share no class of errors
@@ -63,31 +110,64 @@ class ObspecSource:
 
     async def _first(self, wanted: ByteRange) -> tuple[SourceState, memoryview]:
         try:
-            meta, data = await self._get(wanted)
-        except Exception:
+            state, data = await self._whole(wanted, None)
+        except TruncatedError:
+            raise
+        except Exception as error:
             # an empty object has no range: stores refuse it in many ways
-            meta = await self._head()
-            if meta["size"] > wanted[0]:
+            if isinstance(store_error(error, self._url), (FileNotFoundError, PermissionError)):
+                raise
+            try:
+                state = state_of(await self._head())
+            except Exception:  # noqa: BLE001 (the first error says more)
+                raise error from None
+            if state.size > wanted[0]:
                 raise
             data = memoryview(b"")
-        state = SourceState(
-            size=meta["size"],
-            etag=meta.get("e_tag"),
-            last_modified=meta.get("last_modified"),
-            version=meta.get("version"),
-        )
-        return state, data[: wanted[1] - wanted[0]]  # a server may ignore the range
+        return state, data
 
-    async def _rest(self, ranges: Sequence[ByteRange], size: int) -> list[memoryview]:
+    async def _rest(self, ranges: Sequence[ByteRange], state: SourceState) -> list[memoryview]:
+        size = state.size
         clipped = [(min(start, size), min(end, size)) for start, end in ranges]
-        wanted = [(start, end) for start, end in clipped if start < end]
-        found = iter(await self._get_ranges(wanted) if wanted else ())
-        buffers = [memoryview(next(found)) if s < e else memoryview(b"") for s, e in clipped]
-        for (start, end), buffer in zip(clipped, buffers, strict=True):
-            if len(buffer) != end - start:
-                msg = f"the store gave {len(buffer)} of {end - start} bytes; was it changed?"
-                raise TruncatedError(msg, offset=start, url=self._url)
-        return buffers
+        spans = _joined([(start, end) for start, end in clipped if start < end])
+        buffers = await self._all(spans, state)
+        starts = [start for start, _ in spans]
+        return [_part(starts, buffers, start, end) for start, end in clipped]
+
+    async def _all(self, spans: list[ByteRange], state: SourceState) -> list[memoryview]:
+        """Read spans that lie apart, each by a request that tells the object's state too."""
+        turn = asyncio.Semaphore(_PARALLEL)
+
+        async def one(span: ByteRange) -> memoryview:
+            async with turn:
+                return (await self._whole(span, state))[1]
+
+        return await asyncio.gather(*(one(span) for span in spans))
+
+    async def _whole(
+        self, wanted: ByteRange, first: SourceState | None
+    ) -> tuple[SourceState, memoryview]:
+        """Read a range to its last byte; again where the store gives less."""
+        for pause in (*_PAUSES, None):
+            try:
+                meta, data = await self._get(wanted)
+            except Exception as error:
+                if pause is None or not _BROKEN_BODY.search(str(error)):
+                    raise
+            else:
+                state = state_of(meta)
+                _check_unchanged(first, state, self._url)
+                length = min(wanted[1], state.size) - wanted[0]
+                if len(data) >= length:
+                    return state, data[:length]  # a server may ignore the range
+                if pause is None:
+                    msg = f"the store gave {len(data)} of {length} bytes; was it changed?"
+                    raise TruncatedError(msg, offset=wanted[0], url=self._url)
+            await self._pause(pause)
+        raise AssertionError  # the last attempt has no pause
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def _get(self, wanted: ByteRange) -> tuple[Any, memoryview]:
         result = await self._store.get_async(self._path, options={"range": wanted})
@@ -96,19 +176,21 @@ class ObspecSource:
     async def _head(self) -> Any:  # noqa: ANN401 (obspec's ObjectMeta)
         return await self._store.head_async(self._path)
 
-    async def _get_ranges(self, ranges: list[ByteRange]) -> Sequence[Any]:
-        starts, ends = zip(*ranges, strict=True)
-        if hasattr(self._store, "get_ranges_async"):
-            many: Sequence[Any] = await self._store.get_ranges_async(
-                self._path, starts=list(starts), ends=list(ends)
-            )
-            return many
-        one = self._store.get_range_async
-        return await asyncio.gather(*(one(self._path, start=s, end=e) for s, e in ranges))
-
 
 class BlockingObspecSource(ObspecSource):
     """The same by the store's synchronous methods; its coroutines never suspend."""
+
+    async def _all(self, spans: list[ByteRange], state: SourceState) -> list[memoryview]:
+        def one(span: ByteRange) -> memoryview:
+            return run_blocking(self._whole(span, state))[1]
+
+        if len(spans) < 2:
+            return [one(span) for span in spans]
+        with ThreadPoolExecutor(min(_PARALLEL, len(spans)), "virtual_tiff") as threads:
+            return list(threads.map(one, spans))
+
+    async def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 (it blocks, as its name says)
 
     async def _get(self, wanted: ByteRange) -> tuple[Any, memoryview]:
         result = self._store.get(self._path, options={"range": wanted})
@@ -117,14 +199,55 @@ class BlockingObspecSource(ObspecSource):
     async def _head(self) -> Any:  # noqa: ANN401 (obspec's ObjectMeta)
         return self._store.head(self._path)
 
-    async def _get_ranges(self, ranges: list[ByteRange]) -> Sequence[Any]:
-        starts, ends = zip(*ranges, strict=True)
-        if hasattr(self._store, "get_ranges"):
-            many: Sequence[Any] = self._store.get_ranges(
-                self._path, starts=list(starts), ends=list(ends)
-            )
-            return many
-        return [self._store.get_range(self._path, start=s, end=e) for s, e in ranges]
+
+def state_of(meta: Any) -> SourceState:  # noqa: ANN401 (obspec's ObjectMeta)
+    """Return what a store says of an object, as the core has it."""
+    return SourceState(
+        size=meta["size"],
+        etag=meta.get("e_tag"),
+        last_modified=meta.get("last_modified"),
+        version=meta.get("version"),
+    )
+
+
+def _check_unchanged(first: SourceState | None, now: SourceState, url: str) -> None:
+    """Refuse to join parts of two objects."""
+    if first is None:
+        return
+    told: tuple[tuple[str, Callable[[SourceState], object]], ...] = (
+        ("size", lambda state: state.size),
+        ("ETag", lambda state: state.etag),
+        ("time", lambda state: state.last_modified),
+    )
+    for what, of in told:
+        before, after = of(first), of(now)
+        if before is not None and after is not None and before != after:
+            msg = f"{url}: changed while it was read: its {what} was {before} and is {after}"
+            raise ChangedError(msg)
+        if what == "ETag" and before is not None and before == after:
+            return  # the servers of one host may differ in the time
+
+
+def _joined(ranges: list[ByteRange]) -> list[ByteRange]:
+    """Return spans that hold all the ranges, with gaps between them that are worth a request."""
+    spans: list[ByteRange] = []
+    for start, end in sorted(ranges):
+        first, last = spans[-1] if spans else (start, 0)
+        long = max(end - start, last - first) >= _LONG
+        if spans and (end <= last or (start <= last + _GAP and not long)):
+            spans[-1] = first, max(end, last)
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def _part(starts: list[int], buffers: list[memoryview], start: int, end: int) -> memoryview:
+    if start >= end:
+        return memoryview(b"")
+    at = bisect_right(starts, start) - 1
+    while starts[at] + len(buffers[at]) < end:
+        at -= 1  # of two long spans that overlap, the first one may hold it
+    return buffers[at][start - starts[at] : end - starts[at]]
 
 
 def blocks_safely(store: object) -> bool:
@@ -172,10 +295,22 @@ def store_error(error: Exception, what: str) -> OSError:
     what
         What was to be read: a url, or a chunk.
     """
-    if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
-        return FileNotFoundError(f"{what}: no such object ({_first_line(error)})")
-    kind = PermissionError if "Permission" in type(error).__name__ else SourceError
-    return kind(f"{what}: the store failed: {type(error).__name__}: {_first_line(error)}")
+    kind = type(error).__name__
+    said = _first_line(error)
+    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+        return FileNotFoundError(f"{what}: no such object ({said})")
+    if "Permission" in kind or "Unauthenticated" in kind:
+        return PermissionError(f"{what}: the store failed: {kind}: {said}; {_DENIED}")
+    if "range request not supported" in said.lower():
+        said = f"{said}; the server ignores ranges, so no reader could read a part of the file"
+    return SourceError(f"{what}: the store failed: {kind}: {said}")
+
+
+_DENIED = (
+    "check the credentials (of public data: skip_signature=true), the region, and whether"
+    " the reader pays (request_payer=true); S3 says the same of an object that does not exist"
+    " to those who may not list the bucket"
+)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +16,10 @@ from pathlib import Path
 from socket import SHUT_RDWR, socket
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
+
+from support.failures import Failures, send_failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,13 @@ class HttpServer:
         Seconds that each request waits before its answer; may be set at any time.
     ranges
         False is a server that ignores Range and always sends the whole file.
+    etags, times
+        Whether ETag (strong or weak) and Last-Modified are sent; may be set at any time.
+    if_match
+        `"strict"` compares If-Match as RFC 9110 wants, `"lenient"` without the quotes,
+        `"ignored"` not at all (nor If-Unmodified-Since); may be set at any time.
+    failures
+        Which requests fail; may be set at any time.
     """
 
     def __init__(
@@ -63,9 +72,20 @@ class HttpServer:
         *,
         latency: float = 0.0,
         ranges: bool = True,
+        etags: Literal["strong", "weak", "none"] = "strong",
+        times: bool = True,
+        if_match: Literal["strict", "lenient", "ignored"] = "strict",
+        failures: Failures | None = None,
     ) -> None:
         self.latency = latency
         self.ranges = ranges
+        self.etags = etags
+        self.times = times
+        self.if_match = if_match
+        self.failures = failures
+        self.refuse_head = False
+        self.on_request: Callable[[str], None] | None = None
+        """Called with the path of each request, before it is answered."""
         self.requests: list[Request] = []
         self._folder = files if isinstance(files, Path) else None
         self._memory: dict[str, _Found] = {}
@@ -103,6 +123,10 @@ class HttpServer:
             read=lambda start, end: data[start:end],
         )
         return f"{self.url}/{quote(path)}"
+
+    def remove(self, path: str) -> None:
+        """Serve a file no longer."""
+        del self._memory[path]
 
     def count(self, method: str, path: str | None = None) -> int:
         """Requests of one method, for one path or all."""
@@ -158,12 +182,16 @@ def _byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-def _precondition(headers: Mapping[str, str], found: _Found) -> HTTPStatus | None:
+def _precondition(headers: Mapping[str, str], found: _Found, *, lenient: bool) -> HTTPStatus | None:
     """The status that If-Match and its kin ask for, None where they hold (RFC 9110, 13.2.2)."""
 
     def names(header: str) -> bool:
         tags = [tag.strip() for tag in headers[header].split(",")]
-        return "*" in tags or found.etag in tags
+        if lenient:
+            return found.etag.strip('"') in [tag.strip('"') for tag in tags]
+        # If-Match compares strongly: a weak tag equals none, not even itself
+        weak = found.etag.startswith("W/") and header == "If-Match"
+        return "*" in tags or (found.etag in tags and not weak)
 
     def newer(header: str) -> bool:
         return found.modified > parsedate_to_datetime(headers[header]).timestamp()
@@ -189,15 +217,21 @@ class _Answer:
     """What to send of the file."""
 
 
-def _answer(found: _Found | None, headers: Mapping[str, str], ranges: bool) -> _Answer:
+def _answer(owner: HttpServer, found: _Found | None, headers: Mapping[str, str]) -> _Answer:
     if found is None:
         return _Answer(status=HTTPStatus.NOT_FOUND)
-    validators = {"ETag": found.etag, "Last-Modified": formatdate(found.modified, usegmt=True)}
-    refused = _precondition(headers, found)
+    if owner.etags == "weak":
+        found = replace(found, etag=f"W/{found.etag}")
+    validators = {} if owner.etags == "none" else {"ETag": found.etag}
+    if owner.times:
+        validators["Last-Modified"] = formatdate(found.modified, usegmt=True)
+    refused = None
+    if owner.if_match != "ignored":
+        refused = _precondition(headers, found, lenient=owner.if_match == "lenient")
     if refused is not None:
         return _Answer(status=refused, headers=validators)
     whole = (0, found.size)
-    if not ranges:
+    if not owner.ranges:
         return _Answer(status=HTTPStatus.OK, headers=validators, body=whole)
     validators["Accept-Ranges"] = "bytes"
     wanted = _byte_range(headers.get("Range"), found.size)
@@ -261,9 +295,31 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         self.server.stopping.wait(owner.latency)
         path = unquote(urlsplit(self.path).path).removeprefix("/")
+        if owner.on_request is not None:
+            owner.on_request(path)
+        kind = owner.failures.next() if owner.failures is not None and with_body else None
+        if kind is not None and owner.failures is not None:
+
+            def answer() -> tuple[int, dict[str, str], bytes]:
+                return self._answer(path, with_body=with_body)
+
+            wait = self.server.stopping.wait
+            send_failure(self, kind, answer, wait, owner.failures.stall)
+            return
+        status, sent, body = self._answer(path, with_body=with_body)
+        self.send_response(status)
+        for name, value in sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _answer(self, path: str, *, with_body: bool) -> tuple[int, dict[str, str], bytes]:
+        owner = self.server.owner
+        if owner.refuse_head and self.command == "HEAD":
+            return HTTPStatus.METHOD_NOT_ALLOWED, {"Content-Length": "0"}, b""
         found = owner.find(path)
         headers = {name.title(): value for name, value in self.headers.items()}
-        answer = _answer(found, headers, owner.ranges)
+        answer = _answer(owner, found, headers)
         start, end = answer.body
         body = found.read(start, end) if found is not None and with_body else b""
         # Logged before it is sent, so that a client holding the answer always finds the line.
@@ -276,13 +332,9 @@ class _Handler(BaseHTTPRequestHandler):
                 size=len(body),
             )
         )
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
         if answer.status != HTTPStatus.NOT_MODIFIED:
-            self.send_header("Content-Length", str(end - start))
-        self.end_headers()
-        self.wfile.write(body)
+            answer.headers["Content-Length"] = str(end - start)
+        return answer.status, answer.headers, body
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base's name
         """Quiet: the log is `HttpServer.requests`."""

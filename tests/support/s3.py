@@ -45,6 +45,10 @@ class S3:
             **{**SETTINGS, **settings},
         )
 
+    def at(self, endpoint: str) -> S3:
+        """The same bucket by way of another server."""
+        return replace(self, endpoint=endpoint)
+
     def url(self, key: str = "") -> str:
         return f"s3://{self.bucket}/{key}"
 

@@ -1,7 +1,7 @@
 """Many files to one commit in an Icechunk repository.
 
-`publication` has the steps. What is laid out is plain data (`plan`), so that every rule of
-stacking can be tested without a repository.
+`command` has what users call, `publication` the steps. What is laid out is plain data
+(`plan`), so that every rule of stacking can be tested without a repository.
 """
 
 from __future__ import annotations
@@ -12,8 +12,16 @@ except ImportError as missing:
     text = 'publishing needs Icechunk: pip install "virtual-tiff[icechunk]"'
     raise ImportError(text) from missing
 
+from virtual_tiff.publishing.command import publish, publish_async
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.publication import publish
+from virtual_tiff.publishing.parsing import Progress
 from virtual_tiff.publishing.published import Published, PublishedArray
 
-__all__ = ["PublishError", "Published", "PublishedArray", "publish"]
+__all__ = [
+    "Progress",
+    "PublishError",
+    "Published",
+    "PublishedArray",
+    "publish",
+    "publish_async",
+]

@@ -1,133 +1,162 @@
-"""How the arrays of the files become those of the repository: a group a file, or a stack."""
+"""How the arrays of files become those of the repository: stacked, put together, or apart."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal, get_args
 
-from zarr.core.metadata.v3 import ArrayV3Metadata
+from virtual_tiff.publishing.apart import apart
+from virtual_tiff.publishing.catalogue import Catalogue, Files
+from virtual_tiff.publishing.differences import differences, refuse
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.mosaic import axis_of
+from virtual_tiff.publishing.plan import Existing, Plan
+from virtual_tiff.publishing.record import Template
+from virtual_tiff.publishing.stack import Stack, Stacked, stack
+from virtual_tiff.publishing.together import together
 
-from virtual_tiff.publishing.differences import check_agreement
-from virtual_tiff.publishing.errors import PublishError, not_as_a_stack
-from virtual_tiff.publishing.files import JSON, ParsedFile
-from virtual_tiff.publishing.names import group_names
-from virtual_tiff.publishing.plan import (
-    Placement,
-    Plan,
-    dimensions_of,
-    is_coordinate,
-    metadata_of,
-)
+__all__ = ["LAYOUTS", "Arrangement", "Layout", "arrange"]
 
-__all__ = ["apart", "stacked"]
-
-
-def apart(files: Sequence[ParsedFile]) -> Plan:
-    """Lay out each file as a group of its own."""
-    groups: dict[str, JSON] = {"": {}}
-    placements = []
-    for file, name in zip(files, group_names([file.url for file in files]), strict=True):
-        groups |= {_joined(name, path): found for path, found in file.groups.items()}
-        placements += [
-            Placement(path=f"{name}/{path}", file=file, array=array)
-            for path, array in file.arrays.items()
-        ]
-    metadata = {p.path: _final(metadata_of(p.array)) for p in placements}
-    return Plan(groups=groups, metadata=metadata, placements=placements)
+Layout = Literal["stack", "group per file", "group per signature", "group per variable"]
+LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 
-def _joined(group: str, path: str) -> str:
-    return f"{group}/{path}" if path else group
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """What a user asks for."""
+
+    layout: Layout
+    axes: tuple[str, ...] = ()
+    """Dimensions along which files are stacked or put together."""
 
 
-def stacked(files: Sequence[ParsedFile], dimension: str) -> Plan:
-    """Lay out the files along a new first dimension, array by array.
+def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) -> Plan:
+    """Lay out the files that were read.
 
     Raises
     ------
     PublishError
-        If they do not fit on each other; it says which file differs in what.
+        If they do not fit on each other, or on what is published; it says which differs in
+        what.
+    ValueError
+        If the dimensions are none that files can be arranged along.
     """
-    check_agreement(files)
-    first, *_ = files
-    if any(dimension in dimensions_of(array.metadata) for array in first.arrays.values()):
-        msg = f"concat must be a new dimension; the files have {dimension!r} already"
-        raise ValueError(msg)
-    attributes, left_out = _shared(
-        {path: [f.arrays[path].metadata.attributes for f in files] for path in first.arrays}
-    )
-    groups, left_out_of_groups = _shared(
-        {path: [f.groups[path] for f in files] for path in first.groups}
-    )
-    metadata, placements = {}, []
-    for path, array in first.arrays.items():
-        plain = metadata_of(array) | {"attributes": attributes[path]}
-        if is_coordinate(path, array):
-            placements.append(Placement(path=path, file=first, array=array))
-        else:
-            plain = _with_dimension(plain, dimension, len(files))
-            placements += [
-                Placement(path=path, file=file, array=file.arrays[path], position=position)
-                for position, file in enumerate(files)
-            ]
-        try:
-            metadata[path] = _final(plain)
-        except ValueError as error:
-            raise PublishError(not_as_a_stack(path, error)) from error
+    files = sum(map(len, catalogue.sets))
+    if arrangement.layout == "group per file":
+        parts = apart(catalogue, existing)
+        return Plan(parts=parts, files=files, how=f"in {files} groups")
+    found = [
+        _arranged(catalogue, place, sets, arrangement, existing)
+        for place, sets in _places(catalogue, arrangement, existing)
+    ]
     return Plan(
-        groups=groups,
-        metadata=metadata,
-        placements=placements,
-        left_out=left_out_of_groups | left_out,
+        parts=iter([one.part for one in found]),
+        files=files,
+        how=f"along {', '.join(arrangement.axes)}",
+        places={**existing.places, **{one.place: one.kept for one in found}},
+        left_out={path: names for one in found for path, names in one.left_out.items()},
+        missing=sum(one.missing for one in found),
     )
 
 
-def _final(metadata: JSON) -> ArrayV3Metadata:
-    # Icechunk knows chunks by the default keys alone
-    keys = {"name": "default", "configuration": {"separator": "/"}}
-    return ArrayV3Metadata.from_dict(metadata | {"chunk_key_encoding": keys})
+# -------------------------------------------------------------------------- which group
 
 
-def _with_dimension(metadata: JSON, dimension: str, count: int) -> JSON:
-    """Put a dimension in front, one chunk for each of its positions."""
-    chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-    return metadata | {
-        "shape": [count, *metadata["shape"]],
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, *chunk_shape]}},
-        "codecs": [_shifted(codec) for codec in metadata["codecs"]],
-        "dimension_names": [dimension, *metadata["dimension_names"]],
+def _places(
+    catalogue: Catalogue, arrangement: Arrangement, existing: Existing
+) -> Iterator[tuple[str, list[Files]]]:
+    """Yield groups with the files that go there, by variable."""
+    if arrangement.layout == "stack":
+        yield "", catalogue.sets
+    elif arrangement.layout == "group per variable":
+        for files in catalogue.sets:
+            if not files.variable:
+                msg = "a group per variable needs variables: variable='(?P<band>B\\d\\d)'"
+                raise ValueError(msg)
+            yield files.variable, [files]
+    else:
+        yield from _by_signature(catalogue, existing).items()
+
+
+def _by_signature(catalogue: Catalogue, existing: Existing) -> dict[str, list[Files]]:
+    """Name groups by number, in the order of their first files; keep those that there are."""
+    known = {
+        (variable, text): place
+        for place, kept in existing.places.items()
+        for variable, text in kept["templates"].items()
     }
+    numbers = count(1 + len(existing.places))
+    found: dict[str, list[Files]] = {}
+    for files in catalogue.sets:
+        for number in catalogue.counts(files):
+            key = (files.variable, catalogue.spool.text(number))
+            place = known.get(key) or f"signature_{next(numbers)}"
+            found.setdefault(place, []).append(files.taken(files.templates == number))
+    return found
 
 
-def _shifted(codec: JSON) -> JSON:
-    """Renumber the axes that a codec names from the front."""
-    configuration = dict(codec.get("configuration", {}))
-    if "order" in configuration and codec["name"] == "transpose":
-        configuration["order"] = [0, *(axis + 1 for axis in configuration["order"])]
-    if isinstance(axis := configuration.get("axis"), int) and axis >= 0:
-        configuration["axis"] = axis + 1
-    return {**codec, "configuration": configuration}
+# ---------------------------------------------------------------------------- one group
 
 
-def _shared(
-    attributes: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> tuple[dict[str, JSON], dict[str, tuple[str, ...]]]:
-    """Part the attributes in those that all files have and the names of the others."""
-    kept: dict[str, JSON] = {}
-    left_out: dict[str, tuple[str, ...]] = {}
-    for path, found in attributes.items():
-        first = found[0]
-        kept[path] = {
-            name: value
-            for name, value in first.items()
-            if all(name in other and _same(other[name], value) for other in found)
-        }
-        names = {name for other in found for name in other} - set(kept[path])
-        if names:
-            left_out[path] = tuple(sorted(names))
-    return kept, left_out
+def _arranged(
+    catalogue: Catalogue,
+    place: str,
+    sets: Sequence[Files],
+    arrangement: Arrangement,
+    existing: Existing,
+) -> Stacked:
+    template = catalogue.template(int(sets[0].templates[0]))
+    names = [name for array in template.arrays.values() for name in array["dimension_names"]]
+    own = [axis for axis in arrangement.axes if any(axis_of(name, (axis,)) for name in names)]
+    if own and len(own) < len(arrangement.axes):
+        new = ", ".join(axis for axis in arrangement.axes if axis not in own)
+        msg = f"concat is new dimensions or those of the files, not both: {', '.join(own)}; {new}"
+        raise ValueError(msg)
+    if len(arrangement.axes) > 1 and not own:
+        there = ", ".join(dict.fromkeys(names))
+        msg = f"concat is one new dimension, or several that the files have: {there}"
+        raise ValueError(msg)
+    if own:
+        if place in existing.places:
+            msg = "files cannot be appended along a dimension of their own; publish all anew"
+            raise PublishError(msg)
+        return together(catalogue, place, sets, own)
+    return _stacked(catalogue, place, sets, arrangement.axes[0], existing)
 
 
-def _same(one: object, other: object) -> bool:
-    return json.dumps(one, default=str) == json.dumps(other, default=str)
+def _stacked(
+    catalogue: Catalogue,
+    place: str,
+    sets: Sequence[Files],
+    dimension: str,
+    existing: Existing,
+) -> Stacked:
+    kept = existing.places.get(place, {})
+    if kept and kept.get("dimension") != dimension:
+        msg = f"what is published is stacked along {kept.get('dimension')}, not {dimension}"
+        raise PublishError(msg)
+    texts: dict[str, str] = dict(kept.get("templates", {}))
+    # the arrays of variables without a new file grow with the others
+    there = {files.variable for files in sets}
+    sets = [*sets, *(sets[0].none_of(name) for name in texts if name not in there)]
+    common = [_common(catalogue, files, texts) for files in sets]
+    old = Stack.of(place, dimension, kept, existing)
+    return stack(catalogue, list(zip(sets, common, strict=True)), old, existing.earlier, texts)
+
+
+def _common(catalogue: Catalogue, files: Files, texts: dict[str, str]) -> Template:
+    """Return the template of all files of a variable, those published before too."""
+    counts = catalogue.counts(files)
+    before = texts.get(files.variable)
+    usual = None if before is None else Template.from_text(before)
+    if not counts:
+        return Template.from_text(str(before))
+    same = before is None or all(catalogue.spool.text(n) == before for n in counts)
+    if len(counts) > 1 or not same:
+        templates = {n: catalogue.template(n) for n in counts}
+        what = "the files do not fit on what is published" if usual else None
+        refuse(differences(templates, catalogue.names(files), usual), what=what)
+    texts.setdefault(files.variable, catalogue.spool.text(next(iter(counts))))
+    return usual or catalogue.template(next(iter(counts)))

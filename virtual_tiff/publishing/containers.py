@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -15,7 +15,7 @@ from icechunk.storage import azure_store
 from virtual_tiff.locations import Location, s3_setting, scheme_of
 from virtual_tiff.publishing.errors import PublishError
 
-__all__ = ["Container", "access_to", "config_with", "containers_of"]
+__all__ = ["Container", "access_to", "config_with", "containers_of", "saved_containers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,33 +30,54 @@ class Container:
 
 
 def containers_of(
-    locations: Sequence[Location], options: Mapping[str, Any]
+    locations: Iterable[Location], options: Mapping[str, Any], known: Iterable[str] = ()
 ) -> tuple[Container, ...]:
-    """Return a container for each bucket, host, or directory below the root."""
-    prefixes = _prefixes(locations)
+    """Return a container for each bucket, host, or directory below the root.
+
+    Parameters
+    ----------
+    locations
+        Of the sources; they are looked at once.
+    options
+        obstore's, of the sources' stores.
+    known
+        Prefixes of the containers that there are: what lies below one needs no other.
+    """
+    prefixes = _prefixes(locations, tuple(known))
     return tuple(_container(prefix, location, options) for prefix, location in prefixes.items())
 
 
-def _prefixes(locations: Sequence[Location]) -> dict[str, Location]:
+def _prefixes(locations: Iterable[Location], known: tuple[str, ...]) -> dict[str, Location]:
     """Return the urls below which the sources lie, with one of them each."""
-    places: dict[tuple[str, str], list[Location]] = {}
+    places: dict[tuple[str, str], tuple[str, Location]] = {}
+    seen: set[str] = set()
     for location in locations:
+        start = location.url.rpartition("/")[0]
+        if start in seen:
+            continue
+        seen.add(start)
+        if known and location.url.startswith(known):
+            continue
         root, path = _split(location)
-        top = path.split("/")[1] if root == "file://" else ""
-        places.setdefault((root, top), []).append(location)
+        key = root, path.split("/")[1] if root == "file://" else ""
+        folder = posixpath.dirname(path)
+        if key in places:
+            before, first = places[key]
+            places[key] = posixpath.commonpath([before, folder]), first
+        else:
+            places[key] = folder, location
     prefixes = {}
-    for (root, _), there in places.items():
-        folder = posixpath.commonpath([posixpath.dirname(_split(loc)[1]) for loc in there])
+    for (root, _), (folder, first) in places.items():
         # Icechunk 2.3 does not find a container again whose prefix is percent-encoded
         parts = list(takewhile(lambda part: "%" not in part, folder.split("/")))
         prefix = f"{root}{'/'.join(parts).rstrip('/')}/"
         if prefix == "file:///":
             msg = (
-                f"{there[0].name}: Icechunk reads local files below a directory only,"
+                f"{first.name}: Icechunk reads local files below a directory only,"
                 " and not if the first one's name has blanks or other special characters"
             )
             raise PublishError(msg)
-        prefixes[prefix] = there[0]
+        prefixes[prefix] = first
     return prefixes
 
 
@@ -78,8 +99,31 @@ def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> C
         code = "icechunk.credentials.HttpAccess"
     else:
         store = _cloud_store(str(scheme), location, options)
-        credentials, code = _cloud_credentials(str(scheme), options)
+        anonymous = _is_true(options.get("skip_signature"))
+        credentials, code = _cloud_credentials(str(scheme), options, anonymous=anonymous)
     return Container(prefix=prefix, store=store, credentials=credentials, code=code)
+
+
+def saved_containers(
+    config: icechunk.RepositoryConfig,
+    options: Mapping[str, Any],
+    is_anonymous: Callable[[Any], bool],
+) -> tuple[Container, ...]:
+    """Return the containers that a repository has."""
+    found = []
+    for prefix, container in (config.virtual_chunk_containers or {}).items():
+        scheme = str(scheme_of(prefix))
+        if scheme in ("file", "http", "https"):
+            name = "LocalFileSystemAccess" if scheme == "file" else "HttpAccess"
+            credentials: Any = getattr(icechunk.credentials, name)
+            code = f"icechunk.credentials.{name}"
+        else:
+            anonymous = _is_true(options.get("skip_signature")) or is_anonymous(container.store)
+            credentials, code = _cloud_credentials(scheme, options, anonymous=anonymous)
+        found.append(
+            Container(prefix=prefix, store=container.store, credentials=credentials, code=code)
+        )
+    return tuple(found)
 
 
 def _cloud_store(scheme: str, location: Location, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -108,12 +152,14 @@ _CREDENTIALS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
-def _cloud_credentials(scheme: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+def _cloud_credentials(
+    scheme: str, options: Mapping[str, Any], *, anonymous: bool
+) -> tuple[Any, str]:
     """Return our credentials and, as Python, those of a reader: who must have his own."""
     make, name = _CREDENTIALS.get(
         scheme, (icechunk.azure_credentials, "icechunk.azure_credentials")
     )
-    how = "anonymous" if _is_true(options.get("skip_signature")) else "from_env"
+    how = "anonymous" if anonymous else "from_env"
     secrets = ("access_key_id", "secret_access_key", "session_token")
     given = {key: options[key] for key in secrets if key in options}
     ours = make(**given) if given and scheme in ("s3", "s3a") else make(**{how: True})
@@ -125,13 +171,18 @@ def _is_true(value: object) -> bool:
     return str(value).lower() in ("true", "1", "yes", "on", "y")
 
 
-def config_with(containers: Iterable[Container]) -> icechunk.RepositoryConfig:
+def config_with(
+    containers: Iterable[Container], config: icechunk.RepositoryConfig | None = None
+) -> icechunk.RepositoryConfig:
     """Return what is saved in the repository, so that a reader need only authorise."""
-    config = icechunk.RepositoryConfig.default()
+    saved = config is not None
+    config = config or icechunk.RepositoryConfig.default()
     for container in containers:
         config.set_virtual_chunk_container(
             icechunk.VirtualChunkContainer(container.prefix, container.store)
         )
+    if saved:
+        return config
     # Icechunk cuts each read into 5 requests, which is worth it for large chunks alone
     config.storage = icechunk.StorageSettings(
         concurrency=icechunk.StorageConcurrencySettings(

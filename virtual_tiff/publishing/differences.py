@@ -1,21 +1,18 @@
-"""In what files differ that are to be stacked, in words."""
+"""In what files differ that are to be one array, in words."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from hashlib import sha256
 
-from virtualizarr.manifests import ManifestArray
-
+from virtual_tiff.nodes import JSON
+from virtual_tiff.publishing.codec_words import codec_aspects
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.files import JSON, ParsedFile
-from virtual_tiff.publishing.plan import dimensions_of, is_coordinate, metadata_of
+from virtual_tiff.publishing.record import Template
 
-__all__ = ["Difference", "check_agreement", "differences"]
+__all__ = ["Difference", "differences", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,103 +20,174 @@ class Difference:
     """In what a file differs from most."""
 
     file: str
-    array: str
+    arrays: tuple[str, ...]
+    """Those that differ in the same way."""
     aspect: str
     has: str
     others: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}: array {self.array}: {self.aspect} {self.has}, the others {self.others}"
-        )
+        first, more = self.arrays[0], len(self.arrays) - 1
+        where = f"array {first}" + (f" and {more} more" if more else "")
+        return f"{self.file}: {where}: {self.aspect} {self.has}, the others {self.others}"
 
 
 _SHOWN = 20
 """Differences that are listed; of ten thousand files all may differ."""
+_LONG = 100
+"""Characters of a value that are shown."""
 
 
-def check_agreement(files: Sequence[ParsedFile]) -> None:
-    """Refuse files that do not fit on each other.
+def refuse(found: Sequence[Difference], *, what: str | None = None) -> None:
+    """Refuse files that do not fit on each other; do nothing if there is no difference.
 
     Raises
     ------
     PublishError
-        If they do not; it lists in what they differ, and says what helps.
+        If there is one; it lists them, and says what helps.
     """
-    found = [difference for file in differences(files).values() for difference in file]
     if not found:
         return
     lines = [f"\n  {difference}" for difference in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"\n  and {len(found) - _SHOWN} more differences")
-    advice = "\nPublish these apart, or all without concat: a group for each file."
-    aspects = {difference.aspect for difference in found}
-    if "chunks" in aspects and "shape" not in aspects:
-        advice += "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
-    msg = f"the files do not fit on each other:{''.join(lines)}{advice}"
+    what = what or "the files do not fit on each other"
+    msg = f"{what}:{''.join(lines)}{''.join(_advice(found))}"
     raise PublishError(msg)
 
 
-def differences(files: Sequence[ParsedFile]) -> dict[str, list[Difference]]:
-    """Say for each file, by its url, in what it differs from most."""
-    found: dict[str, list[Difference]] = {file.url: [] for file in files}
-    for path in dict.fromkeys(path for file in files for path in file.arrays):
-        for aspect, say in _ASPECTS.items():
-            said = [say(path, file.arrays.get(path)) for file in files]
-            usual = Counter(words for words in said if words).most_common(1)
-            for file, words in zip(files, said, strict=True):
-                if words and words != usual[0][0]:  # of equals the first is usual
-                    found[file.url].append(
-                        Difference(
-                            file=file.name,
-                            array=path,
-                            aspect=aspect,
-                            has=words,
-                            others=usual[0][0],
-                        )
-                    )
+def _advice(found: Sequence[Difference]) -> Iterable[str]:
+    aspects = {difference.aspect for difference in found}
+    yield (
+        "\nPublish these apart, those that fit in a group each (layout='group per signature'),"
+        " or all without concat: a group for each file."
+    )
+    if "chunks" in aspects and "shape" not in aspects:
+        yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
+    if aspects & {"values", "spatial:transform", "GeoTransform"} and "shape" not in aspects:
+        yield "\nThe images lie at different places: tiles of one image are concat='y,x'."
+    if "resolution" in aspects:
+        yield "\nOverviews whose size is rounded have their own: overviews=False (--no-overviews)."
+    if "is" in aspects:
+        yield "\nThe files have different numbers of images: ifd=0 takes the first of each."
+
+
+def differences(
+    templates: Mapping[int, Template],
+    files: Mapping[int, Sequence[str]],
+    usual: Template | None = None,
+) -> list[Difference]:
+    """Say in what files differ from most.
+
+    Parameters
+    ----------
+    templates
+        Of the files, by number.
+    files
+        By number of their template: the names of files.
+    usual
+        That with which all are compared; None is what most of them have.
+    """
+    said = {number: _aspects(template) for number, template in templates.items()}
+    expected = _aspects(usual) if usual else _most(said, files)
+    found = []
+    for number, aspects in said.items():
+        for (aspect, has, others), arrays in _differing(aspects, expected).items():
+            found += [
+                Difference(file=name, arrays=tuple(arrays), aspect=aspect, has=has, others=others)
+                for name in files[number]
+            ]
     return found
 
 
-def _codec_words(codec: JSON) -> str:
-    configuration = codec.get("configuration", {})
-    settings = ", ".join(f"{key}={value}" for key, value in sorted(configuration.items()))
-    return f"{codec['name']}({settings})" if settings else codec["name"]
+type _Words = dict[str, dict[str, str]]
+"""By path of the array, and then by aspect."""
+
+
+def _most(said: Mapping[int, _Words], files: Mapping[int, Sequence[str]]) -> _Words:
+    """Return for each aspect what most files have; of equals the first."""
+    found: _Words = {}
+    for path in dict.fromkeys(path for aspects in said.values() for path in aspects):
+        names = dict.fromkeys(name for aspects in said.values() for name in aspects.get(path, ()))
+        for aspect in names:
+            counts: Counter[str] = Counter()
+            for number, aspects in said.items():
+                counts[aspects.get(path, _ABSENT).get(aspect, "")] += len(files[number])
+            found.setdefault(path, {})[aspect] = counts.most_common(1)[0][0]
+    return found
+
+
+_ABSENT = {"is": "absent"}
+
+
+def _differing(aspects: _Words, expected: _Words) -> dict[tuple[str, str, str], list[str]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for path in dict.fromkeys((*expected, *aspects)):
+        has, others = aspects.get(path, _ABSENT), expected.get(path, _ABSENT)
+        if has.get("is") != others.get("is"):
+            found.setdefault(("is", has["is"], others["is"]), []).append(path)
+            continue
+        if has.get("is") == "absent":
+            continue
+        for aspect in dict.fromkeys((*others, *has)):
+            one, other = has.get(aspect, "absent"), others.get(aspect, "absent")
+            if one != other:
+                found.setdefault((aspect, one, other), []).append(path)
+    return _without_consequences(found)
+
+
+def _without_consequences(
+    found: dict[tuple[str, str, str], list[str]],
+) -> dict[tuple[str, str, str], list[str]]:
+    """Leave out what follows from other differences: coordinates from shape and transform."""
+    aspects = {aspect for aspect, _, _ in found}
+    if aspects & {"shape", "spatial:transform", "is"}:
+        follow = {"values", "spatial:bbox", "spatial:shape", "GeoTransform", "length"}
+        return {key: paths for key, paths in found.items() if key[0] not in follow}
+    return found
+
+
+def _aspects(template: Template) -> _Words:
+    found: _Words = {}
+    for path, metadata in template.arrays.items():
+        found[path] = _array_aspects(metadata)
+    for path, inline in template.inline.items():
+        # of a coordinate the length follows from the image's shape
+        found[path] = {
+            "is": "present",
+            "length": _by(inline.metadata["shape"]),
+            **_attribute_aspects(inline.metadata["attributes"]),
+            "values": f"with the digest {inline.digest[:8]}",
+        }
+    for path, attributes in template.groups.items():
+        if attributes:
+            found[f"{path}/"] = {"is": "present", **_attribute_aspects(attributes)}
+    return found
+
+
+def _array_aspects(metadata: JSON) -> dict[str, str]:
+    chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    attributes = metadata["attributes"]
+    return {
+        "is": "present",
+        "data type": str(metadata["data_type"]),
+        "shape": _by(metadata["shape"]),
+        "chunks": _by(chunk_shape),
+        **codec_aspects(metadata["codecs"]),
+        "fill value": str(metadata["fill_value"]),
+        "dimensions": ", ".join(map(str, metadata["dimension_names"])),
+        "nodata": "given" if "_FillValue" in attributes else "not given",
+        **_attribute_aspects(attributes),
+    }
+
+
+def _attribute_aspects(attributes: JSON) -> dict[str, str]:
+    return {
+        name: text if len(text := json.dumps(value)) <= _LONG else f"{text[:_LONG]}…"
+        for name, value in attributes.items()
+        if name not in ("_FillValue", "zarr_conventions", "coordinates")
+    }
 
 
 def _by(numbers: Iterable[int]) -> str:
     return " x ".join(map(str, numbers))
-
-
-def _attribute_words(name: str, array: ManifestArray) -> str:
-    return json.dumps(array.metadata.attributes.get(name), default=str)
-
-
-def _coordinate_words(path: str, array: ManifestArray | None) -> str:
-    if array is None or not is_coordinate(path, array):
-        return ""
-    data = sorted(array.manifest._inlined.items())  # noqa: SLF001
-    return f"with the digest {sha256(repr(data).encode()).hexdigest()[:8]}"
-
-
-def _of_array(say: Callable[[ManifestArray], str]) -> Callable[[str, ManifestArray | None], str]:
-    return lambda _, array: "" if array is None else say(array)
-
-
-_ASPECTS: dict[str, Callable[[str, ManifestArray | None], str]] = {
-    "is": lambda _, array: "absent" if array is None else "present",
-    "data type": _of_array(lambda array: str(array.dtype)),
-    "shape": _of_array(lambda array: _by(array.shape)),
-    "chunks": _of_array(lambda array: _by(array.metadata.chunks)),
-    "codecs": _of_array(lambda array: ", ".join(map(_codec_words, metadata_of(array)["codecs"]))),
-    "fill value": _of_array(lambda array: str(metadata_of(array)["fill_value"])),
-    "dimensions": _of_array(lambda array: ", ".join(dimensions_of(array.metadata))),
-    # the attributes that decide what a stored number means
-    "nodata": _of_array(
-        lambda array: "given" if "_FillValue" in array.metadata.attributes else "not given"
-    ),
-    "scale_factor": _of_array(partial(_attribute_words, "scale_factor")),
-    "add_offset": _of_array(partial(_attribute_words, "add_offset")),
-    "coordinates": _coordinate_words,
-}
-"""In which stacked arrays must agree, in words."""

@@ -15,10 +15,10 @@ class PublishError(RuntimeError):
     message
         What is wrong.
     failures
-        The error of each file that is at fault, by its name.
+        By name: what is wrong with each file that is at fault.
     """
 
-    def __init__(self, message: str, failures: Mapping[str, Exception] | None = None) -> None:
+    def __init__(self, message: str, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.failures = dict(failures or {})
 

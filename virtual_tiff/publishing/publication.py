@@ -1,122 +1,144 @@
 """`publish`, step by step.
 
-Find the files, parse them all, lay out the arrays (stacked, or a group a file), and only
-then write.
+Find the files, read them all, lay out the arrays, and only then write: one session, one
+commit.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
-from typing import Any
-from urllib.parse import urlsplit
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
 
 import icechunk
+import zarr
 
-from virtual_tiff.locations import Location, Source, locate
 from virtual_tiff.parser import VirtualTIFF
-from virtual_tiff.publishing.arrange import apart, stacked
-from virtual_tiff.publishing.containers import access_to, containers_of
-from virtual_tiff.publishing.files import parse_all, run, warn_of_unknown_times
+from virtual_tiff.publishing.appending import existing_of
+from virtual_tiff.publishing.arrange import LAYOUTS, Arrangement, Layout, arrange
+from virtual_tiff.publishing.catalogue import Catalogue
+from virtual_tiff.publishing.containers import (
+    Container,
+    access_to,
+    containers_of,
+    saved_containers,
+)
+from virtual_tiff.publishing.errors import PublishError, first_line
+from virtual_tiff.publishing.finding import find_items
+from virtual_tiff.publishing.ledger import LEDGER, Ledger, LedgerRows, read_ledger
+from virtual_tiff.publishing.opening import is_anonymous
+from virtual_tiff.publishing.parsing import (
+    Engine,
+    Progress,
+    Tally,
+    engine_of,
+    look_up,
+    parse_here,
+    parse_there,
+)
+from virtual_tiff.publishing.plan import Existing, Plan
 from virtual_tiff.publishing.published import Published
 from virtual_tiff.publishing.readers import how_to_open, readers_need
-from virtual_tiff.publishing.repository import read_back, write
-from virtual_tiff.publishing.target import target_of
+from virtual_tiff.publishing.repository import Writer, Written, read_back
+from virtual_tiff.publishing.spool import Spool
+from virtual_tiff.publishing.target import Target, target_of
+from virtual_tiff.tiff import TiffWarning
 
-__all__ = ["publish"]
+__all__ = ["Options", "Publication"]
 
 
-def publish(  # noqa: PLR0913 (one keyword an option)
-    sources: Source | Iterable[Source],
-    to: str | os.PathLike[str] | icechunk.Storage,
-    *,
-    concat: str | None = None,
-    branch: str = "main",
-    message: str | None = None,
-    store_options: Mapping[str, Any] | None = None,
-    concurrency: int = 64,
-    check: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-    **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
-) -> Published:
-    """Publish TIFFs as virtual arrays of a new Icechunk repository, in one commit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """All that `publish` is told but the files and the place."""
 
-    Each reference carries the time of its source as it was when it was parsed: Icechunk
-    refuses to read from a source that has changed since then.
+    find: Mapping[str, Any]
+    """Those of `find_items`."""
+    concat: tuple[str, ...]
+    layout: Layout | None
+    append: bool
+    replace_changed: bool
+    on_error: Literal["raise", "skip"]
+    branch: str
+    message: str | None
+    metadata: Mapping[str, Any]
+    concurrency: int
+    engine: Engine | None
+    cache: Path | None
+    check: bool
+    progress: Callable[[Progress], None] | None
+    parser: VirtualTIFF
 
-    Parameters
-    ----------
-    sources
-        Paths, globs and urls.
-    to
-        A new local path, `s3://bucket/prefix` (with the credentials of the environment),
-        `memory://`, or an `icechunk.Storage` without a repository or with an empty one.
-    concat
-        Stack the files along a new first dimension of this name, in their order. They must
-        agree in shape, data type, codecs, chunks and fill value; coordinate arrays must be
-        equal and are written once. Attributes that are the same in all files are kept, the
-        others are left out. None makes a group of each file: called by its name without
-        suffix or, where two files share one, by its path below their common directory.
-    branch
-        The branch of the commit; made if it is not `main`.
-    message
-        Of the commit.
-    store_options
-        obstore's options of the sources' stores, as `{"region": "us-west-2",
-        "skip_signature": True}`. Region, endpoint and whether to sign are saved in the
-        repository, credentials are not.
-    concurrency
-        Files that are read at the same time.
-    check
-        Whether to open the repository afterwards and read the first and the last chunk of
-        each array.
-    progress
-        Called with the number of files read, and of all files.
-    **parser_options
-        Options of `VirtualTIFF`: `ifd`, `ifd_layout`, `merge_strips`, `limits`.
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Options:
+        """Check what a user gives; see `publish`.
 
-    Raises
-    ------
-    ValueError
-        If an option is not one of those allowed.
-    PublishError
-        If files cannot be read (it has the error of each) or do not fit on each other, or
-        `to` is in use. Nothing is left behind then.
-    OSError
-        If a glob matches no file.
-    """
-    parser = _parser(parser_options)
-    _check_options(concat=concat, branch=branch, concurrency=concurrency)
-    single = isinstance(sources, (str, os.PathLike))
-    named: Iterable[Source] = [sources] if single else sources  # type: ignore[list-item,assignment]
-    locations = locate(named, store_options)
-    target = target_of(to)
-    _check_sources(locations)
-    containers = containers_of(locations, store_options or {})
-    target.check_unused()
-    files = run(parse_all(parser, locations, concurrency, progress))
-    warn_of_unknown_times(files)
-    plan = apart(files) if concat is None else stacked(files, concat)
-    how = f"in {len(files)} groups" if concat is None else f"stacked along {concat}"
-    snapshot = write(target, plan, containers, branch, message or f"{len(files)} TIFFs {how}")
-    repository = icechunk.Repository.open(
-        target.storage(), authorize_virtual_chunk_access=access_to(containers)
-    )
-    if check:
-        read_back(repository, snapshot, plan)
-    return Published(
-        snapshot=snapshot,
-        branch=branch,
-        files=len(files),
-        arrays=tuple(plan.arrays()),
-        containers=tuple(container.prefix for container in containers),
-        left_out=plan.left_out,
-        readers_need=readers_need(plan),
-        how_to_open=how_to_open(target, containers, branch, plan),
-        repository=repository,
-    )
+        Raises
+        ------
+        ValueError
+            If an option is not one of those allowed.
+        """
+        names = {option.name for option in fields(cls)} - {"find", "engine", "parser"}
+        found = {name: given[name] for name in names}
+        _check(given)
+        concat = given["concat"] or ()
+        axes = tuple(concat.split(",")) if isinstance(concat, str) else tuple(concat)
+        find = ("store_options", "time", "variable", "values", "assets")
+        cache = given["cache"]
+        return cls(
+            **found
+            | {
+                "concat": axes,
+                "metadata": dict(given["metadata"] or {}),
+                "cache": None if cache is None else Path(cache).expanduser(),
+                "find": {name: given[name] for name in find},
+                "engine": engine_of(given["parallel"]),
+                "parser": _parser(given["parser_options"]),
+            }
+        )
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    concat = given["concat"]
+    names = [concat] if isinstance(concat, str) else concat
+    if names is not None and (
+        not isinstance(names, Sequence)
+        or not names
+        or not all(isinstance(name, str) and all(name.split(",")) for name in names)
+    ):
+        msg = f"concat must be None or the names of dimensions, not {concat!r}"
+        raise ValueError(msg)
+    allowed: dict[str, Sequence[Any]] = {
+        "layout": (None, *LAYOUTS),
+        "on_error": ("raise", "skip"),
+        "append": (True, False),
+        "replace_changed": (True, False),
+    }
+    for name, values in allowed.items():
+        if given[name] not in values:
+            msg = f"{name} must be one of {', '.join(map(repr, values))}, not {given[name]!r}"
+            raise ValueError(msg)
+    if not isinstance(given["branch"], str) or not given["branch"]:
+        msg = f"branch must be a name, not {given['branch']!r}"
+        raise ValueError(msg)
+    concurrency = given["concurrency"]
+    if not isinstance(concurrency, int) or concurrency < 1:
+        msg = f"concurrency must be a positive integer, not {concurrency!r}"
+        raise ValueError(msg)
+    if given["layout"] == "group per file" and concat is not None:
+        msg = "a group per file is not stacked: concat must be None"
+        raise ValueError(msg)
+    if given["layout"] not in (None, "group per file") and concat is None and not given["append"]:
+        msg = f"layout {given['layout']!r} needs concat, the dimension to stack along"
+        raise ValueError(msg)
+    if given["replace_changed"] and not given["append"]:
+        msg = "replace_changed is for append=True"
+        raise ValueError(msg)
 
 
 def _parser(options: Mapping[str, Any]) -> VirtualTIFF:
@@ -128,30 +150,226 @@ def _parser(options: Mapping[str, Any]) -> VirtualTIFF:
     return VirtualTIFF(**options)
 
 
-def _check_options(*, concat: str | None, branch: str, concurrency: int) -> None:
-    if concat is not None and (not isinstance(concat, str) or not concat):
-        msg = f"concat must be None or the name of the new dimension, not {concat!r}"
-        raise ValueError(msg)
-    if not isinstance(branch, str) or not branch:
-        msg = f"branch must be a name, not {branch!r}"
-        raise ValueError(msg)
-    if not isinstance(concurrency, int) or concurrency < 1:
-        msg = f"concurrency must be a positive integer, not {concurrency!r}"
-        raise ValueError(msg)
+@dataclass(slots=True)
+class Publication:
+    """One run: `read`, which awaits, and then `write`, which blocks."""
 
+    sources: Any
+    target: Target
+    options: Options
+    spool: Spool
+    containers: tuple[Container, ...] = ()
+    ledger: Ledger | None = None
+    existing: Existing = field(default_factory=Existing)
+    _repository: icechunk.Repository | None = None
+    _base: str | None = None
+    """The commit that the ledger was read from; None if there is none."""
 
-def _check_sources(locations: Sequence[Location]) -> None:
-    """Refuse what cannot be referred to, before anything is read."""
-    if not locations:
-        msg = "there are no sources"
-        raise ValueError(msg)
-    for location in locations:
-        parts = urlsplit(location.url)
-        if parts.query or parts.username:
-            msg = f"{location.url}: a signature or password would be stored in each reference"
+    @classmethod
+    def of(
+        cls,
+        sources: Any,  # noqa: ANN401 (see `find_items`)
+        to: str | os.PathLike[str] | icechunk.Storage,
+        options: Options,
+    ) -> Publication:
+        """Begin a run; nothing is made or read yet, but the cache."""
+        target = target_of(to)
+        what = f"{options.parser!r} virtual-tiff {version('virtual-tiff')}"
+        return cls(sources, target, options, Spool(options.cache, what))
+
+    # --------------------------------------------------------------------------- read
+
+    async def read(self) -> None:
+        """Find the files, look at what is published, and read what has to be read."""
+        options, spool = self.options, self.spool
+        spool.add_items(find_items(self.sources, **options.find))
+        if not spool.count():
+            msg = "there are no sources"
             raise ValueError(msg)
-    counts = Counter(location.url for location in locations)
-    twice = [url for url, count in counts.items() if count > 1]
-    if twice:
-        msg = f"named more than once: {', '.join(twice)}"
-        raise ValueError(msg)
+        self._look_at_target()
+        await look_up(spool, concurrency=options.concurrency)
+        spool.settle(replace=options.replace_changed)
+        tally = Tally(spool.count(), options.progress)
+        tally.start(*spool.totals())
+        if options.engine is None:
+            await parse_here(options.parser, spool, tally, concurrency=options.concurrency)
+        else:
+            await asyncio.to_thread(
+                parse_there,
+                options.engine,
+                options.parser,
+                spool,
+                tally,
+                concurrency=options.concurrency,
+            )
+        self._report_failures()
+
+    def _look_at_target(self) -> None:
+        """Open what there is, and take the ledger of it."""
+        options = self.options
+        store_options = options.find["store_options"] or {}
+        locations = (item.location for _, item in self.spool.items())
+        self._repository = _translated(
+            self.target, lambda: self.target.opened(append=options.append)
+        )
+        if self._repository is None:
+            self.containers = containers_of(locations, store_options)
+            return
+        repository = self._repository
+        saved = saved_containers(repository.config, store_options, is_anonymous)
+        new = containers_of(locations, store_options, [c.prefix for c in saved])
+        self.containers = (*saved, *new)
+        branch = options.branch if options.branch in repository.list_branches() else "main"
+        self._base = repository.lookup_branch(branch)
+        self.ledger = read_ledger(self._base_store(), self.spool)
+
+    def _base_store(self) -> icechunk.IcechunkStore:
+        """Return what was published when this run began."""
+        assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
+        return self._repository.readonly_session(snapshot_id=self._base).store
+
+    def _report_failures(self) -> None:
+        failures = self.spool.failures()
+        total = self.spool.count()
+        if not failures or (self.options.on_error == "skip" and len(failures) < total):
+            return
+        if total == 1:
+            raise PublishError(next(iter(failures.values())), failures)
+        lines = [f"\n  {name}: {error}" for name, error in failures.items()]
+        msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
+        raise PublishError(msg, failures)
+
+    # -------------------------------------------------------------------------- write
+
+    def write(self) -> Published:
+        """Lay out what was read, write it in one commit, and say what was done."""
+        options, spool = self.options, self.spool
+        arrangement = self._arrangement()
+        if not spool.count("read"):
+            return self._nothing_new()
+        if self._repository is not None and self.ledger is not None:
+            self.existing = existing_of(self.ledger, self._base_store(), spool)
+        catalogue = Catalogue(spool, from_tag=options.find["time"] == "tag")
+        plan = arrange(catalogue, arrangement, self.existing)
+        snapshot, written = self._commit(plan, arrangement)
+        _warn_of_unknown_times(written, plan.files)
+        repository = self._reopened()
+        if options.check:
+            read_back(repository, snapshot, [*written.arrays, *written.coordinates])
+        return self._published(plan, written, snapshot, repository)
+
+    def _arrangement(self) -> Arrangement:
+        options, ledger = self.options, self.ledger
+        if ledger is None:
+            layout: Layout = options.layout or ("stack" if options.concat else "group per file")
+            return Arrangement(layout=layout, axes=options.concat)
+        asked = {"layout": options.layout, "concat": options.concat or None}
+        there = {"layout": ledger.layout, "concat": ledger.axes}
+        for name, value in asked.items():
+            if value is not None and value != there[name]:
+                msg = f"{self.target.name} was published with {name} {there[name]!r}, not {value!r}"
+                raise ValueError(msg)
+        return Arrangement(layout=ledger.layout, axes=ledger.axes)  # type: ignore[arg-type]
+
+    def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
+        options = self.options
+        message = options.message or f"{plan.files} TIFFs {plan.how}"
+        metadata = {"virtual_tiff": version("virtual-tiff"), **options.metadata}
+
+        def work() -> tuple[str, Written]:
+            with self.target.undone():
+                repository = self.target.open(self.containers)
+                if options.branch not in repository.list_branches():
+                    repository.create_branch(options.branch, repository.lookup_branch("main"))
+                session = repository.writable_session(options.branch)
+                self._check_base(repository, session.snapshot_id)
+                earlier = self.existing.earlier
+                rows = LedgerRows(
+                    session.store,
+                    0 if self.ledger is None else self.ledger.rows,
+                    plan.files - len(earlier),
+                )
+                written = Writer(session, self.spool, rows, earlier).write(plan)
+                rows.finish(
+                    {
+                        "layout": arrangement.layout,
+                        "concat": list(arrangement.axes),
+                        "places": dict(plan.places),
+                    }
+                )
+                return session.commit(message, metadata=metadata), written
+
+        return _translated(self.target, work)
+
+    def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
+        """Refuse to write upon what was not there when this run began."""
+        first = len(list(islice(repository.ancestry(snapshot_id=tip), 2))) == 1
+        if tip != self._base and not (self._base is None and first):
+            raise PublishError(_MEANWHILE.format(self.target.name))
+
+    def _reopened(self) -> icechunk.Repository:
+        return icechunk.Repository.open(
+            self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
+        )
+
+    # -------------------------------------------------------------------------- result
+
+    def _nothing_new(self) -> Published:
+        plan = Plan(parts=iter(()), files=0, how="")
+        group = zarr.open_group(self._base_store(), mode="r")
+        written = Written(groups=set(group.group_keys()) - {LEDGER})
+        return self._published(plan, written, str(self._base), self._reopened(), new=False)
+
+    def _published(
+        self,
+        plan: Plan,
+        written: Written,
+        snapshot: str,
+        repository: icechunk.Repository,
+        *,
+        new: bool = True,
+    ) -> Published:
+        options, spool = self.options, self.spool
+        return Published(
+            snapshot=snapshot,
+            branch=options.branch,
+            files=plan.files,
+            arrays=tuple(written.arrays.values()),
+            coordinates=tuple(written.coordinates.values()),
+            containers=tuple(container.prefix for container in self.containers),
+            left_out=plan.left_out,
+            failures=spool.failures(),
+            unchanged=spool.count("unchanged"),
+            changed=tuple(spool.urls("changed")),
+            replaced=tuple(before.url for before in self.existing.earlier.values()),
+            missing=plan.missing,
+            new=new,
+            readers_need=readers_need(written.codecs),
+            how_to_open=how_to_open(
+                self.target, self.containers, options.branch, groups=bool(written.groups - {""})
+            ),
+            repository=repository,
+        )
+
+
+_MEANWHILE = "{}: somebody else has committed meanwhile; start again with append (--append)"
+
+
+def _translated[T](target: Target, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except icechunk.ConflictError as error:
+        raise PublishError(_MEANWHILE.format(target.name)) from error
+    except icechunk.IcechunkError as error:
+        msg = f"{target.name}: Icechunk failed: {first_line(error)}"
+        raise PublishError(msg) from error
+
+
+def _warn_of_unknown_times(written: Written, files: int) -> None:
+    """Warn of sources whose changes readers will not notice."""
+    if written.unknown:
+        text = (
+            f"{written.unknown} of {files} sources have no modification time, so readers"
+            f" will not notice when they change; one is {written.unknown_times[0]}"
+        )
+        warnings.warn(text, TiffWarning, stacklevel=4)

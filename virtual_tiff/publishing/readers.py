@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from virtual_tiff.publishing.containers import Container
-from virtual_tiff.publishing.plan import Plan
 from virtual_tiff.publishing.target import Target
 
 __all__ = ["how_to_open", "readers_need"]
@@ -15,23 +13,25 @@ _PACKAGES = {"imagecodecs_": "imagecodecs-zarr", "virtual_tiff.": "virtual-tiff"
 """Where codecs come from, by how their names begin; the others are zarr's own."""
 
 
-def readers_need(plan: Plan) -> tuple[str, ...]:
-    """Return the packages beside icechunk, zarr and xarray that have codecs of the arrays."""
-    found = {json.dumps(m.to_dict()["codecs"], default=str) for m in plan.metadata.values()}
+def readers_need(codecs: Iterable[str]) -> tuple[str, ...]:
+    """Return the packages beside icechunk, zarr and xarray that have codecs of these names."""
+    names = list(codecs)
     return tuple(
         package
         for start, package in _PACKAGES.items()
-        if any(f'"name": "{start}' in codecs for codecs in found)
+        if any(name.startswith(start) for name in names)
     )
 
 
-def how_to_open(target: Target, containers: Iterable[Container], branch: str, plan: Plan) -> str:
+def how_to_open(
+    target: Target, containers: Iterable[Container], branch: str, *, groups: bool
+) -> str:
     """Return five lines of Python that open the repository in xarray."""
     access = ", ".join(f"{c.prefix!r}: {c.code}" for c in containers)
     store = f"repo.readonly_session({branch!r}).store"
     opened = (
         f"ds = xarray.open_zarr({store}, consolidated=False)"
-        if set(plan.groups) == {""}
+        if not groups
         else f'tree = xarray.open_datatree({store}, engine="zarr", consolidated=False)'
     )
     return "\n".join(

@@ -2,96 +2,291 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
 from typing import Any
 
 import icechunk
+import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
-from zarr.core.group import GroupMetadata
 from zarr.core.sync import sync
 
-from virtual_tiff.publishing.containers import Container
+from virtual_tiff.nodes import JSON
+from virtual_tiff.publishing.checksums import checksum_of
 from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_stack
-from virtual_tiff.publishing.files import checksum
-from virtual_tiff.publishing.plan import Placement, Plan
-from virtual_tiff.publishing.target import Target
+from virtual_tiff.publishing.ledger import LedgerRows
+from virtual_tiff.publishing.plan import Column, Members, Part, Plan, document, parents
+from virtual_tiff.publishing.published import PublishedArray
+from virtual_tiff.publishing.record import Template, chunk_grid
+from virtual_tiff.publishing.spool import Published as Earlier
+from virtual_tiff.publishing.spool import Spool
 
-__all__ = ["read_back", "write"]
+__all__ = ["Writer", "Written", "read_back"]
 
-
-def write(
-    target: Target, plan: Plan, containers: Sequence[Container], branch: str, message: str
-) -> str:
-    """Write all or nothing; return the commit's id."""
-    try:
-        with target.undone():
-            repository = target.open(containers)
-            if branch not in repository.list_branches():
-                repository.create_branch(branch, repository.lookup_branch("main"))
-            session = repository.writable_session(branch)
-            nodes: dict[str, Any] = {
-                path: GroupMetadata(attributes=found) for path, found in plan.groups.items()
-            }
-            list(zarr.create_hierarchy(store=session.store, nodes=nodes | dict(plan.metadata)))
-            for placement in plan.placements:
-                _put(session.store, placement)
-            _try_codecs(session.store, plan)
-            return session.commit(message, metadata={"virtual_tiff": version("virtual-tiff")})
-    except icechunk.IcechunkError as error:
-        msg = f"{target.name}: Icechunk failed: {first_line(error)}"
-        raise PublishError(msg) from error
+_TOGETHER = 64
+"""Parts whose metadata are written at once."""
+_COLUMN_CHUNK = 16384
+"""Values a chunk of a coordinate: appending writes the last one anew."""
 
 
-def _try_codecs(store: icechunk.IcechunkStore, plan: Plan) -> None:
-    """Read a chunk of each stacked array whose codecs are ours and know the chunk's shape.
+@dataclass(slots=True)
+class Written:
+    """What was written."""
 
-    Others reshape what they decode, and take a further dimension of length 1 as it is.
+    arrays: dict[str, PublishedArray] = field(default_factory=dict)
+    coordinates: dict[str, PublishedArray] = field(default_factory=dict)
+    codecs: set[str] = field(default_factory=set)
+    """Names of those that the arrays need."""
+    groups: set[str] = field(default_factory=set)
+    unknown_times: list[str] = field(default_factory=list)
+    """Some urls of sources whose changes no reader will notice."""
+    unknown: int = 0
+    """How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The chunks of one array of one file."""
+
+    path: str
+    """Of the array in the repository."""
+    grid: tuple[int, ...]
+    origin: tuple[int, ...]
+    """The first of them in the repository's array."""
+    offsets: NDArray[np.uint64]
+    lengths: NDArray[np.uint64]
+
+    def missing(self) -> list[str]:
+        """Return the keys of chunks without bytes: a file may have had them before it changed."""
+        if self.lengths.all():
+            return []
+        found = np.argwhere(self.lengths.reshape(self.grid) == 0) + np.array(self.origin)
+        return ["/".join(map(str, (self.path, "c", *index))) for index in found.tolist()]
+
+
+class Writer:
+    """Writes a plan into a session, which somebody commits.
+
+    Parameters
+    ----------
+    session
+        That can be written to.
+    spool
+        That has the files.
+    ledger
+        Its rows.
+    earlier
+        By item: where files are published that have changed.
     """
-    group = zarr.open_group(store, mode="r")
-    for path in {placement.path for placement in plan.placements if placement.position == 0}:
-        codecs = plan.metadata[path].codecs
-        ours = [codec for codec in codecs if type(codec).__module__.startswith("virtual_tiff.")]
-        if not all(isinstance(codec, BytesBytesCodec) for codec in ours):
-            try:
-                _read_chunk(group, path, last=False)
-            except icechunk.IcechunkError:
-                raise
-            except Exception as error:  # of whatever class: codecs share none
-                raise PublishError(not_as_a_stack(path, error)) from error
 
+    def __init__(
+        self,
+        session: icechunk.Session,
+        spool: Spool,
+        ledger: LedgerRows,
+        earlier: Mapping[int, Earlier],
+    ) -> None:
+        self._store = session.store
+        self._spool = spool
+        self._ledger = ledger
+        self._earlier = earlier
+        self._templates: dict[int, Template] = {}
+        self.written = Written()
 
-def _put(store: icechunk.IcechunkStore, placement: Placement) -> None:
-    """Write the references of one file's array, with the state of that file."""
-    manifest = placement.array.manifest
-    shape, at = manifest.shape_chunk_grid, None
-    if placement.position is not None:
-        at = (placement.position, *(0 for _ in shape))
-        shape = (1, *shape)
-    url = placement.file.url
-    present = placement.present
-    if present.any():
-        refused = store.set_virtual_refs_arr(
-            placement.path,
-            shape,
-            [url if there else "" for there in present.ravel().tolist()],
-            manifest._offsets.ravel(),  # noqa: SLF001
-            manifest._lengths.ravel(),  # noqa: SLF001
-            arr_offset=at,
-            checksum=checksum(placement.file.state),
+    def write(self, plan: Plan) -> Written:
+        """Write all parts."""
+        for parts in batched(plan.parts, _TOGETHER):
+            self._write_nodes(parts)
+            for part in parts:
+                for column in part.columns:
+                    self._write_column(column)
+                for members in part.members:
+                    self._write_members(members)
+        self._try_codecs()
+        return self.written
+
+    # ---------------------------------------------------------------------------- nodes
+
+    def _write_nodes(self, parts: Iterable[Part]) -> None:
+        documents: dict[str, bytes] = {}
+        for part in parts:
+            documents.update(self._documents(part))
+        sync(_set_all(self._store, documents))
+
+    def _documents(self, part: Part) -> Iterator[tuple[str, bytes]]:
+        for path, attributes in self._with_parents(part.groups).items():
+            self.written.groups.add(path)
+            group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+            yield _key(path), document(group)
+        for path, metadata in part.arrays.items():
+            yield _key(path), document(metadata)
+            stacked = any(members.positions is not None for members in part.members)
+            self._note(self.written.arrays, path, metadata, stacked=stacked)
+        for path, (metadata, data) in part.inline.items():
+            yield _key(path), document(metadata)
+            zeros = "/0" * len(metadata["shape"])
+            yield f"{path}/c{zeros}", data
+            self._note(self.written.coordinates, path, metadata)
+
+    def _with_parents(self, groups: Mapping[str, JSON]) -> dict[str, JSON]:
+        found: dict[str, JSON] = {}
+        for path, attributes in groups.items():
+            for above in parents(path):
+                if above not in self.written.groups:
+                    found.setdefault(above, groups.get(above, {}))
+            found[path] = dict(attributes)
+        return found
+
+    def _note(
+        self,
+        found: dict[str, PublishedArray],
+        path: str,
+        metadata: JSON,
+        *,
+        stacked: bool = False,
+    ) -> None:
+        self.written.codecs |= {codec["name"] for codec in metadata["codecs"]}
+        found[path] = PublishedArray(
+            path=path,
+            shape=tuple(metadata["shape"]),
+            dimensions=tuple(metadata["dimension_names"]),
+            data_type=str(metadata["data_type"]),
+            references=0,
+            stacked=stacked,
+        )
+
+    def _write_column(self, column: Column) -> None:
+        self.written.coordinates[column.path] = column.array
+        dtype: Any = str if column.data_type == "string" else column.data_type
+        values: Any = column.values
+        if column.data_type == "string":
+            values = np.array(column.values, dtype=np.dtypes.StringDType())
+        group = zarr.open_group(self._store, mode="r+")
+        array: Any = group.get(column.path)
+        if array is None or array.dtype != np.asarray(values).dtype:
+            array = group.create_array(
+                column.path,
+                shape=(len(values),),
+                chunks=(_COLUMN_CHUNK,),
+                dtype=dtype,
+                dimension_names=[column.dimension],
+                attributes=column.attributes,
+                compressors=ZstdCodec(),
+                fill_value=float("nan") if column.data_type == "float64" else None,
+                overwrite=array is not None,
+            )
+            array[:] = np.asarray(values)
+            return
+        array.resize((len(values),))
+        if column.changed < len(values):
+            array[column.changed :] = np.asarray(values)[column.changed :]
+
+    # ----------------------------------------------------------------------- references
+
+    def _write_members(self, members: Members) -> None:
+        counts = dict.fromkeys(members.paths.values(), 0)
+        for i, n in enumerate(members.numbers.tolist()):
+            row = self._spool.row(n)
+            position = -1 if members.positions is None else int(members.positions[i])
+            checksum = checksum_of(row.url, row.state)
+            self._check_time(row.url, checksum)
+            template = self._template(row.template)
+            for path, offsets, lengths in template.references(row.references):
+                grid = chunk_grid(template.arrays[path])
+                origin = (0,) * len(grid)
+                if members.origins is not None:
+                    origin = tuple(members.origins[path][i].tolist())
+                if position >= 0:
+                    grid, origin = (1, *grid), (position, *origin)
+                block = _Block(members.paths[path], grid, origin, offsets, lengths)
+                counts[block.path] += self._refer(block, row.url, checksum)
+            before = self._earlier.get(n)
+            at = None if before is None else before.row
+            self._ledger.add(row, members.place, members.variable, position, at)
+        for path, count in counts.items():
+            found = self.written.arrays[path]
+            self.written.arrays[path] = found.with_references(found.references + count)
+
+    def _template(self, number: int) -> Template:
+        if number not in self._templates:
+            if len(self._templates) > 1024:
+                self._templates.clear()
+            self._templates[number] = self._spool.template(number)
+        return self._templates[number]
+
+    def _check_time(self, url: str, checksum: object) -> None:
+        if checksum is None:
+            self.written.unknown += 1
+            if not self.written.unknown_times:
+                self.written.unknown_times.append(url)
+
+    def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
+        """Write the references of one array of one file; return how many there are."""
+        if self._earlier:
+            sync(_delete_all(self._store, block.missing()))
+        count = int(np.count_nonzero(block.lengths))
+        if not count:
+            return 0
+        whole = count == len(block.lengths)
+        refused = self._store.set_virtual_refs_arr(
+            block.path,
+            block.grid,
+            [url] * count if whole else [url if n else "" for n in block.lengths.tolist()],
+            block.offsets,
+            block.lengths,
+            arr_offset=block.origin,
+            checksum=checksum,
         )
         if refused:
             msg = f"{url}: Icechunk has no container for it"
             raise PublishError(msg)
-    prefix = f"{placement.path}/c"
-    for index, data in manifest._inlined.items():  # noqa: SLF001
-        key = "/".join(map(str, (prefix, *((placement.position,) if at else ()), *index)))
-        sync(store.set(key, default_buffer_prototype().buffer.from_bytes(data)))
+        return count
+
+    def _try_codecs(self) -> None:
+        """Read a chunk of each stacked array whose codecs are ours and know the chunk's shape.
+
+        Others reshape what they decode, and take a further dimension of length 1 as it is.
+        """
+        if not any(name.startswith("virtual_tiff.") for name in self.written.codecs):
+            return
+        group = zarr.open_group(self._store, mode="r")
+        for path, found in self.written.arrays.items():
+            if not found.stacked:
+                continue
+            array: Any = group[path]
+            codecs = array.metadata.codecs
+            ours = [c for c in codecs if type(c).__module__.startswith("virtual_tiff.")]
+            if not all(isinstance(codec, BytesBytesCodec) for codec in ours):
+                try:
+                    _read_chunk(group, path, last=True)
+                except icechunk.IcechunkError:
+                    raise
+                except Exception as error:  # of whatever class: codecs share none
+                    raise PublishError(not_as_a_stack(path, error)) from error
 
 
-def read_back(repository: icechunk.Repository, snapshot: str, plan: Plan) -> None:
+def _key(path: str) -> str:
+    return f"{path}/zarr.json" if path else "zarr.json"
+
+
+async def _set_all(store: icechunk.IcechunkStore, documents: Mapping[str, bytes]) -> None:
+    make = default_buffer_prototype().buffer.from_bytes
+    for key, data in documents.items():
+        await store.set(key, make(data))
+
+
+async def _delete_all(store: icechunk.IcechunkStore, keys: Iterable[str]) -> None:
+    for key in keys:
+        await store.delete(key)
+
+
+def read_back(repository: icechunk.Repository, snapshot: str, paths: Iterable[str]) -> None:
     """Read the first and the last chunk of each array.
 
     Raises
@@ -100,7 +295,7 @@ def read_back(repository: icechunk.Repository, snapshot: str, plan: Plan) -> Non
         If one cannot be read; what was published is left there.
     """
     group = zarr.open_group(repository.readonly_session(snapshot_id=snapshot).store, mode="r")
-    for path in plan.metadata:
+    for path in paths:
         try:
             _read_chunk(group, path, last=False)
             _read_chunk(group, path, last=True)

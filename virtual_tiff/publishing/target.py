@@ -34,41 +34,57 @@ class Target:
     path: Path | None = None
     """The directory, of a local one."""
 
-    def check_unused(self) -> None:
-        """Refuse what holds something already.
+    def opened(self, *, append: bool) -> icechunk.Repository | None:
+        """Return the repository that there is, to be appended to; None if there is none yet.
 
         Raises
         ------
         PublishError
-            If there are commits, or files that are none of a repository.
+            If there are files that are none of a repository; or commits, and nothing is to
+            be appended.
         """
-        if self.path is not None and not self.path.exists():
-            return
-        if self.path is not None and not self.path.is_dir():
+        path = self.path
+        if path is not None and not path.exists():
+            return None
+        if path is not None and not path.is_dir():
             msg = f"{self.name} exists and is no directory"
             raise PublishError(msg)
-        if self.path is not None and not any(self.path.iterdir()):
-            return
-        if self._holds_repository():
-            if _is_empty(icechunk.Repository.open(self.storage())):
-                return
-            msg = f"{self.name} holds a repository; appending is not possible yet, name a new place"
+        if path is not None and not any(path.iterdir()):
+            return None
+        if icechunk.Repository.exists(self.storage()):
+            repository = icechunk.Repository.open(self.storage())
+            if _is_empty(repository):
+                return None
+            if append:
+                return repository
+            msg = (
+                f"{self.name} holds a repository; append to it (append=True, --append), or name"
+                " a new place"
+            )
             raise PublishError(msg)
-        if self.path is not None:
+        if path is not None and not {entry.name for entry in path.iterdir()} <= _BEGUN:
             msg = f"{self.name} exists and is not empty; name a new place"
             raise PublishError(msg)
+        return None
 
     def open(self, containers: Sequence[Container]) -> icechunk.Repository:
-        """Open the repository for writing, made if it does not exist."""
+        """Open the repository for writing, made if it does not exist.
+
+        The containers are saved now, and not after the commit: a repository whose
+        containers are not used reads as before, one that lacks them does not.
+        """
         storage = self.storage()
-        exists = icechunk.Repository.exists(storage)
-        make = icechunk.Repository.open if exists else icechunk.Repository.create
-        repository = make(storage, config_with(containers), access_to(containers))
+        if not icechunk.Repository.exists(storage):
+            repository = icechunk.Repository.create(
+                storage, config_with(containers), access_to(containers)
+            )
+        else:
+            saved = icechunk.Repository.fetch_config(storage)
+            known = dict(saved.virtual_chunk_containers or {}) if saved is not None else {}
+            config = config_with(containers, saved if known else None)
+            repository = icechunk.Repository.open(storage, config, access_to(containers))
         repository.save_config()
         return repository
-
-    def _holds_repository(self) -> bool:
-        return icechunk.Repository.exists(self.storage())
 
     @contextmanager
     def undone(self) -> Iterator[None]:
@@ -87,11 +103,16 @@ class Target:
             raise
 
 
+_BEGUN = {"chunks", "config.yaml", "manifests", "overwritten", "refs", "snapshots", "transactions"}
+"""What there is of a repository whose making was interrupted: Icechunk writes `repo` last."""
+
+
 def _is_empty(repository: icechunk.Repository) -> bool:
     """Whether a repository was made and never written to."""
-    if repository.list_branches() != {"main"}:
-        return False
-    return len(list(islice(repository.ancestry(branch="main"), 2))) == 1
+    return all(
+        len(list(islice(repository.ancestry(branch=branch), 2))) == 1
+        for branch in repository.list_branches()
+    )
 
 
 def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
@@ -111,10 +132,13 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
         memory = icechunk.in_memory_storage()
         code = "storage = ...  # in memory: use Published.repository"
         return Target(name=name, storage=lambda: memory, code=code)
-    if scheme == "s3":
-        return _s3_target(name)
+    if scheme in _CLOUDS:
+        return _cloud_target(name, str(scheme))
     if scheme not in (None, "file"):
-        msg = f"to must be a local path, s3://…, memory:// or an icechunk.Storage, not {name}"
+        msg = (
+            "to must be a local path, s3://…, gs://…, az://…, memory:// or an icechunk.Storage,"
+            f" not {name}"
+        )
         raise ValueError(msg)
     path = Path(unquote(urlsplit(name).path) if scheme else name).expanduser().resolve()
     return Target(
@@ -125,25 +149,47 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
     )
 
 
-def _s3_target(name: str) -> Target:
+def _cloud_target(name: str, scheme: str) -> Target:
     bucket, _, prefix = name.partition("://")[2].partition("/")
     if not bucket or not prefix.strip("/"):
-        msg = f"to must name a bucket and a prefix, as s3://bucket/cube, not {name}"
+        msg = f"to must name a bucket and a prefix, as {scheme}://bucket/cube, not {name}"
         raise ValueError(msg)
-    settings: dict[str, Any] = {
-        "bucket": bucket,
-        "prefix": prefix.strip("/"),
-        "from_env": True,
-    }
+    function, settings = _CLOUDS[scheme](bucket)
+    settings |= {"prefix": prefix.strip("/"), "from_env": True}
+    arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+    return Target(
+        name=name,
+        storage=lambda: getattr(icechunk, function)(**settings),
+        code=f"storage = icechunk.{function}({arguments})",
+    )
+
+
+def _s3(bucket: str) -> tuple[str, dict[str, Any]]:
+    settings: dict[str, Any] = {"bucket": bucket}
     region, endpoint = s3_setting({}, "region"), s3_setting({}, "endpoint")
     if region is not None:
         settings["region"] = region
     if endpoint is not None:
         plain = scheme_of(endpoint) == "http"
         settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
-    arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-    return Target(
-        name=name,
-        storage=lambda: icechunk.s3_storage(**settings),
-        code=f"storage = icechunk.s3_storage({arguments})",
-    )
+    return "s3_storage", settings
+
+
+def _google(bucket: str) -> tuple[str, dict[str, Any]]:
+    return "gcs_storage", {"bucket": bucket}
+
+
+def _azure(container: str) -> tuple[str, dict[str, Any]]:
+    names = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
+    account = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    if account is None:
+        msg = f"az:// needs the name of the account in the environment: {names[0]}"
+        raise ValueError(msg)
+    return "azure_storage", {"account": account, "container": container}
+
+
+_CLOUDS: dict[str, Callable[[str], tuple[str, dict[str, Any]]]] = {
+    "s3": _s3,
+    "gs": _google,
+    "az": _azure,
+}

@@ -1,0 +1,103 @@
+"""`virtual-tiff publish`: what it prints of a run, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.scenes import dated
+from virtual_tiff import cli_publish
+from virtual_tiff.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> list[str]:
+    folder = tmp_path / "scenes"
+    return [str(dated(folder / f"{i}.tif", f"2023-01-0{i + 1}", i)) for i in range(3)]
+
+
+def said(capfd: pytest.CaptureFixture[str]) -> str:
+    return capfd.readouterr().err
+
+
+def test_the_same_command_again(
+    scenes: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cube = str(tmp_path / "cube")
+    command = ["publish", "--to", cube, "--concat", "time", "--time", "tag", "--append"]
+    assert main([*command, *scenes[:2]]) == 0
+    assert f"published 2 files with 12 references to {cube}" in said(capfd)
+    assert main([*command, *scenes]) == 0
+    text = said(capfd)
+    assert "published 1 file with 6 references" in text
+    assert "published before and unchanged: 2 files" in text
+    assert main([*command, *scenes]) == 0
+    text = said(capfd)
+    assert f"nothing is new: main of {cube} is still " in text
+    assert "published before and unchanged: 3 files" in text
+
+
+def test_changed_files_are_said(
+    scenes: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["publish", "--to", str(tmp_path / "cube"), "--concat", "n", "--append"]
+    assert main([*command, *scenes]) == 0
+    dated(Path(scenes[1]), "2023-01-02", seed=9, compress="deflate", zlevel=1)
+    assert main([*command, *scenes]) == 0
+    assert f"see --replace-changed: file://{scenes[1]}" in said(capfd)
+    assert main([*command, *scenes, "--replace-changed"]) == 0
+    assert "changed, and referred to anew: 1 file" in said(capfd)
+
+
+def test_every_skipped_file_and_its_error(
+    scenes: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"this is no TIFF")
+    command = ["publish", *scenes, str(bad), "--to", str(tmp_path / "cube"), "--quiet"]
+    assert main(command) == 1
+    assert "1 of 4 files cannot be published" in said(capfd)
+    assert main([*command, "--on-error", "skip"]) == 0
+    (line,) = said(capfd).splitlines()
+    assert line.startswith(f"virtual-tiff: error: {bad}: ")
+    assert "not a TIFF" in line
+
+
+def test_lines_in_a_log(
+    scenes: list[str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cli_publish, "_EVERY", 0)
+    assert main(["publish", *scenes, "--to", str(tmp_path / "cube")]) == 0
+    lines = said(capfd).splitlines()
+    assert lines[2].startswith("virtual-tiff: read 3 of 3 files, 18 references, ")
+    assert main(["publish", *scenes, "--to", str(tmp_path / "other"), "--quiet"]) == 0
+    assert said(capfd) == ""
+
+
+def test_a_list_of_files(
+    scenes: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.txt").write_text("# three days\n" + "\n".join(scenes) + "\n")
+    command = ["publish", f"@{tmp_path}/list.txt", "--to", str(tmp_path / "cube")]
+    assert main([*command, "--concat", "t", "--values", r"(\d)\.tif"]) == 0
+    assert "  0  uint16 (t: 3, y: 64, x: 96)" in said(capfd)
+
+
+def test_what_was_read_is_kept_unless_told_otherwise(scenes: list[str], tmp_path: Path) -> None:
+    cache = tmp_path / "mine.sqlite"
+    command = ["publish", *scenes, "--quiet"]
+    assert main([*command, "--to", str(tmp_path / "a"), "--no-cache"]) == 0
+    assert not cli_publish._default_cache().exists()
+    assert main([*command, "--to", str(tmp_path / "b"), "--cache", str(cache)]) == 0
+    assert cache.exists()
+    assert main([*command, "--to", str(tmp_path / "c")]) == 0
+    assert cli_publish._default_cache().exists()

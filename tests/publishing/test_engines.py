@@ -1,0 +1,122 @@
+"""Where files are read: a process pool, Dask, Lithops; the commit stays one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+
+from support.http import HttpServer
+from support.scenes import commits, dated, pixels, read
+from virtual_tiff.publishing import Progress, PublishError, publish, publish_async
+
+
+@pytest.fixture(autouse=True)
+def _quiet_icechunk() -> None:
+    icechunk.set_logs_filter("error")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("scenes")
+    return [dated(folder / f"{i:03}.tif", f"2023-01-{i + 1:02}", i) for i in range(20)]
+
+
+@pytest.fixture(scope="module")
+def dask_client() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def check(scenes: list[Path], parallel: Any, **options: Any) -> None:
+    calls: list[Progress] = []
+    published = publish(
+        scenes,
+        "memory://",
+        concat="time",
+        time="tag",
+        parallel=parallel,
+        progress=calls.append,
+        **options,
+    )
+    np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes]))
+    assert len(commits(published)) == 1
+    assert (calls[-1].files, calls[-1].references) == (20, 120)
+
+
+def test_threads(scenes: list[Path]) -> None:
+    with ThreadPoolExecutor(2) as executor:
+        check(scenes, executor)
+        assert executor.submit(int).result() == 0  # who made it shuts it down
+
+
+def test_processes(scenes: list[Path]) -> None:
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(2, mp_context=context) as executor:
+        check(scenes, executor)
+
+
+def test_executor_class(scenes: list[Path]) -> None:
+    with pytest.warns(DeprecationWarning, match="instantiated"):
+        check(scenes, ThreadPoolExecutor)
+
+
+@pytest.mark.parametrize("how", ["name", "executor"])
+def test_dask_with_two_workers(scenes: list[Path], dask_client: Any, how: str) -> None:
+    check(scenes, "dask" if how == "name" else dask_client.get_executor())
+    if how == "name":  # the work was theirs
+        assert dask_client.run(lambda: "virtual_tiff" in __import__("sys").modules)
+
+
+def test_lithops_on_this_machine(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lithops")
+    config = tmp_path / "lithops.yaml"
+    config.write_text(
+        "lithops:\n  backend: localhost\n  storage: localhost\n"
+        f"localhost:\n  runtime: {sys.executable}\n"
+    )
+    monkeypatch.setenv("LITHOPS_CONFIG_FILE", str(config))
+    check(scenes, "lithops")
+
+
+def test_http_stores_travel(scenes: list[Path], dask_client: Any, http_server: HttpServer) -> None:
+    urls = [http_server.put(path.name, path.read_bytes()) for path in scenes]
+    published = publish(urls, "memory://", concat="n", parallel="dask")
+    np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes]))
+    assert http_server.count("GET", scenes[0].name) == 1 + 6  # once, and then each chunk
+
+
+def test_failures_of_workers_are_reported(scenes: list[Path], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"this is no TIFF")
+    with ThreadPoolExecutor(2) as executor:
+        with pytest.raises(PublishError, match="1 of 3 files") as caught:
+            publish([*scenes[:2], bad], "memory://", concat="n", parallel=executor)
+        assert list(caught.value.failures) == [str(bad)]
+        found = publish(
+            [*scenes[:2], bad], "memory://", concat="n", parallel=executor, on_error="skip"
+        )
+    assert list(found.failures) == [str(bad)]
+    assert found.files == 2
+
+
+async def test_within_a_running_loop(scenes: list[Path]) -> None:
+    published = await publish_async(scenes, "memory://", concat="time", time="tag")
+    assert published.files == 20
+    with pytest.raises(ValueError, match="conact: no such option"):
+        await publish_async(scenes, "memory://", conact="time")

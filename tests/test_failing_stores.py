@@ -1,0 +1,251 @@
+"""Stores that fail now and then, and objects that change under a reader's hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+import zarr
+from obspec_utils.registry import ObjectStoreRegistry
+from obstore.store import HTTPStore
+
+from support.build import END, image
+from support.failures import EVERY_KIND, FailingProxy, Failures, Kind
+from support.http import HttpServer
+from support.published import s3_options
+from support.s3 import S3
+from support.stores import ObspecStore
+from virtual_tiff import VirtualTIFF, obspec_source
+from virtual_tiff.obspec_source import (
+    BlockingObspecSource,
+    ChangedError,
+    ObspecSource,
+    SourceError,
+    run_blocking,
+)
+from virtual_tiff.tiff import ByteRange, TruncatedError
+
+DATA = bytes(range(256)) * 400
+PATIENCE: Any = {"allow_http": True, "timeout": "700ms"}
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(obspec_source, "_PAUSES", (0.0, 0.0, 0.0))
+    icechunk.set_logs_filter("error")
+
+
+def store_of(server: HttpServer) -> HTTPStore:
+    return HTTPStore.from_url(server.url, client_options=PATIENCE)
+
+
+type Reader = Callable[[Any, list[list[ByteRange]]], list[list[bytes]]]
+
+
+def awaiting(store: Any, batches: list[list[ByteRange]]) -> list[list[bytes]]:
+    return asyncio.run(_read(ObspecSource(store, "a.tif", "store://a.tif"), batches))
+
+
+def blocking(store: Any, batches: list[list[ByteRange]]) -> list[list[bytes]]:
+    return run_blocking(_read(BlockingObspecSource(store, "a.tif", "store://a.tif"), batches))
+
+
+async def _read(source: ObspecSource, batches: list[list[ByteRange]]) -> list[list[bytes]]:
+    return [[bytes(found) for found in await source.read_ranges(batch)] for batch in batches]
+
+
+both = pytest.mark.parametrize("read", [awaiting, blocking])
+
+
+# ---- one object
+
+
+@both
+@pytest.mark.parametrize("etags", ["strong", "none"])
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_a_request_that_fails_is_made_again(
+    http_server: HttpServer, read: Reader, kind: Kind, etags: Any
+):
+    """Without an ETag obstore does not go on within a body that has ended early."""
+    http_server.put("a.tif", DATA)
+    http_server.etags = etags
+    http_server.failures = Failures(2, [kind], stall=2)
+    wanted: list[list[ByteRange]] = [[(0, 20_000)], [(50_000, 90_000), (3, 5)]]
+    found = read(store_of(http_server), wanted)
+    assert found == [[DATA[start:end] for start, end in batch] for batch in wanted]
+    assert http_server.failures.failed[kind] > 0
+
+
+@both
+def test_what_always_gives_too_little_is_an_error(http_server: HttpServer, read: Reader):
+    http_server.put("a.tif", DATA)
+    http_server.failures = Failures(1, ["short"])
+    with pytest.raises(TruncatedError, match=r"5000 of 10000 bytes.*store://a\.tif"):
+        read(store_of(http_server), [[(0, 10_000)]])
+    assert http_server.failures.seen == 4
+
+
+@both
+def test_another_range_than_asked_for_is_an_error(http_server: HttpServer, read: Reader):
+    http_server.put("a.tif", DATA)
+    http_server.failures = Failures(1, ["range"])
+    with pytest.raises(SourceError, match=r"store://a\.tif: .*Requested 0\.\.10, got 1\.\.11"):
+        read(store_of(http_server), [[(0, 10)]])
+
+
+@both
+def test_a_server_that_ignores_ranges_is_told_of(http_server: HttpServer, read: Reader):
+    http_server.put("a.tif", DATA)
+    http_server.ranges = False
+    with pytest.raises(SourceError, match="the server ignores ranges"):
+        read(store_of(http_server), [[(0, 10)]])
+
+
+@both
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_is_forbidden_says_what_to_check(http_server: HttpServer, read: Reader, status: int):
+    http_server.put("a.tif", DATA)
+    http_server.failures = Failures(1, [status])
+    words = r"store://a\.tif.*skip_signature=true.*region.*request_payer=true"
+    with pytest.raises(PermissionError, match=words):
+        read(store_of(http_server), [[(0, 10)]])
+    assert http_server.failures.seen == 1
+
+
+@both
+def test_what_is_not_there_costs_one_request(http_server: HttpServer, read: Reader):
+    with pytest.raises(FileNotFoundError, match=r"store://a\.tif: no such object"):
+        read(store_of(http_server), [[(0, 10)]])
+    assert [request.method for request in http_server.requests] == ["GET"]
+
+
+# ---- an object that changes between two reads
+
+
+@both
+@pytest.mark.parametrize(
+    ("data", "etags", "modified", "words"),
+    [
+        (DATA[:-1], "none", 1000, "its size was 102400 and is 102399"),
+        (DATA[::-1], "strong", 1000, "its ETag was"),
+        (DATA[::-1], "weak", 1000, "its ETag was"),
+        (DATA[::-1], "none", 2000, "its time was 1970-01-01 00:16:40"),
+    ],
+)
+def test_parts_of_two_files_are_not_joined(
+    http_server: HttpServer, read: Reader, data: bytes, etags: Any, modified: float, words: str
+):
+    http_server.etags = etags
+    http_server.put("a.tif", DATA, modified=1000)
+
+    def change(_: str) -> None:
+        if http_server.requests:
+            http_server.put("a.tif", data, modified=modified)
+
+    http_server.on_request = change
+    with pytest.raises(ChangedError, match=rf"store://a\.tif: changed while it was read: {words}"):
+        read(store_of(http_server), [[(0, 10)], [(100, 200)]])
+
+
+@both
+def test_an_object_that_is_the_same_may_have_another_time(http_server: HttpServer, read: Reader):
+    """The servers of one host have copies of their own."""
+    http_server.put("a.tif", DATA, modified=1000)
+    http_server.on_request = lambda _: (
+        http_server.put("a.tif", DATA, modified=2000) if http_server.requests else None
+    )
+    assert read(store_of(http_server), [[(0, 10)], [(100, 200)]])[1] == [DATA[100:200]]
+
+
+@both
+def test_a_store_of_another_maker_is_watched_too(read: Reader):
+    class Changing(ObspecStore):
+        reads = 0
+
+        def _get(self, path: str, wanted: Any) -> Any:
+            self.reads += 1
+            if self.reads > 1:
+                self.files["a.tif"] = DATA[::-1]
+            return super()._get(path, wanted)
+
+    with pytest.raises(ChangedError, match="its ETag was"):
+        read(Changing({"a.tif": DATA}), [[(0, 10)], [(100, 200)]])
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_a_tiff_that_changes_during_a_parse(http_server: HttpServer, awaited: bool):
+    pixels = np.arange(300 * 300, dtype="u2").reshape(300, 300)
+    url = http_server.put("a.tif", image(pixels, order=END))
+
+    def change(_: str) -> None:
+        if http_server.requests:
+            http_server.put("a.tif", image(pixels[::-1].copy(), order=END))
+
+    http_server.on_request = change
+    registry: Any = ObjectStoreRegistry({http_server.url: store_of(http_server)})
+
+    def parse() -> None:
+        parser = VirtualTIFF()
+        _ = asyncio.run(parser.parse(url, registry)) if awaited else parser(url, registry)
+
+    with pytest.raises(ChangedError, match=f"{url}: changed while it was read"):
+        parse()
+
+
+# ---- many objects, one request in twenty failing
+
+COUNT = 60
+SIZE = 64
+
+
+def frames() -> Iterator[tuple[str, Any]]:
+    random = np.random.default_rng(5)
+    for number in range(COUNT):
+        yield f"{number:03}.tif", random.integers(0, 60_000, (SIZE, SIZE), dtype="u2")
+
+
+def cube_of(urls: list[str], options: dict[str, Any]) -> tuple[Any, icechunk.Repository]:
+    from virtual_tiff import publish
+
+    published = publish(urls, "memory://", concat="n", store_options=options)
+    return published, published.repository
+
+
+def pixels_of(repository: icechunk.Repository) -> Any:
+    group = zarr.open_group(repository.readonly_session("main").store, mode="r")
+    return np.asarray(group["0"][...])
+
+
+def test_a_cube_over_http_that_fails_now_and_then_is_whole(http_server: HttpServer):
+    arrays = dict(frames())
+    urls = [
+        # two requests a file: its directory is at its end, behind what the first one gives
+        http_server.put(f"cube/{name}", image(array, order=END, gap=40_000, rows_per_strip=32))
+        for name, array in arrays.items()
+    ]
+    http_server.failures = failures = Failures(20, stall=3)
+    published, repository = cube_of(urls, {"timeout": "1s"})
+    http_server.failures = None
+    assert {500, "reset", "stall", "short"} <= set(failures.failed)
+    assert published.files == COUNT
+    np.testing.assert_array_equal(pixels_of(repository), np.stack(list(arrays.values())))
+
+
+def test_a_cube_over_s3_that_fails_now_and_then_is_whole(s3: S3, tmp_path: Path):
+    arrays = dict(frames())
+    urls = [
+        s3.put(f"failing/{name}", image(array, order=END, gap=40_000, rows_per_strip=32))
+        for name, array in arrays.items()
+    ]
+    with FailingProxy(s3.endpoint, Failures(20, stall=3)) as proxy:
+        options = s3_options(s3.at(proxy.url)) | {"timeout": "1s"}
+        published, repository = cube_of(urls, options)
+        failures, proxy.failures = proxy.failures, Failures(10**9)
+        assert {500, "reset", "stall", "short"} <= set(failures.failed)
+        assert published.files == COUNT
+        np.testing.assert_array_equal(pixels_of(repository), np.stack(list(arrays.values())))

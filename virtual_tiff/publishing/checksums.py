@@ -1,0 +1,69 @@
+"""What Icechunk compares with a source at each read, so that it notices a change.
+
+Icechunk takes one of two things a reference: an ETag, which it sends as `If-Match`, or a
+time in whole seconds, which it sends as `If-Unmodified-Since`. Which of the two serves is a
+matter of the scheme; `docs/drift.md` shows what comes of it, measured.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from virtual_tiff.tiff import SourceState
+
+__all__ = ["checksum_of", "known_time", "strong_etag"]
+
+_HONOUR_ETAGS = frozenset({"s3", "s3a"})
+"""Schemes that Icechunk reads by a client which sends ETags as they are.
+
+To all others (2.3: `file`, `http`, `gs`, `az`) it sends them without their quotes. Those who
+compare literally, as RFC 9110 wants, then refuse what has not changed.
+"""
+
+_LAST = datetime.fromtimestamp(2**32 - 1, UTC)
+"""Icechunk counts the seconds in 32 bits, without a sign."""
+
+
+def checksum_of(url: str, state: SourceState) -> str | datetime | None:
+    """Return the checksum of a reference to a source.
+
+    Parameters
+    ----------
+    url
+        Of the source, with its scheme.
+    state
+        What the source was when it was parsed.
+
+    Returns
+    -------
+    str or datetime or None
+        A strong ETag where Icechunk honours it: it notices a change within the second, and
+        stands an upload of the same bytes. Else the time of the last modification, rounded
+        up to the second, as a time that is rounded down would be older than the source
+        itself. None if there is neither: then no reader notices a change.
+    """
+    etag = strong_etag(state)
+    if etag is not None and urlsplit(url).scheme.lower() in _HONOUR_ETAGS:
+        return etag
+    modified = known_time(state)
+    if modified is None:
+        return None
+    whole = modified.replace(microsecond=0)
+    whole += timedelta(seconds=whole != modified)
+    return whole if whole <= _LAST else None
+
+
+def strong_etag(state: SourceState) -> str | None:
+    """Return the ETag if it tells every change of the bytes (RFC 9110, 8.8.1); else None."""
+    etag = state.etag
+    return etag if etag and not etag.startswith(("W/", "w/")) else None
+
+
+def known_time(state: SourceState) -> datetime | None:
+    """Return the time of the last modification; None if the store has not told any.
+
+    obstore gives the beginning of 1970 in place of an absent header.
+    """
+    modified = state.last_modified
+    return modified if modified is not None and modified.timestamp() > 0 else None

@@ -1,0 +1,155 @@
+"""`publish` and `publish_async`: what users call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, Literal
+
+import icechunk
+
+from virtual_tiff.obspec_source import run_in_thread
+from virtual_tiff.publishing.arrange import Layout
+from virtual_tiff.publishing.parsing import Progress
+from virtual_tiff.publishing.placing import Values
+from virtual_tiff.publishing.publication import Options, Publication
+from virtual_tiff.publishing.published import Published
+
+__all__ = ["publish", "publish_async"]
+
+
+def publish(  # noqa: PLR0913 (one keyword an option)
+    sources: Any,  # noqa: ANN401 (names, dicts, whatever has to_dict)
+    to: str | os.PathLike[str] | icechunk.Storage,
+    *,
+    concat: str | Sequence[str] | None = None,
+    layout: Layout | None = None,
+    time: str | None = None,
+    variable: str | None = None,
+    values: Values | None = None,
+    assets: str | Sequence[str] | None = None,
+    append: bool = False,
+    replace_changed: bool = False,
+    on_error: Literal["raise", "skip"] = "raise",
+    branch: str = "main",
+    message: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    store_options: Mapping[str, Any] | None = None,
+    concurrency: int = 64,
+    parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False,
+    cache: str | os.PathLike[str] | None = None,
+    check: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
+) -> Published:
+    r"""Publish TIFFs as virtual arrays of an Icechunk repository, in one commit.
+
+    Each reference carries the state of its source as it was when it was parsed: Icechunk
+    refuses to read from a source that has changed since then. An interrupted run leaves the
+    repository as it was.
+
+    Parameters
+    ----------
+    sources
+        Paths, directories, globs, urls and prefixes, lists of them (`@list.txt`, `-`), and
+        STAC items; see `find_items`.
+    to
+        A local path, `s3://bucket/prefix`, `gs://…`, `az://…` (with the credentials of the
+        environment), `memory://`, or an `icechunk.Storage`. Without `append` it must hold no
+        repository, or an empty one.
+    concat
+        A new dimension: the files are stacked along it, in the order of their coordinates
+        or, without `time` and `values`, their own. Or dimensions that the files have (`"y"`,
+        `("y", "x")`, `"band"`): they are put together as tiles by their transforms, or as
+        bands in their order; every file but the last along a dimension must be a whole
+        number of chunks long. Files must agree in type, codecs, chunks, fill value, CRS and
+        whatever else decides what a stored number means.
+    layout
+        `"stack"` (default with `concat`): one array, or one a variable. `"group per file"`
+        (default without): called by the file's name without suffix or, where two files
+        share one, by its path below their common directory. `"group per signature"`: files
+        that fit on each other share a group, and are stacked there. `"group per variable"`.
+    time, variable, values, assets
+        What the coordinates are (`time="tag"`: the files' own DateTime), and which variable
+        a file is of; see `find_items`. A variable's name takes the place of `"0"`.
+    append
+        Add what is new to a repository that was published by this function, after what is
+        there; what is there and unchanged is skipped. Without a repository it is made.
+    replace_changed
+        Also write new references of files that have changed since they were published; else
+        they are only reported.
+    on_error
+        `"raise"`: publish nothing if a file cannot be read. `"skip"`: publish the others.
+    branch
+        The branch of the commit; made if there is none.
+    message, metadata
+        Of the commit.
+    store_options
+        obstore's options of the sources' stores, as `{"region": "us-west-2",
+        "skip_signature": True}`. Region, endpoint and whether to sign are saved in the
+        repository, credentials are not.
+    concurrency
+        Files that are read at the same time (by each worker, with `parallel`).
+    parallel
+        Where the files are read, as VirtualiZarr takes it: False is this process; `"dask"`,
+        `"lithops"`, or an executor of `concurrent.futures`, for instance that of a Dask
+        client. The commit is made by this process.
+    cache
+        A file for what was read: a next run takes from there what has not changed since, by
+        ETag or else time and size.
+    check
+        Whether to open the repository afterwards and read the first and the last chunk of
+        each array.
+    progress
+        Called for each file that was read.
+    **parser_options
+        Options of `VirtualTIFF`: `ifd`, `ifd_layout`, `overviews`, …
+
+    Attributes of the files that differ become coordinates along a new dimension, if they are
+    numbers or texts; others are left out, and listed in the result.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed, or a file is named twice.
+    PublishError
+        If files cannot be read (it has the error of each) or do not fit on each other, or
+        `to` is in use. Nothing is left behind then.
+    OSError
+        If nothing matches, or a list cannot be read.
+    """
+    publication = Publication.of(sources, to, Options.of(_options(locals())))
+    with publication.spool:
+        _run(publication.read())
+        return publication.write()
+
+
+async def publish_async(
+    sources: Any,  # noqa: ANN401
+    to: str | os.PathLike[str] | icechunk.Storage,
+    **options: Any,  # noqa: ANN401 (those of `publish`)
+) -> Published:
+    """Do what `publish` does, within a running event loop; see there for the options."""
+    known = publish.__kwdefaults__ or {}
+    given = dict(known) | {name: value for name, value in options.items() if name in known}
+    given["parser_options"] = {k: v for k, v in options.items() if k not in known}
+    publication = Publication.of(sources, to, Options.of(given))
+    with publication.spool:
+        await publication.read()
+        return await asyncio.to_thread(publication.write)
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in ("sources", "to")}
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, also within a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    run_in_thread(work)  # in a notebook

@@ -1,0 +1,172 @@
+"""Globs and prefixes: what a store lists, with the state of each object for free."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from obstore.exceptions import BaseError
+from obstore.store import HTTPStore
+
+from virtual_tiff.locations import Location, Stores, scheme_of
+from virtual_tiff.obspec_source import store_error
+from virtual_tiff.tiff import SourceState
+
+__all__ = ["Listed", "is_listing", "listed", "natural"]
+
+type Listed = tuple[Location, SourceState]
+
+_TIFF = re.compile(r"\.tiff?$", re.IGNORECASE)
+_WILD = re.compile(r"[*\[]")
+"""In urls `?` is none: it starts a query, or is a part of a key."""
+_NO_RETRIES: Any = {"max_retries": 0}
+
+
+def natural(text: str) -> str:
+    """Return a key that sorts numbers in names by their value: a2 before a10."""
+    return re.sub(r"\d+", _number, text)
+
+
+def _number(found: re.Match[str]) -> str:
+    digits = found[0].lstrip("0")
+    return f"0{chr(48 + len(digits))}{digits}"  # the more digits, the larger
+
+
+def is_listing(name: str) -> bool:
+    """Whether a name stands for what a store lists: a directory, a prefix, or a glob."""
+    scheme = scheme_of(name)
+    if scheme is None:
+        path = Path(name).expanduser()
+        return path.is_dir() or (re.search(r"[*?[]", name) is not None and not path.exists())
+    if scheme == "file":
+        return Path(unquote(name.removeprefix("file://"))).is_dir()
+    path_of_url = name.partition("://")[2].partition("/")[2]
+    if scheme in ("http", "https"):
+        path_of_url = path_of_url.partition("?")[0].partition("#")[0]
+    return path_of_url[-1:] in ("", "/") or _WILD.search(path_of_url) is not None
+
+
+def listed(name: str, stores: Stores) -> list[Listed]:
+    """Return the objects that a directory, a prefix or a glob stands for, sorted naturally.
+
+    Of directories and prefixes these are all below them that end in `.tif` or `.tiff`, in
+    any case; names that start with a dot are left out, as globs do.
+
+    Raises
+    ------
+    OSError
+        If there is none, or the store does not list.
+    """
+    scheme = scheme_of(name)
+    found = list(
+        _on_disk(name, stores) if scheme in (None, "file") else _in_store(name, str(scheme), stores)
+    )
+    if not found:
+        globbed = _WILD.search(name) or (scheme is None and "?" in name)
+        what = "no file matches" if globbed else "no file ends in .tif or .tiff in"
+        msg = f"{what} {name}"
+        raise FileNotFoundError(msg)
+    on_disk = scheme in (None, "file")
+    found.sort(key=lambda one: _rank(one[0].name if on_disk else one[0].path))
+    return found
+
+
+def _rank(path: str) -> tuple[str, str]:
+    return natural(path), path  # a1 and a01 are the same number
+
+
+def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
+    path = Path(unquote(name.removeprefix("file://")) if scheme_of(name) else name).expanduser()
+    store = stores.locate(str(path)).store
+    if path.is_dir():
+        folder = path.resolve().as_posix()
+        for meta in _metas(store, folder, name):
+            below = f"/{meta['path']}".removeprefix(folder)
+            if _is_tiff(below):
+                yield stores.locate(f"{path}{below}"), _state(meta)
+        return
+    # Path.glob wants the part without wildcards apart
+    for match in glob.iglob(str(path), recursive=True):  # noqa: PTH207
+        if Path(match).is_file():
+            location = stores.locate(match)
+            yield location, _state(store.head(location.path))
+
+
+def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
+    root, store = stores.root(name)
+    path = name.partition("://")[2].partition("/")[2]
+    if scheme in ("http", "https"):
+        path = unquote(path.partition("?")[0].partition("#")[0])
+        # most servers list nothing, and obstore asks ten times
+        store = HTTPStore.from_url(
+            root, client_options={"allow_http": True}, retry_config=_NO_RETRIES
+        )
+    wild = _WILD.search(path)
+    folder = path[: wild.start()].rpartition("/")[0] if wild else path.rstrip("/")
+    matches = _glob(path) if wild else lambda key: _is_tiff(key[len(folder) :])
+    for meta in _metas(store, folder, name):
+        if matches(meta["path"]):
+            yield stores.at(root, meta["path"]), _state(meta)
+
+
+def _glob(pattern: str) -> Callable[[str], bool]:
+    """Return what says of a key whether it matches, or is the pattern itself."""
+    parts = pattern.split("/")
+    last = len(parts) - 1
+    texts = [_part(part) + ("" if i == last else "/") for i, part in enumerate(parts)]
+    for i, part in enumerate(parts):
+        if part == "**":
+            texts[i] = r"(?:[^/.][^/]*/)*" + (r"[^/.][^/]*" if i == last else "")
+    compiled = re.compile("".join(texts))
+    return lambda key: key == pattern or compiled.fullmatch(key) is not None
+
+
+def _part(part: str) -> str:
+    """Return the regular expression of what stands between two slashes of a glob."""
+    pieces = re.split(r"(\*+|\[!?\]?[^\]]*\])", part)
+    text = "".join(map(_piece, pieces))
+    return rf"(?!\.){text}" if part.startswith(("*", "[")) else text
+
+
+def _piece(piece: str) -> str:
+    if piece.startswith("*"):
+        return "[^/]*"
+    if piece.startswith("[") and piece.endswith("]"):
+        inside = piece[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("]", r"\]")
+        return (
+            f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside}]".replace("[^", r"[\^")
+        )
+    return re.escape(piece)
+
+
+def _is_tiff(path: str) -> bool:
+    return _TIFF.search(path) is not None and "/." not in f"/{path}"
+
+
+def _metas(store: Any, prefix: str, name: str) -> Iterable[Any]:  # noqa: ANN401
+    try:
+        for page in store.list(prefix or None, chunk_size=1000):
+            yield from page
+    except (BaseError, OSError) as error:
+        failed = store_error(error, name)
+        if scheme_of(name) in ("http", "https"):
+            msg = (
+                f"{name}: the server lists no files (by WebDAV); name them, or give a list of"
+                f" their urls as @list.txt ({failed})"
+            )
+            raise type(failed)(msg) from error
+        msg = f"{failed}; without a listing, give the urls of the files as @list.txt"
+        raise type(failed)(msg) from error
+
+
+def _state(meta: Any) -> SourceState:  # noqa: ANN401 (obstore's ObjectMeta)
+    return SourceState(
+        size=meta["size"],
+        etag=meta.get("e_tag"),
+        last_modified=meta.get("last_modified"),
+        version=meta.get("version"),
+    )

@@ -1,0 +1,376 @@
+"""The files of a run in SQLite: a million of them are rows on disk, not objects in memory.
+
+The same tables are the cache of a next run: what a file gave, by its url and the options of
+the parser, as long as size and ETag (or time) are those of the parse.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from virtual_tiff.locations import Location
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.items import Coordinate, Item
+from virtual_tiff.publishing.record import RECORD_VERSION, Failure, Record, Template, digest_of
+from virtual_tiff.tiff import SourceState
+
+__all__ = ["Published", "Row", "Spool", "same_state"]
+
+_CACHE = """
+CREATE TABLE IF NOT EXISTS text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
+CREATE TABLE IF NOT EXISTS data (digest TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS file (
+    id INTEGER PRIMARY KEY, url TEXT, options TEXT,
+    size INTEGER, etag TEXT, modified INTEGER, version TEXT,
+    template INTEGER, loose INTEGER, refs BLOB, count INTEGER, UNIQUE (url, options));
+"""
+
+_RUN = """
+CREATE TEMP TABLE item (
+    n INTEGER PRIMARY KEY, url TEXT UNIQUE, name TEXT, store INTEGER, path TEXT,
+    kind TEXT, value, variable TEXT,
+    size INTEGER, etag TEXT, modified INTEGER, version TEXT,
+    status TEXT DEFAULT 'new', file INTEGER, error TEXT);
+CREATE TEMP TABLE published (
+    row INTEGER PRIMARY KEY, url TEXT UNIQUE, size INTEGER, etag TEXT, modified INTEGER,
+    place TEXT, variable TEXT, position INTEGER);
+"""
+
+_ITEM = "n, url, name, store, path, kind, value, variable, size, etag, modified, version"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is written of one file."""
+
+    url: str
+    state: SourceState
+    template: int
+    references: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A row of a repository's ledger."""
+
+    row: int
+    url: str
+    state: SourceState
+    place: str
+    variable: str
+    position: int
+
+
+class Spool:
+    """The items of a run, and what their files gave.
+
+    Parameters
+    ----------
+    path
+        Of the cache; None is for this run alone, in a file that SQLite removes.
+    options
+        What the records depend on beside the files, as text.
+    """
+
+    def __init__(self, path: Path | None, options: str) -> None:
+        self._options = digest_of(options.encode())
+        self._texts: dict[str, int] = {}
+        self._data: set[str] = set()
+        self._stores: list[Any] = []
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            # the steps of a run are in several threads, one after another
+            self._db = sqlite3.connect(path or "", timeout=60, check_same_thread=False)
+            self._prepare(path)
+        except (sqlite3.Error, OSError) as error:
+            msg = f"{path}: no cache ({error}); remove the file, or name another"
+            raise PublishError(msg) from error
+
+    def _prepare(self, path: Path | None) -> None:
+        if path is not None:
+            self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")  # losing a cache costs requests
+        if self._db.execute("PRAGMA user_version").fetchone()[0] not in (0, RECORD_VERSION):
+            for table in ("text", "data", "file"):
+                self._db.execute(f"DROP TABLE IF EXISTS {table}")
+        self._db.executescript(_CACHE)
+        self._db.execute(f"PRAGMA user_version = {RECORD_VERSION}")
+        self._db.executescript(_RUN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(sqlite3.Error):
+            self._db.commit()
+        self._db.close()
+
+    # ---------------------------------------------------------------------------- items
+
+    def add_items(self, items: Iterable[Item]) -> None:
+        """Take the items of the run.
+
+        Raises
+        ------
+        ValueError
+            If one is named twice.
+        """
+        numbers: dict[int, int] = {}
+        for n, item in enumerate(items):
+            store = item.location.store
+            if id(store) not in numbers:
+                numbers[id(store)] = len(self._stores)
+                self._stores.append(store)
+            kind, value = _coordinate_columns(item.coordinate)
+            where = (n, item.location.url, item.location.name, numbers[id(store)])
+            what = (item.location.path, kind, value, item.variable)
+            try:
+                self._db.execute(
+                    "INSERT INTO item (n, url, name, store, path, kind, value, variable,"
+                    " size, etag, modified, version) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                    (*where, *what, *_state_columns(item.listed)),
+                )
+            except sqlite3.IntegrityError as error:
+                msg = f"named more than once: {item.location.url}"
+                raise ValueError(msg) from error
+
+    def add_published(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Take the rows of a repository's ledger, in the order of the table's columns."""
+        self._db.executemany("INSERT INTO published VALUES (?,?,?,?,?,?,?,?)", rows)
+
+    def count(self, status: str | None = None) -> int:
+        """Return the number of items, of all or of one status."""
+        where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
+        return int(self._one(f"SELECT count(*) FROM item {where}", values))  # noqa: S608
+
+    def urls(self, status: str | None = None) -> list[str]:
+        """Return the urls of items."""
+        where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
+        found = self._db.execute(f"SELECT url FROM item {where} ORDER BY n", values)  # noqa: S608
+        return [url for (url,) in found]
+
+    def items(self, where: str = "1") -> Iterator[tuple[int, Item]]:
+        """Yield items with their numbers, in pages: rows may be changed meanwhile."""
+        last = -1
+        while page := self._db.execute(
+            f"SELECT {_ITEM} FROM item WHERE n > ? AND ({where}) ORDER BY n LIMIT 1000",  # noqa: S608
+            (last,),
+        ).fetchall():
+            for n, url, name, store, path, kind, value, variable, *state in page:
+                location = Location(name=name, url=url, store=self._stores[store], path=path)
+                listed = None if state[0] is None else _state(*state)
+                yield n, Item(location, _coordinate(kind, value), variable, listed)
+            last = page[-1][0]
+
+    # -------------------------------------------------------- states, ledger and cache
+
+    def known(self) -> str:
+        """Return the condition of items of which an earlier state is known."""
+        read = f"SELECT url FROM file WHERE options = '{self._options}'"  # noqa: S608 (a digest)
+        published = "SELECT url FROM published"
+        return f"size IS NULL AND (url IN ({published}) OR url IN ({read}))"
+
+    def set_state(self, n: int, state: SourceState) -> None:
+        """Note the present state of an item."""
+        self._db.execute(
+            "UPDATE item SET size = ?, etag = ?, modified = ?, version = ? WHERE n = ?",
+            (*_state_columns(state), n),
+        )
+
+    def settle(self, *, replace: bool) -> None:
+        """Say of each item what is to be done: nothing, take it of the cache, read it.
+
+        Statuses: `unchanged` and `changed` since they were published, `read`, else `new`.
+        """
+        same = "(i.size = o.size AND CASE WHEN {} THEN i.etag = o.etag ELSE {} END)".format(
+            "i.etag <> '' AND o.etag <> ''", "i.modified > 0 AND i.modified = o.modified"
+        )
+        self._db.execute(
+            "UPDATE item AS i SET status = (SELECT CASE"  # noqa: S608
+            f" WHEN i.size IS NULL THEN 'new' WHEN {same} THEN 'unchanged' ELSE ? END"
+            " FROM published o WHERE o.url = i.url)"
+            " WHERE url IN (SELECT url FROM published)",
+            ("new" if replace else "changed",),
+        )
+        self._db.execute(
+            "UPDATE item AS i SET status = 'read', file = o.id FROM file o"  # noqa: S608
+            f" WHERE i.status = 'new' AND o.url = i.url AND o.options = ? AND {same}",
+            (self._options,),
+        )
+
+    # -------------------------------------------------------------------------- records
+
+    def add(self, n: int, found: Record | Failure) -> None:
+        """Take what an item gave."""
+        if isinstance(found, Failure):
+            update = "UPDATE item SET status = 'failed', error = ? WHERE n = ?"
+            self._db.execute(update, (found.error, n))
+            return
+        template = self._text(found.template)
+        if found.inline:
+            self._add_data(template, found)
+        cursor = self._db.execute(
+            "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
+            " template, loose, refs, count) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (
+                *(found.url, self._options, *_state_columns(found.state)),
+                *(template, self._text(found.loose), found.references, found.count),
+            ),
+        )
+        update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
+        self._db.execute(update, (cursor.lastrowid, n))
+
+    def save(self) -> None:
+        """Keep what was read, whatever happens to this process."""
+        self._db.commit()
+
+    def _text(self, body: str) -> int:
+        if body not in self._texts:
+            if len(self._texts) > 10_000:  # loose attributes may be a million
+                self._texts.clear()
+            digest = digest_of(body.encode())
+            insert = "INSERT OR IGNORE INTO text (digest, body) VALUES (?, ?)"
+            self._db.execute(insert, (digest, body))
+            self._texts[body] = self._one("SELECT id FROM text WHERE digest = ?", (digest,))
+        return self._texts[body]
+
+    def _add_data(self, template: int, found: Record) -> None:
+        key = f"{template}"
+        if key in self._data:
+            return
+        self._data.add(key)
+        digests = [digest for _, _, digest in json.loads(found.template)["inline"]]
+        rows = zip(digests, found.inline, strict=True)
+        self._db.executemany("INSERT OR IGNORE INTO data VALUES (?, ?)", rows)
+
+    def failures(self) -> dict[str, str]:
+        """Return the errors by the names of their files."""
+        found = self._db.execute("SELECT name, error FROM item WHERE status = 'failed' ORDER BY n")
+        return dict(found.fetchall())
+
+    # -------------------------------------------------------------------------- reading
+
+    def columns(self) -> Iterator[tuple[Any, ...]]:
+        """Yield (n, template, loose, variable, kind, value) of what was read, in order."""
+        return self._db.execute(
+            "SELECT n, template, loose, variable, kind, value FROM item"
+            " JOIN file ON file.id = item.file WHERE status = 'read' ORDER BY n"
+        )
+
+    def earlier(self) -> dict[int, Published]:
+        """Return where items that were read had been published, by their number."""
+        found = self._db.execute(
+            "SELECT n, row, o.url, o.size, o.etag, o.modified, place, o.variable, position"
+            " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
+        )
+        return {
+            n: Published(row, url, _state(size, etag, modified, None), *rest)
+            for n, row, url, size, etag, modified, *rest in found
+        }
+
+    def taken(self) -> dict[tuple[str, str], set[int]]:
+        """Return the positions that have a file, by group and variable."""
+        taken: dict[tuple[str, str], set[int]] = {}
+        for place, variable, position in self._db.execute(
+            "SELECT place, variable, position FROM published"
+        ):
+            taken.setdefault((place, variable), set()).add(position)
+        return taken
+
+    def published_groups(self) -> dict[str, str]:
+        """Return the groups of published files by their urls."""
+        return dict(self._db.execute("SELECT url, place FROM published").fetchall())
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return files, references and bytes of what need not be read."""
+        return self._db.execute(  # type: ignore[no-any-return]
+            "SELECT count(*), coalesce(sum(f.count), 0), coalesce(sum(f.size), 0) FROM item i"
+            " LEFT JOIN file f ON f.id = i.file WHERE i.status <> 'new'"
+        ).fetchone()
+
+    def name(self, n: int) -> str:
+        """Return an item's name, as the user wrote it."""
+        return str(self._one("SELECT name FROM item WHERE n = ?", (n,)))
+
+    def url(self, n: int) -> str:
+        """Return an item's url."""
+        return str(self._one("SELECT url FROM item WHERE n = ?", (n,)))
+
+    def row(self, n: int) -> Row:
+        """Return what is written of an item."""
+        url, *state, template, refs = self._db.execute(
+            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs"
+            " FROM item JOIN file f ON f.id = item.file WHERE n = ?",
+            (n,),
+        ).fetchone()
+        return Row(url, _state(*state), template, refs)
+
+    def template(self, number: int) -> Template:
+        """Return a template by its number."""
+        return Template.from_text(self.text(number))
+
+    def text(self, number: int) -> str:
+        """Return a template or loose attributes by their number."""
+        return str(self._one("SELECT body FROM text WHERE id = ?", (number,)))
+
+    def data(self, digest: str) -> bytes:
+        """Return the chunk of an inline array."""
+        return bytes(self._one("SELECT body FROM data WHERE digest = ?", (digest,)))
+
+    def _one(self, query: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 (a column's type)
+        return self._db.execute(query, values).fetchone()[0]
+
+
+def same_state(one: SourceState, other: SourceState) -> bool:
+    """Whether an object is what it was: by size, and by ETag or else by time."""
+    if one.size != other.size:
+        return False
+    if one.etag and other.etag:
+        return one.etag == other.etag
+    return bool(one.last_modified) and one.last_modified == other.last_modified
+
+
+def microseconds(time: datetime | None) -> int:
+    """Return a time as a number, 0 for an unknown one."""
+    return 0 if time is None else (time - _EPOCH) // _MICROSECOND
+
+
+def _state_columns(state: SourceState | None) -> tuple[Any, ...]:
+    if state is None:
+        return (None, None, None, None)
+    return (state.size, state.etag or "", microseconds(state.last_modified), state.version)
+
+
+def _state(size: int, etag: str, modified: int, version: str | None) -> SourceState:
+    time = _EPOCH + modified * _MICROSECOND if modified else None
+    return SourceState(size=size, etag=etag or None, last_modified=time, version=version)
+
+
+def _coordinate_columns(value: Coordinate | None) -> tuple[str | None, Any]:
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return "time", microseconds(aware)
+    kinds = {int: "int", float: "float", str: "text"}
+    return (None, None) if value is None else (kinds[type(value)], value)
+
+
+def _coordinate(kind: str | None, value: Any) -> Coordinate | None:  # noqa: ANN401
+    found: Coordinate | None = value
+    return _EPOCH + value * _MICROSECOND if kind == "time" else found

@@ -1,0 +1,296 @@
+"""`verify`: which sources are no longer what they were when they were published."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from virtual_tiff.obspec_source import run_in_thread, state_of, store_error
+from virtual_tiff.publishing.checksums import known_time, strong_etag
+from virtual_tiff.publishing.known_sources import (
+    KnownSource,
+    SourceStores,
+    known_sources,
+    number_of_sources,
+)
+from virtual_tiff.publishing.opening import Place, repository_at, session_of
+from virtual_tiff.tiff import SourceState
+
+if TYPE_CHECKING:
+    import icechunk
+
+__all__ = ["Source", "Status", "Verification", "change", "verify", "verify_async"]
+
+type Status = Literal["unchanged", "changed", "missing", "unreachable", "unknown"]
+"""`unknown`: it is there, but nothing tells whether it is what was published."""
+
+STATUSES: tuple[Status, ...] = get_args(Status.__value__)
+
+_BATCH = 16384
+"""Sources that are in memory at a time, as many as a chunk of the ledger has; those that are
+unchanged leave nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source of a published repository."""
+
+    url: str
+    status: Status
+    before: SourceState | None = None
+    """At the parse; None if the repository does not say."""
+    now: SourceState | None = None
+    """None if the source could not be asked; in `Verification.sources`, of one that is not among
+    `differing`, what it was before."""
+    error: str | None = None
+    """What has changed, or why it cannot be told."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data; times are in ISO 8601."""
+        found = asdict(self)
+        for state in (found["before"], found["now"]):
+            if state is not None and state["last_modified"] is not None:
+                state["last_modified"] = state["last_modified"].isoformat()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What has become of the sources."""
+
+    snapshot: str
+    """The commit whose sources were asked for."""
+    has_ledger: bool
+    """Whether the repository says what its sources were. Of one that does not (published
+    by others), a change cannot be told: what is there is `unknown`."""
+    counts: Mapping[Status, int]
+    differing: tuple[Source, ...]
+    """Those that are not `unchanged`, in the order of the repository; without a ledger those
+    that are missing or unreachable, as all others are `unknown`."""
+    _all: Callable[[], Iterator[KnownSource]] = field(repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no source has changed, is missing, or is unreachable."""
+        return not any(self.counts[status] for status in ("changed", "missing", "unreachable"))
+
+    @property
+    def total(self) -> int:
+        """Sources that were asked."""
+        return sum(self.counts.values())
+
+    def sources(self) -> Iterator[Source]:
+        """Yield each source, in the order of the repository, from which it is read again."""
+        differing = {source.url: source for source in self.differing}
+        for url, before in self._all():
+            yield differing.get(url) or Source(
+                url=url, status=_usual(before), before=before, now=before
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, of the sources those that are not unchanged."""
+        return {
+            "ok": self.ok,
+            "snapshot": self.snapshot,
+            "has_ledger": self.has_ledger,
+            "counts": dict(self.counts),
+            "differing": [source.to_json() for source in self.differing],
+        }
+
+
+def verify(
+    repository: Place,
+    *,
+    branch: str = "main",
+    store_options: Mapping[str, Any] | None = None,
+    concurrency: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Ask each source of a published repository what it is now, and compare.
+
+    Strong ETags are compared where the source had one and has one; else size and time of
+    modification. Of local files it is always size and time.
+
+    Parameters
+    ----------
+    repository
+        A local path, `s3://bucket/prefix` (with the credentials of the environment), an
+        `icechunk.Storage` or `icechunk.Repository`.
+    branch
+        Whose newest commit is verified.
+    store_options
+        obstore's options of the sources' stores. Region, endpoint and whether to sign are
+        taken from the repository where they are not given.
+    concurrency
+        Sources that are asked at the same time.
+    progress
+        Called with the number of sources asked, and of all sources.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed.
+    PublishError
+        If there is no repository. What is wrong with sources raises nothing.
+    """
+    work = verify_async(
+        repository,
+        branch=branch,
+        store_options=store_options,
+        concurrency=concurrency,
+        progress=progress,
+    )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    return run_in_thread(work)  # in a notebook
+
+
+async def verify_async(
+    repository: Place,
+    *,
+    branch: str = "main",
+    store_options: Mapping[str, Any] | None = None,
+    concurrency: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Do the same, asynchronously; see `verify`."""
+    if not isinstance(concurrency, int) or concurrency < 1:
+        msg = f"concurrency must be a positive integer, not {concurrency!r}"
+        raise ValueError(msg)
+    opened = await asyncio.to_thread(repository_at, repository)
+    session = await asyncio.to_thread(lambda: session_of(opened, branch=branch))
+    total = await asyncio.to_thread(number_of_sources, session)
+    inquiry = _Inquiry(SourceStores(opened.config, store_options or {}), concurrency)
+    batches = known_sources(session, _BATCH)
+    while batch := await asyncio.to_thread(next, batches, None):
+        await inquiry.ask(batch, total, progress)
+    return Verification(
+        snapshot=session.snapshot_id,
+        has_ledger=total is not None,
+        counts={status: inquiry.counts[status] for status in STATUSES},
+        differing=tuple(inquiry.differing),
+        _all=lambda: _one_by_one(session),
+    )
+
+
+def _one_by_one(session: icechunk.Session) -> Iterator[KnownSource]:
+    for batch in known_sources(session, _BATCH):
+        yield from batch
+
+
+def _usual(before: SourceState | None) -> Status:
+    """Return the status of sources that are not kept: there may be a million of them."""
+    return "unknown" if before is None else "unchanged"
+
+
+class _Inquiry:
+    """Asks sources, some at the same time, and keeps what differs."""
+
+    def __init__(self, stores: SourceStores, concurrency: int) -> None:
+        self._stores = stores
+        self._concurrency = concurrency
+        self.counts: Counter[Status] = Counter()
+        self.differing: list[Source] = []
+
+    async def ask(
+        self,
+        batch: list[KnownSource],
+        total: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Ask a batch of sources."""
+        found: list[Source | None] = [None] * len(batch)
+        queue = iter(enumerate(batch))
+
+        async def work() -> None:
+            for place, (url, before) in queue:  # one iterator for all: each is asked once
+                source = await self._asked(url, before)
+                self.counts[source.status] += 1
+                if source.status != _usual(before):
+                    found[place] = source
+                if progress is not None:
+                    done = sum(self.counts.values())
+                    progress(done, total if total is not None else done)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._concurrency, len(batch))):
+                group.create_task(work())
+        self.differing += [source for source in found if source is not None]
+
+    async def _asked(self, url: str, before: SourceState | None) -> Source:
+        store, path = self._stores.resolve(url)
+        try:
+            now = await _state_now(store, path)
+        except Exception as error:  # noqa: BLE001 (stores share no class of errors)
+            known = store_error(error, url)
+            status: Status = "missing" if isinstance(known, FileNotFoundError) else "unreachable"
+            return Source(url=url, status=status, before=before, error=str(known))
+        status, words = change(url, before, now)
+        return Source(url=url, status=status, before=before, now=now, error=words)
+
+
+_REFUSED = re.compile(r"status code: (400|401|403|405|501)\b")
+"""Some servers refuse HEAD, and some signatures are good for GET alone."""
+
+
+async def _state_now(store: Any, path: str) -> SourceState:  # noqa: ANN401 (obstore's union)
+    """Ask for an object's state without its bytes."""
+    try:
+        meta = await store.head_async(path)
+    except Exception as error:
+        if not _REFUSED.search(str(error)):
+            raise
+        meta = (await store.get_async(path, options={"range": (0, 1)})).meta
+    return state_of(meta)
+
+
+def change(
+    url: str, before: SourceState | None, now: SourceState
+) -> tuple[Literal["unchanged", "changed", "unknown"], str | None]:
+    """Say whether a source is what it was, and if not, in words why.
+
+    Parameters
+    ----------
+    url
+        Of the source. The ETag of a local file is made of its time, size and number within
+        its disk; it is not compared, as the last one changes when a disk is replaced.
+    before, now
+        What it was at the parse (None: not known), and what it is.
+    """
+    if before is None:
+        return "unknown", "the repository does not say what it was when it was published"
+    local = urlsplit(url).scheme.lower() == "file"
+    was, now_is = _compared(before, now, local=local)
+    earlier, later = known_time(before), known_time(now)
+    if before.size != now.size:
+        return "changed", f"its size was {before.size} bytes and is {now.size}"
+    if was is not None and now_is is not None:
+        same, words = was == now_is, f"its ETag was {was} and is {now_is}"
+    elif earlier is not None and later is not None:
+        same = _same_time(earlier, later, exact=local)
+        words = f"its time was {earlier.isoformat()} and is {later.isoformat()}"
+    else:
+        return "unknown", "its size is what it was; there is no ETag or time to compare"
+    return ("unchanged", None) if same else ("changed", words)
+
+
+def _compared(
+    before: SourceState, now: SourceState, *, local: bool
+) -> tuple[str | None, str | None]:
+    """Return the ETags, if they are to be compared."""
+    return (None, None) if local else (strong_etag(before), strong_etag(now))
+
+
+def _same_time(one: datetime, other: datetime, *, exact: bool) -> bool:
+    """Compare times; a header has whole seconds where a listing of the same store has parts."""
+    if exact or (one.microsecond and other.microsecond):
+        return one == other
+    return one.replace(microsecond=0) == other.replace(microsecond=0)
