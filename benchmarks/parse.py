@@ -31,6 +31,23 @@ for _ in range({rounds}):
     print(time.perf_counter() - start)
 """
 
+MEANING = """
+import time, warnings
+warnings.simplefilter("ignore")
+from obspec_utils.registry import ObjectStoreRegistry
+from obstore.store import LocalStore
+from virtual_tiff import VirtualTIFF
+registry = ObjectStoreRegistry({{"file://": LocalStore()}})
+parsers = [VirtualTIFF(coordinates=False), VirtualTIFF()]
+for parser in parsers:
+    parser("file://{path}", registry)
+for _ in range({rounds}):  # in turns, so that both see the same machine
+    for parser in parsers:
+        start = time.perf_counter()
+        parser("file://{path}", registry)
+        print(time.perf_counter() - start)
+"""
+
 TIFFFILE = """
 import time, tifffile
 for _ in range({rounds}):
@@ -43,10 +60,15 @@ for _ in range({rounds}):
 
 def seconds(python: str, program: str) -> float:
     """Return the median of what a program prints."""
+    return statistics.median(times(python, program))
+
+
+def times(python: str, program: str) -> list[float]:
+    """Return what a program prints."""
     command = [python, "-W", "ignore", "-c", program]
     # elsewhere, or the peer would import this folder's package
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
-    return statistics.median(map(float, done.stdout.split()))
+    return [float(text) for text in done.stdout.split()]
 
 
 def row(label: str, path: Path, options: str, rounds: int, peer: str | None) -> str:
@@ -58,6 +80,20 @@ def row(label: str, path: Path, options: str, rounds: int, peer: str | None) -> 
     if peer is not None:
         theirs = seconds(peer, program)
         cells.append(f"{theirs * 1e3:.1f} ms ({theirs / ours:.1f}x)")
+    return f"| {' | '.join(cells)} |"
+
+
+def meaning(label: str, path: Path, rounds: int, peer: str | None) -> str:
+    """Return one line of the table of what coordinates cost, in milliseconds."""
+    found = times(sys.executable, MEANING.format(path=path, rounds=rounds))
+    without, whole = statistics.median(found[0::2]), statistics.median(found[1::2])
+    cells = [label, *(f"{s * 1e3:.2f} ms" for s in (whole, without, whole - without))]
+    if peer is not None:
+        try:
+            theirs = seconds(peer, PARSE.format(path=path, options="", rounds=rounds))
+            cells.append(f"{theirs * 1e3:.1f} ms ({theirs / whole:.1f}x)")
+        except subprocess.CalledProcessError:
+            cells.append("fails")
     return f"| {' | '.join(cells)} |"
 
 
@@ -77,6 +113,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         million = many_tiles(Path(folder) / "million.tif", 1000, 1000)
         print(row("1,000,000 tiles", million, "", 7, peer))
+    print()
+    heads = ["file", "virtual_tiff", "coordinates=False", "cost", *(["0.5.0"] if peer else [])]
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
+    for name in ("cog", "cog_rgb_mask", "geo_nodata", "geo_bands", "strips_many"):
+        print(meaning(name, ROOT / "testdata" / "special" / f"{name}.tif", 300, peer))
 
 
 if __name__ == "__main__":

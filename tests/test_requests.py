@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import HTTPStore, LocalStore, MemoryStore
+from rasterio.io import MemoryFile
+from rasterio.shutil import copy
 
 from support.build import (
     END,
@@ -24,11 +29,13 @@ from support.build import (
     entry,
     image,
     images,
+    many_tiles,
 )
 from support.http import HttpServer
 from support.pixels import values, zarr_array
 from support.stores import CountingStore
 from virtual_tiff import VirtualTIFF
+from virtual_tiff.tiff import CountingSource, MemorySource, ReadAhead, read_tiff
 
 SPECIAL = Path(__file__).parent.parent / "testdata" / "special"
 COGS = ["cog", "cog_rgb", "cog_float_nan_predictor", "cog_bigtiff_zstd"]
@@ -124,6 +131,47 @@ def test_the_nested_layout_costs_the_same():
     assert cost(parsed((SPECIAL / "cog.tif").read_bytes(), ifd_layout="nested")) == (1, 0)
 
 
+@pytest.mark.parametrize("name", [*COGS, "cog_rgb_mask", "geo_bands", "subifds"])
+@pytest.mark.parametrize("layout", ["flat", "nested", "pyramid"])
+def test_coordinates_and_meaning_cost_no_request(name: str, layout: Any):
+    data = (SPECIAL / f"{name}.tif").read_bytes()
+    first, second = (
+        parsed(data, ifd_layout=layout, coordinates=coordinates) for coordinates in (True, False)
+    )
+    assert first.calls == second.calls
+    assert cost(first)[1] == 0
+
+
+@pytest.mark.parametrize("ifd", [1, 2, "1"])
+@pytest.mark.parametrize("name", COGS)
+def test_an_overview_of_a_cog_is_one_get_though_its_image_says_where_it_lies(
+    name: str, ifd: int | str
+):
+    assert cost(parsed((SPECIAL / f"{name}.tif").read_bytes(), ifd=ifd)) == (1, 0)
+
+
+async def test_an_awaited_overview_of_a_cog_is_one_get():
+    assert cost(await awaited((SPECIAL / "cog_rgb_mask.tif").read_bytes(), ifd=3)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"overviews": False}, {"overviews": [0]}, {"window": (0, 0, 8, 8)}, {"samples": "stored"}],
+    ids=str,
+)
+def test_selections_cost_the_same(options: dict[str, Any]):
+    assert cost(parsed((SPECIAL / "cog_rgb.tif").read_bytes(), **options)) == (1, 0)
+
+
+def test_coordinates_cost_nothing_when_they_are_read():
+    store, registry = counting({"a.tif": (SPECIAL / "geo_bands.tif").read_bytes()})
+    dataset = xr.open_zarr(VirtualTIFF()("memory:///a.tif", registry))
+    store.clear()
+    for name in ("x", "y", "band", "spatial_ref", "units"):
+        assert dataset[name].load().size
+    assert store.calls == []
+
+
 def test_a_large_image_with_its_directory_at_the_front_is_one_small_get():
     store = parsed(image(values("u1", 1024, 1024), tile=(64, 64), order=FRONT))
     assert (cost(store), store.size) == ((1, 0), 32 * 1024)
@@ -192,9 +240,94 @@ def test_ifd_0_does_not_follow_a_chain_that_jumps_about():
 
 def scattered_pages(count: int, distance: int) -> bytes:
     """Directories far from each other, the first one at the file's begin."""
+    return build([strip_directory(at=8 + i * distance) for i in range(count)])
+
+
+def strip_directory(at: int) -> Directory:
+    """An image of one strip, which lies in the header."""
     numbers = {256: 8, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 8}
-    entries = [entry(tag, LONG, n) for tag, n in numbers.items()]
-    return build([Directory(entries, at=8 + i * distance) for i in range(count)])
+    return Directory([entry(tag, LONG, n) for tag, n in numbers.items()], at=at)
+
+
+async def test_a_hundred_scattered_directories_are_few_round_trips():
+    source = CountingSource(MemorySource(scattered_pages(100, 520_000)))
+    await read_tiff(ReadAhead(source))
+    assert source.batches <= 15
+    assert source.bytes_read < 1_000_000
+
+
+@pytest.mark.parametrize("ifd", [0, 1])
+async def test_one_of_a_hundred_scattered_directories_is_at_most_two_requests(
+    http_server: HttpServer, ifd: int
+):
+    url = http_server.put("a.tif", scattered_pages(100, 520_000))
+    await VirtualTIFF(ifd=ifd).parse(url, over_http(http_server))
+    assert (http_server.gets, http_server.heads) == (1 + ifd, 0)
+    assert http_server.sent < 200_000
+
+
+async def test_a_server_sends_little_of_a_hundred_scattered_directories(http_server: HttpServer):
+    url = http_server.put("a.tif", scattered_pages(100, 520_000))
+    await VirtualTIFF().parse(url, over_http(http_server))
+    assert http_server.gets <= 1 + 100
+    assert http_server.heads == 0
+    assert http_server.sent < 1_000_000
+
+
+def test_directories_that_follow_no_rule_cost_no_more_than_one_by_one():
+    places = np.cumsum(np.random.default_rng(6).integers(70_000, 900_000, 50)).tolist()
+    store = parsed(build([strip_directory(at=8), *(strip_directory(at=at) for at in places)]))
+    assert store.size < 2 * 50 * 64 * 1024
+
+
+# ---- large arrays
+
+
+@pytest.fixture(scope="module")
+def million_tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return many_tiles(tmp_path_factory.mktemp("million") / "million.tif", 1000, 1000)
+
+
+async def test_the_arrays_of_a_million_tiles_are_parallel_ranges(million_tiles: Path):
+    with HttpServer(million_tiles.parent) as server:
+        await VirtualTIFF().parse(f"{server.url}/million.tif", over_http(server))
+        _, *pieces = server.requests
+        assert server.heads == 0
+    arrays = 1_000_000 * (8 + 4)
+    assert 3 <= len(pieces) <= 5
+    assert max(piece.size for piece in pieces) <= 4 * 2**20
+    assert arrays <= sum(piece.size for piece in pieces) + 32 * 1024 <= 1.01 * arrays
+
+
+def test_a_million_tiles_are_two_round_trips(million_tiles: Path):
+    source = CountingSource(MemorySource(million_tiles.read_bytes()))
+    asyncio.run(read_tiff(ReadAhead(source)))
+    assert source.batches == 2
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_cog_with_a_large_header_is_two_round_trips(tmp_path: Path, masks: bool):
+    path = tmp_path / "cog.tif"
+    write_cog(path, 8192, masks=masks)
+    source = CountingSource(MemorySource(path.read_bytes()))
+    tiff = asyncio.run(read_tiff(ReadAhead(source)))
+    assert len(tiff.ifds) == (14 if masks else 7)
+    assert source.batches == 2
+    assert source.bytes_read < 400_000
+
+
+def write_cog(path: Path, side: int, *, masks: bool) -> None:
+    """Write a COG of many small blocks, and so of a header above 100 kB, by GDAL."""
+    pixels = np.zeros((1, side, side), dtype="u1")
+    profile = {"width": side, "height": side, "count": 1, "dtype": "u1"}
+    with MemoryFile() as memory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with memory.open(driver="GTiff", **profile) as dataset:
+            dataset.write(pixels)
+            if masks:
+                dataset.write_mask(np.eye(side, dtype="u1") * 255)
+        with memory.open() as dataset:
+            copy(dataset, path, driver="COG", compress="deflate", blocksize=128)
 
 
 @pytest.mark.parametrize("ifd", [0, 1, 50, 99])

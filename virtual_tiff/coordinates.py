@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -51,27 +52,72 @@ def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
         raise ValueError(msg)
     count = place.width if axis == "x" else place.length
     first, step = (affine.c, affine.a) if axis == "x" else (affine.f, affine.e)
-    centres = first + step * (np.arange(count, dtype="<f8") + 0.5)
     attributes = {"axis": axis.upper()}
     if place.crs is not None:
         attributes = place.crs.coordinate_attributes(axis)
-    return _array("float64", [count], [name], attributes, centres.tobytes())
+    make = _axis if count <= _MOST_REMEMBERED else _axis.__wrapped__
+    return make(first, step, count, name, tuple(attributes.items()))
+
+
+_MOST_REMEMBERED = 2**15
+"""Coordinates along an axis that is kept for the next file: archives have one grid for many."""
+
+
+@lru_cache(maxsize=128)
+def _axis(
+    first: float, step: float, count: int, name: str, attributes: tuple[tuple[str, str], ...]
+) -> InlineArray:
+    with np.errstate(over="ignore", invalid="ignore"):  # a file may state any scale
+        centres = first + step * (np.arange(count, dtype="<f8") + 0.5)
+    return _array("float64", [count], [name], dict(attributes), centres.tobytes())
 
 
 def band_array(
     found: Sequence[int] | Sequence[float] | Sequence[str], dimension: str
 ) -> InlineArray:
     """Return one value for each band: integers, floats or texts."""
+    kind = type(found[0]).__name__  # 1 and 1.0 are equal, and not the same
+    make = _band if len(found) <= _MOST_REMEMBERED else _band.__wrapped__
+    return make(tuple(found), kind, dimension)
+
+
+@lru_cache(maxsize=128)
+def _band(found: tuple[Any, ...], kind: str, dimension: str) -> InlineArray:
     shape, names = [len(found)], [dimension]
-    if isinstance(found[0], str):
+    if kind == "str":
         return _array("string", shape, names, {}, _texts([str(text) for text in found]))
-    if isinstance(found[0], int):
+    if kind == "int":
         return _array("int64", shape, names, {}, np.asarray(found, dtype="<i8").tobytes())
     return _array("float64", shape, names, {}, np.asarray(found, dtype="<f8").tobytes())
 
 
 def spatial_ref_array(place: Place) -> InlineArray:
     """Return the scalar whose attributes say the CRS and the transform."""
+    # where points or polynomials are, files differ in them
+    single = place.points or place.rpc is not None
+    return _spatial_ref(place) if single else _remembered_spatial_ref(_Key(place))
+
+
+class _Key:
+    """A place, equal to another where their CRS and transform are."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._key = place.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@lru_cache(maxsize=128)
+def _remembered_spatial_ref(key: _Key) -> InlineArray:
+    return _spatial_ref(key.place)
+
+
+def _spatial_ref(place: Place) -> InlineArray:
     found: JSON = {}
     if place.crs is not None:
         if place.crs.wkt is not None:

@@ -37,9 +37,10 @@ def manifest_group(group: Group, url: str) -> ManifestGroup:
 def _manifest_array(array: FileArray | InlineArray, url: str) -> ManifestArray:
     chunk_shape = array.metadata["chunk_grid"]["configuration"]["chunk_shape"]
     if isinstance(array, InlineArray):
-        # its one codec takes any shape, and hardly two have the same
-        metadata = _metadata(array.metadata, model_shape=(1,) * len(chunk_shape))
-        return ManifestArray(metadata=metadata, chunkmanifest=_inlined(array))
+        metadata, manifest = _inlined(array)
+        # manifests are never changed in place, but attributes are anyone's
+        own = _changed(metadata, attributes=dict(metadata.attributes))
+        return ManifestArray(metadata=own, chunkmanifest=manifest)
     metadata = _metadata(array.metadata, model_shape=tuple(chunk_shape))
     return ManifestArray(metadata=metadata, chunkmanifest=_references(array, url))
 
@@ -117,13 +118,18 @@ def _paths(lengths: np.ndarray[Any, Any], url: str) -> np.ndarray[Any, np.dtypes
     return cast("np.ndarray[Any, np.dtypes.StringDType]", paths)
 
 
-def _inlined(array: InlineArray) -> ChunkManifest:
+@lru_cache(maxsize=256)
+def _inlined(array: InlineArray) -> tuple[ArrayV3Metadata, ChunkManifest]:
+    """Return what the next file has too, if it has this very array: see `coordinates`."""
+    # its one codec takes any shape, and hardly two have the same
+    metadata = _metadata(array.metadata, model_shape=(1,) * len(array.metadata["shape"]))
     shape = (1,) * len(array.metadata["shape"])
     paths: Any = np.full(shape, INLINED_CHUNK_PATH, dtype=_TEXT)
-    return ChunkManifest.from_arrays(
+    manifest = ChunkManifest.from_arrays(
         paths=paths,
         offsets=np.zeros(shape, dtype=np.uint64),
         lengths=np.full(shape, len(array.data), dtype=np.uint64),
         validate_paths=False,
         inlined={(0,) * len(shape): array.data},
     )
+    return metadata, manifest

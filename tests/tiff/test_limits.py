@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from support.build import LONG, SHORT, Directory, build, directory_at, entry
-from virtual_tiff.tiff import LimitError, Limits, block_layout
+from support.build import LONG, SHORT, UNDEFINED, Directory, build, directory_at, entry
+from virtual_tiff.tiff import BoundedSource, LimitError, Limits, MemorySource, block_layout
 
-from .reading import one_ifd, read
+from .reading import one_ifd, read, run
 
 TAG = entry(65000, SHORT, 1)
 
@@ -53,6 +53,19 @@ def tall(strips: int, offsets: int) -> Any:
     )
 
 
+SHARING = build([Directory([entry(65000, UNDEFINED, count=900, offset=8)])] * 2) + bytes(900)
+"""Two directories of which each has all of the file for its value."""
+
+
+def fetch(limits: Limits) -> list[memoryview]:
+    """Two requests of 30 bytes together."""
+    source = BoundedSource(MemorySource(bytes(50)), limits)
+    try:
+        return run(source.read_ranges([(0, 10), (30, 50)]))
+    except LimitError as error:
+        raise error.locate(ifd="of no directory") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Work that needs a limit of `needs`, and not one less."""
@@ -71,18 +84,33 @@ CASES = {
             limits=limits,
         ),
     ),
+    "shared_values": Case(
+        needs=2 * 900 - len(SHARING), work=lambda limits: read(SHARING, limits=limits)
+    ),
+    "requests": Case(needs=2, work=fetch),
+    "fetched_bytes": Case(needs=30, work=fetch),
     "subifd_depth": Case(needs=3, work=lambda limits: read(nested(3), limits=limits)),
     "missing_blocks": Case(needs=12, work=lambda limits: block_layout(tall(20, 8), limits=limits)),
     "blocks": Case(needs=20, work=lambda limits: block_layout(tall(20, 20), limits=limits)),
 }
 """Name of the limit -> what it is about."""
 
+OF_OTHERS = {
+    "block_bytes": "tests/test_parser.py: how large a chunk is, the core does not decide",
+    "samples": "tests/test_hostile.py",
+    "coordinates": "tests/test_hostile.py",
+    "geokeys": "tests/test_hostile.py",
+    "xml_bytes": "tests/test_safe_xml.py",
+    "xml_depth": "tests/test_safe_xml.py",
+    "xml_elements": "tests/test_safe_xml.py",
+}
+"""Where the other limits are tested."""
+
 every_limit = pytest.mark.parametrize("name", CASES)
 
 
 def test_every_limit_is_in_the_table() -> None:
-    # how large a chunk is, the core does not decide: see tests/test_pixels.py
-    assert {*CASES, "block_bytes"} == {field.name for field in fields(Limits)}
+    assert {*CASES, *OF_OTHERS} == {field.name for field in fields(Limits)}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.build import (
     ASCII,
@@ -555,11 +558,198 @@ def test_directories_in_front_and_values_behind_are_two_requests(byteorder: str,
     assert cost.requests == 2
 
 
-def test_directories_between_the_pixels_are_one_batch_each() -> None:
-    far = 200_000
-    data = build([page(number, at=8 + number * far) for number in range(5)])
+def scattered(places: Iterable[int], *more: Entry) -> bytes:
+    """A file with a directory at each of these offsets."""
+    return build([page(number, *more, at=at) for number, at in enumerate(places)])
+
+
+def equal_pages(count: int, far: int = 200_000) -> list[int]:
+    return [8 + number * far for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "batches"), [(1, 1), (2, 2), (10, 2), (11, 3), (100, 4)])
+def test_directories_between_equal_pixels_are_few_batches(count: int, batches: int) -> None:
+    cost = cost_of(scattered(equal_pages(count)))
+    assert cost.batches == batches
+    assert cost.bytes_read < 32 * 1024 + 4096 * (count + 8)
+
+
+def test_a_hundred_directories_on_their_way_back_are_few_batches() -> None:
+    data = scattered(reversed(equal_pages(100)))
     cost = cost_of(data)
-    assert (cost.batches, cost.requests) == (5, 5)
+    assert cost.batches <= 6
+    assert [ifd.offset for ifd in read(data).ifds] == equal_pages(100)[::-1]
+
+
+def varying(share: float, count: int = 100) -> list[int]:
+    """Pages of 500 kB that vary by a share, as compressed ones do."""
+    sizes = np.random.default_rng(6).normal(500_000, 500_000 * share, count)
+    return [8 + 2 * int(at / 2) for at in np.cumsum(np.clip(sizes, 10_000, None))]
+
+
+@pytest.mark.parametrize(
+    ("share", "batches"), [(0.0, 6), (0.0005, 15), (0.01, 35), (0.05, 75), (0.5, 101)]
+)
+def test_a_hundred_directories_cost_little_however_their_pixels_vary(
+    share: float, batches: int
+) -> None:
+    cost = cost_of(scattered(varying(share)))
+    assert cost.batches <= batches
+    assert cost.bytes_read < 10_000_000
+
+
+def test_distances_that_take_turns_are_learned() -> None:
+    turns = [400_000, 20_000, 90_000] * 40
+    cost = cost_of(scattered([8, *(8 + int(at) for at in np.cumsum(turns))]))
+    assert cost.batches <= 15
+    assert cost.bytes_read < 1_000_000
+
+
+def test_without_guesses_each_directory_is_a_batch() -> None:
+    source = CountingSource(MemorySource(scattered(equal_pages(20))))
+    run(read_tiff(ReadAhead(source, guess=0)))
+    assert (source.batches, source.requests) == (20, 20)
+
+
+def test_guesses_end_at_the_directory_that_is_wanted() -> None:
+    data = scattered(equal_pages(100))
+    assert [cost_of(data, ifd=ifd).requests for ifd in (0, 1, 5, 50)] == [1, 2, 6, 51]
+
+
+def test_ten_thousand_small_pages_are_read_through() -> None:
+    data = scattered(equal_pages(10_000, 1_000))
+    cost = cost_of(data)
+    assert cost.batches < 15
+    assert cost.bytes_read < 1.05 * len(data)
+
+
+def test_values_beside_scattered_directories_come_with_them() -> None:
+    places = equal_pages(50)
+    pages = [page(0, entry(270, ASCII, count=1000, offset=at + 500), at=at) for at in places]
+    cost = cost_of(build(pages, trailing=bytes(10_000)))
+    assert cost.batches <= 4
+    assert cost.requests <= 55
+
+
+def test_values_far_from_their_directories_are_one_batch_behind_all_of_them() -> None:
+    text = entry(270, ASCII, "a value that fits no entry" * 100)
+    source = CountingSource(MemorySource(scattered(equal_pages(100), text)))
+    run(read_tiff(ReadAhead(source)))
+    assert source.batches <= 5
+
+
+# The same whatever is read at once
+
+
+def everything(tiff: Tiff) -> list[tuple[str, int, dict[int | str, Any]]]:
+    def plain(value: Any) -> Any:
+        return value.tolist() if isinstance(value, memoryview) else value
+
+    return [
+        (ifd.path, ifd.offset, {tag: plain(value) for tag, value in ifd.items()})
+        for ifd in tiff.walk()
+    ]
+
+
+def overlapping_subifds() -> bytes:
+    """Two parents whose SubIFDs share bytes; one's tag is inline, the other's is far away."""
+    first = page(0, subifds(directory_at(2), directory_at(3)), at=8)
+    second = page(1, subifds(directory_at(2) + 6), at=90_000, next=0)
+    return build([first, second, page(2, next=0, at=40_000), page(3, next=0, at=170_000)])
+
+
+ANY_FILE: dict[str, bytes] = {
+    "scattered": scattered(equal_pages(12, 9_000), entry(270, ASCII, "text" * 40)),
+    "varying": scattered([8, 30_000, 70_000, 75_000, 140_000, 139_000, 250_000]),
+    "SubIFDs that overlap": overlapping_subifds(),
+    "a cycle": build([page(0), page(1, next=directory_at(0), at=50_000)]),
+    "many entries": build(
+        [
+            page(0, *(entry(40000 + n, LONG, [n] * 9) for n in range(300)), at=60_000),
+            page(1, at=200_000),
+        ]
+    ),
+    "cog": (TESTDATA / "special" / "cog.tif").read_bytes(),
+}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    head=st.integers(1, 70_000),
+    ahead=st.integers(1, 70_000),
+    piece=st.integers(50, 10_000),
+    guess=st.sampled_from([0, 1000, 100_000, 10**7]),
+)
+@pytest.mark.parametrize("name", ANY_FILE)
+def test_any_split_of_the_reads_gives_the_same(
+    name: str, head: int, ahead: int, piece: int, guess: int
+) -> None:
+    data = ANY_FILE[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        split = ReadAhead(MemorySource(data), head=head, ahead=ahead, piece=piece, guess=guess)
+        assert everything(run(read_tiff(split))) == everything(read(data))
+
+
+# The ghost area
+
+
+GHOST = (
+    b"GDAL_STRUCTURAL_METADATA_SIZE=000140 bytes\nLAYOUT=IFDS_BEFORE_DATA\n"
+    b"BLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
+    b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
+)
+
+
+def with_ghost(levels: Iterable[int], ghost: bytes, far: int = 0) -> bytes:
+    """Directories with arrays of so many tiles behind a ghost area, as GDAL writes a COG."""
+    pages, at = [], 8 + len(ghost) + len(ghost) % 2
+    for number, count in enumerate(levels):
+        arrays = [entry(tag, LONG, np.arange(count, dtype="<u4").tobytes()) for tag in (324, 325)]
+        behind = at + 2 + 12 * 3 + 4
+        arrays = [
+            entry(324, LONG, count=count, offset=behind),
+            entry(325, LONG, count=count, offset=behind + 4 * count),
+        ]
+        pages.append(page(number, *arrays, at=at))
+        at = behind + 8 * count + far
+    data = bytearray(build(pages, trailing=bytes(at + 1_000_000)))
+    data[8 : 8 + len(ghost)] = ghost
+    return bytes(data)
+
+
+LEVELS = [60_000, 15_000, 4_000, 1_000, 300]
+
+
+def test_the_header_of_a_large_cog_is_two_batches() -> None:
+    cost = cost_of(with_ghost(LEVELS, GHOST))
+    assert cost.batches == 2
+    assert cost.bytes_read < 1.1 * 8 * sum(LEVELS)
+
+
+@pytest.mark.parametrize(
+    "ghost",
+    [
+        b"",
+        GHOST.replace(b"NO\n ", b"YES\n"),
+        GHOST.replace(b"IFDS_BEFORE_DATA", b"SOMETHING_ELSES"),
+    ],
+    ids=["none", "edited", "another layout"],
+)
+def test_without_a_ghost_area_that_holds_it_is_read_step_by_step(ghost: bytes) -> None:
+    assert cost_of(with_ghost(LEVELS, ghost)).batches > 2
+
+
+@pytest.mark.parametrize("far", [100_000, 1_000_000])
+def test_a_ghost_area_that_lies_costs_a_bounded_number_of_bytes_and_no_meaning(far: int) -> None:
+    honest, lying = (with_ghost(LEVELS, ghost, far) for ghost in (b"", GHOST))
+    places = [ifd.integers(Tag.TileOffsets).nbytes for ifd in read(lying).ifds]
+    assert places == [ifd.integers(Tag.TileOffsets).nbytes for ifd in read(honest).ifds]
+    wasted = cost_of(lying).bytes_read - 8 * sum(LEVELS)
+    assert wasted < 4 * 2**20 + 100_000
+
+
+# Batches and values
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])

@@ -125,7 +125,10 @@ FETCHES: dict[str, tuple[list[list[ByteRange]], list[list[ByteRange]]]] = {
     "a little more than asked": ([[(200, 210)]], [[(200, 250)]]),
     "no more where much is asked": ([[(200, 300)]], [[(200, 300)]]),
     "what was read ahead is there": ([[(200, 210)], [(210, 250)]], [[(200, 250)]]),
-    "one byte further is not": ([[(200, 210)], [(210, 251)]], [[(200, 250)], [(210, 260)]]),
+    "of one byte further, that byte and more": (
+        [[(200, 210)], [(210, 251)]],
+        [[(200, 250)], [(250, 300)]],
+    ),
     "two places are one batch": ([[(200, 210), (900, 910)]], [[(200, 250), (900, 950)]]),
     "neighbours are one request": ([[(200, 210), (240, 260)]], [[(200, 290)]]),
     "touching ranges are one request": ([[(200, 210), (250, 260)]], [[(200, 300)]]),
@@ -135,13 +138,17 @@ FETCHES: dict[str, tuple[list[list[ByteRange]], list[list[ByteRange]]]] = {
     "one in another": ([[(200, 400), (250, 260)]], [[(200, 400)]]),
     "one longer than another": ([[(200, 210), (200, 400)]], [[(200, 400)]]),
     "only what is missing": ([[(10, 20), (200, 210)]], [[(200, 250)]]),
-    "across the head's end": ([[(90, 110)]], [[(90, 140)]]),
+    "across the head's end": ([[(90, 110)]], [[(100, 150)]]),
     "not beyond the end": ([[(10_230, 10_235)]], [[(10_230, 10_240)]]),
     "nothing at the end": ([[(10_240, 10_250), (99_999, 100_000)]], []),
     "past the end": ([[(10_200, 99_999)], [(10_230, 99_999)]], [[(10_200, 10_240)]]),
     "across two that touch": (
         [[(200, 210)], [(250, 260)], [(240, 260)]],
-        [[(200, 250)], [(250, 300)], [(240, 290)]],
+        [[(200, 250)], [(250, 300)]],
+    ),
+    "across three, of which the middle is missing": (
+        [[(200, 210)], [(300, 310)], [(240, 310)]],
+        [[(200, 250)], [(300, 350)], [(250, 310)]],
     ),
     "an empty range": ([[(500, 500)]], []),
 }
@@ -179,6 +186,148 @@ def test_fewer_bytes_than_promised_are_an_error_that_asks_why() -> None:
     with pytest.raises(TruncatedError, match=r"\(200-210\); was it changed\?") as caught:
         run(wrapped.read_ranges([(200, 210)]))
     assert caught.value.offset == 200
+
+
+@pytest.mark.parametrize("name", ["head", "ahead", "piece", "guess"])
+@pytest.mark.parametrize("value", [-1, 0.5, None])
+def test_a_size_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a positive number of bytes"):
+        ReadAhead(MemorySource(b""), **{name: value})
+
+
+def test_only_guesses_may_be_none_at_all() -> None:
+    ReadAhead(MemorySource(b""), guess=0)
+    for name in ("head", "ahead", "piece"):
+        with pytest.raises(ValueError, match=name):
+            ReadAhead(MemorySource(b""), **{name: 0})
+
+
+# Large ranges
+
+PIECES: dict[str, tuple[list[ByteRange], list[ByteRange]]] = {
+    "as large as a piece": ([(200, 300)], [(200, 300)]),
+    "a little larger": ([(200, 301)], [(200, 251), (251, 301)]),
+    "much larger": ([(200, 550)], [(200, 288), (288, 376), (376, 464), (464, 550)]),
+    "two arrays side by side": ([(200, 350), (350, 500)], [(200, 300), (300, 400), (400, 500)]),
+    "two arrays apart": (
+        [(200, 350), (400, 500)],
+        [(200, 275), (275, 350), (400, 500)],
+    ),
+    "partly in the head": ([(50, 250)], [(100, 175), (175, 250)]),
+}
+
+
+@pytest.mark.parametrize(("ranges", "fetched"), PIECES.values(), ids=PIECES)
+def test_a_large_range_is_read_in_pieces_of_one_batch(
+    ranges: list[ByteRange], fetched: list[ByteRange]
+) -> None:
+    inner = Recorded()
+    wrapped = ReadAhead(inner, head=100, ahead=50, piece=100)
+    found = run(wrapped.read_ranges(ranges))
+    assert found == [DATA[start:end] for start, end in ranges]
+    assert inner.batches == [[(0, 100)], fetched]
+
+
+# Hints
+
+
+def hinted(hints: list[ByteRange], *reads: list[ByteRange], **options: Any) -> Recorded:
+    """What a source is asked for behind the head if `hints` precede the first of `reads`."""
+    inner = Recorded()
+    wrapped = ReadAhead(inner, head=100, ahead=50, **options)
+    run(wrapped.read_ranges([(0, 1)]))
+    wrapped.expect(hints)
+    for ranges in reads:
+        assert run(wrapped.read_ranges(ranges)) == [DATA[start:end] for start, end in ranges]
+    assert inner.batches.pop(0) == [(0, 100)]
+    return inner
+
+
+HINTS: dict[str, tuple[list[ByteRange], list[list[ByteRange]], list[list[ByteRange]]]] = {
+    "no more than asked": ([], [[(200, 210)]], [[(200, 210)]]),
+    "along with what is asked": ([(300, 310)], [[(200, 210)]], [[(200, 210), (300, 310)]]),
+    "and then it is there": (
+        [(300, 310)],
+        [[(200, 210)], [(300, 310)]],
+        [[(200, 210), (300, 310)]],
+    ),
+    "around what is asked": ([(190, 250)], [[(200, 210)]], [[(190, 250)]]),
+    "what is there already": ([(50, 60)], [[(200, 210)]], [[(200, 210)]]),
+    "not past the end": (
+        [(10_230, 10_300), (20_000, 20_001)],
+        [[(200, 210)]],
+        [[(200, 210), (10_230, 10_240)]],
+    ),
+    "not of their own": ([(300, 310)], [[(10, 20)]], []),
+    "for one read alone": (
+        [(300, 310)],
+        [[(10, 20)], [(200, 210)]],
+        [[(200, 250)]],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hints", "reads", "fetches"), HINTS.values(), ids=HINTS)
+def test_hints_are_fetched(
+    hints: list[ByteRange], reads: list[list[ByteRange]], fetches: list[list[ByteRange]]
+) -> None:
+    assert hinted(hints, *reads).batches == fetches
+
+
+def test_without_a_budget_there_are_no_guesses() -> None:
+    assert hinted([(300, 310)], [(200, 210)], guess=0).batches == [[(200, 210)]]
+
+
+def test_the_last_guess_is_cut_at_the_bound() -> None:
+    hints: list[ByteRange] = [(300, 310), (400, 410), (500, 510)]
+    fetched = hinted(hints, [(200, 210)], guess=15).batches
+    assert fetched == [[(200, 210), (300, 310), (400, 405)]]
+
+
+def test_what_guesses_cost_in_vain_is_bounded() -> None:
+    inner = CountingSource(MemorySource(DATA))
+    wrapped = ReadAhead(inner, head=100, guess=100)
+    for start in range(1000, 10_000, 100):
+        wrapped.expect([(start + 50, start + 80)])
+        run(wrapped.read_ranges([(start, start + 1)]))
+    assert wrapped.wasted == 100
+    assert inner.bytes_read == 100 + 90 + 100
+
+
+def test_guesses_that_come_true_are_not_counted() -> None:
+    inner = Recorded()
+    wrapped = ReadAhead(inner, head=100, guess=100)
+    for start in range(1000, 10_000, 100):
+        wrapped.expect([(start + 50, start + 80)])
+        run(wrapped.read_ranges([(start, start + 1)]))
+        assert wrapped.wasted == 30
+        run(wrapped.read_ranges([(start + 60, start + 61)]))
+        assert wrapped.wasted == 0
+    assert len(inner.batches) == 1 + 90
+
+
+@pytest.mark.parametrize(
+    ("ranges", "held"),
+    [
+        ([], True),
+        ([(0, 100)], True),
+        ([(0, 101)], False),
+        ([(200, 250)], True),
+        ([(10, 20), (249, 250)], True),
+        ([(10, 20), (249, 251)], False),
+        ([(150, 160)], False),
+        ([(99_999, 100_000)], True),
+    ],
+)
+def test_what_is_held_needs_no_request(ranges: list[ByteRange], held: bool) -> None:
+    inner = Recorded()
+    wrapped = ReadAhead(inner, head=100, ahead=50)
+    assert not wrapped.holds(ranges)
+    run(wrapped.read_ranges([(0, 1), (200, 210)]))
+    assert wrapped.holds(ranges) is held
+    before = len(inner.batches)
+    run(wrapped.read_ranges(ranges))
+    assert (len(inner.batches) == before) is held
 
 
 # What read-ahead forgets
@@ -227,8 +376,14 @@ sizes = st.integers(1, 3000)
 def through_read_ahead(
     reads: list[list[ByteRange]], *, head: int, step: int
 ) -> list[list[memoryview]]:
-    wrapped = ReadAhead(MemorySource(DATA), head=head, ahead=step)
-    return [run(wrapped.read_ranges(ranges)) for ranges in reads]
+    wrapped = ReadAhead(MemorySource(DATA), head=head, ahead=step, piece=step + 100, guess=head)
+    found = []
+    for number, ranges in enumerate(reads):
+        if number % 2:  # the reads that follow, and some that do not
+            later = [wanted for following in reads[number:] for wanted in following]
+            wrapped.expect([*later, *((a + 500, b + 900) for a, b in ranges)])
+        found.append(run(wrapped.read_ranges(ranges)))
+    return found
 
 
 def from_memory(reads: list[list[ByteRange]]) -> list[list[memoryview]]:

@@ -34,6 +34,10 @@ _REFERENCE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 128. The specification's default (chroma of 0 to 255) would be no YCbCr."""
 
 
+_LARGEST = 2**31 - 128
+"""Of a number that the codec takes."""
+
+
 def colour_codecs(ifd: ImageFileDirectory, grid: BlockGrid, data_type: str) -> list[CodecJSON]:
     """Return the codecs from an array to its stored samples.
 
@@ -80,7 +84,7 @@ def _ycbcr(ifd: ImageFileDirectory, grid: BlockGrid, data_type: str) -> list[Cod
 def _coefficients(ifd: ImageFileDirectory) -> list[float]:
     found = ifd.floats(Tag.YCbCrCoefficients) or ()
     luma = found if len(found) == 3 else _COEFFICIENTS
-    if not all(map(math.isfinite, luma)) or luma[1] == 0:
+    if not all(abs(number) < _LARGEST for number in luma) or luma[1] == 0:
         msg = f"YCbCrCoefficients {luma} allow no conversion"
         raise UnsupportedError(msg, tag=Tag.YCbCrCoefficients, ifd=ifd.path)
     return list(luma)
@@ -92,7 +96,7 @@ def _reference(ifd: ImageFileDirectory) -> list[float]:
         return list(_REFERENCE)
     # libtiff reads a RATIONAL without a denominator as 0
     ends = [end if math.isfinite(end) else 0.0 for end in found]
-    if not all(abs(end) < 2**31 - 128 for end in ends):
+    if not all(abs(end) < _LARGEST for end in ends):
         msg = f"ReferenceBlackWhite {found} allows no conversion"
         raise UnsupportedError(msg, tag=Tag.ReferenceBlackWhite, ifd=ifd.path)
     return ends

@@ -40,6 +40,10 @@ _TAIL = 16
 """Bytes at a block's end among which T.6's EOFB is looked for."""
 
 
+_WIDEST = 2**20
+"""Columns; a few bytes can state a line of 2**28, whose mark alone would take gigabytes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CcittCodec(StripCodec):
     """Decodes a bilevel block to 0 (white) and 1 (black)."""
@@ -77,6 +81,8 @@ class CcittCodec(StripCodec):
 
     def _by_imagecodecs(self, data: bytes, rows: int, columns: int) -> NDArray[Any] | None:
         """Return the image; None if there is doubt about any line."""
+        if columns > _WIDEST:
+            return None
         marked = self._marked(data, columns)
         mark = np.arange(columns) >= columns // 3
         for found in (rows, self.last):

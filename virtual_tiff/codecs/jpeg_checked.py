@@ -15,7 +15,7 @@ blocks at the image's right and lower edge that end there or a little later. Els
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -55,8 +55,12 @@ def checked_jpeg(codec: dict[str, Any], array: dict[str, Any]) -> dict[str, Any]
     """
     if _inner(codec)["name"] != _NAME:
         return codec
-    length, width = array["shape"][-2:]
-    rows, columns = array["chunk_grid"]["configuration"]["chunk_shape"][-2:]
+    # the samples stand behind the columns where they do so in the file
+    names = array.get("dimension_names") or [None]
+    stored = str(names[-1]).startswith("band")
+    plane = slice(-3, -1) if stored else slice(-2, None)
+    length, width = array["shape"][plane]
+    rows, columns = array["chunk_grid"]["configuration"]["chunk_shape"][plane]
     configuration = {
         "codec": codec,
         "foot": (length - 1) % rows + 1,
@@ -100,10 +104,7 @@ class CheckedJpegCodec(ImageCodec):
         return self.codec
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        jpeg = Jpeg.from_dict(_inner(self.codec))
-        if jpeg.tables and JpegHeader.parse(jpeg.tables).frame is not None:
-            msg = "JPEGTables hold more than tables"
-            raise ValueError(msg)
+        jpeg = self._jpeg
         data = (jpeg.header or b"") + chunk_data.to_bytes()
         header, frame = frame_of(data)
         promised = promised_size(frame, chunk_spec.shape)
@@ -119,6 +120,14 @@ class CheckedJpegCodec(ImageCodec):
             fancyupsampling=jpeg.fancyupsampling,
         )
         return as_chunk(_padded(decode_complete(data, header, decode), rows, columns), chunk_spec)
+
+    @cached_property
+    def _jpeg(self) -> Jpeg:
+        jpeg = Jpeg.from_dict(_inner(self.codec))
+        if jpeg.tables and JpegHeader.parse(jpeg.tables).frame is not None:
+            msg = "JPEGTables hold more than tables"
+            raise ValueError(msg)
+        return jpeg
 
     def _check_size(self, frame: Frame, promised: tuple[int, int, int]) -> None:
         rows, columns, samples = promised

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.registry import get_codec_class, register_codec
 
+from virtual_tiff.codecs.fast import BOUNDED
+from virtual_tiff.tiff.errors import printable
+
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
 
@@ -43,7 +46,7 @@ def _registered(name: str) -> str:
 
 @cache
 def _around(name: str) -> type[Any]:
-    base: Any = get_codec_class(name)
+    base: Any = BOUNDED.get(name) or get_codec_class(name)
 
     class Named(base):  # type: ignore[misc]
         @classmethod
@@ -56,7 +59,7 @@ def _around(name: str) -> type[Any]:
                 decoded = super()._decode_sync(chunk, chunk_spec)
             except Exception as error:
                 msg = f"{block} does not decode to what the tags promise: {error}"
-                raise ValueError(msg) from error
+                raise ValueError(printable(msg)) from error
             name_block(decoded, block)
             return decoded
 

@@ -9,6 +9,7 @@ the depth of the array by repeating their bits, so that black and white stay wha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -59,13 +60,28 @@ class PackedPixelsCodec(ReadingCodec, ArrayBytesCodec):
         if data.size != prod(pixels) * stored.itemsize:
             msg = f"a block of {data.size} bytes; its pixels take {prod(pixels) * stored.itemsize}"
             raise ValueError(msg)
-        words: NDArray[Any] = data.view(stored).astype(np.uint64).reshape(pixels)
+        words: NDArray[Any] = data.view(stored).astype(stored.newbyteorder("="), copy=False)
+        words = words.reshape(pixels)
         found = np.empty(chunk_spec.shape, dtype)
         behind = sum(self.bits)
         for number, bits in enumerate(self.bits):
             behind -= bits
-            found[..., number] = _widened(words >> behind & ((1 << bits) - 1), bits, depth)
+            values = words >> behind & ((1 << bits) - 1)
+            if bits <= _TABLED:
+                found[..., number] = _table(bits, depth).astype(dtype)[values]
+            else:
+                found[..., number] = _widened(values.astype(np.uint64), bits, depth)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+
+
+_TABLED = 12
+"""Bits of samples that are looked up in a table."""
+
+
+@cache
+def _table(bits: int, depth: int) -> NDArray[Any]:
+    """Return each value of `bits` bits, widened."""
+    return _widened(np.arange(1 << bits, dtype=np.uint64), bits, depth)
 
 
 def _widened(samples: NDArray[Any], bits: int, depth: int) -> NDArray[Any]:

@@ -78,16 +78,23 @@ class YCbCrCodec(ReadingCodec, ArrayArrayCodec):
         y, cr_red, cb_green, cr_green, cb_blue = _tables(
             tuple(self.coefficients), tuple(self.reference)
         )
-        luma = y[units[..., :-2]].reshape(*units.shape[:-1], down, across)
         cb, cr = units[..., -2], units[..., -1]
-        chroma = (cr_red[cr], (cb_green[cb] + cr_green[cr]) >> _SHIFT, cb_blue[cb])
+        green = (cb_green[cb] + cr_green[cr]) >> _SHIFT
+        # no sum of a luma (of 4,096 at most) and two chromas (of 8,192) leaves 16 bits
+        chroma = (_short(cr_red)[cr], _short(green), _short(cb_blue)[cb])
         *before, rows, columns, _ = chunk_spec.shape
-        found = np.empty(chunk_spec.shape, np.uint8)
-        for band, added in enumerate(chroma):
-            values = np.clip(luma + added[..., None, None], 0, 255).astype(np.uint8)
-            whole = values.swapaxes(-3, -2).reshape(*before, units.shape[-3] * down, -1)
-            found[..., band] = whole[..., :rows, :columns]
+        whole = np.empty((*before, units.shape[-3] * down, units.shape[-2] * across, 3), np.uint8)
+        for at in range(down * across):
+            luma = _short(y)[units[..., at]]
+            pixels = whole[..., at // across :: down, at % across :: across, :]
+            for band, added in enumerate(chroma):
+                pixels[..., band] = np.clip(luma + added, 0, 255)
+        found = whole[..., :rows, :columns, :]
         return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+
+
+def _short(table: NDArray[Any]) -> NDArray[np.int16]:
+    return table.astype(np.int16)
 
 
 @lru_cache(maxsize=8)

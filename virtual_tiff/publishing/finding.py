@@ -29,7 +29,7 @@ from virtual_tiff.publishing.stac import (
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.errors import warn
 
-__all__ = ["find_items"]
+__all__ = ["find_items", "names_stac"]
 
 type _Found = tuple[Location, SourceState | None, StacAsset | None]
 
@@ -100,6 +100,19 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
     )
     found = placing.items(search.all_of(sources))
     return in_order(found) if placing.places else found
+
+
+def names_stac(sources: Any) -> bool:  # noqa: ANN401
+    """Whether sources are STAC items, as far as can be seen without reading any."""
+    single = isinstance(sources, (str, os.PathLike, Mapping)) or hasattr(sources, "to_dict")
+    if not single and not isinstance(sources, Sequence):
+        return False
+    return all(
+        is_stac_name(os.fspath(source)) or os.fspath(source).startswith("stac:")
+        if isinstance(source, (str, os.PathLike))
+        else True
+        for source in ([sources] if single else sources)
+    )
 
 
 @dataclass(slots=True)

@@ -219,10 +219,13 @@ class _Grid:
         transform = self.transform()
         if transform is not None:
             attributes["spatial:transform"] = transform
+            length, width = (
+                int(self.shape[self.dimensions.index(self._named(axis))]) for axis in ("y", "x")
+            )
             if "spatial:shape" in attributes:
-                attributes["spatial:shape"] = [int(n) for n in self.shape[-2:]]
+                attributes["spatial:shape"] = [length, width]
             if "spatial:bbox" in attributes:
-                attributes["spatial:bbox"] = _bbox(transform, *(int(n) for n in self.shape[-2:]))
+                attributes["spatial:bbox"] = _bbox(transform, length, width)
         return self._first | {"shape": [int(n) for n in self.shape], "attributes": attributes}
 
     def transform(self) -> list[float] | None:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from virtual_tiff.publishing.containers import (
     saved_containers,
 )
 from virtual_tiff.publishing.errors import PublishError, first_line
-from virtual_tiff.publishing.finding import find_items
+from virtual_tiff.publishing.finding import find_items, names_stac
 from virtual_tiff.publishing.ledger import LEDGER, Ledger, LedgerRows, read_ledger
 from virtual_tiff.publishing.opening import is_anonymous
 from virtual_tiff.publishing.parsing import (
@@ -174,6 +174,9 @@ class Publication:
     ) -> Publication:
         """Begin a run; nothing is made or read yet, but the cache."""
         target = target_of(to)
+        unsaid = options.find["time"] is None and options.find["values"] is None
+        if options.concat == ("time",) and unsaid and names_stac(sources):
+            options = replace(options, find={**options.find, "time": "datetime"})
         what = f"{options.parser!r} virtual-tiff {version('virtual-tiff')}"
         return cls(sources, target, options, Spool(options.cache, what))
 

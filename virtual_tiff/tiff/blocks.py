@@ -153,7 +153,7 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
         pixel_bits=_pixel_bits(ifd),
         subsampling=_stored_subsampling(ifd),
     )
-    if grid.bits < 1 or grid.block_bytes >= 2**63:
+    if min(ifd.BitsPerSample) < 1 or grid.block_bytes >= 2**63:
         msg = f"blocks of {block_width} x {block_length} pixels of {grid.bits} bits"
         raise FormatError(msg, tag=Tag.BitsPerSample, ifd=ifd.path, offset=ifd.offset)
     limits.check("blocks", grid.count, f"{grid.kind}s of the image", ifd=ifd.path)
@@ -316,7 +316,7 @@ def _counts_look_bad(
     if grid.kind == "tile":
         return False
     if grid.count == 1 and offsets[0]:
-        too_long = file_size is not None and offsets[0] + counts[0] > file_size >= offsets[0]
+        too_long = file_size is not None and offsets[0] + counts[0] > file_size > offsets[0]
         too_short = uncompressed and counts[0] < grid.size(grid.last_length)
         return not counts[0] or too_long or too_short
     if uncompressed and grid.planes == 1 and grid.count > 2:
@@ -338,5 +338,6 @@ def _derived_counts(
         raise FormatError(msg, tag=Tag.StripByteCounts, ifd=ifd.path, offset=ifd.offset)
     begins = sorted({*offsets, file_size})
     length = {start: end - start for start, end in pairwise(begins)}
-    derived = array("Q", (length.get(start, 0) if start else 0 for start in offsets))
+    # a block behind the file's end is lost, and not missing: reading it must say so
+    derived = array("Q", (length.get(start, 1) if start else 0 for start in offsets))
     return memoryview(derived).toreadonly()

@@ -7,6 +7,7 @@ subclasses say what the user can do about it; the attributes say where to look.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "TiffWarning",
     "TruncatedError",
     "UnsupportedError",
+    "printable",
     "source_name",
     "warn",
 ]
@@ -32,6 +34,26 @@ _PACKAGE = str(Path(__file__).parents[max(0, __name__.count(".") - 1)]) + os.sep
 """The folder of the outermost package: this one's, or of the project that has a copy."""
 
 
+_UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff]"
+)
+"""Control characters, which a terminal obeys, and marks that hide text or turn it around."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text that a terminal shows and does not obey; line ends stay.
+
+    Names, tags and paths come from files: `"\x1b[2J"` in one would clear the screen of who
+    reads an error. Data (attributes, JSON) are not changed, only what is said of them.
+    """
+    return _UNSEEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
 class TiffWarning(UserWarning):
     """The file breaks a rule that readers commonly forgive."""
 
@@ -40,7 +62,7 @@ def warn(message: str) -> None:
     """Issue a `TiffWarning` that names the file and points at the caller's own line."""
     name = source_name.get()
     text = message if name is None else f"{name}: {message}"
-    warnings.warn(text, TiffWarning, skip_file_prefixes=(_PACKAGE,))
+    warnings.warn(printable(text), TiffWarning, skip_file_prefixes=(_PACKAGE,))
 
 
 class TiffError(ValueError):
@@ -99,7 +121,8 @@ class TiffError(ValueError):
             self.url,
         ]
         known = [place for place in where if place is not None]
-        return f"{self.message} [{', '.join(known)}]" if known else self.message
+        text = f"{self.message} [{', '.join(known)}]" if known else self.message
+        return printable(text)
 
 
 class FormatError(TiffError):

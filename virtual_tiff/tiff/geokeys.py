@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from .constants import Tag, tag_name
 from .entry import decode_text
-from .errors import TiffError, warn
+from .errors import FormatError, TiffError, warn
 from .ifd import ImageFileDirectory
 
 __all__ = ["GeoKey", "parse_geokeys"]
@@ -20,6 +20,9 @@ __all__ = ["GeoKey", "parse_geokeys"]
 type GeoValue = int | float | str | tuple[int, ...] | tuple[float, ...]
 
 _HEADER_SHORTS = _KEY_SHORTS = 4
+
+_MOST_VALUES = 256
+"""Numbers of one key: GeogTOWGS84 has 7."""
 
 
 class GeoKey(IntEnum):
@@ -105,6 +108,12 @@ def _parsed(ifd: ImageFileDirectory) -> dict[int, GeoValue]:
     if len(shorts) < _HEADER_SHORTS:
         warn(f"IFD {ifd.path}: a GeoKeyDirectory of {len(shorts)} numbers, ignored")
         return {}
+    try:
+        held = min(shorts[3], (len(shorts) - _HEADER_SHORTS) // _KEY_SHORTS)
+        ifd.limits.check("geokeys", held, "GeoKeys", ifd=ifd.path)
+    except TiffError as error:
+        warn(f"the GeoKeys are ignored: {error}")
+        return {}
     keys: dict[int, GeoValue] = {}
     for at in range(_HEADER_SHORTS, _HEADER_SHORTS + _KEY_SHORTS * shorts[3], _KEY_SHORTS):
         if at + _KEY_SHORTS > len(shorts):
@@ -132,6 +141,9 @@ def key_name(key: int) -> str:
 def _value(ifd: ImageFileDirectory, location: int, count: int, index: int) -> GeoValue:
     if location == 0:
         return index
+    if count > _MOST_VALUES and location != Tag.GeoAsciiParams:
+        msg = f"{count} values; no key has more than {_MOST_VALUES}"
+        raise FormatError(msg, tag=location, ifd=ifd.path)
     if location == Tag.GeoAsciiParams:
         # the index counts bytes, so the string is cut before it is decoded
         ascii_params = ifd.raw(Tag.GeoAsciiParams) or b""
@@ -139,10 +151,18 @@ def _value(ifd: ImageFileDirectory, location: int, count: int, index: int) -> Ge
             raise LookupError
         return decode_text(ascii_params[index : index + count]).rstrip("|\0")
     if location == Tag.GeoDoubleParams:
-        floats = ifd.floats(Tag.GeoDoubleParams) or ()
+        floats = _doubles(ifd)
         return _one_or_all(floats[index : index + count], count)
     shorts = ifd.integers(location)
     return _one_or_all(tuple(shorts[index : index + count]) if shorts else (), count)
+
+
+def _doubles(ifd: ImageFileDirectory) -> tuple[float, ...]:
+    """Return GeoDoubleParams; made once for all keys, of which each takes a few."""
+    if "geodoubles" not in ifd.memo:
+        ifd.memo["geodoubles"] = ifd.floats(Tag.GeoDoubleParams) or ()
+    found: tuple[float, ...] = ifd.memo["geodoubles"]
+    return found
 
 
 def _one_or_all[N: (int, float)](found: tuple[N, ...], count: int) -> N | tuple[N, ...]:

@@ -14,6 +14,7 @@ from .constants import Tag
 from .entry import Entry, Value, numbers, rationals, raw, texts, value
 from .errors import FormatError, TiffError
 from .header import Variant
+from .limits import Limits
 
 __all__ = ["ImageFileDirectory"]
 
@@ -23,13 +24,23 @@ class _Field[T]:
 
     def __init__(self, read: Callable[[ImageFileDirectory], T]) -> None:
         self._read = read
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
     @overload
     def __get__(self, ifd: None, owner: type) -> _Field[T]: ...
     @overload
     def __get__(self, ifd: ImageFileDirectory, owner: type) -> T: ...
     def __get__(self, ifd: ImageFileDirectory | None, owner: type) -> T | _Field[T]:
-        return self if ifd is None else self._read(ifd)
+        if ifd is None:
+            return self
+        # asked for dozens of times in a parse, as the code may be written without regard to it
+        if self._name not in ifd.memo:
+            ifd.memo[self._name] = self._read(ifd)
+        found: T = ifd.memo[self._name]
+        return found
 
 
 def _integer(tag: Tag, default: int) -> _Field[int]:
@@ -75,6 +86,17 @@ def _per_sample(tag: Tag, default: int) -> _Field[tuple[int, ...]]:
     return _Field(read)
 
 
+def _samples_per_pixel(ifd: ImageFileDirectory) -> int:
+    """Return the samples of a pixel, 1 to 65535: a SHORT, whatever the field type."""
+    samples = ifd.integer(Tag.SamplesPerPixel)
+    if samples is None:
+        return 1
+    if not 0 < samples < 2**16:
+        msg = f"SamplesPerPixel is {samples}, not 1 to 65535"
+        raise FormatError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path, offset=ifd.offset)
+    return samples
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageFileDirectory(Mapping[int | str, Value]):
     """A directory (IFD), its tags by name and by number.
@@ -97,6 +119,9 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     referenced: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     """Bytes that tags of JPEG images point to, by their offset; see `old_jpeg.pointed`."""
 
+    limits: Limits = field(default_factory=Limits, repr=False)
+    """What the file may ask for: those that it was read with."""
+
     memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     """What was decoded of several tags together, by its name, so that it is decoded once."""
 
@@ -118,17 +143,7 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     TileWidth = _optional(Tag.TileWidth)
     TileLength = _optional(Tag.TileLength)
     SampleFormat = _per_sample(Tag.SampleFormat, 1)
-
-    @property
-    def SamplesPerPixel(self) -> int:
-        """Samples of a pixel, 1 to 65535: the tag is a SHORT, whatever its field type."""
-        samples = self.integer(Tag.SamplesPerPixel)
-        if samples is None:
-            return 1
-        if not 0 < samples < 2**16:
-            msg = f"SamplesPerPixel is {samples}, not 1 to 65535"
-            raise FormatError(msg, tag=Tag.SamplesPerPixel, ifd=self.path, offset=self.offset)
-        return samples
+    SamplesPerPixel = _Field(_samples_per_pixel)
 
     @property
     def describes_image(self) -> bool:
