@@ -39,4 +39,6 @@ def test_a_comment_and_a_cdata_section_are_no_declaration() -> None:
 )
 def test_anything_else_is_refused(text: str, reason: str) -> None:
     with pytest.warns(TiffWarning, match=f"^IFD 7.*{reason}"):
-        assert parse_xml(text, what="IFD 7", limits=Limits(xml_bytes=2000, xml_elements=250)) is None
+        assert (
+            parse_xml(text, what="IFD 7", limits=Limits(xml_bytes=2000, xml_elements=250)) is None
+        )

@@ -305,7 +305,7 @@ def test_a_block_of_another_length_raises(subsampling: tuple[int, int], change: 
     data = image(
         pixels(16, 16), photometric=6, compression=8, encode_block=damaged, extra_entries=entries
     )
-    with pytest.raises(ValueError, match="reshape|INSUFFICIENT_SPACE"):
+    with pytest.raises(ValueError, match=r"reshape|INSUFFICIENT_SPACE"):
         read(data)
 
 

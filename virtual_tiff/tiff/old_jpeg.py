@@ -17,7 +17,7 @@ from .header import Variant
 from .ifd import ImageFileDirectory
 from .jpeg import Component, Frame, JpegHeader, begins_with_marker, segment
 
-__all__ = ["first_block", "old_jpeg_header", "pointed", "repaired"]
+__all__ = ["POINTERS", "first_block", "old_jpeg_header", "pointed", "repaired"]
 
 _COMPONENTS = 3
 """libtiff reads no more tables than these, and images of 1 or 3 samples."""
@@ -45,6 +45,9 @@ _OLD_POINTERS: dict[int, tuple[int, int]] = {
     Tag.StripOffsets: (1, _HEADER_BYTES),
     Tag.TileOffsets: (1, _HEADER_BYTES),
 }
+
+POINTERS = frozenset(map(int, _OLD_POINTERS))
+"""Tags that `pointed` may follow."""
 
 
 def pointed(entries: Mapping[int, Entry], tag: int, variant: Variant) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ from .ghost import Ghost
 from .header import Variant
 from .ifd import ImageFileDirectory
 from .limits import Limits
-from .old_jpeg import pointed, repaired
+from .old_jpeg import POINTERS, pointed, repaired
 from .relations import full_image_of, is_full
 from .source import ByteRange
 
@@ -33,6 +33,9 @@ __all__ = ["Request", "Walk"]
 _FIRST_ENTRIES = 32
 """Entries that a directory is taken to have before its count is known."""
 
+
+_LEADS_ON = frozenset({int(Tag.SubIFDs), *POINTERS})
+"""Tags whose values say where more is to be read."""
 
 _OF_ITS_OVERVIEWS = (
     Tag.ModelPixelScale,
@@ -295,7 +298,8 @@ class Walk:
     def _values(self, node: _Node) -> list[Request]:
         """Ask for the out-of-line values; for a directory on the way, for its SubIFDs alone."""
         if self._wanted in (None, node.path):
-            entries = list(node.entries.values())
+            # most values stand in their entries, and lead nowhere
+            entries = [e for e in node.entries.values() if e.data is None or e.tag in _LEADS_ON]
         elif Tag.SubIFDs in node.entries and self._leads_on(node):
             entries = [node.entries[Tag.SubIFDs]]
         else:
