@@ -269,7 +269,8 @@ def test_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_groups_branch_and_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     command = ["publish", COG, RGB, "--to", str(tmp_path / "cube"), "--branch", "dev"]
-    assert main([*command, "--message", "a day's work", "--ifd", "0"]) == 0
+    said = ["--message", "a day's work", "--metadata", "ticket=a=7", "--metadata", "who=me"]
+    assert main([*command, *said, "--ifd", "0"]) == 0
     printed = capfd.readouterr()
     assert "  cog/0  uint16 (y: 40, x: 60)" in lines_of(printed.err)
     assert "  cog_rgb/0  uint8 (band: 3, y: 40, x: 60)" in lines_of(printed.err)
@@ -277,6 +278,7 @@ def test_groups_branch_and_message(tmp_path: Path, capfd: pytest.CaptureFixture[
     exec(printed.out, names)
     (commit, *_) = names["repo"].ancestry(branch="dev")
     assert commit.message == "a day's work"
+    assert {"ticket": "a=7", "who": "me"}.items() <= commit.metadata.items()
 
 
 def test_what_readers_need_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from support.build import image
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
-from virtual_tiff.publishing import Progress, Published, PublishError, publish
+from support.scenes import group_of, pixels, read
+from virtual_tiff.publishing import Progress, PublishError, publish
 from virtual_tiff.publishing import repository as repository_module
 from virtual_tiff.publishing.names import group_names
 from virtual_tiff.tiff import Limits, TiffWarning
@@ -44,25 +45,6 @@ def series(tmp_path: Path) -> list[Path]:
     folder = tmp_path / "series"
     folder.mkdir()
     return [Path(shutil.copy2(path, folder)) for path in SERIES]
-
-
-def pixels(path: Path, overview: int | None = None) -> NDArray[Any]:
-    """What GDAL reads: (y, x), or (band, y, x) where there are several bands."""
-    options = {} if overview is None else {"overview_level": overview}
-    with rasterio.open(path, **options) as dataset:
-        bands: NDArray[Any] = dataset.read()
-    return bands[0] if len(bands) == 1 else bands
-
-
-def group_of(published: Published) -> zarr.Group:
-    """The published group, as any reader opens it."""
-    store = published.repository.readonly_session(published.branch).store
-    return zarr.open_group(store, mode="r")
-
-
-def read(published: Published, path: str = "0") -> NDArray[Any]:
-    array: Any = group_of(published)[path]
-    return np.asarray(array[...])
 
 
 def run(code: str, environment: dict[str, str] | None = None, *, without_us: bool = True) -> str:

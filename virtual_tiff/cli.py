@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from virtual_tiff.cli_publish import add_publish
+from virtual_tiff.cli_publish import add_publish, key_and_value
 from virtual_tiff.tiff import TiffError, TiffWarning
 from virtual_tiff.tiff.errors import printable
 
@@ -121,21 +121,13 @@ def _add_common(command: argparse.ArgumentParser, run: Callable[..., int]) -> No
     command.add_argument(
         "--store-option",
         metavar="KEY=VALUE",
-        type=_key_and_value,
+        type=key_and_value,
         action="append",
         default=[],
         help="an obstore option of the files' store, as skip_signature=true or"
         " region=us-west-2; may be repeated",
     )
     command.add_argument("--debug", action="store_true", help="show where an error arose")
-
-
-def _key_and_value(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not key or not sign:
-        msg = f"{text!r} is not KEY=VALUE"
-        raise argparse.ArgumentTypeError(msg)
-    return key, value
 
 
 def _add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's class is private)

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from virtual_tiff.publishing import Progress, Published
 
-__all__ = ["add_publish"]
+__all__ = ["add_publish", "key_and_value"]
 
 _EVERY = 5.0
 """Seconds between two lines of progress in a log."""
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """Read an option of the form KEY=VALUE, for argparse."""
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        msg = f"{text!r} is not KEY=VALUE"
+        raise argparse.ArgumentTypeError(msg)
+    return key, value
+
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
@@ -64,7 +74,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--on-error", {"default": "raise", "help": "raise (default), or skip: publish the others"}),
     ("--ifd", {"help": "only this directory: 0, or 0/1 for a SubIFD"}),
-    ("--ifd-layout", {"default": "flat", "help": "flat (default), nested or pyramid"}),
+    ("--ifd-layout", {"default": "flat", "help": "flat (default), nested, pyramid or stack"}),
     (
         "--no-overviews",
         {"dest": "overviews", "action": "store_false", "help": "leave overviews out"},
@@ -83,6 +93,16 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--branch", {"default": "main", "help": "(default: main)"}),
     ("--message", {"help": "of the commit"}),
+    (
+        "--metadata",
+        {
+            "metavar": "KEY=VALUE",
+            "type": key_and_value,
+            "action": "append",
+            "default": [],
+            "help": "of the commit; may be repeated",
+        },
+    ),
     (
         "--concurrency",
         {"type": int, "default": 64, "help": "files that are read at once (default: 64)"},
@@ -155,6 +175,7 @@ def run(options: argparse.Namespace) -> int:
             options.files,
             options.to,
             assets=options.asset,
+            metadata=dict(options.metadata),
             store_options=dict(options.store_option),
             cache=None if options.no_cache else options.cache or _default_cache(),
             progress=progress,

@@ -51,13 +51,11 @@ def proj_attributes(place: Place) -> dict[str, Any]:
 
 
 def _spatial(affine: Affine, place: Place, dimensions: Sequence[str]) -> dict[str, Any]:
-    corners = [affine.at(x, y) for x in (0, place.width) for y in (0, place.length)]
-    xs, ys = zip(*corners, strict=True)
     return {
         "spatial:dimensions": list(dimensions),
-        "spatial:transform": [affine.a, affine.b, affine.c, affine.d, affine.e, affine.f],
+        "spatial:transform": affine.coefficients,
         "spatial:shape": [place.length, place.width],
-        "spatial:bbox": [min(xs), min(ys), max(xs), max(ys)],
+        "spatial:bbox": affine.bounds(place.length, place.width),
         # of both raster types: the transform is that of pixels' corners
         "spatial:registration": "pixel",
     }

@@ -48,6 +48,16 @@ class Affine:
         """The six numbers in GDAL's order."""
         return (self.c, self.a, self.b, self.f, self.d, self.e)
 
+    @property
+    def coefficients(self) -> list[float]:
+        """The six numbers in their own order, as the Zarr convention `spatial` has them."""
+        return [self.a, self.b, self.c, self.d, self.e, self.f]
+
+    def bounds(self, length: int, width: int) -> list[float]:
+        """Return the least and the greatest x and y: [left, bottom, right, top] if north is up."""
+        xs, ys = zip(*(self.at(x, y) for x in (0, width) for y in (0, length)), strict=True)
+        return [min(xs), min(ys), max(xs), max(ys)]
+
     def at(self, column: float, row: float) -> tuple[float, float]:
         """Return x and y of a place in the image."""
         x = self.a * column + self.b * row + self.c

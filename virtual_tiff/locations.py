@@ -16,12 +16,15 @@ from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
 
 __all__ = [
+    "CLIENT_OPTIONS",
     "Location",
     "LocationRegistry",
     "Source",
     "Stores",
     "locate",
+    "path_of",
     "redacted",
+    "root_of",
     "s3_setting",
     "scheme_of",
     "secret_in",
@@ -34,7 +37,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _SAFE = "/:@!$&'()*+,;=~"
 """What stays as it is in a url's path (RFC 3986, "pchar" and the slash)."""
 
-_CLIENT_OPTIONS = frozenset(
+CLIENT_OPTIONS = frozenset(
     (
         "allow_http",
         "allow_invalid_certificates",
@@ -178,24 +181,29 @@ class LocationRegistry(ObjectStoreRegistry[Any]):
     def add(self, location: Location) -> None:
         """Serve this object; and all others of its bucket or host."""
         if location.path:
-            self._places[_root(location.url)] = location.store, None
+            self._places[root_of(location.url)] = location.store, None
         else:  # a url with a query has a store of its own
             self._places[location.url] = location.store, ""
 
     def resolve(self, url: str) -> tuple[Any, str]:
         """Return the store that reads a url, and the object's path within it."""
-        root = _root(url)
+        root = root_of(url)
         store, path = self._places.get(url) or self._places.get(root) or (None, None)
         if store is None:
             msg = f"no store serves {redacted(url)}"
             raise ValueError(msg)
-        if path is None:
-            path = unquote(url[len(root) :])
-            path = path if root == "file://" else path.lstrip("/")
-        return store, path
+        return store, path_of(url) if path is None else path
 
 
-def _root(url: str) -> str:
+def path_of(url: str) -> str:
+    """Return the path of an object within the store of its bucket, host or file system."""
+    root = root_of(url)
+    path = unquote(url[len(root) :])
+    return path if root == "file://" else path.lstrip("/")
+
+
+def root_of(url: str) -> str:
+    """Return what of a url names a bucket, a host, or the file system."""
     scheme, sign, rest = url.partition("://")
     return f"{scheme}{sign}{rest.partition('/')[0]}"
 
@@ -210,8 +218,8 @@ class Stores:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._client = {k: v for k, v in options.items() if k in _CLIENT_OPTIONS}
-        self._config = {k: v for k, v in options.items() if k not in _CLIENT_OPTIONS}
+        self._client = {k: v for k, v in options.items() if k in CLIENT_OPTIONS}
+        self._config = {k: v for k, v in options.items() if k not in CLIENT_OPTIONS}
         self._known: dict[str, Any] = {}
         self._unused = set(options)
 

@@ -100,18 +100,15 @@ def _layout(level: Level, full: Level, *, placed: bool) -> JSON:
         entry["derived_from"] = full.path
     entry["transform"] = {"scale": list(level.scale), "translation": list(level.translation)}
     if placed and level.affine is not None:
-        affine = level.affine
         entry["spatial:shape"] = [level.length, level.width]
-        entry["spatial:transform"] = [affine.a, affine.b, affine.c, affine.d, affine.e, affine.f]
+        entry["spatial:transform"] = level.affine.coefficients
     return entry
 
 
 def _spatial(full: Level, dimensions: Sequence[str]) -> JSON:
     if full.affine is None:
         return {}
-    corners = [full.affine.at(x, y) for x in (0, full.width) for y in (0, full.length)]
-    xs, ys = zip(*corners, strict=True)
     return {
         "spatial:dimensions": list(dimensions),
-        "spatial:bbox": [min(xs), min(ys), max(xs), max(ys)],
+        "spatial:bbox": full.affine.bounds(full.length, full.width),
     }

@@ -166,8 +166,10 @@ class VirtualTIFF:
         store, path = _resolve(url, registry)
         if blocks_safely(store):
             source = BlockingObspecSource(store, path, url)
-            return run_blocking(self._parse(source, url, registry))[0]
-        return run_in_thread(self._parse(ObspecSource(store, path, url), url, registry))[0]
+            nodes, _ = run_blocking(self._nodes(source, url))
+        else:
+            nodes, _ = run_in_thread(self._nodes(ObspecSource(store, path, url), url))
+        return _stored(nodes, url, registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; see `__call__` for parameters and errors."""
@@ -181,9 +183,8 @@ class VirtualTIFF:
         Size, ETag and time are the base of drift checks: a reference is true of the object
         that was parsed, not of what lies there when the reference is committed.
         """
-        store, path = _resolve(url, registry)
-        make_source = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
-        return await self._parse(make_source(store, path, url), url, registry)
+        nodes, state = await self.parse_nodes(url, registry)
+        return _stored(nodes, url, registry), state
 
     async def parse_nodes(
         self, url: str, registry: ObjectStoreRegistry[Any]
@@ -243,13 +244,6 @@ class VirtualTIFF:
                 group.create_task(work())
         return results
 
-    async def _parse(
-        self, source: ByteSource, url: str, registry: ObjectStoreRegistry[Any]
-    ) -> tuple[CheckedManifestStore, SourceState]:
-        nodes, state = await self._nodes(source, url)
-        group = manifest_group(nodes, url)
-        return CheckedManifestStore(group=group, registry=registry), state
-
     async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:
         token = source_name.set(url)
         try:
@@ -284,6 +278,10 @@ class VirtualTIFF:
 
 
 _SELECTION = [field.name for field in fields(Selection)]
+
+
+def _stored(nodes: Group, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
+    return CheckedManifestStore(group=manifest_group(nodes, url), registry=registry)
 
 
 def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str]:

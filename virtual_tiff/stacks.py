@@ -14,7 +14,14 @@ from pathlib import PurePosixPath
 from virtual_tiff.imagej import ImageJ, contiguous_run, parse_imagej
 from virtual_tiff.ome import Ome, OmeImage, Planes, find_planes, parse_ome
 from virtual_tiff.pages import can_be_level, groups_of_one_shape, signatures
-from virtual_tiff.tiff import ImageFileDirectory, Limits, Tag
+from virtual_tiff.tiff import (
+    ImageFileDirectory,
+    Limits,
+    SubfileType,
+    Tag,
+    kind_of,
+    subfile_bits,
+)
 from virtual_tiff.tiff.errors import source_name, warn
 
 __all__ = ["Page", "Stack", "find_stacks"]
@@ -288,14 +295,11 @@ def _pages_and_reduced(
 
 
 def _is_reduced(ifd: ImageFileDirectory) -> bool:
-    """Bit 0 of NewSubfileType; 2 in the older SubfileType."""
-    return bool(ifd.NewSubfileType & 1) or (
-        Tag.NewSubfileType not in ifd.entries and ifd.SubfileType == 2
-    )
+    return bool(subfile_bits(ifd) & SubfileType.ReducedImage)  # a mask may be, too
 
 
 def _is_mask(ifd: ImageFileDirectory) -> bool:
-    return bool(ifd.NewSubfileType & 4)
+    return kind_of(ifd) == "mask"
 
 
 def _largest_first(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import icechunk
 import zarr
 
-from virtual_tiff.locations import _CLIENT_OPTIONS, locate
+from virtual_tiff.locations import CLIENT_OPTIONS, locate, path_of, root_of
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.ledger import LEDGER
 from virtual_tiff.publishing.opening import containers_in, s3_settings
@@ -89,13 +88,11 @@ class SourceStores:
         ValueError
             If there is no store for such a url, or it does not take the options.
         """
-        parts = urlsplit(url)
-        root = f"{parts.scheme}://{parts.netloc}"
+        root = root_of(url)
         if root not in self._known:
             (location,) = locate([f"{root}/_"], self._options_for(root))
             self._known[root] = location.store
-        path = unquote(parts.path)
-        return self._known[root], path if parts.scheme == "file" else path.removeprefix("/")
+        return self._known[root], path_of(url)
 
     def _options_for(self, root: str) -> dict[str, Any]:
         scheme, _, _ = root.partition("://")
@@ -104,7 +101,7 @@ class SourceStores:
         if scheme in ("http", "https"):
             # what is meant for a bucket beside them is not refused
             mixed = any(not prefix.startswith(("http", "file")) for prefix in self._containers)
-            return {k: v for k, v in self._options.items() if not mixed or k in _CLIENT_OPTIONS}
+            return {k: v for k, v in self._options.items() if not mixed or k in CLIENT_OPTIONS}
         if scheme not in ("s3", "s3a"):
             return self._options
         store = next((s for p, s in self._containers.items() if p.startswith(f"{root}/")), None)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.georeference import Affine
 from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.differences import differences, refuse
@@ -225,7 +226,7 @@ class _Grid:
             if "spatial:shape" in attributes:
                 attributes["spatial:shape"] = [length, width]
             if "spatial:bbox" in attributes:
-                attributes["spatial:bbox"] = _bbox(transform, length, width)
+                attributes["spatial:bbox"] = Affine(*transform).bounds(length, width)
         return self._first | {"shape": [int(n) for n in self.shape], "attributes": attributes}
 
     def transform(self) -> list[float] | None:
@@ -240,13 +241,6 @@ class _Grid:
 
     def _named(self, axis: str) -> str:
         return next(name for name in self.dimensions if axis_of(name, (axis,)))
-
-
-def _bbox(transform: Sequence[float], length: int, width: int) -> list[float]:
-    a, b, c, d, e, f = transform
-    corners = [(i, j) for i in (0, width) for j in (0, length)]
-    xs, ys = [a * i + b * j + c for i, j in corners], [d * i + e * j + f for i, j in corners]
-    return [min(xs), min(ys), max(xs), max(ys)]
 
 
 # --------------------------------------------------------------------------- coordinates

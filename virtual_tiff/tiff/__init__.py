@@ -31,7 +31,7 @@ from .header import Header, Variant, parse_header
 from .ifd import ImageFileDirectory
 from .limits import Limits
 from .reader import Tiff, read_tiff
-from .relations import Kind, full_image_of, full_images, is_full, kind_of
+from .relations import Kind, full_image_of, full_images, is_full, kind_of, subfile_bits
 from .source import (
     Anticipating,
     ByteRange,
@@ -84,5 +84,6 @@ __all__ = [
     "parse_geokeys",
     "parse_header",
     "read_tiff",
+    "subfile_bits",
     "tag_name",
 ]

@@ -15,7 +15,7 @@ from .constants import SubfileType, Tag
 from .errors import TiffError
 from .ifd import ImageFileDirectory
 
-__all__ = ["Kind", "full_image_of", "full_images", "is_full", "kind_of"]
+__all__ = ["Kind", "full_image_of", "full_images", "is_full", "kind_of", "subfile_bits"]
 
 type Kind = Literal["image", "overview", "page", "mask"]
 
@@ -25,17 +25,22 @@ _OLD = {2: SubfileType.ReducedImage, 3: SubfileType.Page}
 """SubfileType, the forerunner in TIFF 5.0, to NewSubfileType."""
 
 
-def kind_of(ifd: ImageFileDirectory) -> Kind:
-    """Return what NewSubfileType says a directory is; where it is absent, SubfileType.
+def subfile_bits(ifd: ImageFileDirectory) -> int:
+    """Return the bits of NewSubfileType; where it is absent, those that SubfileType means.
 
     A tag that is no whole number says nothing.
     """
     try:
-        bits = ifd.NewSubfileType
-        if Tag.NewSubfileType not in ifd:
-            bits = _OLD.get(ifd.SubfileType or 0, 0)
+        if Tag.NewSubfileType in ifd:
+            return ifd.NewSubfileType
+        return _OLD.get(ifd.SubfileType or 0, 0)
     except TiffError:
-        bits = 0
+        return 0
+
+
+def kind_of(ifd: ImageFileDirectory) -> Kind:
+    """Return what NewSubfileType says a directory is; see `subfile_bits`."""
+    bits = subfile_bits(ifd)
     if bits & SubfileType.Mask:
         return "mask"
     if bits & SubfileType.ReducedImage:
