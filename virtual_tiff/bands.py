@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from virtual_tiff.colour_names import colour_interpretations
-from virtual_tiff.gdal_metadata import GdalMetadata, gdal_metadata
+from virtual_tiff.crs import crs_of
+from virtual_tiff.gdal_metadata import GdalMetadata, gdal_metadata, metadata_of
 from virtual_tiff.nodata import number_of
-from virtual_tiff.place import place_of
 from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys
 from virtual_tiff.tiff.errors import warn
 
-__all__ = ["Bands", "bands_of", "coordinate_name"]
+__all__ = ["Bands", "bands_of", "coordinate_name", "vertical_scale"]
 
 type JSON = Any
 
@@ -73,21 +73,26 @@ def bands_of(
     bands
         Numbers of the exposed bands, from 0; None for all.
     """
-    exposed = tuple(range(ifd.SamplesPerPixel) if bands is None else bands)
-    key = f"bands {exposed if bands is not None else ''} {base and base.path}"
-    found: Bands | None = ifd.memo.get(key)
-    if found is None:
-        found = ifd.memo[key] = _bands(ifd, base, exposed)
-    return found
+    heights = vertical_scale(base or ifd)
+
+    def make(ifd: ImageFileDirectory) -> Bands:
+        exposed = tuple(range(ifd.SamplesPerPixel) if bands is None else bands)
+        return _bands(ifd, base, exposed, heights)
+
+    key = "bands", bands and tuple(bands), heights
+    return ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
 
 
 def _bands(
-    ifd: ImageFileDirectory, base: ImageFileDirectory | None, exposed: tuple[int, ...]
+    ifd: ImageFileDirectory,
+    base: ImageFileDirectory | None,
+    exposed: tuple[int, ...],
+    heights: tuple[float, float] | None,
 ) -> Bands:
     own = gdal_metadata(ifd)
     full = own if base is None else gdal_metadata(base)
     roles = {role: _roles(own, full, role, exposed) for role in _ROLES}
-    scale, offset = _vertical_scale(base or ifd) or (None, None)
+    scale, offset = heights or (None, None)
     units = roles["unittype"]
     if not all(units):
         of_heights = _unit_of_heights(base or ifd)
@@ -149,20 +154,21 @@ def _items(
 
 # ---- heights
 
-_VERTICAL = (
-    GeoKey.VerticalGeoKey,
-    GeoKey.VerticalCitationGeoKey,
-    GeoKey.VerticalDatumGeoKey,
-    GeoKey.VerticalUnitsGeoKey,
+_VERTICAL = frozenset(
+    {
+        GeoKey.VerticalGeoKey,
+        GeoKey.VerticalCitationGeoKey,
+        GeoKey.VerticalDatumGeoKey,
+        GeoKey.VerticalUnitsGeoKey,
+    }
 )
 
 
 def _unit_of_heights(ifd: ImageFileDirectory) -> str:
     """Return the unit of a compound CRS's heights, which GDAL takes for that of the bands."""
-    if not any(key in parse_geokeys(ifd) for key in _VERTICAL):
+    if not _is_vertical(ifd):
         return ""
-    place = place_of(ifd)
-    crs = None if place is None or place.crs is None else place.crs.projjson
+    crs = _projjson(ifd)
     if crs is None or crs["type"] != "CompoundCRS":
         return ""
     unit = crs["components"][1]["coordinate_system"]["axis"][0]["unit"]
@@ -170,7 +176,7 @@ def _unit_of_heights(ifd: ImageFileDirectory) -> str:
     return "" if name == "unknown" else name
 
 
-def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
+def vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     """Return scale and offset of heights that ModelPixelScale and ModelTiepoint give.
 
     GeoTIFF 1.1 section 7.2: Z = (z - z0) * ScaleZ + Z0. GDAL applies it (`GTiffDataset::
@@ -179,8 +185,7 @@ def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     does with GTIFF_REPORT_COMPD_CS=YES). A ScaleZ of 0, which writers of flat images leave
     there and which would make all heights one, is not taken.
     """
-    keys = parse_geokeys(ifd)
-    if ifd.SamplesPerPixel != 1 or not any(key in keys for key in _VERTICAL):
+    if ifd.SamplesPerPixel != 1 or not _is_vertical(ifd):
         return None
     try:
         scale, tie = ifd.floats(Tag.ModelPixelScale) or (), ifd.floats(Tag.ModelTiepoint) or ()
@@ -192,9 +197,17 @@ def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     return found if all(map(math.isfinite, found)) and _has_heights(ifd) else None
 
 
+def _is_vertical(ifd: ImageFileDirectory) -> bool:
+    return not _VERTICAL.isdisjoint(parse_geokeys(ifd))
+
+
+def _projjson(ifd: ImageFileDirectory) -> JSON | None:
+    crs = crs_of(ifd)
+    return None if crs is None else crs.projjson
+
+
 def _has_heights(ifd: ImageFileDirectory) -> bool:
-    place = place_of(ifd)
-    crs = None if place is None or place.crs is None else place.crs.projjson
+    crs = _projjson(ifd)
     return crs is not None and (
         crs["type"] == "CompoundCRS" or len(crs.get("coordinate_system", {}).get("axis", ())) == 3
     )

@@ -52,6 +52,10 @@ def data_type(ifd: ImageFileDirectory) -> str:
         If samples differ in kind or size, or no data type holds them; it names the
         tag's value.
     """
+    return ifd.remembered("data_type", _data_type)
+
+
+def _data_type(ifd: ImageFileDirectory) -> str:
     formats, depths = set(ifd.SampleFormat), set(ifd.BitsPerSample)
     if len(formats) > 1:
         msg = f"samples of unequal format {ifd.SampleFormat} in one image"

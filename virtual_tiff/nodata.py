@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.gdal_metadata import gdal_metadata
+from virtual_tiff.gdal_metadata import gdal_metadata, metadata_of
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
 from virtual_tiff.tiff.errors import warn
 
@@ -37,11 +37,12 @@ def nodata(
     It is GDAL_NODATA, `base`'s where an overview has none; without the tag it is the item
     `_FillValue` or `missing_value` of GDAL_METADATA, as in virtual-tiff 0.5.0.
     """
-    key = f"nodata {data_type} {base and base.path}"
-    if key not in ifd.memo:
-        ifd.memo[key] = _nodata(ifd, np.dtype(data_type), base)
-    found: Number | None = ifd.memo[key]
-    return found
+
+    def make(ifd: ImageFileDirectory) -> Number | None:
+        return _nodata(ifd, np.dtype(data_type), base)
+
+    key = "nodata", data_type
+    return ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
 
 
 def _nodata(

@@ -8,7 +8,7 @@ frmts/gtiff/gtiffdataset.cpp), which rioxarray shows under the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from virtual_tiff.tiff import (
@@ -22,8 +22,9 @@ from virtual_tiff.tiff import (
 )
 from virtual_tiff.tiff.entry import decode_text
 from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff.form import VARYING
 
-__all__ = ["tag_attributes"]
+__all__ = ["tag_attributes", "varying_attributes"]
 
 type JSON = Any
 
@@ -96,21 +97,31 @@ _EXTRA_SAMPLES: dict[int, str] = {
 
 
 def tag_attributes(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> dict[str, JSON]:
-    """Return the attributes of a directory's GeoKeys and tags, ready for JSON.
+    """Return the attributes of a directory's GeoKeys and of the tags of its form, ready for JSON.
 
     A tag that cannot be read is left out with a warning: it does not decide pixels. Of
     `base`, the full image of an overview, only the palette is taken.
     """
-    found = _geokeys(ifd)
-    for tag, (name, read) in _TAGS.items():
-        if tag in ifd.entries:
-            value = _readable(ifd, tag, read)
-            if value is not None and _is_json(value):
-                found[name] = value
+    found = _geokeys(ifd) | _read(ifd, _OF_FORM)
     if ifd.PhotometricInterpretation in _WITH_PALETTE:
         palette = _palette(ifd, base)
         if palette:
             found["color_map"] = palette
+    return found
+
+
+def varying_attributes(ifd: ImageFileDirectory) -> dict[str, JSON]:
+    """Return the attributes of those tags that differ from file to file; see `VARYING`."""
+    return _read(ifd, _VARYING)
+
+
+def _read(ifd: ImageFileDirectory, rows: Mapping[Tag, _Row]) -> dict[str, JSON]:
+    found = {}
+    for tag, (name, read) in rows.items():
+        if tag in ifd.entries:
+            value = _readable(ifd, tag, read)
+            if value is not None and _is_json(value):
+                found[name] = value
     return found
 
 
@@ -198,7 +209,10 @@ def _nbytes(tag: Tag) -> _Reader:
     return lambda ifd: ifd.entries[tag].nbytes or None
 
 
-_TAGS: dict[Tag, tuple[str, _Reader]] = {
+type _Row = tuple[str, _Reader]
+"""An attribute's name, and how it is read."""
+
+_TAGS: dict[Tag, _Row] = {
     # names of virtual-tiff 0.5.0
     Tag.ModelPixelScale: ("model_pixel_scale", _floats(Tag.ModelPixelScale)),
     Tag.ModelTiepoint: ("model_tiepoint", _floats(Tag.ModelTiepoint)),
@@ -238,6 +252,9 @@ _TAGS: dict[Tag, tuple[str, _Reader]] = {
     Tag.ICCProfile: ("icc_profile_bytes", _nbytes(Tag.ICCProfile)),
     Tag.XMP: ("xmp_bytes", _nbytes(Tag.XMP)),
 }
+
+_OF_FORM = {tag: row for tag, row in _TAGS.items() if tag not in VARYING}
+_VARYING = {tag: row for tag, row in _TAGS.items() if tag in VARYING}
 
 
 # ---- palettes

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.bands import Bands, bands_of, coordinate_name
+from virtual_tiff.bands import Bands, bands_of, coordinate_name, vertical_scale
 from virtual_tiff.colour_names import UNDEFINED
-from virtual_tiff.gdal_metadata import gdal_metadata
+from virtual_tiff.gdal_metadata import gdal_metadata, metadata_of
 from virtual_tiff.nodata import consolidated, fill_attribute, missing_value, nodata, nodata_text
-from virtual_tiff.tag_attributes import tag_attributes
+from virtual_tiff.tag_attributes import tag_attributes, varying_attributes
 from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
 __all__ = ["attributes", "band_coordinates", "missing_value", "nodata"]
@@ -47,6 +47,29 @@ def attributes(
         Numbers from 0 of the bands that are exposed; None for all. What they share is here.
     """
     base = _speaks_for(base, ifd)
+
+    def make(ifd: ImageFileDirectory) -> dict[str, JSON]:
+        return _attributes(ifd, data_type, base, bands)
+
+    key = "attributes", data_type, bands and tuple(bands), vertical_scale(base or ifd)
+    found = ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
+    own: dict[str, JSON] = _own(found)
+    return own | varying_attributes(ifd)
+
+
+def _own(found: JSON) -> JSON:
+    """Return a copy of JSON: attributes are anyone's to change."""
+    if isinstance(found, dict):
+        return {name: _own(value) for name, value in found.items()}
+    return list(map(_own, found)) if isinstance(found, list) else found
+
+
+def _attributes(
+    ifd: ImageFileDirectory,
+    data_type: str,
+    base: ImageFileDirectory | None,
+    bands: Sequence[int] | None,
+) -> dict[str, JSON]:
     meaning = bands_of(ifd, base=base, bands=bands)
     fill = nodata(ifd, data_type, base=base)
     # what the tags themselves say stands above what a text in one of them does

@@ -109,6 +109,10 @@ def crs_of(ifd: ImageFileDirectory) -> Crs | None:
 
     What they leave open or contradict is a `TiffWarning` that names the key.
     """
+    return ifd.remembered(("crs", registry()), _crs_of)
+
+
+def _crs_of(ifd: ImageFileDirectory) -> Crs | None:
     keys = parse_geokeys(ifd)
     if not keys:
         return None

@@ -135,7 +135,12 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
     LimitError
         If the image has more blocks than `limits` allow.
     """
-    limits = limits or Limits()
+    grid = ifd.remembered("grid", _block_grid)
+    (limits or Limits()).check("blocks", grid.count, f"{grid.kind}s of the image", ifd=ifd.path)
+    return grid
+
+
+def _block_grid(ifd: ImageFileDirectory) -> BlockGrid:
     length, width = _image_size(ifd)
     tiled = ifd.TileWidth is not None or ifd.TileLength is not None
     block_length, block_width = _tile_size(ifd) if tiled else _strip_size(ifd)
@@ -156,7 +161,6 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
     if min(ifd.BitsPerSample) < 1 or grid.block_bytes >= 2**63:
         msg = f"blocks of {block_width} x {block_length} pixels of {grid.bits} bits"
         raise FormatError(msg, tag=Tag.BitsPerSample, ifd=ifd.path, offset=ifd.offset)
-    limits.check("blocks", grid.count, f"{grid.kind}s of the image", ifd=ifd.path)
     return grid
 
 

@@ -8,7 +8,7 @@ a `memoryview`: a million tile offsets never become a million Python integers.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .constants import FIELD_TYPES, FieldType, tag_name
 from .errors import FormatError, TruncatedError, warn
@@ -29,13 +29,12 @@ __all__ = [
 type Value = memoryview[int] | memoryview[float] | bytes | tuple[str, ...] | tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a directory."""
 
     tag: int
     field_type: FieldType
-    count: int
+    count: int  # type: ignore[assignment]  # TIFF's word, which hides a method of tuples
     """Values, not bytes."""
     offset: int
     """Where the value lies in the file; within the entry if it fits there."""

@@ -25,6 +25,7 @@ __all__ = [
     "printable",
     "source_name",
     "warn",
+    "warnings_issued",
 ]
 
 source_name: ContextVar[str | None] = ContextVar("source_name", default=None)
@@ -58,8 +59,18 @@ class TiffWarning(UserWarning):
     """The file breaks a rule that readers commonly forgive."""
 
 
+_issued = 0
+
+
+def warnings_issued() -> int:
+    """Return how many warnings there were: what was found out with one is said of each file."""
+    return _issued
+
+
 def warn(message: str) -> None:
     """Issue a `TiffWarning` that names the file and points at the caller's own line."""
+    global _issued  # noqa: PLW0603 (all tasks and threads count together)
+    _issued += 1
     name = source_name.get()
     text = message if name is None else f"{name}: {message}"
     warnings.warn(printable(text), TiffWarning, skip_file_prefixes=(_PACKAGE,))

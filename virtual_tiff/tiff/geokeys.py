@@ -91,10 +91,7 @@ def parse_geokeys(ifd: ImageFileDirectory) -> Mapping[int, GeoValue]:
         the `|` that ends it.
     """
     # attributes, transform and CRS all ask for them
-    if "geokeys" not in ifd.memo:
-        ifd.memo["geokeys"] = _parsed(ifd)
-    keys: Mapping[int, GeoValue] = ifd.memo["geokeys"]
-    return keys
+    return ifd.remembered("geokeys", _parsed)
 
 
 def _parsed(ifd: ImageFileDirectory) -> dict[int, GeoValue]:
@@ -159,10 +156,7 @@ def _value(ifd: ImageFileDirectory, location: int, count: int, index: int) -> Ge
 
 def _doubles(ifd: ImageFileDirectory) -> tuple[float, ...]:
     """Return GeoDoubleParams; made once for all keys, of which each takes a few."""
-    if "geodoubles" not in ifd.memo:
-        ifd.memo["geodoubles"] = ifd.floats(Tag.GeoDoubleParams) or ()
-    found: tuple[float, ...] = ifd.memo["geodoubles"]
-    return found
+    return ifd.remembered("geodoubles", lambda ifd: ifd.floats(Tag.GeoDoubleParams) or ())
 
 
 def _one_or_all[N: (int, float)](found: tuple[N, ...], count: int) -> N | tuple[N, ...]:

@@ -6,17 +6,21 @@ code finds every word. Absent is `None` or the specification's default; zero is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, overload
 
 from .constants import Tag
 from .entry import Entry, Value, numbers, rationals, raw, texts, value
-from .errors import FormatError, TiffError
+from .errors import FormatError, TiffError, warnings_issued
+from .form import FINDINGS, Form, form_of, is_short
 from .header import Variant
 from .limits import Limits
 
 __all__ = ["ImageFileDirectory"]
+
+_FORM = "form"
+_MISSING: Any = object()
 
 
 class _Field[T]:
@@ -37,10 +41,8 @@ class _Field[T]:
         if ifd is None:
             return self
         # asked for dozens of times in a parse, as the code may be written without regard to it
-        if self._name not in ifd.memo:
-            ifd.memo[self._name] = self._read(ifd)
-        found: T = ifd.memo[self._name]
-        return found
+        found: T = ifd.memo.get(self._name, _MISSING)
+        return ifd.remembered(self._name, self._read) if found is _MISSING else found
 
 
 def _integer(tag: Tag, default: int) -> _Field[int]:
@@ -122,8 +124,10 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     limits: Limits = field(default_factory=Limits, repr=False)
     """What the file may ask for: those that it was read with."""
 
-    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
     """What was decoded of several tags together, by its name, so that it is decoded once."""
+
+    _warnings: int = field(default_factory=warnings_issued, init=False, repr=False)
 
     # TIFF 6.0: the tags that say where pixels are and what they are
     NewSubfileType = _integer(Tag.NewSubfileType, 0)
@@ -154,6 +158,86 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     def ExtraSamples(self) -> tuple[int, ...]:
         """The meaning of the samples beyond those of the photometric interpretation."""
         return tuple(self.integers(Tag.ExtraSamples) or ())
+
+    @property
+    def form(self) -> Form | None:
+        """What the tags say but for those that differ from file to file; see `form`.
+
+        None if it is not to be compared: where bytes of pixels say something, too.
+        """
+        found: Form | None = self.memo.get(_FORM, _MISSING)
+        if found is _MISSING:
+            form = form_of(self.entries.values(), self.variant, self.limits)
+            found = self.memo[_FORM] = None if self.referenced else form
+            if found is not None:
+                found.tell(self.memo)
+        return found
+
+    def remembered[T](
+        self,
+        key: Hashable,
+        make: Callable[[ImageFileDirectory], T],
+        *,
+        also: ImageFileDirectory | None = None,
+        said: tuple[bytes | None, ...] = (),
+    ) -> T:
+        """Return what follows from a directory's form, worked out once for all of that form.
+
+        What is worked out after a warning is of this directory alone: of the next file, too,
+        the warning must be given.
+
+        Parameters
+        ----------
+        key
+            What it is called, and all it depends on beside the form. Equal keys are one.
+        make
+            Works it out. Of the tags of `VARYING` it must not read any that is not `said`.
+        also
+            Another directory on whose form it depends.
+        said
+            The values of the varying tags on which it depends; see `varying`.
+
+        Returns
+        -------
+        T
+            Shared: not to be changed.
+        """
+        own = key if also is None else (key, also.path)
+        found: T = self.memo.get(own, _MISSING)
+        if found is not _MISSING:
+            return found
+        form = self.form  # brings what is known of the form
+        found = self.memo.get(own, _MISSING)
+        if found is not _MISSING:
+            return found
+        if also is None and not said:
+            found = make(self)
+            if form is not None and warnings_issued() == self._warnings:
+                form.keep(key, found)
+        else:
+            found = self._related(form, key, make, also, said)
+        self.memo[own] = found
+        return found
+
+    def _related[T](
+        self,
+        form: Form | None,
+        key: Hashable,
+        make: Callable[[ImageFileDirectory], T],
+        also: ImageFileDirectory | None,
+        said: tuple[bytes | None, ...],
+    ) -> T:
+        """Return what follows from the form and something beside it."""
+        other = None if also is None else also.form
+        if form is None or (also is not None and other is None) or not is_short(said):
+            return make(self)
+        whole = form, key, other, said
+        found: T = FINDINGS.get(whole, _MISSING)
+        if found is _MISSING:
+            found = make(self)
+            if warnings_issued() == self._warnings:
+                FINDINGS.keep(whole, found)
+        return found
 
     def __getitem__(self, tag: int | str) -> Value:
         entry = self.entries[_number(tag)]

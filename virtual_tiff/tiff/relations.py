@@ -40,6 +40,10 @@ def subfile_bits(ifd: ImageFileDirectory) -> int:
 
 def kind_of(ifd: ImageFileDirectory) -> Kind:
     """Return what NewSubfileType says a directory is; see `subfile_bits`."""
+    return ifd.remembered("kind", _kind)
+
+
+def _kind(ifd: ImageFileDirectory) -> Kind:
     bits = subfile_bits(ifd)
     if bits & SubfileType.Mask:
         return "mask"

@@ -187,6 +187,8 @@ class ReadAhead:
         """See `Anticipating.holds`."""
         if not self._starts:
             return False
+        if self._whole(ranges) is not None:
+            return True
         size = _known_size(self._source)
         return all(self._reach(r) == r[1] for r in _clipped(ranges, size))
 
@@ -197,6 +199,10 @@ class ReadAhead:
     async def read_ranges(self, ranges: Sequence[ByteRange]) -> list[memoryview]:
         """See `ByteSource.read_ranges`."""
         hints, self._hints = self._hints, None
+        whole = self._whole(ranges)
+        if whole is not None:
+            self._guesses.used(ranges)
+            return whole
         if not self._starts:
             await self._fetch([(0, self._head)])
         size = _known_size(self._source)
@@ -216,6 +222,19 @@ class ReadAhead:
         found = [self._cut(r) for r in wanted]
         if full:  # forgotten last: a range may lie half in what was kept
             self._forget_all_but(fetched)
+        return found
+
+    def _whole(self, ranges: Sequence[ByteRange]) -> list[memoryview] | None:
+        """Return views of the ranges where each lies within one span, as most do; else None."""
+        found = []
+        for start, end in ranges:
+            at = bisect_right(self._starts, start) - 1
+            if at < 0:
+                return None
+            first, span = self._starts[at], self._spans[at]
+            if end > first + len(span):
+                return None
+            found.append(span[start - first : end - first])
         return found
 
     def _missing(self, ranges: Iterable[ByteRange]) -> list[ByteRange]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from .constants import Tag, tag_name
@@ -345,7 +345,7 @@ class Walk:
 
     def _take_value(self, node: _Node, entry: Entry, data: memoryview) -> list[Request]:
         if entry.data is None:
-            entry = replace(entry, data=_owned(data))
+            entry = entry._replace(data=_owned(data))
             node.entries[entry.tag] = entry
         if entry.tag != Tag.SubIFDs:
             return self._references(node, entry)
