@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-HERE = Path(__file__).parent
+from latency_server import serving
+
 DISTINCT = 100
 """Files that are written; the archive repeats them under other names."""
 
@@ -98,17 +99,6 @@ def _write_cogs(folder: Path, size: int) -> None:
             dataset.update_tags(1, STATISTICS_MEAN=float(data.mean()))
 
 
-@contextmanager
-def _http(folder: Path, latency: float) -> Iterator[str]:
-    command = [sys.executable, str(HERE / "latency_server.py"), str(folder), str(latency)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        finally:
-            server.terminate()
-
-
 def _names(count: int, distinct: int = DISTINCT) -> list[str]:
     return [f"{n // distinct:06}/scene{n % distinct:03}.tif" for n in range(count)]
 
@@ -116,11 +106,12 @@ def _names(count: int, distinct: int = DISTINCT) -> list[str]:
 @contextmanager
 def _http_urls(work: Path, options: argparse.Namespace) -> Iterator[tuple[list[str], Any, Any]]:
     _write_cogs(work / "cogs", options.size)
-    with _http(work / "cogs", options.latency) as root:
+    with serving(work / "cogs", options.latency) as root:
 
         def requests() -> list[int]:
-            with urlopen(f"{root}/_requests") as answer:
-                return [int(number) for number in answer.read().split()]
+            with urlopen(f"{root}/_log") as answer:
+                log = json.load(answer)
+            return [log["gets"] + log["heads"], log["bytes"]]
 
         yield [f"{root}/{name}" for name in _names(options.files)], {}, requests
 
@@ -177,16 +168,17 @@ def _run(title: str, options: argparse.Namespace, work: Path, archive: Any) -> N
 
 
 def _report(title: str, python: str, worker: str, task: dict[str, Any], requests: Any) -> Any:
-    before = requests() if requests else None
+    if requests:
+        requests()  # from here on
     command = [python, __file__, "--worker", worker, "--task", json.dumps(task)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         print(f"{title:14} failed with status {done.returncode}")
         return None
     found = json.loads(done.stdout.splitlines()[-1])
-    if before:
-        after = requests()
-        found["requests"], found["MB_read"] = after[0] - before[0], (after[1] - before[1]) / 1e6
+    if requests:
+        log = requests()
+        found["requests"], found["MB_read"] = log[0], log[1] / 1e6
     found["repository_kB"] = (
         sum(path.stat().st_size for path in Path(task["to"]).rglob("*") if path.is_file()) / 1e3
     )
@@ -298,14 +290,14 @@ def _peer(task: dict[str, Any]) -> dict[str, float]:
 def _scale(work: Path, options: argparse.Namespace) -> None:
     print("files of one reference each, no latency")
     _write_small(work / "small", pixels=16)
-    with _http(work / "small", 0) as root:
+    with serving(work / "small", 0) as root:
         for count in (1_000, 10_000, 100_000):
             _one_scale(work, f"{count:,} files", [f"{root}/{n}" for n in _names(count)], options)
     print("10 files of many references each, no latency")
     for references in (1_000, 10_000, 100_000):
         folder = work / f"large{references}"
         _write_small(folder, pixels=16 * round((references / 10) ** 0.5) if references else 16)
-        with _http(folder, 0) as root:
+        with serving(folder, 0) as root:
             urls = [f"{root}/{name}" for name in _names(10)]
             _one_scale(work, f"{references:,} references", urls, options)
 

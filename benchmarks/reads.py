@@ -12,21 +12,17 @@ async-tiff and obstore. tifffile reads through a file object that makes a reques
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
+from latency_server import serving
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -117,85 +113,14 @@ base, names, options, rounds = json.loads(sys.argv[1])
 urls = [f"{base}/{name}" for name in names]
 %s
 for turn in range(rounds + 1):
-    urlopen(f"{base}/log").read()
+    urlopen(f"{base}/_log").read()
     start = time.perf_counter()
     work()
     seconds = time.perf_counter() - start
-    log = json.load(urlopen(f"{base}/log"))
+    log = json.load(urlopen(f"{base}/_log"))
     if turn:  # the first one imports and connects
         print(json.dumps({"seconds": seconds, **log}))
 """
-
-
-# The server
-
-
-class Server(asyncio.Protocol):
-    """Answers ranged GETs and HEADs of a folder's files, each after the latency."""
-
-    folder: Path
-    latency: float
-    log: dict[str, int] = {"gets": 0, "heads": 0, "bytes": 0}  # noqa: RUF012 (one for all)
-
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 (asyncio's base says so)
-        """Begin a connection."""
-        self.transport = transport
-        self.buffer = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Take requests as they come, and answer each after the latency."""
-        self.buffer += data
-        while b"\r\n\r\n" in self.buffer:
-            request, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-            method, path = request.decode().split(" ", 2)[:2]
-            if path == "/log":
-                self.send(b"200 OK", json.dumps(Server.log).encode())
-                Server.log.update(gets=0, heads=0, bytes=0)
-            else:
-                loop = asyncio.get_running_loop()
-                loop.call_later(self.latency, self.answer, method, path, request)
-
-    def answer(self, method: str, path: str, request: bytes) -> None:
-        """Log a request and send what it asks for."""
-        Server.log["gets" if method == "GET" else "heads"] += 1
-        with (self.folder / path.lstrip("/")).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            found = re.search(rb"(?i)\r\nrange: bytes=(\d+)-(\d*)", request)
-            start = int(found[1]) if found else 0
-            end = min(int(found[2]) + 1, size) if found and found[2] else size
-            body = os.pread(file.fileno(), end - start, start) if method == "GET" else b""
-        Server.log["bytes"] += len(body)
-        status = b"206 Partial Content" if found else b"200 OK"
-        self.send(status, body, f"Content-Range: bytes {start}-{end - 1}/{size}\r\n", end - start)
-
-    def send(
-        self, status: bytes, body: bytes, headers: str = "", length: int | None = None
-    ) -> None:
-        """Send an answer in one packet."""
-        length = len(body) if length is None else length
-        shared = 'ETag: "1"\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\n'
-        head = f"Content-Length: {length}\r\nAccept-Ranges: bytes\r\n{shared}{headers}\r\n"
-        self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head.encode() + body)
-
-
-async def serve(folder: Path, latency: float) -> None:
-    """Serve until the process is ended; the first line printed is the address."""
-    Server.folder, Server.latency = folder, latency
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=512)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
-
-
-@contextmanager
-def serving(folder: Path, latency: float) -> Iterator[str]:
-    """Run the server in a process of its own; gives its address."""
-    command = [sys.executable, __file__, "--serve", str(folder), "--latency", str(latency)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 # The data
@@ -321,10 +246,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.05)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.serve:
-        asyncio.run(serve(asked.serve, asked.latency))
     tools = {
         "virtual_tiff": (sys.executable, OURS),
         "0.5.0": (asked.peer_python, PREDECESSOR),
@@ -338,7 +260,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         works = data(Path(folder))
         with serving(Path(folder), asked.latency) as base:
-            urlopen(f"{base}/log").read()
+            urlopen(f"{base}/_log").read()
             for work in works:
                 found = {
                     name: None

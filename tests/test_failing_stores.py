@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,83 @@ def test_what_is_not_there_costs_one_request(http_server: HttpServer, read: Read
     with pytest.raises(FileNotFoundError, match=r"store://a\.tif: no such object"):
         read(store_of(http_server), [[(0, 10)]])
     assert [request.method for request in http_server.requests] == ["GET"]
+
+
+# ---- servers that send elsewhere, and what stands between
+
+
+@both
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_with_its_range(http_server: HttpServer, read: Reader, status: int):
+    http_server.put("elsewhere/b.tif", DATA)
+    http_server.redirects["a.tif"] = status, "/elsewhere/b.tif"
+    wanted: list[list[ByteRange]] = [[(0, 20_000)], [(50_000, 90_000)]]
+    found = read(store_of(http_server), wanted)
+    assert found == [[DATA[start:end] for start, end in batch] for batch in wanted]
+    assert {request.path for request in http_server.requests} == {"a.tif", "elsewhere/b.tif"}
+
+
+@both
+def test_a_redirect_to_nothing_is_an_object_that_is_not_there(
+    http_server: HttpServer, read: Reader
+):
+    http_server.redirects["a.tif"] = 302, "/nowhere.tif"
+    with pytest.raises(FileNotFoundError, match=r"store://a\.tif: no such object"):
+        read(store_of(http_server), [[(0, 10)]])
+
+
+@both
+def test_redirects_in_a_circle_end(http_server: HttpServer, read: Reader):
+    http_server.redirects["a.tif"] = 302, "/a.tif"
+    with pytest.raises(SourceError, match=r"store://a\.tif: the store failed"):
+        read(store_of(http_server), [[(0, 10)]])
+    assert len(http_server.requests) < 100
+
+
+@both
+def test_a_body_that_a_cache_has_compressed_is_an_error(http_server: HttpServer, read: Reader):
+    """What comes is no range of the file: RFC 9110 section 14.2 has ranges of the encoded one."""
+    http_server.put("a.tif", DATA)
+
+    def compress(headers: dict[str, str], body: bytes) -> bytes:
+        packed = gzip.compress(body)
+        headers |= {"Content-Encoding": "gzip", "Content-Length": str(len(packed))}
+        return packed
+
+    http_server.alter = compress
+    with pytest.raises((SourceError, TruncatedError), match=r"store://a\.tif"):
+        read(store_of(http_server), [[(0, 20_000)]])
+
+
+@both
+def test_a_cache_that_marks_its_tag_is_no_change(http_server: HttpServer, read: Reader):
+    """Caches append to the ETag of what they may compress, in some answers and not in others."""
+    http_server.put("a.tif", DATA)
+    turns = itertools.cycle(["", "-gzip", ";gzip", "--gzip"])
+
+    def mark(headers: dict[str, str], body: bytes) -> bytes:
+        headers["ETag"] = f'{headers["ETag"][:-1]}{next(turns)}"'
+        return body
+
+    http_server.alter = mark
+    wanted: list[list[ByteRange]] = [[(0, 10)], [(30_000, 30_010)], [(60_000, 60_010)], [(5, 9)]]
+    found = read(store_of(http_server), wanted)
+    assert found == [[DATA[start:end] for start, end in batch] for batch in wanted]
+
+
+@both
+def test_a_weak_tag_beside_the_same_strong_one_is_no_change(http_server: HttpServer, read: Reader):
+    """A cache that changes a body's encoding has to weaken its tag, RFC 9110 section 8.8.1."""
+    http_server.put("a.tif", DATA)
+    turns = itertools.cycle(["", "W/"])
+
+    def weaken(headers: dict[str, str], body: bytes) -> bytes:
+        headers["ETag"] = f"{next(turns)}{headers['ETag']}"
+        return body
+
+    http_server.alter = weaken
+    wanted: list[list[ByteRange]] = [[(0, 10)], [(30_000, 30_010)], [(60_000, 60_010)]]
+    assert len(read(store_of(http_server), wanted)) == 3
 
 
 # ---- an object that changes between two reads

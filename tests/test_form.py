@@ -170,4 +170,4 @@ def test_what_is_kept_is_bounded():
         data[at : at + 1] = bytes([9 + number % 2])
         tiff = tiff_of(bytes(data))
         FINDINGS.keep(("other", number), tiff)
-    assert len(FINDINGS._found) <= 4096
+    assert len(FINDINGS._found) <= 1024

@@ -106,7 +106,7 @@ def _unsigned(values: memoryview, tag: Tag) -> NDArray[np.uint64]:
     if found.dtype.kind == "i" and found.size and found.min() < 0:
         msg = f"the least of the values is {found.min()}"
         raise FormatError(msg, tag=tag)
-    return found.astype(np.uint64)
+    return found.astype(np.uint64, copy=False)
 
 
 def _promised(grid: BlockGrid) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from virtual_tiff.convention_entries import PROJ, SPATIAL, Entry
 from virtual_tiff.georeference import Affine
+from virtual_tiff.nodes import own
 from virtual_tiff.place import Place
 
 __all__ = ["place_attributes", "proj_attributes"]
@@ -26,6 +27,12 @@ def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, 
     dimension_names
         Of its rows and its columns.
     """
+    dimensions = tuple(dimension_names)
+    made = place.remembered(("attributes", dimensions), lambda: _attributes(place, dimensions))
+    return own(made)
+
+
+def _attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     conventions: list[Entry] = []
     if place.affine is not None:

@@ -52,11 +52,14 @@ def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
         raise ValueError(msg)
     count = place.width if axis == "x" else place.length
     first, step = (affine.c, affine.a) if axis == "x" else (affine.f, affine.e)
-    attributes = {"axis": axis.upper()}
-    if place.crs is not None:
-        attributes = place.crs.coordinate_attributes(axis)
-    make = _axis if count <= _MOST_REMEMBERED else _axis.__wrapped__
-    return make(first, step, count, name, tuple(attributes.items()))
+
+    def make() -> tuple[tuple[str, str], ...]:
+        crs = place.crs
+        found = {"axis": axis.upper()} if crs is None else crs.coordinate_attributes(axis)
+        return tuple(found.items())
+
+    array = _axis if count <= _MOST_REMEMBERED else _axis.__wrapped__
+    return array(first, step, count, name, place.remembered(axis, make))
 
 
 _MOST_REMEMBERED = 2**15
@@ -95,7 +98,8 @@ def spatial_ref_array(place: Place) -> InlineArray:
     """Return the scalar whose attributes say the CRS and the transform."""
     # where points or polynomials are, files differ in them
     single = place.points or place.rpc is not None
-    return _spatial_ref(place) if single else _remembered_spatial_ref(_Key(place))
+    make = _spatial_ref if single else _remembered_spatial_ref
+    return place.remembered("spatial_ref", lambda: make(_Key(place)))
 
 
 class _Key:
@@ -114,10 +118,11 @@ class _Key:
 
 @lru_cache(maxsize=128)
 def _remembered_spatial_ref(key: _Key) -> InlineArray:
-    return _spatial_ref(key.place)
+    return _spatial_ref(key)
 
 
-def _spatial_ref(place: Place) -> InlineArray:
+def _spatial_ref(key: _Key) -> InlineArray:
+    place = key.place
     found: JSON = {}
     if place.crs is not None:
         if place.crs.wkt is not None:

@@ -123,9 +123,10 @@ def image_array(
     dtype = data_type(ifd)
     of_values = values.attributes(ifd, dtype, base=full, bands=bands)
     metadata = array_metadata(ifd, exposed.layout.grid, chunks, axes, of_values)
-    if chunks.byte_counts.any():  # nothing is decoded for a missing block, however large
-        chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-        chunk_bytes = prod(chunk_shape) * np.dtype(dtype).itemsize
+    chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    chunk_bytes = prod(chunk_shape) * np.dtype(dtype).itemsize
+    # nothing is decoded for a missing block, however large
+    if chunk_bytes > options.limits.block_bytes and chunks.byte_counts.any():
         options.limits.check("block_bytes", chunk_bytes, "bytes of a chunk", ifd=ifd.path)
     return ImageArray(
         ifd=ifd,

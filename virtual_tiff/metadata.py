@@ -11,6 +11,7 @@ from typing import Any, Literal
 from virtual_tiff import codec_table, values
 from virtual_tiff.chunks import ChunkPlan
 from virtual_tiff.dtypes import data_type
+from virtual_tiff.gdal_metadata import metadata_of
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
 __all__ = ["Axis", "array_metadata"]
@@ -48,6 +49,19 @@ def array_metadata(
     UnsupportedError
         If the data type or a decoding step is missing; it names the tag's value.
     """
+
+    def make(ifd: ImageFileDirectory) -> JSON:
+        return _metadata(ifd, grid, chunks, axes)
+
+    key = "metadata", grid, chunks.length, chunks.width, chunks.last_length, tuple(axes)
+    shared = ifd.remembered(key, make, said=metadata_of(ifd))
+    return shared | {"attributes": attributes | shared["attributes"]}
+
+
+def _metadata(
+    ifd: ImageFileDirectory, grid: BlockGrid, chunks: ChunkPlan, axes: Sequence[Axis]
+) -> JSON:
+    """Return what follows from the tags alone; as attribute, what the codecs make of colours."""
     dtype = data_type(ifd)
     steps = codec_table.codecs(
         ifd, grid, dtype, length=chunks.length, last_length=chunks.last_length
@@ -66,7 +80,7 @@ def array_metadata(
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(ifd, dtype),
         "codecs": steps,
-        "attributes": attributes | _decoded_photometric(steps),
+        "attributes": _decoded_photometric(steps),
         "dimension_names": list(axes),
         "storage_transformers": [],
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FileArray", "Group", "InlineArray"]
+__all__ = ["FileArray", "Group", "InlineArray", "own"]
 
 type JSON = dict[str, Any]
 
@@ -49,3 +49,14 @@ class Group:
     arrays: Mapping[str, FileArray | InlineArray] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     attributes: JSON = field(default_factory=dict)
+
+
+def own(found: JSON) -> JSON:
+    """Return a copy of an object of JSON: attributes are anyone's to change."""
+    return {name: _own(value) for name, value in found.items()}
+
+
+def _own(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    if type(value) is list:
+        return list(map(_own, value))
+    return own(value) if type(value) is dict else value

@@ -6,8 +6,9 @@ of the image it is cut from. Both as GDAL derives them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from virtual_tiff.crs import Crs, crs_of
 from virtual_tiff.gdal_metadata import gdal_metadata
@@ -18,7 +19,7 @@ from virtual_tiff.georeference import (
     ground_control_points,
 )
 from virtual_tiff.rpc import Rpc, rpc_of, rpc_of_domain
-from virtual_tiff.tiff import ImageFileDirectory
+from virtual_tiff.tiff import ImageFileDirectory, Tag
 
 __all__ = ["Place", "place_of"]
 
@@ -35,10 +36,22 @@ class Place:
     points: tuple[GroundControlPoint, ...] = ()
     rpc: Rpc | None = None
     """It is shared: copy it before a change."""
+    memo: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What was made of it: files share their places, too."""
+
+    def remembered[T](self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is made of this place, made once; it is shared, and small."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        found: T = self.memo[key]
+        return found
 
     @property
     def key(self) -> Hashable:
         """What is equal for two images at one place, and can be looked up."""
+        return self.remembered("key", self._key)
+
+    def _key(self) -> Hashable:
         crs = self.crs and (self.crs.code, self.crs.wkt, self.crs.epoch)
         return self.affine, crs, self.points, None if self.rpc is None else repr(self.rpc)
 
@@ -85,14 +98,28 @@ def place_of(ifd: ImageFileDirectory, full: ImageFileDirectory | None = None) ->
         If it is an overview or a mask: the image that it belongs to. What that one says
         holds, as in GDAL; some writers copy its tags to the overviews without a change.
     """
-    if full is not None:
-        place = place_of(full)
-        if place is not None:
-            return place.resized(ifd.ImageLength, ifd.ImageWidth)
-    if "place" not in ifd.memo:
-        ifd.memo["place"] = _own_place(ifd)
-    found: Place | None = ifd.memo["place"]
-    return found
+
+    def make(ifd: ImageFileDirectory) -> Place | None:
+        place = None if full is None else place_of(full)
+        return _own_place(ifd) if place is None else place.resized(ifd.ImageLength, ifd.ImageWidth)
+
+    said = _said(ifd) if full is None else (*_said(full), *_said(ifd))
+    return ifd.remembered("place", make, also=full, said=said)
+
+
+_TAGS = (
+    Tag.ModelPixelScale,
+    Tag.ModelTiepoint,
+    Tag.ModelTransformation,
+    Tag.RPCCoefficients,
+    Tag.GDAL_METADATA,
+)
+"""Those that say where an image lies and that files do not share; the others are of its form."""
+
+
+def _said(ifd: ImageFileDirectory) -> tuple[bytes | None, ...]:
+    entries = ifd.entries
+    return tuple([entries[tag].data if tag in entries else None for tag in _TAGS])
 
 
 def _own_place(ifd: ImageFileDirectory) -> Place | None:

@@ -17,6 +17,7 @@ from virtual_tiff.bands import Bands, bands_of, coordinate_name, vertical_scale
 from virtual_tiff.colour_names import UNDEFINED
 from virtual_tiff.gdal_metadata import gdal_metadata, metadata_of
 from virtual_tiff.nodata import consolidated, fill_attribute, missing_value, nodata, nodata_text
+from virtual_tiff.nodes import own
 from virtual_tiff.tag_attributes import tag_attributes, varying_attributes
 from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
@@ -53,15 +54,7 @@ def attributes(
 
     key = "attributes", data_type, bands and tuple(bands), vertical_scale(base or ifd)
     found = ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
-    own: dict[str, JSON] = _own(found)
-    return own | varying_attributes(ifd)
-
-
-def _own(found: JSON) -> JSON:
-    """Return a copy of JSON: attributes are anyone's to change."""
-    if isinstance(found, dict):
-        return {name: _own(value) for name, value in found.items()}
-    return list(map(_own, found)) if isinstance(found, list) else found
+    return own(found) | varying_attributes(ifd)
 
 
 def _attributes(

@@ -84,6 +84,10 @@ class HttpServer:
         self.if_match = if_match
         self.failures = failures
         self.refuse_head = False
+        self.redirects: dict[str, tuple[int, str]] = {}
+        """Status and Location that paths answer with."""
+        self.alter: Callable[[dict[str, str], bytes], bytes] | None = None
+        """Changes the headers and the body of each answer that has one: a cache between."""
         self.on_request: Callable[[str], None] | None = None
         """Called with the path of each request, before it is answered."""
         self.requests: list[Request] = []
@@ -317,6 +321,13 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         if owner.refuse_head and self.command == "HEAD":
             return HTTPStatus.METHOD_NOT_ALLOWED, {"Content-Length": "0"}, b""
+        if path in owner.redirects:
+            status, location = owner.redirects[path]
+            wanted = self.headers["Range"]
+            owner.requests.append(
+                Request(method=self.command, path=path, range=wanted, status=status, size=0)
+            )
+            return status, {"Location": location, "Content-Length": "0"}, b""
         found = owner.find(path)
         headers = {name.title(): value for name, value in self.headers.items()}
         answer = _answer(owner, found, headers)
@@ -334,6 +345,8 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if answer.status != HTTPStatus.NOT_MODIFIED:
             answer.headers["Content-Length"] = str(end - start)
+        if owner.alter is not None and body:
+            body = owner.alter(answer.headers, body)
         return answer.status, answer.headers, body
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base's name

@@ -72,16 +72,6 @@ def codecs(
     UnsupportedError
         If there is no row for what a tag says; it names the tag's value.
     """
-
-    def make(ifd: ImageFileDirectory) -> list[CodecJSON]:
-        return _codecs(ifd, grid, data_type, length, last_length)
-
-    return ifd.remembered(("codecs", grid, length, last_length), make)
-
-
-def _codecs(
-    ifd: ImageFileDirectory, grid: BlockGrid, data_type: str, length: int, last_length: int
-) -> list[CodecJSON]:
     row = check(ifd)
     short = last_length < length
     if row.image is not None:

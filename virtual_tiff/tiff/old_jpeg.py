@@ -298,7 +298,8 @@ def _integer(entries: Mapping[int, Entry], tag: Tag, variant: Variant) -> int | 
     entry = entries.get(tag)
     if entry is None or not entry.data or not entry.field_type.is_integer:
         return None
-    return int(numbers(entry, variant)[0])
+    nbytes, signed = entry.field_type.nbytes, entry.field_type.format.islower()
+    return int.from_bytes(entry.data[:nbytes], variant.byte_order, signed=signed)
 
 
 def _entry(tag: Tag, value: int, variant: Variant) -> Entry:

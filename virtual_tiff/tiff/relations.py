@@ -86,6 +86,10 @@ def full_image_of(
 
 
 def _size(ifd: ImageFileDirectory) -> tuple[int, int] | None:
+    return ifd.remembered("size", _length_and_width)
+
+
+def _length_and_width(ifd: ImageFileDirectory) -> tuple[int, int] | None:
     try:
         return (ifd.ImageLength, ifd.ImageWidth) if ifd.describes_image else None
     except TiffError:
