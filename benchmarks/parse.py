@@ -1,6 +1,6 @@
 """Time from a url to a finished ManifestStore, against peers in one run.
 
-usage: python benchmarks/parse.py [--peer-python PATH]
+usage: python benchmarks/parse.py [--peer-python PATH] [--json FILE]
 
 PATH is an interpreter with virtual-tiff 0.5.0. tifffile opens the file and reads the first
 page's offsets, but makes no manifest.
@@ -9,6 +9,7 @@ page's offsets, but makes no manifest.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,10 @@ for _ in range({rounds}):
 """
 
 
+FIGURES: dict[str, dict[str, float]] = {}
+"""Medians in seconds."""
+
+
 def seconds(python: str, program: str) -> float:
     """Return the median of what a program prints."""
     return statistics.median(times(python, program))
@@ -76,9 +81,10 @@ def row(label: str, path: Path, options: str, rounds: int, peer: str | None) -> 
     program = PARSE.format(path=path, options=options, rounds=rounds)
     ours = seconds(sys.executable, program)
     page = seconds(sys.executable, TIFFFILE.format(path=path, rounds=rounds))
+    FIGURES[label] = {"virtual_tiff": ours, "tifffile": page}
     cells = [label, f"{ours * 1e3:.2f} ms", f"{page * 1e3:.2f} ms ({page / ours:.1f}x)"]
     if peer is not None:
-        theirs = seconds(peer, program)
+        theirs = FIGURES[label]["0.5.0"] = seconds(peer, program)
         cells.append(f"{theirs * 1e3:.1f} ms ({theirs / ours:.1f}x)")
     return f"| {' | '.join(cells)} |"
 
@@ -87,6 +93,7 @@ def meaning(label: str, path: Path, rounds: int, peer: str | None) -> str:
     """Return one line of the table of what coordinates cost, in milliseconds."""
     found = times(sys.executable, MEANING.format(path=path, rounds=rounds))
     without, whole = statistics.median(found[0::2]), statistics.median(found[1::2])
+    FIGURES[f"coordinates of {label}"] = {"without": without, "with": whole}
     cells = [label, *(f"{s * 1e3:.2f} ms" for s in (whole, without, whole - without))]
     if peer is not None:
         try:
@@ -103,7 +110,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer-python", help="interpreter with virtual-tiff 0.5.0")
-    peer = parser.parse_args().peer_python
+    parser.add_argument("--json", type=Path, help="file to write all figures to")
+    asked = parser.parse_args()
+    peer = asked.peer_python
     heads = ["work", "virtual_tiff", "tifffile, page only", *(["0.5.0"] if peer else [])]
     print(f"| {' | '.join(heads)} |")
     print("|---" * len(heads) + "|")
@@ -119,6 +128,8 @@ def main() -> None:
     print("|---" * len(heads) + "|")
     for name in ("cog", "cog_rgb_mask", "geo_nodata", "geo_bands", "strips_many"):
         print(meaning(name, ROOT / "testdata" / "special" / f"{name}.tif", 300, peer))
+    if asked.json:
+        asked.json.write_text(json.dumps(FIGURES, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ def main() -> None:
             _run("S3 (moto)", options, work, _s3_urls)
         else:
             _run("HTTP", options, work, _http_urls)
+    if options.json:
+        options.json.write_text(json.dumps(_REPORTS, indent=1), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency", type=float, default=0.03, help="seconds a request")
     parser.add_argument("--size", type=int, default=2048, help="pixels along an edge")
     parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--json", type=Path, help="file to write all figures to")
     parser.add_argument("--peer-python", help="with virtual-tiff 0.5.0 and VirtualiZarr")
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--s3", action="store_true")
@@ -183,7 +186,11 @@ def _report(title: str, python: str, worker: str, task: dict[str, Any], requests
         sum(path.stat().st_size for path in Path(task["to"]).rglob("*") if path.is_file()) / 1e3
     )
     print(f"{title:14}", "  ".join(f"{k} {_number(v)}" for k, v in found.items()), flush=True)
+    _REPORTS.append({"title": title, **found})
     return found
+
+
+_REPORTS: list[dict[str, Any]] = []
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,7 @@ from support.build import LONG, Picture, directory_at, entry, image, images
 from support.http import HttpServer
 from support.pixels import LOCAL, in_memory, values, virtual, zarr_array
 from support.stores import AsyncObspecStore, ObspecStore
-from virtual_tiff import VirtualTIFF
+from virtual_tiff import Reading, VirtualTIFF
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
     FormatError,
@@ -108,6 +108,20 @@ def test_another_ifd_is_refused_with_what_is_allowed(ifd: Any):
         ValueError, match='ifd must be None, a number from 0 on, or a path as "0/1"'
     ):
         VirtualTIFF(ifd=ifd)
+
+
+def test_reading_is_of_its_class():
+    with pytest.raises(ValueError, match=r"reading must be a virtual_tiff\.Reading, not 1024"):
+        VirtualTIFF(reading=1024)  # type: ignore[arg-type]
+
+
+def test_reading_says_how_much_is_read_at_first(http_server: HttpServer):
+    http_server.put("a.tif", image(values("u1", 64, 64)))
+    registry: Any = ObjectStoreRegistry(
+        {http_server.url: HTTPStore.from_url(http_server.url, client_options={"allow_http": True})}
+    )
+    VirtualTIFF(reading=Reading(head=1000))(f"{http_server.url}/a.tif", registry)
+    assert http_server.requests[0].range == "bytes=0-999"
 
 
 @pytest.mark.parametrize("merge_strips", [None, 1, "yes"])

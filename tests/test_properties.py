@@ -25,6 +25,7 @@ from virtual_tiff.tiff import (
     ImageFileDirectory,
     MemorySource,
     ReadAhead,
+    Reading,
     SourceState,
     block_layout,
     read_tiff,
@@ -162,7 +163,7 @@ def test_any_split_of_reads_gives_the_same(
     whole = described(MemorySource(data))
     assert described(Torn(data, seed)) == whole
     head, ahead, piece, guess = sizes
-    split = ReadAhead(Torn(data, seed), head=head, ahead=ahead, piece=piece, guess=guess)
+    split = ReadAhead(Torn(data, seed), Reading(head=head, ahead=ahead, piece=piece, guess=guess))
     assert described(split) == whole
 
 

@@ -31,6 +31,7 @@ from virtual_tiff.tiff import (
     ImageFileDirectory,
     Limits,
     ReadAhead,
+    Reading,
     SourceState,
     Tiff,
     TiffError,
@@ -83,6 +84,9 @@ class VirtualTIFF:
         The CRS of `bbox`, as pyproj takes it.
     exact
         Whether to refuse a window or a box that does not end where blocks do.
+    reading
+        How many bytes of a file are read at a time: of the first read, of later ones, and
+        what guesses may cost.
 
     Raises
     ------
@@ -110,6 +114,7 @@ class VirtualTIFF:
     bbox: Sequence[float] | None = None
     bbox_crs: CrsInput = None
     exact: bool = False
+    reading: Reading = field(default_factory=Reading)
     _options: Options = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +134,9 @@ class VirtualTIFF:
                 raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         if not isinstance(self.limits, Limits):
             msg = f"limits must be a virtual_tiff.Limits, not {self.limits!r}"
+            raise ValueError(msg)  # noqa: TRY004
+        if not isinstance(self.reading, Reading):
+            msg = f"reading must be a virtual_tiff.Reading, not {self.reading!r}"
             raise ValueError(msg)  # noqa: TRY004
         if self.samples not in ("first", "stored"):
             msg = f"samples must be 'first' or 'stored', not {self.samples!r}"
@@ -247,9 +255,8 @@ class VirtualTIFF:
     async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:
         token = source_name.set(url)
         try:
-            tiff = await read_tiff(
-                ReadAhead(BoundedSource(source, self.limits)), ifd=self.ifd, limits=self.limits
-            )
+            ahead = ReadAhead(BoundedSource(source, self.limits), self.reading)
+            tiff = await read_tiff(ahead, ifd=self.ifd, limits=self.limits)
             return self._group(tiff), tiff.state
         except TiffError as error:
             raise error.locate(url=url) from error.__cause__

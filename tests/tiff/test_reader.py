@@ -48,6 +48,7 @@ from virtual_tiff.tiff import (
     Limits,
     MemorySource,
     ReadAhead,
+    Reading,
     SourceState,
     Tag,
     Tiff,
@@ -607,7 +608,7 @@ def test_distances_that_take_turns_are_learned() -> None:
 
 def test_without_guesses_each_directory_is_a_batch() -> None:
     source = CountingSource(MemorySource(scattered(equal_pages(20))))
-    run(read_tiff(ReadAhead(source, guess=0)))
+    run(read_tiff(ReadAhead(source, Reading(guess=0))))
     assert (source.batches, source.requests) == (20, 20)
 
 
@@ -687,7 +688,9 @@ def test_any_split_of_the_reads_gives_the_same(
     data = ANY_FILE[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        split = ReadAhead(MemorySource(data), head=head, ahead=ahead, piece=piece, guess=guess)
+        split = ReadAhead(
+            MemorySource(data), Reading(head=head, ahead=ahead, piece=piece, guess=guess)
+        )
         assert everything(run(read_tiff(split))) == everything(read(data))
 
 

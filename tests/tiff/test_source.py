@@ -15,6 +15,7 @@ from virtual_tiff.tiff import (
     CountingSource,
     MemorySource,
     ReadAhead,
+    Reading,
     SourceState,
     TruncatedError,
 )
@@ -41,7 +42,7 @@ class Recorded(MemorySource):
 def ahead(*reads: list[ByteRange], head: int = 100, step: int = 50) -> list[list[ByteRange]]:
     """What a `ReadAhead` asks its source for, behind the head, when asked for `reads`."""
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=head, ahead=step)
+    wrapped = ReadAhead(inner, Reading(head=head, ahead=step))
     run(wrapped.read_ranges([(0, 1)]))
     for ranges in reads:
         assert run(wrapped.read_ranges(ranges)) == [DATA[start:end] for start, end in ranges]
@@ -182,7 +183,7 @@ class Shrinking(Recorded):
 
 
 def test_fewer_bytes_than_promised_are_an_error_that_asks_why() -> None:
-    wrapped = ReadAhead(Shrinking(), head=100, ahead=50)
+    wrapped = ReadAhead(Shrinking(), Reading(head=100, ahead=50))
     with pytest.raises(TruncatedError, match=r"\(200-210\); was it changed\?") as caught:
         run(wrapped.read_ranges([(200, 210)]))
     assert caught.value.offset == 200
@@ -192,14 +193,14 @@ def test_fewer_bytes_than_promised_are_an_error_that_asks_why() -> None:
 @pytest.mark.parametrize("value", [-1, 0.5, None])
 def test_a_size_that_is_none_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a positive number of bytes"):
-        ReadAhead(MemorySource(b""), **{name: value})
+        Reading(**{name: value})
 
 
 def test_only_guesses_may_be_none_at_all() -> None:
-    ReadAhead(MemorySource(b""), guess=0)
+    ReadAhead(MemorySource(b""), Reading(guess=0))
     for name in ("head", "ahead", "piece"):
         with pytest.raises(ValueError, match=name):
-            ReadAhead(MemorySource(b""), **{name: 0})
+            Reading(**{name: 0})
 
 
 # Large ranges
@@ -222,7 +223,7 @@ def test_a_large_range_is_read_in_pieces_of_one_batch(
     ranges: list[ByteRange], fetched: list[ByteRange]
 ) -> None:
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=100, ahead=50, piece=100)
+    wrapped = ReadAhead(inner, Reading(head=100, ahead=50, piece=100))
     found = run(wrapped.read_ranges(ranges))
     assert found == [DATA[start:end] for start, end in ranges]
     assert inner.batches == [[(0, 100)], fetched]
@@ -234,7 +235,7 @@ def test_a_large_range_is_read_in_pieces_of_one_batch(
 def hinted(hints: list[ByteRange], *reads: list[ByteRange], **options: Any) -> Recorded:
     """What a source is asked for behind the head if `hints` precede the first of `reads`."""
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=100, ahead=50, **options)
+    wrapped = ReadAhead(inner, Reading(head=100, ahead=50, **options))
     run(wrapped.read_ranges([(0, 1)]))
     wrapped.expect(hints)
     for ranges in reads:
@@ -286,7 +287,7 @@ def test_the_last_guess_is_cut_at_the_bound() -> None:
 
 def test_what_guesses_cost_in_vain_is_bounded() -> None:
     inner = CountingSource(MemorySource(DATA))
-    wrapped = ReadAhead(inner, head=100, guess=100)
+    wrapped = ReadAhead(inner, Reading(head=100, guess=100))
     for start in range(1000, 10_000, 100):
         wrapped.expect([(start + 50, start + 80)])
         run(wrapped.read_ranges([(start, start + 1)]))
@@ -296,7 +297,7 @@ def test_what_guesses_cost_in_vain_is_bounded() -> None:
 
 def test_guesses_that_come_true_are_not_counted() -> None:
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=100, guess=100)
+    wrapped = ReadAhead(inner, Reading(head=100, guess=100))
     for start in range(1000, 10_000, 100):
         wrapped.expect([(start + 50, start + 80)])
         run(wrapped.read_ranges([(start, start + 1)]))
@@ -321,7 +322,7 @@ def test_guesses_that_come_true_are_not_counted() -> None:
 )
 def test_what_is_held_needs_no_request(ranges: list[ByteRange], held: bool) -> None:
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=100, ahead=50)
+    wrapped = ReadAhead(inner, Reading(head=100, ahead=50))
     assert not wrapped.holds(ranges)
     run(wrapped.read_ranges([(0, 1), (200, 210)]))
     assert wrapped.holds(ranges) is held
@@ -339,7 +340,7 @@ def kept_bytes(wrapped: ReadAhead) -> int:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_CACHE_BYTES", 1000)
-    wrapped = ReadAhead(MemorySource(DATA), head=100, ahead=50)
+    wrapped = ReadAhead(MemorySource(DATA), Reading(head=100, ahead=50))
     for start in range(0, len(DATA) - 100, 100):
         assert run(wrapped.read_ranges([(start, start + 10)])) == [DATA[start : start + 10]]
         assert kept_bytes(wrapped) <= 1000 + 50
@@ -347,7 +348,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_forgotten_below_the_bound() -> None:
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=100, ahead=50)
+    wrapped = ReadAhead(inner, Reading(head=100, ahead=50))
     places = [(start, start + 10) for start in range(0, len(DATA), 100)]
     for _ in range(2):
         for place in places:
@@ -359,7 +360,7 @@ def test_a_batch_of_old_and_new_places_is_read_above_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(source_module, "_CACHE_BYTES", 90)
-    wrapped = ReadAhead(MemorySource(DATA), head=100, ahead=50)
+    wrapped = ReadAhead(MemorySource(DATA), Reading(head=100, ahead=50))
     ranges = [(10, 20), (500, 510)]
     assert run(wrapped.read_ranges(ranges)) == [DATA[10:20], DATA[500:510]]
 
@@ -376,7 +377,9 @@ sizes = st.integers(1, 3000)
 def through_read_ahead(
     reads: list[list[ByteRange]], *, head: int, step: int
 ) -> list[list[memoryview]]:
-    wrapped = ReadAhead(MemorySource(DATA), head=head, ahead=step, piece=step + 100, guess=head)
+    wrapped = ReadAhead(
+        MemorySource(DATA), Reading(head=head, ahead=step, piece=step + 100, guess=head)
+    )
     found = []
     for number, ranges in enumerate(reads):
         if number % 2:  # the reads that follow, and some that do not
@@ -416,7 +419,7 @@ def test_no_byte_is_fetched_twice_in_one_batch(
     reads: list[list[ByteRange]], head: int, step: int
 ) -> None:
     inner = Recorded()
-    wrapped = ReadAhead(inner, head=head, ahead=step)
+    wrapped = ReadAhead(inner, Reading(head=head, ahead=step))
     for ranges in reads:
         run(wrapped.read_ranges(ranges))
     for batch in inner.batches:

@@ -39,6 +39,7 @@ from .source import (
     CountingSource,
     MemorySource,
     ReadAhead,
+    Reading,
     SourceState,
 )
 
@@ -64,6 +65,7 @@ __all__ = [
     "PlanarConfiguration",
     "Predictor",
     "ReadAhead",
+    "Reading",
     "SampleFormat",
     "SourceState",
     "SubfileType",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +21,7 @@ __all__ = [
     "CountingSource",
     "MemorySource",
     "ReadAhead",
+    "Reading",
     "SourceState",
 ]
 
@@ -121,25 +122,9 @@ class CountingSource:
         return buffers
 
 
-class ReadAhead:
-    """Keeps what was read, asks once for all that is missing, and takes hints.
-
-    Parameters
-    ----------
-    source
-        What is read.
-    head
-        Bytes of the first read. A COG's header is within 32 KiB in most cases
-        (measured over the GDAL corpus and public COGs).
-    ahead
-        Least size of a later read for which there is no hint. Writers that put the
-        directory at the end put its values beside it.
-    piece
-        Bytes above which one range is read as several, so that they come in parallel:
-        a connection gives some 100 MB/s, and a million tiles have 16 MB of offsets.
-    guess
-        Bytes that guesses may cost in vain over the whole file; 0 never guesses. A guess
-        rides along with a read that has to be made, and costs no round trip of its own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How many bytes are read at a time, where more than is asked for is worth it.
 
     Raises
     ------
@@ -147,26 +132,48 @@ class ReadAhead:
         If a size is not a positive integer (`guess` may be 0).
     """
 
-    def __init__(
-        self,
-        source: ByteSource,
-        *,
-        head: int = 32 * 1024,
-        ahead: int = 64 * 1024,
-        piece: int = 4 * 2**20,
-        guess: int = 4 * 2**20,
-    ) -> None:
-        sizes = {"head": head, "ahead": ahead, "piece": piece, "guess": guess}
-        for name, nbytes in sizes.items():
-            if not isinstance(nbytes, int) or nbytes < (name != "guess"):
-                msg = f"{name} must be a positive number of bytes, not {nbytes!r}"
+    head: int = 32 * 1024
+    """Bytes of the first read. A COG's header is within 32 KiB in most cases (measured over
+    the GDAL corpus and public COGs)."""
+    ahead: int = 64 * 1024
+    """Least size of a later read for which there is no hint. Writers that put the directory
+    at the end put its values beside it."""
+    piece: int = 4 * 2**20
+    """Bytes above which one range is read as several, so that they come in parallel: a
+    connection gives some 100 MB/s, and a million tiles have 16 MB of offsets."""
+    guess: int = 4 * 2**20
+    """Bytes that guesses may cost in vain over the whole file; 0 never guesses. A guess rides
+    along with a read that has to be made, and costs no round trip of its own."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            nbytes = getattr(self, field.name)
+            if not isinstance(nbytes, int) or nbytes < (field.name != "guess"):
+                msg = f"{field.name} must be a positive number of bytes, not {nbytes!r}"
                 raise ValueError(msg)
+
+
+_READING = Reading()
+
+
+class ReadAhead:
+    """Keeps what was read, asks once for all that is missing, and takes hints.
+
+    Parameters
+    ----------
+    source
+        What is read.
+    reading
+        How many bytes at a time.
+    """
+
+    def __init__(self, source: ByteSource, reading: Reading = _READING) -> None:
         self._source = source
-        self._head = head
-        self._ahead = ahead
-        self._piece = piece
+        self._head = reading.head
+        self._ahead = reading.ahead
+        self._piece = reading.piece
         self._hints: list[ByteRange] | None = None
-        self._guesses = _Guesses(guess)
+        self._guesses = _Guesses(reading.guess)
         # Sorted, and no span lies within another: so starts and ends both ascend,
         # and of all spans that begin before a byte the last one reaches furthest.
         self._starts: list[int] = []
