@@ -53,10 +53,13 @@ class Group:
 
 def own(found: JSON) -> JSON:
     """Return a copy of an object of JSON: attributes are anyone's to change."""
-    return {name: _own(value) for name, value in found.items()}
+    return {k: v if type(v) not in _CONTAINERS else _own(v) for k, v in found.items()}
 
 
-def _own(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    if type(value) is list:
-        return list(map(_own, value))
-    return own(value) if type(value) is dict else value
+def _own(value: Any) -> Any:  # noqa: ANN401 (an array or an object of JSON)
+    if type(value) is dict:
+        return own(value)
+    return [v if type(v) not in _CONTAINERS else _own(v) for v in value]
+
+
+_CONTAINERS = (list, dict)
