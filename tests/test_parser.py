@@ -534,12 +534,12 @@ class WatchedStore(AsyncObspecStore):
 
 
 @pytest.mark.parametrize(
-    ("options", "most"), [({"concurrency": 1}, 1), ({"concurrency": 5}, 5), ({}, 64)]
+    ("options", "most"), [({"concurrency": 1}, 1), ({"concurrency": 5}, 5), ({}, 128)]
 )
 async def test_parse_many_reads_as_many_at_once_as_it_is_told(options: dict[str, int], most: int):
-    store = WatchedStore({f"{i}.tif": TIFF for i in range(100)})
+    store = WatchedStore({f"{i}.tif": TIFF for i in range(200)})
     registry = ObjectStoreRegistry({"obspec://bucket": store})
-    urls = [f"obspec://bucket/{i}.tif" for i in range(100)]
+    urls = [f"obspec://bucket/{i}.tif" for i in range(200)]
     await VirtualTIFF().parse_many(urls, registry, **options)
     assert store.most == most
 

@@ -211,7 +211,7 @@ class VirtualTIFF:
         urls: Iterable[str],
         registry: ObjectStoreRegistry[Any],
         *,
-        concurrency: int = 64,
+        concurrency: int = 128,
     ) -> list[CheckedManifestStore | TiffError | OSError | ValueError]:
         """Parse many TIFFs at once.
 
@@ -222,7 +222,8 @@ class VirtualTIFF:
         registry
             The stores, by the urls that they serve.
         concurrency
-            How many are read at the same time.
+            How many are read at the same time. A file is one request in most cases, so at 50 ms
+            a request 128 are 2,560 files a second: more than one processor parses.
 
         Returns
         -------
