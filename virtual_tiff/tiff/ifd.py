@@ -195,7 +195,7 @@ class ImageFileDirectory(Mapping[int | str, Value]):
         also
             Another directory on whose form it depends.
         said
-            The values of the varying tags on which it depends; see `varying`.
+            The values of the tags of `VARYING` on which it depends.
 
         Returns
         -------
