@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TruncatedError,
         UnsupportedError,
     )
+    from virtual_tiff.tuning import tune_zarr
     from virtual_tiff.verification import verify, verify_async
 
 __all__ = [
