@@ -6,18 +6,18 @@ Node or the registry is missing, the test that asks is skipped and says why.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,33 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.metadata import ArrayV3Metadata
 from zarr.core.sync import sync
 
+
+@dataclass(frozen=True, slots=True)
+class _Packages:
+    names: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
 # Icechunk as WebAssembly: its native build wants a newer glibc than many machines have.
-_PACKAGES = (
-    "zarrita@0.7.5",
-    "@earthmover/icechunk@2.2.2",
-    "@earthmover/icechunk-wasm32-wasi@2.2.2",
+_ZARRITA = _Packages(
+    (
+        "zarrita@0.7.5",
+        "@earthmover/icechunk@2.2.2",
+        "@earthmover/icechunk-wasm32-wasi@2.2.2",
+    ),
+    ("--cpu=wasm32",),
 )
+# Skia, which is what a browser decodes images and draws on a canvas with; and JPEG in JavaScript.
+_IMAGES = _Packages(("@napi-rs/canvas@1.1.1", "jpeg-js@0.4.4"))
+
 _SCRIPT = Path(__file__).with_name("zarrita.mjs")
+CODECS = Path(__file__).parent.parent.parent / "javascript" / "virtual-tiff-codecs.mjs"
+"""The module with the codecs that zarrita lacks."""
 _SECONDS = 120
+
+
+class ZarritaError(RuntimeError):
+    """What zarrita could not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +76,63 @@ type Selection = Sequence[slice | None]
 
 
 def read_with_zarrita(
-    store: StoreLike, array: str, selection: Selection | None = None
+    store: StoreLike,
+    array: str,
+    selection: Selection | None = None,
+    *,
+    codecs: bool = False,
+    canvas: bool = False,
 ) -> NDArray[Any]:
-    """Read an array, or the part of it that one slice (or None) a dimension selects."""
-    wanted = None
-    if selection is not None:
-        wanted = [None if part is None else [part.start, part.stop] for part in selection]
-    answer = _ask(store, reads=[{"array": _absolute(array), "selection": wanted}])["reads"][0]
-    flat = np.frombuffer(base64.b64decode(answer["data"]), _dtype(answer["dtype"]))
+    """Read an array, or the part of it that one slice (or None) a dimension selects.
+
+    With `codecs` our module is registered; with `canvas` there is a browser's canvas.
+    """
+    (found,) = read_many(store, [(array, selection)], codecs=codecs, canvas=canvas)
+    if isinstance(found, ZarritaError):
+        raise found
+    return found
+
+
+def read_many(
+    store: StoreLike,
+    wanted: Sequence[tuple[str, Selection | None]],
+    *,
+    codecs: bool = False,
+    canvas: bool = False,
+) -> list[NDArray[Any] | ZarritaError]:
+    """Read arrays in one process, as `read_with_zarrita` does; an error takes an array's place."""
+    reads = [{"array": _absolute(array), "selection": _bounds(part)} for array, part in wanted]
+    with tempfile.TemporaryDirectory() as into:
+        request = {
+            "reads": reads,
+            "into": into,
+            "codecs": str(CODECS) if codecs else None,
+            "canvas": str(installed(_IMAGES)) if canvas else None,
+        }
+        answers = _ask(store, request)["reads"]
+        return [_array(answer, Path(into, str(n))) for n, answer in enumerate(answers)]
+
+
+def _bounds(selection: Selection | None) -> list[list[int] | None] | None:
+    if selection is None:
+        return None
+    return [None if part is None else [part.start, part.stop] for part in selection]
+
+
+def _array(answer: Mapping[str, Any], file: Path) -> NDArray[Any] | ZarritaError:
+    if "error" in answer:
+        return ZarritaError(f"zarrita: {answer['error']}")
+    flat = np.fromfile(file, _dtype(answer["dtype"]))
+    if flat.size < prod(answer["shape"]):
+        return ZarritaError(f"zarrita: {flat.size} values for {answer['shape']}")
     strides = [step * flat.itemsize for step in answer["stride"]]
     return np.lib.stride_tricks.as_strided(flat, answer["shape"], strides).copy()
 
 
 def group_attributes(store: StoreLike, path: str = "/") -> dict[str, Any]:
     """Return the attributes of a group (or array) as zarrita has them."""
-    found: dict[str, Any] = _ask(store, attributes=[_absolute(path)])["attributes"][_absolute(path)]
+    answers = _ask(store, {"attributes": [_absolute(path)]})["attributes"]
+    found: dict[str, Any] = answers[_absolute(path)]
     return found
 
 
@@ -82,44 +143,98 @@ def export_zarr(store: Store, folder: Path) -> Path:
     VirtualTIFF returns has checked ones, which no other implementation knows.
     """
     root = zarr.open_group(store, mode="r", zarr_format=3)
-    nodes = dict(root.members(max_depth=None))
-    for path in ["", *nodes]:
-        _copy(store, f"{path}/zarr.json".lstrip("/"), folder)
-    for path, node in nodes.items():
+    _copy(store, "zarr.json", folder / "zarr.json")
+    for path, node in root.members(max_depth=None):
         if isinstance(node, zarr.Array):
-            assert isinstance(node.metadata, ArrayV3Metadata)
-            for index in product(*map(range, node.cdata_shape)):
-                key = node.metadata.chunk_key_encoding.encode_chunk_key(index)
-                _copy(store, f"{path}/{key}", folder)
+            export_array(node, folder / path)
+        else:
+            _copy(store, f"{path}/zarr.json", folder / path / "zarr.json")
     return folder
 
 
-def _copy(store: Store, key: str, folder: Path) -> None:
-    found = sync(store.get(key, default_buffer_prototype()))
+def export_array(array: zarr.Array[Any], folder: Path, part: Selection | None = None) -> Path:
+    """Copy an array as `export_zarr` does, or the chunks that a selection touches."""
+    assert isinstance(array.metadata, ArrayV3Metadata)
+    encoded = array.metadata.chunk_key_encoding.encode_chunk_key
+    indices = product(*_touched(array, part))
+    for key in ("zarr.json", *map(encoded, indices)):
+        _copy(array.store, f"{array.path}/{key}", folder / key)
+    return folder
+
+
+def _touched(array: zarr.Array[Any], part: Selection | None) -> list[range]:
+    """Return the numbers of the chunks along each dimension that a selection touches."""
+    found = []
+    whole = part or [None] * array.ndim
+    for count, chunk, one in zip(array.cdata_shape, array.chunks, whole, strict=True):
+        found.append(
+            range(count) if one is None else range(one.start // chunk, -(-one.stop // chunk))
+        )
+    return found
+
+
+def _copy(store: Store, key: str, target: Path) -> None:
+    found = sync(store.get(key.lstrip("/"), default_buffer_prototype()))
     if found is not None:
-        target = folder / key
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(found.to_bytes())
 
 
-def _ask(
-    store: StoreLike, *, attributes: Sequence[str] = (), reads: Sequence[dict[str, Any]] = ()
-) -> dict[str, Any]:
-    home = _installed()
-    request = {"store": _request(store), "attributes": list(attributes), "reads": list(reads)}
+def _ask(store: StoreLike, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    nothing: dict[str, Any] = {
+        "attributes": [],
+        "reads": [],
+        "into": None,
+        "codecs": None,
+        "canvas": None,
+    }
+    answer: dict[str, Any] = json.loads(
+        _run(
+            [_program("node"), "--no-warnings", str(installed(_ZARRITA) / _SCRIPT.name)],
+            json.dumps({**nothing, **wanted, "store": _request(store)}),
+        )
+    )
+    return answer
+
+
+def module_names() -> dict[str, list[str]]:
+    """Return the names of the codecs in our module, by what decodes them."""
+    names: dict[str, list[str]] = run_with_module("answer(module.codecNames)")
+    return names
+
+
+def run_with_module(script: str) -> Any:
+    """Run JavaScript in which `module` is ours; return what it gives to `answer`, as JSON has it.
+
+    It needs Node and nothing from the network.
+    """
+    around = f"import * as module from {json.dumps(CODECS.as_uri())};"
+    around += "const answer = (value) => console.log(JSON.stringify(value));"
+    return json.loads(_run([_program("node"), "--input-type=module", "-e", around + script]))
+
+
+def run_page(script: str, folder: Path) -> str:
+    """Run JavaScript as a project would that has installed the packages; return what it prints."""
+    modules = folder / "node_modules"
+    modules.mkdir()
+    (modules / "virtual-tiff-codecs").symlink_to(CODECS.parent)
+    for packages in (_ZARRITA, _IMAGES):
+        for package in (installed(packages) / "node_modules").iterdir():
+            if not package.name.startswith((".", "@napi-rs")):
+                (modules / package.name).symlink_to(package)
+    page = folder / "page.mjs"
+    page.write_text(script, encoding="utf-8")
+    return _run([_program("node"), str(page)])
+
+
+def _run(command: Sequence[str], given: str = "") -> str:
     ran = subprocess.run(
-        [_program("node"), "--no-warnings", str(home / _SCRIPT.name)],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
+        command, input=given, capture_output=True, text=True, timeout=_SECONDS, check=False
     )
     if ran.returncode:
         msg = f"zarrita: {ran.stderr[-4000:]}"
-        raise RuntimeError(msg)
-    answer: dict[str, Any] = json.loads(ran.stdout)
-    return answer
+        raise ZarritaError(msg)
+    return ran.stdout
 
 
 def _request(store: StoreLike) -> dict[str, Any]:
@@ -147,11 +262,11 @@ def _program(name: str) -> str:
 
 
 @cache
-def _outcome() -> tuple[Path, str]:
+def _outcome(packages: _Packages) -> tuple[Path, str]:
     """Return the folder of the installed packages, and what went wrong if it is not there."""
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = sha256("\n".join((*_PACKAGES, _SCRIPT.read_text())).encode()).hexdigest()[:16]
-    home = cache_home / "virtual-tiff-tests" / f"zarrita-{name}"
+    name = sha256("\n".join((*packages.names, _SCRIPT.read_text())).encode()).hexdigest()[:16]
+    home = cache_home / "virtual-tiff-tests" / f"node-{name}"
     if home.exists():
         return home, ""
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -160,10 +275,10 @@ def _outcome() -> tuple[Path, str]:
         ready = Path(building) / "ready"
         ready.mkdir()
         shutil.copy(_SCRIPT, ready)
-        options = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--cpu=wasm32"]
+        options = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", *packages.options]
         try:
             ran = subprocess.run(
-                [_program("npm"), "install", *options, "--prefix", str(ready), *_PACKAGES],
+                [_program("npm"), "install", *options, "--prefix", str(ready), *packages.names],
                 capture_output=True,
                 text=True,
                 timeout=_SECONDS,
@@ -172,16 +287,17 @@ def _outcome() -> tuple[Path, str]:
         except subprocess.TimeoutExpired:
             return home, f"npm took more than {_SECONDS} seconds"
         if ran.returncode:
-            return home, f"npm could not install zarrita: {ran.stderr[-500:]}"
+            return home, f"npm could not install {packages.names[0]}: {ran.stderr[-500:]}"
         with suppress(OSError):  # it is there by now
             ready.rename(home)
     return home, ""
 
 
-def _installed() -> Path:
+def installed(packages: _Packages = _ZARRITA) -> Path:
+    """Return the folder of packages of npm, and install them; skip the test if that fails."""
     _program("node")
     _program("npm")
-    home, failure = _outcome()
+    home, failure = _outcome(packages)
     if failure:
         pytest.skip(failure)
     return home
