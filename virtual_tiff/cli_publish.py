@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from virtual_tiff.publishing import Progress, Published
+    from virtual_tiff.publishing import Progress, Published, PublishedArray
 
 __all__ = ["add_publish", "key_and_value"]
 
@@ -112,6 +112,24 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {"metavar": "FILE", "help": "for what was read, by url and ETag (default: in ~/.cache)"},
     ),
     ("--no-cache", {"action": "store_true", "help": "keep nothing of what was read"}),
+    (
+        "--portable",
+        {
+            "action": "store_true",
+            "default": None,
+            "help": "only codecs that zarr-python, zarrs and zarrita have; short last strips are"
+            " copied, and what would have to be copied as a whole is refused",
+        },
+    ),
+    (
+        "--inline-limit",
+        {
+            "metavar": "BYTES",
+            "type": int,
+            "help": "with --portable: most that is copied of one array of a file (default: 1 MiB,"
+            " or 5 %% of the array)",
+        },
+    ),
     ("--check", {"action": "store_true", "help": "read a part of each array back afterwards"}),
     ("--quiet", {"action": "store_true", "help": "print the Python that opens it alone"}),
 )
@@ -120,6 +138,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 _PASSED = (
     *("concat", "layout", "time", "values", "variable", "append", "replace_changed"),
     *("on_error", "branch", "message", "concurrency", "check"),
+    *("portable", "inline_limit"),
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
@@ -210,15 +229,24 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
         sizes = ", ".join(
             f"{name}: {size}" for name, size in zip(array.dimensions, array.shape, strict=True)
         )
-        yield f"  {array.path}  {array.data_type} ({sizes})"
+        copied = f", {_copied(array)}" if array.inlined else ""
+        yield f"  {array.path}  {array.data_type} ({sizes}){copied}"
     if len(published.arrays) > _SHOWN:
         yield f"  and {len(published.arrays) - _SHOWN} more arrays"
+    if published.portable:
+        what = _copied(published) if published.inlined else "nothing was copied"
+        yield f"portable: zarr-python, zarrs and zarrita read it; {what}"
     yield from _remarks(published)
     if published.readers_need:
         yield f"readers need beside icechunk and xarray: {', '.join(published.readers_need)}"
     if options.check:
         yield "read back: the first and the last chunk of each array"
     yield "open it with"
+
+
+def _copied(found: Published | PublishedArray) -> str:
+    blocks = "block" if found.inlined == 1 else "blocks"
+    return f"{found.inlined} {blocks} copied ({_size(found.inlined_bytes)})"
 
 
 _SHOWN = 50

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from virtual_tiff.nodes import JSON
+from virtual_tiff.tiff import Tag
 
-__all__ = ["codec_aspects"]
+__all__ = ["codec_aspects", "codec_tag"]
 
 _COMPRESSIONS = {
     "numcodecs.zlib": "deflate",
@@ -26,9 +27,30 @@ _COMPRESSIONS = {
     "imagecodecs_jpegxr": "JPEG XR",
     "imagecodecs_webp": "WebP",
     "imagecodecs_png": "PNG",
+    "imagecodecs_eer": "EER",
+    "virtual_tiff.ccitt": "fax",
+    "virtual_tiff.next": "NeXT",
+    "virtual_tiff.pixarlog": "PixarLog",
+    "virtual_tiff.sgilog": "SGILog",
+    "virtual_tiff.thunderscan": "ThunderScan",
 }
 
-_PREDICTORS = {"imagecodecs_delta": "2", "imagecodecs_floatpred": "3"}
+_PREDICTORS = {
+    "imagecodecs_delta": "2",
+    "imagecodecs_floatpred": "3",
+    "virtual_tiff.float24_predictor": "3",
+}
+
+_SAMPLES: dict[str, tuple[Tag, str]] = {
+    "imagecodecs_packints": (Tag.BitsPerSample, "samples that are no whole bytes"),
+    "virtual_tiff.bits": (Tag.BitsPerSample, "samples that are no whole bytes"),
+    "virtual_tiff.packed_pixels": (Tag.BitsPerSample, "samples of unequal depth"),
+    "imagecodecs_float24": (Tag.BitsPerSample, "floats of 24 bits"),
+    "virtual_tiff.complex_parts": (Tag.SampleFormat, "complex integers or halves"),
+    "virtual_tiff.reverse_bits": (Tag.FillOrder, "FillOrder 2"),
+    "virtual_tiff.ycbcr": (Tag.YCbCrSubSampling, "YCbCr"),
+}
+"""How samples are stored, by the codec that reads it."""
 
 
 def codec_aspects(codecs: Sequence[JSON]) -> dict[str, str]:
@@ -48,6 +70,18 @@ def codec_aspects(codecs: Sequence[JSON]) -> dict[str, str]:
         else:
             rest.append(codec)
     return found | {"codecs": ", ".join(map(_words, rest)) or "no others"}
+
+
+def codec_tag(codec: JSON) -> tuple[Tag | None, str]:
+    """Return the tag that an array has a codec for, and what it says."""
+    name = codec["name"]
+    if name in _PREDICTORS:
+        return Tag.Predictor, f"Predictor {_PREDICTORS[name]}"
+    if name in _COMPRESSIONS:
+        return Tag.Compression, f"Compression {_COMPRESSIONS[name]}"
+    if name == "virtual_tiff.short_image":
+        return codec_tag(codec["configuration"]["codec"])
+    return _SAMPLES.get(name, (None, f"what is stored as {name.partition('.')[2] or name}"))
 
 
 def _words(codec: JSON) -> str:

@@ -12,9 +12,10 @@ import icechunk
 
 from virtual_tiff.obspec_source import run_in_thread
 from virtual_tiff.publishing.arrange import Layout
+from virtual_tiff.publishing.options import Options
 from virtual_tiff.publishing.parsing import Progress
 from virtual_tiff.publishing.placing import Values
-from virtual_tiff.publishing.publication import Options, Publication
+from virtual_tiff.publishing.publication import Publication
 from virtual_tiff.publishing.published import Published
 
 __all__ = ["publish", "publish_async"]
@@ -41,6 +42,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False,
     cache: str | os.PathLike[str] | None = None,
     check: bool = False,
+    portable: bool | None = None,
+    inline_limit: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
 ) -> Published:
@@ -49,6 +52,9 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     Each reference carries the state of its source as it was when it was parsed: Icechunk
     refuses to read from a source that has changed since then. An interrupted run leaves the
     repository as it was.
+
+    Attributes of the files that differ become coordinates along a new dimension, if they are
+    numbers or texts; others are left out, and listed in the result.
 
     Parameters
     ----------
@@ -102,13 +108,19 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     check
         Whether to open the repository afterwards and read the first and the last chunk of
         each array.
+    portable
+        Whether to use only codecs and data types that zarr-python, zarrs and zarrita have:
+        `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Samples are as they are
+        stored, (y, x, band). A short last strip is copied into the repository, filled up, where
+        the file does not go on behind it; a file that would have to be copied as a whole is an
+        error. None is what `append` finds, and False of a new repository.
+    inline_limit
+        With `portable`: most bytes of one array of one file that may be copied; None is 1 MiB,
+        or 5 % of what the array takes in the file if that is more.
     progress
         Called for each file that was read.
     **parser_options
         Options of `VirtualTIFF`: `ifd`, `ifd_layout`, `overviews`, …
-
-    Attributes of the files that differ become coordinates along a new dimension, if they are
-    numbers or texts; others are left out, and listed in the result.
 
     Raises
     ------

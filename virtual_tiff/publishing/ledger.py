@@ -2,7 +2,8 @@
 
 Its arrays lie along `source`: url, size, etag, last_modified (microseconds since 1970, 0
 unknown), and where the source went: group, variable, and position along the new dimension
-(-1 without). Its attributes have what is kept of each stack.
+(-1 without). Its attributes have what is kept of each stack, and
+whether the repository is portable.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class Ledger:
     def axes(self) -> tuple[str, ...]:
         """Along which files are stacked."""
         return tuple(self.attributes["concat"])
+
+    @property
+    def portable(self) -> bool:
+        """Whether all readers have the codecs of its arrays."""
+        return bool(self.attributes.get("portable", False))
 
     @property
     def places(self) -> Mapping[str, JSON]:

@@ -14,15 +14,26 @@ from typing import Any
 from obspec_utils.registry import ObjectStoreRegistry
 
 from virtual_tiff.locations import Location
-from virtual_tiff.obspec_source import run_in_thread, store_error
+from virtual_tiff.nodes import Group
+from virtual_tiff.obspec_source import (
+    BlockingObspecSource,
+    ChangedError,
+    ObspecSource,
+    run_in_thread,
+    state_of,
+    store_error,
+)
 from virtual_tiff.parser import VirtualTIFF
-from virtual_tiff.publishing.record import Failure, Record, record_of
-from virtual_tiff.publishing.spool import Spool
+from virtual_tiff.publishing.inlining import copies
+from virtual_tiff.publishing.portable import Portability, portable_group
+from virtual_tiff.publishing.record import Block, Failure, Record, record_of
+from virtual_tiff.publishing.spool import Spool, differs
 from virtual_tiff.tiff import SourceState, TiffError
 
 __all__ = [
     "Engine",
     "Progress",
+    "Reader",
     "Tally",
     "engine_of",
     "look_up",
@@ -52,6 +63,15 @@ class Progress:
     bytes: int
     """Sizes of the files so far: what is published without being copied."""
     failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How a file is read."""
+
+    parser: VirtualTIFF
+    portable: Portability | None = None
+    """What is asked of a portable store; None of any other."""
 
 
 class Tally:
@@ -110,17 +130,37 @@ class _Interned(dict[str, str]):
 
 
 async def parse_one(
-    parser: VirtualTIFF, location: Location, intern: Callable[[str], str] = str
+    reader: Reader, location: Location, intern: Callable[[str], str] = str
 ) -> Record | Failure:
     """Read one file; what is wrong with it is a result like others."""
     try:
-        nodes, state = await parser.parse_nodes(location.url, _Registry(location))
-        return record_of(location.url, nodes, state, intern)
+        nodes, state = await reader.parser.parse_nodes(location.url, _Registry(location))
+        blocks: list[Block] = []
+        if reader.portable is not None:
+            nodes, blocks = await _portable(nodes, state, location, reader.portable)
+        return record_of(location.url, nodes, state, intern, blocks=blocks)
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))
 
 
-async def parse_here(parser: VirtualTIFF, spool: Spool, tally: Tally, *, concurrency: int) -> None:
+async def _portable(
+    nodes: Group, state: SourceState, location: Location, asked: Portability
+) -> tuple[Group, list[Block]]:
+    """Return a file in codecs that all read, and the blocks that are copied for that."""
+    try:
+        nodes, short = portable_group(nodes, state.size, asked)
+        make = ObspecSource if hasattr(location.store, "get_async") else BlockingObspecSource
+        source = make(location.store, location.path, location.url)
+        blocks = await copies(short, source)
+    except TiffError as error:
+        raise error.locate(url=location.url) from error.__cause__
+    if source.state is not None and differs(state, source.state):
+        msg = f"{location.url}: changed while it was read"
+        raise ChangedError(msg)
+    return nodes, blocks
+
+
+async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency: int) -> None:
     """Read the new items in this process."""
     queue = spool.items("status = 'new'")
     saved = time.monotonic()
@@ -128,7 +168,7 @@ async def parse_here(parser: VirtualTIFF, spool: Spool, tally: Tally, *, concurr
     async def work() -> None:
         nonlocal saved
         for n, item in queue:  # one iterator for all workers: each file is taken once
-            found = await parse_one(parser, item.location)
+            found = await parse_one(reader, item.location)
             spool.add(n, found)
             tally.add(found)
             if time.monotonic() - saved > _SAVE_EVERY:
@@ -161,12 +201,7 @@ async def _state_now(location: Location) -> SourceState | None:
     except Exception as error:  # noqa: BLE001 (stores share no class of errors)
         store_error(error, location.url)
         return None
-    return SourceState(
-        size=meta["size"],
-        etag=meta.get("e_tag"),
-        last_modified=meta.get("last_modified"),
-        version=meta.get("version"),
-    )
+    return state_of(meta)
 
 
 async def _in_parallel(work: Callable[[], Any], concurrency: int) -> None:
@@ -203,11 +238,11 @@ def engine_of(parallel: Any) -> Engine | None:  # noqa: ANN401 (what VirtualiZar
 
 
 def parse_there(
-    engine: Engine, parser: VirtualTIFF, spool: Spool, tally: Tally, *, concurrency: int
+    engine: Engine, reader: Reader, spool: Spool, tally: Tally, *, concurrency: int
 ) -> None:
     """Read the new items by the workers of an engine."""
     items = ((n, item.location) for n, item in spool.items("status = 'new'"))
-    batches = ((parser, batch, concurrency) for batch in batched(items, _BATCH))
+    batches = ((reader, batch, concurrency) for batch in batched(items, _BATCH))
     try:
         with engine() as executor:
             for results in _results(executor, batches):
@@ -219,7 +254,7 @@ def parse_there(
         spool.save()
 
 
-type _Batch = tuple[VirtualTIFF, Sequence[tuple[int, Location]], int]
+type _Batch = tuple[Reader, Sequence[tuple[int, Location]], int]
 
 
 def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
@@ -228,16 +263,16 @@ def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
     Parameters
     ----------
     batch
-        Parser, numbered locations, and how many are read at the same time.
+        Reader, numbered locations, and how many are read at the same time.
     """
-    parser, locations, concurrency = batch
+    reader, locations, concurrency = batch
     queue = iter(locations)
     interned = _Interned()
     found: list[tuple[int, Record | Failure]] = []
 
     async def work() -> None:
         for n, location in queue:
-            found.append((n, await parse_one(parser, location, interned.__getitem__)))
+            found.append((n, await parse_one(reader, location, interned.__getitem__)))
 
     # a worker may have a running event loop, as those of Dask do
     run_in_thread(_in_parallel(work, min(concurrency, len(locations))))

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import icechunk
 import zarr
 
-from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.appending import existing_of
-from virtual_tiff.publishing.arrange import LAYOUTS, Arrangement, Layout, arrange
+from virtual_tiff.publishing.arrange import Arrangement, Layout, arrange
 from virtual_tiff.publishing.catalogue import Catalogue
 from virtual_tiff.publishing.containers import (
     Container,
@@ -33,15 +31,8 @@ from virtual_tiff.publishing.errors import PublishError, first_line
 from virtual_tiff.publishing.finding import find_items, names_stac
 from virtual_tiff.publishing.ledger import LEDGER, Ledger, LedgerRows, read_ledger
 from virtual_tiff.publishing.opening import is_anonymous
-from virtual_tiff.publishing.parsing import (
-    Engine,
-    Progress,
-    Tally,
-    engine_of,
-    look_up,
-    parse_here,
-    parse_there,
-)
+from virtual_tiff.publishing.options import Options
+from virtual_tiff.publishing.parsing import Tally, look_up, parse_here, parse_there
 from virtual_tiff.publishing.plan import Existing, Plan
 from virtual_tiff.publishing.published import Published
 from virtual_tiff.publishing.readers import how_to_open, readers_need
@@ -50,104 +41,7 @@ from virtual_tiff.publishing.spool import Spool
 from virtual_tiff.publishing.target import Target, target_of
 from virtual_tiff.tiff import TiffWarning
 
-__all__ = ["Options", "Publication"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """All that `publish` is told but the files and the place."""
-
-    find: Mapping[str, Any]
-    """Those of `find_items`."""
-    concat: tuple[str, ...]
-    layout: Layout | None
-    append: bool
-    replace_changed: bool
-    on_error: Literal["raise", "skip"]
-    branch: str
-    message: str | None
-    metadata: Mapping[str, Any]
-    concurrency: int
-    engine: Engine | None
-    cache: Path | None
-    check: bool
-    progress: Callable[[Progress], None] | None
-    parser: VirtualTIFF
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Options:
-        """Check what a user gives; see `publish`.
-
-        Raises
-        ------
-        ValueError
-            If an option is not one of those allowed.
-        """
-        names = {option.name for option in fields(cls)} - {"find", "engine", "parser"}
-        found = {name: given[name] for name in names}
-        _check(given)
-        concat = given["concat"] or ()
-        axes = tuple(concat.split(",")) if isinstance(concat, str) else tuple(concat)
-        find = ("store_options", "time", "variable", "values", "assets")
-        cache = given["cache"]
-        return cls(
-            **found
-            | {
-                "concat": axes,
-                "metadata": dict(given["metadata"] or {}),
-                "cache": None if cache is None else Path(cache).expanduser(),
-                "find": {name: given[name] for name in find},
-                "engine": engine_of(given["parallel"]),
-                "parser": _parser(given["parser_options"]),
-            }
-        )
-
-
-def _check(given: Mapping[str, Any]) -> None:
-    concat = given["concat"]
-    names = [concat] if isinstance(concat, str) else concat
-    if names is not None and (
-        not isinstance(names, Sequence)
-        or not names
-        or not all(isinstance(name, str) and all(name.split(",")) for name in names)
-    ):
-        msg = f"concat must be None or the names of dimensions, not {concat!r}"
-        raise ValueError(msg)
-    allowed: dict[str, Sequence[Any]] = {
-        "layout": (None, *LAYOUTS),
-        "on_error": ("raise", "skip"),
-        "append": (True, False),
-        "replace_changed": (True, False),
-    }
-    for name, values in allowed.items():
-        if given[name] not in values:
-            msg = f"{name} must be one of {', '.join(map(repr, values))}, not {given[name]!r}"
-            raise ValueError(msg)
-    if not isinstance(given["branch"], str) or not given["branch"]:
-        msg = f"branch must be a name, not {given['branch']!r}"
-        raise ValueError(msg)
-    concurrency = given["concurrency"]
-    if not isinstance(concurrency, int) or concurrency < 1:
-        msg = f"concurrency must be a positive integer, not {concurrency!r}"
-        raise ValueError(msg)
-    if given["layout"] == "group per file" and concat is not None:
-        msg = "a group per file is not stacked: concat must be None"
-        raise ValueError(msg)
-    if given["layout"] not in (None, "group per file") and concat is None and not given["append"]:
-        msg = f"layout {given['layout']!r} needs concat, the dimension to stack along"
-        raise ValueError(msg)
-    if given["replace_changed"] and not given["append"]:
-        msg = "replace_changed is for append=True"
-        raise ValueError(msg)
-
-
-def _parser(options: Mapping[str, Any]) -> VirtualTIFF:
-    allowed = sorted(option.name for option in fields(VirtualTIFF) if option.init)
-    unknown = sorted(set(options) - set(allowed))
-    if unknown:
-        msg = f"{', '.join(unknown)}: no such option; those of the parser are {', '.join(allowed)}"
-        raise ValueError(msg)
-    return VirtualTIFF(**options)
+__all__ = ["Publication"]
 
 
 @dataclass(slots=True)
@@ -177,8 +71,9 @@ class Publication:
         unsaid = options.find["time"] is None and options.find["values"] is None
         if options.concat == ("time",) and unsaid and names_stac(sources):
             options = replace(options, find={**options.find, "time": "datetime"})
-        what = f"{options.parser!r} virtual-tiff {version('virtual-tiff')}"
-        return cls(sources, target, options, Spool(options.cache, what))
+        if not options.append:
+            options = options.settled(published=None)
+        return cls(sources, target, options, Spool(options.cache, options.recipe))
 
     # --------------------------------------------------------------------------- read
 
@@ -190,17 +85,21 @@ class Publication:
             msg = "there are no sources"
             raise ValueError(msg)
         self._look_at_target()
+        ledger = self.ledger
+        options = options.settled(published=None if ledger is None else ledger.portable)
+        self.options = options
+        spool.depends_on(options.recipe)
         await look_up(spool, concurrency=options.concurrency)
         spool.settle(replace=options.replace_changed)
         tally = Tally(spool.count(), options.progress)
         tally.start(*spool.totals())
         if options.engine is None:
-            await parse_here(options.parser, spool, tally, concurrency=options.concurrency)
+            await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
         else:
             await asyncio.to_thread(
                 parse_there,
                 options.engine,
-                options.parser,
+                options.reader,
                 spool,
                 tally,
                 concurrency=options.concurrency,
@@ -298,6 +197,7 @@ class Publication:
                         "layout": arrangement.layout,
                         "concat": list(arrangement.axes),
                         "places": dict(plan.places),
+                        "portable": bool(options.portable),
                     }
                 )
                 return session.commit(message, metadata=metadata), written
@@ -347,6 +247,7 @@ class Publication:
             replaced=tuple(before.url for before in self.existing.earlier.values()),
             missing=plan.missing,
             new=new,
+            portable=bool(options.portable),
             readers_need=readers_need(written.codecs),
             how_to_open=how_to_open(
                 self.target, self.containers, options.branch, groups=bool(written.groups - {""})

@@ -22,10 +22,19 @@ class PublishedArray:
     """Chunks that lie in the files of this run; others are missing, or were there before."""
     stacked: bool = False
     """Whether its first dimension is the one that files are stacked along."""
+    inlined: int = 0
+    """Chunks that this run has copied into the repository (with `portable=True`)."""
+    inlined_bytes: int = 0
+    """What they take there."""
 
-    def with_references(self, references: int) -> PublishedArray:
-        """Return the same with another number of references."""
-        return replace(self, references=references)
+    def with_chunks(self, references: int, inlined: int, inlined_bytes: int) -> PublishedArray:
+        """Return the same with these references and copies added."""
+        return replace(
+            self,
+            references=self.references + references,
+            inlined=self.inlined + inlined,
+            inlined_bytes=self.inlined_bytes + inlined_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,8 @@ class Published:
     """Urls of files that have changed, whose references are new."""
     missing: int = 0
     """Places of a stack without a file: they read as the fill value."""
+    portable: bool = False
+    """Whether zarr-python, zarrs and zarrita read all arrays without codecs of ours."""
     new: bool = True
     """Whether there was anything to commit."""
     readers_need: tuple[str, ...]
@@ -69,3 +80,13 @@ class Published:
     def references(self) -> int:
         """References of all arrays that this run has written."""
         return sum(array.references for array in self.arrays)
+
+    @property
+    def inlined(self) -> int:
+        """Chunks of all arrays that this run has copied."""
+        return sum(array.inlined for array in self.arrays)
+
+    @property
+    def inlined_bytes(self) -> int:
+        """What they take in the repository."""
+        return sum(array.inlined_bytes for array in self.arrays)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import marshal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from virtual_tiff.tiff import SourceState
 
 __all__ = [
     "RECORD_VERSION",
+    "Block",
     "Failure",
     "Inline",
     "Record",
@@ -30,10 +32,12 @@ __all__ = [
     "canonical",
     "chunk_grid",
     "digest_of",
+    "packed_blocks",
     "record_of",
+    "unpacked_blocks",
 ]
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 """Of the records in a cache; others are read again."""
 
 _DECIDING = frozenset(
@@ -68,6 +72,17 @@ class Failure:
     error: str
 
 
+class Block(NamedTuple):
+    """A chunk that is copied, in the place of a reference."""
+
+    path: str
+    """Of its array."""
+    chunk: int
+    """Which, in C order of the chunk grid."""
+    data: bytes
+    """Encoded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What one file gives."""
@@ -84,6 +99,8 @@ class Record:
     """For each of the template's arrays its offsets, then its byte counts: uint64."""
     count: int
     """References of all arrays."""
+    blocks: tuple[Block, ...] = ()
+    """Chunks that are copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +148,27 @@ def chunk_grid(metadata: JSON) -> tuple[int, ...]:
     return tuple(-(-n // c) for n, c in zip(metadata["shape"], chunk_shape, strict=True))
 
 
+def packed_blocks(blocks: Sequence[Block]) -> bytes:
+    """Return chunks as one run of bytes: a line that lists them, and then their data."""
+    if not blocks:
+        return b""
+    listed = json.dumps([(block.path, block.chunk, len(block.data)) for block in blocks])
+    return b"".join([listed.encode(), b"\n", *(block.data for block in blocks)])
+
+
+def unpacked_blocks(packed: bytes) -> list[Block]:
+    """Read what `packed_blocks` wrote."""
+    if not packed:
+        return []
+    line, _, data = packed.partition(b"\n")  # JSON has no line end but where it is asked for
+    listed = json.loads(line)
+    spans = pairwise(accumulate((size for _, _, size in listed), initial=0))
+    return [
+        Block(path, chunk, data[start:end])
+        for (path, chunk, _), (start, end) in zip(listed, spans, strict=True)
+    ]
+
+
 @lru_cache(maxsize=64)
 def digest_of(data: bytes) -> str:
     """Return the name by which equal bytes are known."""
@@ -143,7 +181,12 @@ def canonical(value: object) -> str:
 
 
 def record_of(
-    url: str, group: Group, state: SourceState, intern: Callable[[str], str] = str
+    url: str,
+    group: Group,
+    state: SourceState,
+    intern: Callable[[str], str] = str,
+    *,
+    blocks: Iterable[Block] = (),
 ) -> Record:
     """Return the record of a parsed file.
 
@@ -157,6 +200,8 @@ def record_of(
         What the object was when it was parsed.
     intern
         Gives one string for equal ones, which then are pickled once.
+    blocks
+        Chunks that are copied; they have no reference.
     """
     parts = _Parts()
     parts.take(group, "")
@@ -171,6 +216,7 @@ def record_of(
         inline=tuple(parts.data),
         references=b"".join(parts.references),
         count=parts.count,
+        blocks=tuple(blocks),
     )
 
 

@@ -23,7 +23,7 @@ from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_st
 from virtual_tiff.publishing.ledger import LedgerRows
 from virtual_tiff.publishing.plan import Column, Members, Part, Plan, document, parents
 from virtual_tiff.publishing.published import PublishedArray
-from virtual_tiff.publishing.record import Template, chunk_grid
+from virtual_tiff.publishing.record import Template, chunk_grid, unpacked_blocks
 from virtual_tiff.publishing.spool import Published as Earlier
 from virtual_tiff.publishing.spool import Spool
 
@@ -66,8 +66,12 @@ class _Block:
         """Return the keys of chunks without bytes: a file may have had them before it changed."""
         if self.lengths.all():
             return []
-        found = np.argwhere(self.lengths.reshape(self.grid) == 0) + np.array(self.origin)
-        return ["/".join(map(str, (self.path, "c", *index))) for index in found.tolist()]
+        return [self.key(chunk) for chunk in np.flatnonzero(self.lengths == 0).tolist()]
+
+    def key(self, chunk: int) -> str:
+        """Return the key of a chunk, by its number in C order."""
+        index = np.array(np.unravel_index(chunk, self.grid), dtype=np.int64) + self.origin
+        return "/".join(map(str, (self.path, "c", *index.tolist())))
 
 
 class Writer:
@@ -190,13 +194,14 @@ class Writer:
     # ----------------------------------------------------------------------- references
 
     def _write_members(self, members: Members) -> None:
-        counts = dict.fromkeys(members.paths.values(), 0)
+        totals = {path: np.zeros(3, np.int64) for path in members.paths.values()}
         for i, n in enumerate(members.numbers.tolist()):
             row = self._spool.row(n)
             position = -1 if members.positions is None else int(members.positions[i])
             checksum = checksum_of(row.url, row.state)
             self._check_time(row.url, checksum)
             template = self._template(row.template)
+            blocks = unpacked_blocks(row.blocks)
             for path, offsets, lengths in template.references(row.references):
                 grid = chunk_grid(template.arrays[path])
                 origin = (0,) * len(grid)
@@ -205,13 +210,16 @@ class Writer:
                 if position >= 0:
                     grid, origin = (1, *grid), (position, *origin)
                 block = _Block(members.paths[path], grid, origin, offsets, lengths)
-                counts[block.path] += self._refer(block, row.url, checksum)
+                references = self._refer(block, row.url, checksum)
+                own = {block.key(one.chunk): one.data for one in blocks if one.path == path}
+                if own:
+                    sync(_set_all(self._store, own))
+                totals[block.path] += (references, len(own), sum(map(len, own.values())))
             before = self._earlier.get(n)
             at = None if before is None else before.row
             self._ledger.add(row, members.place, members.variable, position, at)
-        for path, count in counts.items():
-            found = self.written.arrays[path]
-            self.written.arrays[path] = found.with_references(found.references + count)
+        for path, counts in totals.items():
+            self.written.arrays[path] = self.written.arrays[path].with_chunks(*counts.tolist())
 
     def _template(self, number: int) -> Template:
         if number not in self._templates:

@@ -19,10 +19,17 @@ from typing import Any, Self
 from virtual_tiff.locations import Location
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.items import Coordinate, Item
-from virtual_tiff.publishing.record import RECORD_VERSION, Failure, Record, Template, digest_of
+from virtual_tiff.publishing.record import (
+    RECORD_VERSION,
+    Failure,
+    Record,
+    Template,
+    digest_of,
+    packed_blocks,
+)
 from virtual_tiff.tiff import SourceState
 
-__all__ = ["Published", "Row", "Spool", "same_state"]
+__all__ = ["Published", "Row", "Spool", "differs"]
 
 _CACHE = """
 CREATE TABLE IF NOT EXISTS text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
@@ -30,7 +37,7 @@ CREATE TABLE IF NOT EXISTS data (digest TEXT PRIMARY KEY, body BLOB) WITHOUT ROW
 CREATE TABLE IF NOT EXISTS file (
     id INTEGER PRIMARY KEY, url TEXT, options TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
-    template INTEGER, loose INTEGER, refs BLOB, count INTEGER, UNIQUE (url, options));
+    template INTEGER, loose INTEGER, refs BLOB, count INTEGER, blocks BLOB, UNIQUE (url, options));
 """
 
 _RUN = """
@@ -58,6 +65,8 @@ class Row:
     state: SourceState
     template: int
     references: bytes
+    blocks: bytes = b""
+    """Chunks that are copied, packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Spool:
     """
 
     def __init__(self, path: Path | None, options: str) -> None:
-        self._options = digest_of(options.encode())
+        self.depends_on(options)
         self._texts: dict[str, int] = {}
         self._data: set[str] = set()
         self._stores: list[Any] = []
@@ -97,6 +106,10 @@ class Spool:
         except (sqlite3.Error, OSError) as error:
             msg = f"{path}: no cache ({error}); remove the file, or name another"
             raise PublishError(msg) from error
+
+    def depends_on(self, options: str) -> None:
+        """Say anew what the records depend on; none may have been read or taken yet."""
+        self._options = digest_of(options.encode())
 
     def _prepare(self, path: Path | None) -> None:
         if path is not None:
@@ -228,10 +241,11 @@ class Spool:
             self._add_data(template, found)
         cursor = self._db.execute(
             "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
-            " template, loose, refs, count) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            " template, loose, refs, count, blocks) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(found.url, self._options, *_state_columns(found.state)),
                 *(template, self._text(found.loose), found.references, found.count),
+                packed_blocks(found.blocks),
             ),
         )
         update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
@@ -315,12 +329,12 @@ class Spool:
 
     def row(self, n: int) -> Row:
         """Return what is written of an item."""
-        url, *state, template, refs = self._db.execute(
-            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs"
+        url, *state, template, refs, blocks = self._db.execute(
+            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs, blocks"
             " FROM item JOIN file f ON f.id = item.file WHERE n = ?",
             (n,),
         ).fetchone()
-        return Row(url, _state(*state), template, refs)
+        return Row(url, _state(*state), template, refs, blocks)
 
     def template(self, number: int) -> Template:
         """Return a template by its number."""
@@ -338,13 +352,14 @@ class Spool:
         return self._db.execute(query, values).fetchone()[0]
 
 
-def same_state(one: SourceState, other: SourceState) -> bool:
-    """Whether an object is what it was: by size, and by ETag or else by time."""
+def differs(one: SourceState, other: SourceState) -> bool:
+    """Whether an object is known to be another one: by size, and by ETag or else by time."""
     if one.size != other.size:
-        return False
+        return True
     if one.etag and other.etag:
-        return one.etag == other.etag
-    return bool(one.last_modified) and one.last_modified == other.last_modified
+        return one.etag != other.etag
+    told = one.last_modified is not None and other.last_modified is not None
+    return told and one.last_modified != other.last_modified
 
 
 def microseconds(time: datetime | None) -> int:
