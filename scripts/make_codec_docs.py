@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 from virtual_tiff import codec_table
 from virtual_tiff.codec_table import COMPRESSIONS, CodecJSON
 from virtual_tiff.dtypes import data_type
+from virtual_tiff.interoperability import IMPLEMENTATIONS
 from virtual_tiff.tiff import (
     Compression,
     ImageFileDirectory,
@@ -39,17 +39,6 @@ _VARIANTS = {
     "II": parse_header(b"II\x2a\0" + struct.pack("<I", 8)).variant,
     "MM": parse_header(b"MM\0\x2a" + struct.pack(">I", 8)).variant,
 }
-
-IMPLEMENTATIONS = ("zarr-python", "+ imagecodecs-zarr", "+ virtual-tiff", "zarrs", "zarrita")
-
-_EVERYWHERE = {"bytes", "transpose", "zstd", "numcodecs.zlib"}
-
-_RUNS: dict[str, set[str]] = {
-    "zarr-python": _EVERYWHERE | {"numcodecs.lzma"},
-    "zarrs": _EVERYWHERE,
-    "zarrita": _EVERYWHERE,
-}
-"""Codecs by implementation, measured: zarr-python 3.4.2, zarrs 0.2.3, zarrita 0.7.5."""
 
 FEATURES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "Depths and formats": [
@@ -147,24 +136,6 @@ def steps(**tags: Any) -> list[CodecJSON]:  # noqa: ANN401 (tags' values)
     )
 
 
-def runs(implementation: str, name: str) -> bool:
-    """Whether an implementation has a codec."""
-    if implementation == "+ virtual-tiff":
-        return True
-    if implementation == "+ imagecodecs-zarr":
-        return runs("zarr-python", name) or name.startswith("imagecodecs_")
-    return name in _RUNS[implementation]
-
-
-def names(found: list[CodecJSON]) -> Iterator[str]:
-    """Yield the names of codecs, those within others too."""
-    for step in found:
-        yield step["name"]
-        inner = step["configuration"].get("codec")
-        if isinstance(inner, dict):
-            yield inner["name"]
-
-
 def shown(step: CodecJSON) -> str:
     """Return a codec as a reader wants to see it."""
     settings = {
@@ -185,13 +156,15 @@ def row(label: str, tags: dict[str, Any]) -> str:
         found = steps(**tags)
     except TiffError as error:
         return f"| {label} | refused: {error.message} |" + " |" * len(IMPLEMENTATIONS)
-    marks = ["yes" if all(runs(i, n) for n in names(found)) else "" for i in IMPLEMENTATIONS]
+    dtype = data_type(directory(**tags))
+    marks = ["yes" if known.reads(found, dtype) else "" for known in IMPLEMENTATIONS]
     return f"| {label} | {', '.join(map(shown, found))} | {' | '.join(marks)} |"
 
 
 def table(title: str, rows: list[str]) -> str:
     """Return a section with its table."""
-    head = f"| TIFF | codecs, as in the array's metadata | {' | '.join(IMPLEMENTATIONS)} |"
+    columns = [known.name.removeprefix("zarr-python ") for known in IMPLEMENTATIONS]
+    head = f"| TIFF | codecs, as in the array's metadata | {' | '.join(columns)} |"
     rule = "|---" * (2 + len(IMPLEMENTATIONS)) + "|"
     return "\n".join([f"## {title}", "", head, rule, *rows, ""])
 
@@ -214,8 +187,12 @@ _HEAD = """# TIFF features and the codecs that they become
 Made by `python scripts/make_codec_docs.py` from the codec table; do not edit.
 
 The codecs stand in the order of the metadata: what decodes a block runs from right to left. An
-implementation is marked where it runs all of them: zarr-python alone, with `imagecodecs-zarr`
-beside it, with `virtual-tiff` beside both; zarrs; zarrita without codecs of the page's own.
+implementation is marked where it has all of them and the data type: zarr-python alone, with
+`imagecodecs-zarr` beside it, with `virtual-tiff` beside both; zarrs; zarrita without codecs of the
+page's own, in an engine without Float16Array; tensorstore; GDAL, which takes `transpose` too but
+gives wrong pixels. The marks are those of `virtual_tiff/interoperability.py`, which
+`tests/test_info_readers.py` holds to what the implementations do; `virtual-tiff info` says the same
+of a file's own arrays.
 """
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 
 from support.build import LONG, entry, image
 from support.http import HttpServer
-from virtual_tiff.cli import main
+from virtual_tiff.cli import EXIT_CODES, main, make_parser
+from virtual_tiff.command_line import commands_of
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 SERIES = [str(path) for path in sorted((TESTDATA / "series").glob("*.tif"))]
@@ -55,6 +59,9 @@ def test_entry_point_is_installed() -> None:
         [],
         ["explode"],
         ["info"],
+        ["info", COG, "--explode"],
+        ["completion"],
+        ["completion", "cmd.exe"],
         ["info", COG, "--store-option", "region"],
         ["publish", COG],
         ["publish", "--to", "cube"],
@@ -62,7 +69,9 @@ def test_entry_point_is_installed() -> None:
 )
 def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "usage: virtual-tiff" in capsys.readouterr().err
+    (line,) = lines_of(capsys.readouterr().err)
+    assert line.startswith("virtual-tiff: error: ")
+    assert line.endswith(" --help)")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,10 @@ def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]
     [
         (["info", COG, "--store-option", "region=x"], 2, "no source takes the store option"),
         (["info", "foo://x/a.tif"], 2, "foo://x"),
+        (["info", COG, "--map", "{tmp}/a.gif"], 2, "as .svg or .png, not as 'a.gif'"),
+        (["info", COG, RGB, "--map", "{tmp}/a.svg"], 2, "one file, not 2"),
+        (["info", "/no/such.tif", "--map", "{tmp}/a.svg"], 1, "no such object"),
+        (["info", COG, "--map", "{tmp}/no/a.svg"], 1, "a.svg"),
         (["info", "/no/such.tif"], 1, "file:///no/such.tif: no such object"),
         (["info", "/no/such*.tif"], 1, "no file matches"),
         (["info", str(TESTDATA)], 1, "is a directory"),
@@ -101,8 +114,19 @@ def test_error_is_one_line(
     assert not any(tmp_path.iterdir())
 
 
-def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", str(TESTDATA), "--debug"]) == 1
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info", str(TESTDATA), "--debug"],
+        ["info", "--debug", str(TESTDATA)],
+        ["--debug", "info", str(TESTDATA)],
+        ["--debug", "explode"],
+        ["explode", "--debug"],
+        ["info", "--map", "--debug"],
+    ],
+)
+def test_debug_shows_where(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) in (1, 2)
     printed = capsys.readouterr().err
     assert printed.startswith("Traceback (most recent call last):")
     assert lines_of(printed)[-1].startswith("virtual-tiff: error: ")
@@ -159,12 +183,68 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
         "30 x 20, 3 bands",
         "uint8",
         "AdobeDeflate",
-        "None",
         "1 tile 128 x 128",
         "1.6 kB",
         "1 x 1 x 1 of 3 x 128 x 128",
-        "transpose, bytes, numcodecs.zlib",
     ]
+    assert " IFD 0, 1, 2: transpose, bytes, numcodecs.zlib\n" in text
+    assert "  read by zarr-python, zarrs, zarrita; not by tensorstore, GDAL\n" in text
+    assert "\x1b" not in text
+
+
+def test_colours_are_for_terminals_and_no_color_is_obeyed() -> None:
+    """In a terminal of the kernel's own: what is under test decides by itself."""
+    pty = pytest.importorskip("pty")
+    shown = {}
+    for setting in ({}, {"NO_COLOR": "1"}):
+        ours, theirs = pty.openpty()
+        environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        done = subprocess.Popen(
+            [sys.executable, "-m", "virtual_tiff", "info", COG],
+            stdout=theirs,
+            env={**environment, "TERM": "xterm-256color", "COLUMNS": "120", **setting},
+        )
+        os.close(theirs)
+        text = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while part := os.read(ours, 65536):
+                text += part
+        os.close(ours)
+        assert done.wait(timeout=60) == 0
+        shown["NO_COLOR" in setting] = text.decode()
+    green = "\x1b[32m"
+    assert green in shown[False]
+    assert green not in shown[True]
+    assert "read by zarr-python" in shown[True]
+
+
+def test_python_m() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "virtual_tiff", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"virtual-tiff {version('virtual-tiff')}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["info"], ["publish"], ["verify"], ["completion"]])
+def test_help_says_how_it_ends(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code} {meaning}" in text
+
+
+def test_advice_is_shown_and_changes_no_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "strips.tif"
+    tifffile.imwrite(path, np.zeros((200, 300), "u1"), compression="zlib", rowsperstrip=1)
+    assert main(["info", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "tiny-chunks (IFD 0): 200 chunks of 300 bytes" in text
+    assert "to mend: gdal_translate -of COG" in text
 
 
 def test_unsupported_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,6 +297,100 @@ def test_reader_that_goes_away() -> None:
     os.close(writing)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+# --------------------------------------------------------------------------- completion
+
+
+def completed(script: str, *words: str, folder: Path) -> list[str]:
+    """What bash offers for the last of the words."""
+    line = " ".join(shlex.quote(word) for word in ("virtual-tiff", *words))
+    program = f"""
+source {shlex.quote(script)}
+COMP_WORDS=({line}); COMP_CWORD={len(words)}
+_virtual_tiff
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    done = subprocess.run(
+        [bash, "--norc", "-euo", "pipefail", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    return sorted(done.stdout.split())
+
+
+def completion(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["completion", shell]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("",), {"info", "publish", "verify", "completion", "--version", "--debug"}),
+        (("pub",), {"publish"}),
+        (("info", "--j"), {"--json"}),
+        (("--debug", "info", "--m"), {"--map"}),
+        (("publish", "a.tif", "--to", "cube", "--check", "--conc"), {"--concat", "--concurrency"}),
+        (("completion", ""), {"bash", "zsh", "fish"}),
+        # where nothing is offered, `complete -o default` offers files
+        (("info", ""), set()),
+        (("info", "--map", "--"), set()),
+    ],
+)
+def test_bash_completes(
+    words: tuple[str, ...], offered: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "completion.bash"
+    script.write_text(completion("bash", capsys))
+    found = completed(str(script), *words, folder=tmp_path)
+    assert offered <= set(found)
+    assert all(word.startswith(words[-1]) for word in found)
+    if not offered:
+        assert found == []
+
+
+def test_bash_names_files_where_it_offers_no_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "complete -o default -F _virtual_tiff virtual-tiff\n" in completion("bash", capsys)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_each_command_and_option(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = completion(shell, capsys)
+    for command in commands_of(make_parser()):
+        for option in command.options:
+            for flag in option.flags:
+                said = f"-{'sl'[flag[1] == '-']} {flag.lstrip('-')}" if shell == "fish" else flag
+                assert said in script
+        assert command.name in script
+
+
+@pytest.mark.parametrize(("shell", "checks"), [("zsh", ["-n"]), ("fish", ["--no-execute"])])
+def test_other_shells_can_parse_their_script(
+    shell: str, checks: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "completion"
+    script.write_text(completion(shell, capsys))
+    subprocess.run([program, *checks, script], check=True)
+
+
+def test_what_bourne_shells_quote_is_balanced(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help texts have quotes and brackets."""
+    script = completion("zsh", capsys)
+    words = shlex.split(script, comments=True)
+    (time,) = (word for word in words if word.startswith("--time["))
+    assert time.endswith(":TIME:_files")
+    assert "'(?P<time>" in time
 
 
 # ------------------------------------------------------------------------------ publish

@@ -1,9 +1,8 @@
-"""The command line: `virtual-tiff info`, `virtual-tiff publish` and `virtual-tiff verify`."""
+"""The command line: `virtual-tiff info`, `publish`, `verify` and `completion`."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -11,17 +10,23 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, Never
 
+from virtual_tiff.cli_info import add_info
 from virtual_tiff.cli_publish import add_publish, key_and_value
 from virtual_tiff.tiff import TiffError, TiffWarning
 from virtual_tiff.tiff.errors import printable
 
-__all__ = ["main"]
+__all__ = ["EXIT_CODES", "main", "make_parser"]
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
-_NEEDS_RICH = 'the table needs rich: pip install "virtual-tiff[cli]", or ask for --json'
+EXIT_CODES = {
+    OK: "all went well",
+    FAILED: "a file, a store or a repository is at fault; with verify, a source has changed",
+    WRONG_USE: "the command is at fault",
+    INTERRUPTED: "interrupted with Ctrl-C",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,24 +40,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 1 if a file or a store is at fault, 2 if the command is.
+        One of `EXIT_CODES`.
     """
+    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        options = _parser().parse_args(argv)
-    except SystemExit as end:  # argparse has printed what there is to say
-        return int(end.code or OK)
-    try:
+        options = make_parser().parse_args(arguments)
         with _one_line_warnings():
             status: int = options.run(options)
             sys.stdout.flush()
             return status
+    except SystemExit as end:  # argparse has printed the help, or the version
+        return int(end.code or OK)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `virtual-tiff … | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:  # noqa: BLE001 (the last line: whatever it is, say it in one)
-        if options.debug:
+        if "--debug" in arguments:  # where it stands does not matter, nor what is wrong behind it
             traceback.print_exc()
         _say("error", _text(error))
         return _status(error)
@@ -91,16 +96,45 @@ def _one_line_warnings() -> Iterator[None]:
 # ------------------------------------------------------------------------------ arguments
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _WrongUse(ValueError):  # noqa: N818 (none of the package's: it does not leave `main`)
+    """What argparse says; it would take one of its own errors for that of a command within."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all of this package does; commands have the same."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse's own)
+        codes = "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+        super().__init__(**{"epilog": f"Exit status: {codes}."} | settings)
+
+    def error(self, message: str) -> Never:
+        msg = f"{message} (see {self.prog} --help)"
+        raise _WrongUse(msg)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _Parser(
         prog="virtual-tiff", description="TIFF and COG archives as Zarr stores, without a copy."
     )
     parser.add_argument("--version", action=_Version)
+    _add_debug(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_info(commands)
+    add_info(commands, _add_common)
     add_publish(commands, _add_common)
     _add_verify(commands)
+    _add_completion(commands)
     return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    # suppressed, or the default of a command would undo what stands before the command
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show where an error arose; before or behind the command",
+    )
 
 
 class _Version(argparse.Action):
@@ -127,16 +161,7 @@ def _add_common(command: argparse.ArgumentParser, run: Callable[..., int]) -> No
         help="an obstore option of the files' store, as skip_signature=true or"
         " region=us-west-2; may be repeated",
     )
-    command.add_argument("--debug", action="store_true", help="show where an error arose")
-
-
-def _add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's class is private)
-    command = commands.add_parser(
-        "info", help="what is in TIFFs", description="Show the directories of TIFFs."
-    )
-    command.add_argument("files", metavar="PATH_OR_URL", nargs="+")
-    command.add_argument("--json", action="store_true", help="print JSON, for programs")
-    _add_common(command, _info)
+    _add_debug(command)
 
 
 def _add_verify(commands: Any) -> None:  # noqa: ANN401
@@ -153,34 +178,26 @@ def _add_verify(commands: Any) -> None:  # noqa: ANN401
     _add_common(command, _verify)
 
 
+def _add_completion(commands: Any) -> None:  # noqa: ANN401
+    command = commands.add_parser(
+        "completion",
+        help="a script that completes commands and options in a shell",
+        description="Print a script for a shell; its first lines say where it goes.",
+    )
+    command.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose script to print")
+    _add_debug(command)
+    command.set_defaults(run=_completion)
+
+
 # ------------------------------------------------------------------------------- commands
 
 
-def _info(options: argparse.Namespace) -> int:
-    # loaded here, as every import costs a command that does not need it
-    from virtual_tiff.info import inspect, render  # noqa: PLC0415
-    from virtual_tiff.locations import locate  # noqa: PLC0415
+def _completion(options: argparse.Namespace) -> int:
+    from virtual_tiff.command_line import commands_of  # noqa: PLC0415
+    from virtual_tiff.completion import script  # noqa: PLC0415
 
-    console = None if options.json else _console(sys.stdout)
-    locations = locate(options.files, dict(options.store_option))
-    files = asyncio.run(inspect(locations))
-    if console is None:
-        print(json.dumps([file.to_json() for file in files], indent=2))
-    for file, location in zip(files, locations, strict=True):
-        if file.error is not None:
-            _say("error", file.error)
-        elif console is not None:
-            console.print(render(file, location.name))
-    return FAILED if any(file.error for file in files) else OK
-
-
-def _console(stream: TextIO) -> Any:  # noqa: ANN401 (rich is an extra)
-    try:
-        from rich.console import Console  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(_NEEDS_RICH) from error
-    # a pipe has no width: there each directory is one line, however long
-    return Console(file=stream, width=None if stream.isatty() else 1000, highlight=False)
+    print(script(options.shell, commands_of(make_parser())), end="")
+    return OK
 
 
 def _verify(options: argparse.Namespace) -> int:

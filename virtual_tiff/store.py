@@ -37,6 +37,12 @@ class CheckedManifestStore(ManifestStore):
         """The root group, with all arrays and the groups below it."""
         return self._group
 
+    def _repr_html_(self) -> str:
+        """Return its arrays as a table, for notebooks."""
+        from virtual_tiff.info.html import store_html  # noqa: PLC0415 (notebooks alone)
+
+        return store_html(self._group)
+
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:

@@ -25,9 +25,3 @@ def test_the_document_is_not_stale():
 
 def test_a_refused_feature_says_why():
     assert "refused: Compression unknown (99)" in load().row("99", {"Compression": 99})
-
-
-def test_a_codec_within_a_codec_counts():
-    script = load()
-    wrapped = [{"name": "virtual_tiff.x", "configuration": {"codec": {"name": "imagecodecs_y"}}}]
-    assert list(script.names(wrapped)) == ["virtual_tiff.x", "imagecodecs_y"]

@@ -1,0 +1,265 @@
+"""Make docs/command-line.md from the parsers, the records of `info` and the rules of advice.
+
+usage: python scripts/make_command_line_docs.py [--check]
+
+`--check` exits with 1 if the document is not what would be made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from virtual_tiff import verification
+from virtual_tiff.cli import EXIT_CODES, make_parser
+from virtual_tiff.command_line import Argument, Command, commands_of
+from virtual_tiff.completion import SHELLS, script
+from virtual_tiff.info import SCHEMA_VERSION, advice, model
+from virtual_tiff.interoperability import IMPLEMENTATIONS
+from virtual_tiff.tiff import source
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "command-line.md"
+
+INFO = (
+    (model, "FileInfo", "a file"),
+    (model, "DirectoryInfo", "of `directories`, a directory"),
+    (model, "BlockInfo", "`blocks` of a directory"),
+    (model, "Code", "`compression`, `predictor`, `photometric` and `planar` of a directory"),
+    (model, "Advice", "of `advice`, one piece"),
+)
+"""The records of `info --json`: module, class, and what it is called."""
+
+VERIFY = {
+    "ok": ("bool", "Whether no source has changed, is missing, or is unreachable."),
+    "snapshot": ("str", "The commit whose sources were asked for."),
+    "has_ledger": (
+        "bool",
+        "Whether the repository says what its sources were; without it a change cannot be told.",
+    ),
+    "counts": (
+        "object",
+        "Sources by status: `unchanged`, `changed`, `missing`, `unreachable`, `unknown`.",
+    ),
+    "differing": ("list[Source]", "Those that are not `unchanged`."),
+}
+"""The keys of `verify --json`, whose first record is no plain dataclass."""
+
+VERIFY_RECORDS = (
+    (verification, "Source", "of `differing`, a source"),
+    (source, "SourceState", "`before` and `now` of a source"),
+)
+
+_SAID_HERE = {
+    "url": "Where it is.",
+    "status": "What has become of it; see `counts`.",
+    "last_modified": "ISO 8601; null where the store has none.",
+    "version": "As the store gave it; null where it has none.",
+}
+"""Fields of `VERIFY_RECORDS` without a sentence of their own."""
+
+_TYPES = {
+    "object": "object",
+    "int": "integer",
+    "str": "string",
+    "bool": "boolean",
+    "None": "null",
+    "tuple[int, ...]": "list of integers",
+    "tuple[str, ...]": "list of strings",
+    "tuple[DirectoryInfo, ...]": "list of directories",
+    "tuple[Advice, ...]": "list of advice",
+    "list[Source]": "list of sources",
+    "Kind": '`"image"`, `"overview"`, `"page"` or `"mask"`',
+    "Literal['strip', 'tile']": '`"strip"` or `"tile"`',
+    "Status": "string",
+    "datetime": "string",
+    "Code": "object",
+    "BlockInfo": "object",
+    "SourceState": "object",
+}
+"""Types of Python in the words of JSON."""
+
+
+def fields(module: ModuleType, name: str) -> dict[str, tuple[str, str]]:
+    """Return the fields of a dataclass with their types and the sentences under them."""
+    tree = ast.parse(inspect.getsource(module))
+    (found,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    result = {}
+    for node, below in zip(found.body, [*found.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign):
+            said = ""
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                said = " ".join(str(below.value.value).split())
+            key = ast.unparse(node.target)
+            result[key] = (ast.unparse(node.annotation), said or _SAID_HERE.get(key, ""))
+    return result
+
+
+def json_type(annotation: str) -> str:
+    """Return a type in the words of JSON."""
+    whole = _TYPES.get(annotation)
+    return whole or " or ".join(_TYPES[part] for part in annotation.split(" | "))
+
+
+def keys(rows: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """Yield the table of a record's keys."""
+    yield "| key | type | meaning |"
+    yield "|---|---|---|"
+    for key, (annotation, meaning) in rows.items():
+        yield f"| `{key}` | {json_type(annotation)} | {_cell(meaning)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    """Return a text that Markdown shows as it is; a pattern has all that it would take."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def record(module: ModuleType, name: str, title: str) -> Iterator[str]:
+    """Yield a record's title and its table."""
+    yield f"**{title[0].upper()}{title[1:]}**"
+    yield ""
+    yield from keys(fields(module, name))
+
+
+def command(found: Command) -> Iterator[str]:
+    """Yield the section of a command."""
+    yield f"## {found.name}"
+    yield ""
+    yield found.description
+    yield ""
+    yield f"```text\n{found.usage}\n```"
+    yield ""
+    yield from arguments(found.arguments)
+
+
+def arguments(rows: tuple[Argument, ...]) -> Iterator[str]:
+    """Yield the table of arguments and options."""
+    yield "| argument | what it is | default |"
+    yield "|---|---|---|"
+    for row in rows:
+        names = " or ".join(f"`{flag}`" for flag in row.flags)
+        value = f" `{row.value}`" if row.value is not None else ""
+        choices = f": one of {', '.join(f'`{c}`' for c in row.choices)}" if row.choices else ""
+        default = "needed" if row.required else f"`{row.default}`" if row.default else ""
+        yield f"| {(names + value).strip()} | {_cell(row.help)}{choices} | {default} |"
+    yield ""
+
+
+def document() -> str:
+    """Return the whole document."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    program, *commands = commands_of(make_parser())
+    yield _HEAD
+    yield from arguments(program.arguments)
+    yield "## Exit status"
+    yield ""
+    yield "| status | meaning |"
+    yield "|---|---|"
+    for code, meaning in EXIT_CODES.items():
+        yield f"| {int(code)} | {meaning} |"
+    yield ""
+    for found in commands:
+        yield from command(found)
+        yield from _BEHIND.get(found.name, lambda: iter(()))()
+
+
+def _behind_info() -> Iterator[str]:
+    yield _INFO
+    yield "### Advice"
+    yield ""
+    yield _ADVICE
+    yield "| code | what it says |"
+    yield "|---|---|"
+    for code, meaning in advice.MEANINGS.items():
+        yield f"| `{code}` | {meaning} |"
+    yield ""
+    yield "### JSON of info"
+    yield ""
+    yield _JSON.format(version=SCHEMA_VERSION)
+    for module, name, title in INFO:
+        yield from record(module, name, title)
+    yield "`readable_by` holds names of these, in this order:"
+    yield ", ".join(f"`{known.name}`" for known in IMPLEMENTATIONS) + "."
+    yield ""
+
+
+def _behind_verify() -> Iterator[str]:
+    yield "### JSON of verify"
+    yield ""
+    yield from keys(VERIFY)
+    for module, name, title in VERIFY_RECORDS:
+        yield from record(module, name, title)
+
+
+def _behind_completion() -> Iterator[str]:
+    yield "| shell | where the script goes |"
+    yield "|---|---|"
+    commands = commands_of(make_parser())
+    for shell in SHELLS:
+        said = next(line for line in script(shell, commands).splitlines() if f"# {shell}: " in line)
+        yield f"| {shell} | `{said.partition(': ')[2]}` |"
+    yield ""
+
+
+_BEHIND = {
+    "info": _behind_info,
+    "verify": _behind_verify,
+    "completion": _behind_completion,
+}
+
+_HEAD = """# The command line
+
+Made by `python scripts/make_command_line_docs.py` from the parsers; do not edit.
+
+`virtual-tiff COMMAND`, or `python -m virtual_tiff COMMAND`. An error is one line on stderr;
+`--debug`, before or behind the command, shows the traceback too.
+"""
+
+_INFO = """The table has colours on a terminal and none in a pipe, or where `NO_COLOR` is set. Sizes
+are in decimal units; `--json` has the exact numbers. Below the table stand the codecs of the arrays
+with the Zarr implementations that have them, what could not be read, and advice.
+
+`--map` draws the file: the whole of it in rows, below that the first 32 KiB and, if the first
+directory lies behind them, the 64 KiB where it begins. What is smaller than a cell has a whole one.
+Where a block is wide enough to be seen, every other one is lighter. What nothing points to is grey:
+room that was given up, the ghost area of a COG, the bytes around its tiles. A PNG shows letters
+beyond ASCII as `?`.
+"""
+
+_ADVICE = """Advice is about reading from object storage. It changes no exit status. A COG as GDAL
+writes it by default has none. The remedy is a command that writes the file anew.
+"""
+
+_JSON = """`info --json` prints a list with an object for each file. `schema_version` is {version};
+it grows when a key goes or means something else, and new keys do not change it. A key is always
+there; what is not known is null.
+"""
+
+
+def main() -> int:
+    """Write the document, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
+    made = document()
+    if not parser.parse_args().check:
+        DOCUMENT.write_text(made, encoding="utf-8")
+        return 0
+    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == made:
+        return 0
+    print(
+        "docs/command-line.md is stale: run python scripts/make_command_line_docs.py",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

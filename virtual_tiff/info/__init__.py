@@ -1,0 +1,29 @@
+"""What is in a TIFF: its directories as plain data, as a table, and as a picture.
+
+Neither xarray nor zarr is loaded: it is the first thing that one asks of a file.
+"""
+
+from virtual_tiff.info.model import (
+    SCHEMA_VERSION,
+    Advice,
+    BlockInfo,
+    Code,
+    DirectoryInfo,
+    FileInfo,
+)
+from virtual_tiff.info.reading import Examined, examine, inspect, read_info
+from virtual_tiff.info.table import render
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Advice",
+    "BlockInfo",
+    "Code",
+    "DirectoryInfo",
+    "Examined",
+    "FileInfo",
+    "examine",
+    "inspect",
+    "read_info",
+    "render",
+]

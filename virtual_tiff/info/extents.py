@@ -1,0 +1,126 @@
+"""Where things lie in a file: header, directories, values of tags, blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtual_tiff.tiff import BlockLayout, ImageFileDirectory, Tiff
+
+__all__ = ["Extents", "Spans", "extents_of", "gaps"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """Ranges of bytes: first byte, and the byte after the last; shape (n,) each."""
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[int, int]]) -> Spans:
+        """Make them of pairs."""
+        table = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
+        return cls(starts=table[:, 0], ends=table[:, 1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all together."""
+        return int((self.ends - self.starts).sum())
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extents:
+    """All that the directories of a file point to."""
+
+    size: int
+    """Bytes of the file."""
+    header: Spans
+    directories: Spans
+    """In the order of `Tiff.walk`."""
+    values: Spans
+    """Values that do not fit into their entries, and lie within the file."""
+    blocks: Mapping[str, Spans]
+    """By the path of the directory, in the order of its arrays; without missing blocks."""
+
+    @property
+    def tags(self) -> Spans:
+        """Directories and values."""
+        return _joined([self.directories, self.values])
+
+    @property
+    def first_block(self) -> int | None:
+        """Where the first block begins; None if there is none."""
+        return min((int(s.starts.min()) for s in self.blocks.values() if len(s)), default=None)
+
+    def all(self) -> Spans:
+        """Return all of them."""
+        return _joined([self.header, self.tags, *self.blocks.values()])
+
+
+def extents_of(tiff: Tiff, layouts: Mapping[str, BlockLayout]) -> Extents:
+    """Return where the parts of a file lie.
+
+    Parameters
+    ----------
+    tiff
+        The file's directories.
+    layouts
+        The blocks by the path of the directory, of those that have any.
+    """
+    ifds = list(tiff.walk())
+    return Extents(
+        size=tiff.state.size,
+        header=Spans.of([(0, tiff.header.variant.header_bytes)]),
+        directories=Spans.of(map(_directory, ifds)),
+        values=Spans.of(value for ifd in ifds for value in _values(ifd)),
+        blocks={path: _blocks(layout) for path, layout in layouts.items()},
+    )
+
+
+def gaps(extents: Extents) -> Spans:
+    """Return the bytes of the file that nothing points to."""
+    known = extents.all()
+    order = np.argsort(known.starts, kind="stable")
+    reached = np.maximum.accumulate(np.minimum(known.ends[order], extents.size))
+    begins = np.concatenate([[0], reached])
+    ends = np.concatenate([known.starts[order], [extents.size]])
+    free = ends > begins
+    return Spans(starts=begins[free], ends=np.minimum(ends[free], extents.size))
+
+
+def _joined(spans: Sequence[Spans]) -> Spans:
+    return Spans(
+        starts=np.concatenate([s.starts for s in spans]),
+        ends=np.concatenate([s.ends for s in spans]),
+    )
+
+
+def _directory(ifd: ImageFileDirectory) -> tuple[int, int]:
+    """Return a directory's bytes: count, entries, and the next offset."""
+    variant = ifd.variant
+    entries = len(ifd.entries) * variant.entry.size
+    return ifd.offset, ifd.offset + variant.entry_count.size + entries + variant.offset.size
+
+
+def _values(ifd: ImageFileDirectory) -> Iterable[tuple[int, int]]:
+    for entry in ifd.entries.values():
+        if entry.data is not None and entry.nbytes > ifd.variant.offset.size:
+            yield entry.offset, entry.offset + entry.nbytes
+
+
+def _blocks(layout: BlockLayout) -> Spans:
+    # a BigTIFF may state numbers that are no place in any file
+    most = np.iinfo(np.int64).max // 2
+    starts, counts = (
+        np.clip(np.frombuffer(field, field.format), 0, most).astype(np.int64)
+        for field in (layout.offsets, layout.byte_counts)
+    )
+    there = (starts > 0) & (counts > 0)
+    return Spans(starts=starts[there], ends=(starts + counts)[there])

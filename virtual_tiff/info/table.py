@@ -1,0 +1,155 @@
+"""A file as a table on a terminal: what lies in it, what its arrays are, what is slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from virtual_tiff.info.units import by, counted, human_size, listed
+from virtual_tiff.interoperability import IMPLEMENTATIONS
+from virtual_tiff.tiff.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from virtual_tiff.info.model import DirectoryInfo, FileInfo
+
+__all__ = ["CELLS", "chains", "heading", "readers_text", "render"]
+
+
+def heading(file: FileInfo) -> str:
+    """Return what the whole file is, in a line."""
+    facts = [
+        file.variant,
+        human_size(file.size or 0),
+        None if file.last_modified is None else f"modified {_minute(file.last_modified)}",
+        _reading(file),
+    ]
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _minute(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _reading(file: FileInfo) -> str | None:
+    if file.requests is None or file.round_trips is None:
+        return None
+    trips = "" if file.round_trips == 1 else f" in {file.round_trips} round trips"
+    return f"directories read with {counted(file.requests, 'request')}{trips}"
+
+
+def chains(file: FileInfo) -> Iterator[tuple[list[str], DirectoryInfo]]:
+    """Yield the arrays that have the same codecs and data type: their paths, and the first."""
+    groups: dict[object, tuple[list[str], DirectoryInfo]] = {}
+    for info in file.directories:
+        if info.codecs is not None:
+            key = info.codecs, info.readable_by
+            groups.setdefault(key, ([], info))[0].append(info.path)
+    yield from groups.values()
+
+
+def readers_text(names: tuple[str, ...]) -> str:
+    """Say who reads an array, and who does not; of zarr-python the least that it takes."""
+    least = next((name for name in names if name.startswith("zarr-python")), None)
+    others = [k.name for k in IMPLEMENTATIONS if not k.name.startswith("zarr-python")]
+    can = [least, *(name for name in others if name in names)]
+    cannot = [name for name in others if name not in names]
+    text = "read by " + ", ".join(name for name in can if name is not None)
+    return text + (f"; not by {', '.join(cannot)}" if cannot else "")
+
+
+def render(file: FileInfo, name: str) -> RenderableType:
+    """Return a file's table for rich.
+
+    Parameters
+    ----------
+    file
+        The file.
+    name
+        What to call it.
+
+    Raises
+    ------
+    ImportError
+        If rich is not installed.
+    """
+    from rich import box  # noqa: PLC0415 (an extra: JSON needs no rich)
+    from rich.console import Group  # noqa: PLC0415
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for header in CELLS:
+        table.add_column(header, overflow="fold")
+    for info in file.directories:
+        style = _STYLES.get(info.kind, "")
+        cells = (Text(printable(cell(info))) for cell in CELLS.values())
+        table.add_row(*cells, style="red" if info.error is not None else style)
+    title = Text.assemble((printable(name), "bold"), f"  ({printable(heading(file))})")
+    notes = [Padding(note, (0, 0, 0, 1), expand=False) for note in (*_notes(file), Text())]
+    return Group(title, table, *notes)
+
+
+_STYLES = {"overview": "dim", "mask": "dim"}
+
+
+def _notes(file: FileInfo) -> Iterator[Text]:
+    """Yield the lines below the table."""
+    from rich.text import Text  # noqa: PLC0415
+
+    for paths, info in chains(file):
+        yield Text(f"IFD {listed(paths)}: {', '.join(info.codecs or ())}")
+        yield Text(f"  {readers_text(info.readable_by or ())}", style="green")
+    for info in file.directories:
+        if info.error is not None:
+            kind = "unsupported" if info.unsupported else "error"
+            yield Text(printable(f"IFD {info.path}: {kind}: {info.error}"), style="red")
+    for advice in file.advice:
+        about = f" (IFD {listed(advice.directories)})" if advice.directories else ""
+        yield Text.assemble((f"{advice.code}{about}: ", "bold yellow"), advice.message)
+    for remedy in dict.fromkeys(advice.remedy for advice in file.advice):
+        yield Text(f"to mend: {remedy}", style="yellow")
+
+
+def _size(info: DirectoryInfo) -> str:
+    if info.width is None or info.height is None:
+        return ""
+    bands = f", {info.samples} bands" if (info.samples or 1) > 1 else ""
+    return f"{info.width} x {info.height}{bands}"
+
+
+def _compression(info: DirectoryInfo) -> str:
+    if info.compression is None:
+        return ""
+    predictor = info.predictor is not None and info.predictor.code != 1
+    return f"{info.compression}, predictor {info.predictor}" if predictor else f"{info.compression}"
+
+
+def _blocks(info: DirectoryInfo) -> str:
+    blocks = info.blocks
+    if blocks is None:
+        return ""
+    return f"{counted(blocks.count, blocks.kind)} {blocks.width} x {blocks.length}"
+
+
+def _chunks(info: DirectoryInfo) -> str:
+    if info.chunk_grid is None or info.chunk_shape is None:
+        return ""
+    return f"{by(info.chunk_grid)} of {by(info.chunk_shape)}"
+
+
+CELLS: dict[str, Callable[[DirectoryInfo], str]] = {
+    "IFD": lambda info: info.path,
+    "kind": lambda info: info.kind,
+    "size": _size,
+    "type": lambda info: info.data_type or "",
+    "compression": _compression,
+    "blocks": _blocks,
+    "on disk": lambda info: "" if info.bytes_on_disk is None else human_size(info.bytes_on_disk),
+    "chunks": _chunks,
+}
+"""The columns, and what stands in them; on a page of HTML the same."""
