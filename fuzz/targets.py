@@ -227,6 +227,10 @@ def _extra() -> Iterator[tuple[_Array, tuple[bytes, ...]]]:
         ([{"name": "imagecodecs_jpegxr"}], (8, 16, 3), "uint8", [imagecodecs.jpegxr_encode(rgb)]),
         ([{"name": "imagecodecs_jpeg", "configuration": {}}], (8, 16, 3), "uint8", [jpeg]),
     ]
+    for prefix in ("", "virtual_tiff."):  # of stores that virtual-tiff 0.5.0 wrote
+        chunky = {"name": f"{prefix}ChunkyCodec", "configuration": {"endian": "big"}}
+        delta = {"name": f"{prefix}HorizontalDeltaCodec", "configuration": {}}
+        rows.append(([delta, chunky], (3, 2, 8), "uint16", [raw[:96]]))
     for codecs, shape, dtype, blocks in rows:
         whole = codecs
         if not any(_makes_bytes(codec["name"]) for codec in codecs):

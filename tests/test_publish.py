@@ -47,9 +47,20 @@ def series(tmp_path: Path) -> list[Path]:
     return [Path(shutil.copy2(path, folder)) for path in SERIES]
 
 
+WITHOUT_US = """
+import importlib.metadata, sys
+sys.modules["virtual_tiff"] = None
+found = importlib.metadata.entry_points
+def others(**params):  # an installation is more than its modules
+    points = (point for point in found(**params) if point.dist.name != "virtual-tiff")
+    return importlib.metadata.EntryPoints(points)
+importlib.metadata.entry_points = others
+"""
+
+
 def run(code: str, environment: dict[str, str] | None = None, *, without_us: bool = True) -> str:
     """Run Python in a fresh process, where `virtual_tiff` cannot be imported."""
-    block = "import sys; sys.modules['virtual_tiff'] = None\n" if without_us else ""
+    block = WITHOUT_US if without_us else ""
     done = subprocess.run(
         [sys.executable, "-c", block + code],
         capture_output=True,

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import imagecodecs
 import numpy as np
-from imagecodecs.zarr import Delta, Floatpred, Lzw, Packbits
+from imagecodecs.zarr import Delta, Lzw, Packbits
 from zarr.codecs import ZstdCodec
 from zarr.codecs.numcodecs import Zlib
 
 from virtual_tiff.codecs.lzma_bounded import BoundedLzma
+from virtual_tiff.codecs.predecessor_images import Floatpred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
