@@ -86,8 +86,9 @@ def test_a_crs_is_whole_or_not_there(name: str) -> None:
 
 
 def test_warnings_come_with_each_file_and_name_it() -> None:
-    ifd = first_ifd(tiff({1024: 1, 3072: 12345}))
+    data = tiff({1024: 1, 3072: 12345})
     for name in ("file:///one.tif", "file:///two.tif"):
+        ifd = first_ifd(data)
         token = source_name.set(name)
         try:
             with pytest.warns(TiffWarning, match=f"{name}: GeoKey ProjectedCRSGeoKey"):

@@ -1,0 +1,138 @@
+"""Make the diagram of docs/architecture.md from what the modules import.
+
+usage: python scripts/make_architecture_diagram.py [--check]
+
+Every module belongs to a room. An arrow goes from a room to one that it imports, unless the
+way over others says the same. `--check` exits with 1 if the document is stale. A module
+without a room, or rooms that import each other in a circle, are errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from test_layers import MODULES, imported  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "architecture.md"
+START = "<!-- diagram: python scripts/make_architecture_diagram.py -->"
+END = "<!-- end of the diagram -->"
+
+ROOMS: dict[str, tuple[str, str]] = {
+    "cli": ("command line", "cli cli_* __main__ command_line completion"),
+    "info": ("info", "info"),
+    "publishing": ("publishing", "publishing"),
+    "verification": ("verification", "verification verification_table"),
+    "parser": ("parser", "parser"),
+    "store": ("manifest and store", "manifest store"),
+    "layouts": ("layouts", "layouts"),
+    "images": ("images", "image metadata chunks budget"),
+    "stacks": ("stacks: pages, OME, ImageJ", "stacks pages imagej ome ome_zarr"),
+    "selection": ("selection", "selection bounds crop exposed"),
+    "place": (
+        "place: transform, coordinates, conventions",
+        "place georeference control_points rpc conv* multiscales coordinates",
+    ),
+    "values": (
+        "values: nodata, scale, names",
+        "values nodata bands colour_names tag_attributes gdal_metadata",
+    ),
+    "crs": ("CRS", "crs"),
+    "table": ("codec table", "codec_table dtypes"),
+    "codecs": ("Zarr codecs", "codecs"),
+    "sources": ("locations and sources", "locations obspec_source forking"),
+    "tuning": ("tuning", "tuning"),
+    "readers": ("which readers know a codec", "interoperability"),
+    "xml": ("safe XML", "safe_xml"),
+    "nodes": ("arrays and groups as plain data", "nodes"),
+    "core": ("the core: virtual_tiff.tiff", "tiff"),
+}
+"""By key: the room's name, and its modules (a package stands for all of its own)."""
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module; that of the package itself is none, as it imports lazily."""
+    name = module.split(".")[1]
+    for key, (_, modules) in ROOMS.items():
+        for one in modules.split():
+            if name == one or (one.endswith("*") and name.startswith(one[:-1])):
+                return key
+    msg = f"{module} has no room: add it to ROOMS in {Path(__file__).name}"
+    raise SystemExit(msg)
+
+
+def rooms() -> dict[str, set[str]]:
+    """Return which rooms each room imports."""
+    found: dict[str, set[str]] = {key: set() for key in ROOMS}
+    for module in MODULES:
+        if "." not in module:
+            continue
+        room = room_of(module)
+        ours = {name for name in imported(module, for_types=False) & MODULES.keys() if "." in name}
+        found[room] |= {room_of(name) for name in ours} - {room}
+    return found
+
+
+def below(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return all rooms that each can reach."""
+    reached: dict[str, set[str]] = {}
+    try:
+        for room in TopologicalSorter(graph).static_order():
+            reached[room] = graph[room].union(*(reached[one] for one in graph[room]))
+    except CycleError as error:
+        msg = f"rooms import each other in a circle: {' -> '.join(error.args[1])}"
+        raise SystemExit(msg) from error
+    return reached
+
+
+def arrows(graph: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
+    """Yield the imports that no way over another room says."""
+    reached = below(graph)
+    for room in ROOMS:
+        implied = set().union(*(reached[one] for one in graph[room]))
+        for other in ROOMS:
+            if other in graph[room] - implied:
+                yield room, other
+
+
+def diagram() -> str:
+    """Return the diagram in Mermaid's language."""
+    lines = ["```mermaid", "flowchart TD"]
+    lines += [f'    {key}["{name}"]' for key, (name, _) in ROOMS.items()]
+    lines += [f"    {room} --> {other}" for room, other in arrows(rooms())]
+    return "\n".join([*lines, "```"])
+
+
+def document() -> str:
+    """Return the document with the diagram made anew."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        msg = f"{DOCUMENT.name} lacks {START} or {END}"
+        raise SystemExit(msg)
+    return f"{before}{START}\n\n{diagram()}\n\n{END}{after}"
+
+
+def main() -> int:
+    """Write the document, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
+    made = document()
+    if not parser.parse_args().check:
+        DOCUMENT.write_text(made, encoding="utf-8")
+        return 0
+    if DOCUMENT.read_text(encoding="utf-8") == made:
+        return 0
+    print(f"{DOCUMENT.name} is stale: run python scripts/{Path(__file__).name}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What README says of us beside others, and that what scripts make of the code is not stale."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from docs.fenced import ROOT
+
+
+def script(name: str) -> ModuleType:
+    """A script as a module."""
+    if name in sys.modules:
+        return sys.modules[name]
+    specification = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # dataclasses look themselves up
+    specification.loader.exec_module(module)
+    return module
+
+
+COMPARED: Any = script("compare_readers")
+FEATURES: dict[str, Any] = script("make_feature_table").features()
+ROWS = FEATURES["row"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    COMPARED.make(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [row["file"] for row in ROWS if "file" in row])
+def test_we_read_what_gdal_reads(name: str, files: Path) -> None:
+    found = COMPARED.by_virtual_tiff(files / f"{name}.tif")
+    expected = np.load(files / f"{name}.npy")
+    assert expected.any()
+    assert COMPARED.agrees(found, expected, name)
+
+
+def test_the_files_and_the_rows_are_the_same() -> None:
+    assert {row["file"] for row in ROWS if "file" in row} == set(COMPARED.FILES)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["feature"] for row in ROWS])
+def test_a_row_is_held_by_a_test(row: dict[str, Any]) -> None:
+    path, _, name = row["test"].partition("::")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert "def test_" in text
+    assert f"def {name}(" in text
+    assert len(row["cells"]) == len(FEATURES["peers"])
+
+
+def test_the_table_is_not_stale() -> None:
+    made: Any = script("make_feature_table")
+    assert made.DOCUMENT.read_text(encoding="utf-8") == made.document()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_picture_is_not_stale() -> None:
+    made: Any = script("make_readme_picture")
+    assert made.PICTURE.read_text(encoding="utf-8") == made.picture()
+    assert made.PICTURE.stat().st_size < 200_000
+
+
+# ---- the diagram
+
+
+def test_the_diagram_is_not_stale() -> None:
+    made: Any = script("make_architecture_diagram")
+    assert made.DOCUMENT.read_text(encoding="utf-8") == made.document()
+
+
+def test_the_diagram_leaves_out_what_is_implied() -> None:
+    made: Any = script("make_architecture_diagram")
+    graph = dict.fromkeys(made.ROOMS, frozenset()) | {
+        "cli": {"parser", "core"},
+        "parser": {"core"},
+    }
+    assert list(made.arrows(graph)) == [("cli", "parser"), ("parser", "core")]
+    with pytest.raises(SystemExit, match="circle"):
+        made.below({"cli": {"parser"}, "parser": {"cli"}})
+    with pytest.raises(SystemExit, match="has no room"):
+        made.room_of("virtual_tiff.nowhere")
