@@ -256,8 +256,11 @@ class VirtualTIFF:
     async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:
         token = source_name.set(url)
         try:
-            ahead = ReadAhead(BoundedSource(source, self.limits), self.reading)
-            tiff = await read_tiff(ahead, ifd=self.ifd, limits=self.limits)
+            tiff = await read_tiff(  # what was read is not held beyond it
+                ReadAhead(BoundedSource(source, self.limits), self.reading),
+                ifd=self.ifd,
+                limits=self.limits,
+            )
             return self._group(tiff), tiff.state
         except TiffError as error:
             raise error.locate(url=url) from error.__cause__
