@@ -3,8 +3,8 @@
 usage: python benchmarks/growth.py [--json PATH]
 
 Each size is parsed in a process of its own, from a local file, several times; the figures are
-the least time, and by how much the first parse raises the process's peak of memory. The exponent is the slope of the
-last two decades, time to size, both as logarithms: 1 is linear.
+the least time, and by how much the first parse raises the process's peak of memory. The
+exponent is the slope of the last two decades, time to size, both as logarithms: 1 is linear.
 `publish.py --scale` does the same for archives of 10^3 to 10^5 files in one commit.
 """
 
