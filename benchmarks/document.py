@@ -62,7 +62,7 @@ def machine() -> str:
 def block(name: str, text: str) -> str:
     """Return a benchmark's part of the document."""
     if "|---" not in text:
-        text = f"```\n{text.strip()}\n```"
+        text = f"<!-- not run: takes minutes -->\n```text\n{text.strip()}\n```"
     return f"<!-- {name} -->\n{machine()}\n\n{text.strip()}\n<!-- end -->"
 
 
