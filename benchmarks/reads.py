@@ -27,7 +27,7 @@ from latency_server import serving
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-OURS = """
+PARSER = """
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import HTTPStore
 from virtual_tiff import VirtualTIFF
@@ -37,23 +37,15 @@ def work():
     parser = VirtualTIFF(**options)
     if len(urls) == 1:
         return parser(urls[0], registry)
-    import asyncio
+"""
+
+OURS = f"""{PARSER}    import asyncio
     found = asyncio.run(parser.parse_many(urls, registry))
     assert not [error for error in found if isinstance(error, Exception)], found[:3]
 """
 
-PREDECESSOR = """
-from concurrent.futures import ThreadPoolExecutor
-from obspec_utils.registry import ObjectStoreRegistry
-from obstore.store import HTTPStore
-from virtual_tiff import VirtualTIFF
-store = HTTPStore.from_url(base, client_options={"allow_http": True})
-registry = ObjectStoreRegistry({base: store})
-def work():
-    parser = VirtualTIFF(**options)
-    if len(urls) == 1:
-        return parser(urls[0], registry)
-    with ThreadPoolExecutor(100) as threads:
+PREDECESSOR = f"""from concurrent.futures import ThreadPoolExecutor
+{PARSER}    with ThreadPoolExecutor(100) as threads:
         list(threads.map(lambda url: parser(url, registry), urls))
 """
 

@@ -9,7 +9,6 @@ without a room, or rooms that import each other in a circle, are errors.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -17,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+
+from _documents import filled, write_or_check  # noqa: E402
 
 from test_layers import MODULES, imported  # noqa: E402
 
@@ -111,27 +112,12 @@ def diagram() -> str:
 
 def document() -> str:
     """Return the document with the diagram made anew."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        msg = f"{DOCUMENT.name} lacks {START} or {END}"
-        raise SystemExit(msg)
-    return f"{before}{START}\n\n{diagram()}\n\n{END}{after}"
+    return filled(DOCUMENT, START, END, diagram())
 
 
 def main() -> int:
     """Write the document, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
-    made = document()
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(made, encoding="utf-8")
-        return 0
-    if DOCUMENT.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{DOCUMENT.name} is stale: run python scripts/{Path(__file__).name}", file=sys.stderr)
-    return 1
+    return write_or_check(DOCUMENT, document, __doc__)
 
 
 if __name__ == "__main__":

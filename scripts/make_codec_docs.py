@@ -8,7 +8,6 @@ Each row of `FEATURES` is a directory; what the codec table makes of it is what 
 
 from __future__ import annotations
 
-import argparse
 import struct
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+from _documents import write_or_check
 
 from virtual_tiff import codec_table
 from virtual_tiff.codec_table import COMPRESSIONS, CodecJSON
@@ -198,16 +198,7 @@ of a file's own arrays.
 
 def main() -> int:
     """Write the document, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
-    made = document()
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(made, encoding="utf-8")
-        return 0
-    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == made:
-        return 0
-    print("docs/codecs.md is stale: run python scripts/make_codec_docs.py", file=sys.stderr)
-    return 1
+    return write_or_check(DOCUMENT, document, __doc__)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ usage: python scripts/make_command_line_docs.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+
+from _documents import write_or_check
 
 from virtual_tiff import verification
 from virtual_tiff.cli import EXIT_CODES, make_parser
@@ -246,19 +247,7 @@ there; what is not known is null.
 
 def main() -> int:
     """Write the document, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
-    made = document()
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(made, encoding="utf-8")
-        return 0
-    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == made:
-        return 0
-    print(
-        "docs/command-line.md is stale: run python scripts/make_command_line_docs.py",
-        file=sys.stderr,
-    )
-    return 1
+    return write_or_check(DOCUMENT, document, __doc__)
 
 
 if __name__ == "__main__":

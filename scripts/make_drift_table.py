@@ -8,7 +8,6 @@ by Icechunk. `--check` exits with 1 if the document is not what would be made.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -26,6 +25,8 @@ import zarr
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+
+from _documents import filled, write_or_check  # noqa: E402
 
 from support.build import image  # noqa: E402
 from support.http import HttpServer  # noqa: E402
@@ -192,26 +193,14 @@ async def rows() -> list[str]:
 
 def document() -> str:
     """Return the whole document, its table made anew."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    head, _, rest = text.partition(START)
-    _, _, tail = rest.partition(END)
     table = "\n".join(asyncio.run(rows()))
-    return f"{head}{START}\n\n{table}\n\n{END}{tail}"
+    return filled(DOCUMENT, START, END, table)
 
 
 def main() -> int:
     """Write the document, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
     icechunk.set_logs_filter("error")
-    made = document()
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(made, encoding="utf-8")
-        return 0
-    if DOCUMENT.read_text(encoding="utf-8") == made:
-        return 0
-    print("docs/drift.md is stale: run python scripts/make_drift_table.py", file=sys.stderr)
-    return 1
+    return write_or_check(DOCUMENT, document, __doc__)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ usage: python scripts/make_feature_table.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+
+from _documents import filled, write_or_check
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "README.md"
@@ -35,26 +36,12 @@ def table() -> str:
 
 def document() -> str:
     """Return README.md with the table made anew."""
-    before, start, rest = DOCUMENT.read_text(encoding="utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        msg = f"{DOCUMENT.name} lacks {START} or {END}"
-        raise SystemExit(msg)
-    return f"{before}{START}\n\n{table()}\n\n{END}{after}"
+    return filled(DOCUMENT, START, END, table())
 
 
 def main() -> int:
     """Write the document, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
-    made = document()
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(made, encoding="utf-8")
-        return 0
-    if DOCUMENT.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{DOCUMENT.name} is stale: run python scripts/{Path(__file__).name}", file=sys.stderr)
-    return 1
+    return write_or_check(DOCUMENT, document, __doc__)
 
 
 if __name__ == "__main__":

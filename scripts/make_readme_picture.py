@@ -8,7 +8,6 @@ store. `--check` exits with 1 if the picture is stale.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import struct
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from _documents import write_or_check
 from numpy.typing import NDArray
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
@@ -191,17 +191,7 @@ def picture() -> str:
 
 def main() -> int:
     """Write the picture, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
-    made = picture()
-    if not parser.parse_args().check:
-        PICTURE.parent.mkdir(exist_ok=True)
-        PICTURE.write_text(made, encoding="utf-8", newline="\n")
-        return 0
-    if PICTURE.exists() and PICTURE.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{PICTURE.name} is stale: run python scripts/{Path(__file__).name}", file=sys.stderr)
-    return 1
+    return write_or_check(PICTURE, picture, __doc__)
 
 
 if __name__ == "__main__":

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import icechunk
 import pytest
 
+from support.scripts import load_script
 from virtual_tiff.publishing.checksums import checksum_of
 from virtual_tiff.tiff import SourceState
-
-SCRIPT = Path(__file__).parent.parent / "scripts" / "make_drift_table.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> Any:
     icechunk.set_logs_filter("error")
-    specification = importlib.util.spec_from_file_location("make_drift_table", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    import sys
-
-    sys.modules[specification.name] = module  # dataclasses look themselves up
-    specification.loader.exec_module(module)
-    return module
+    return load_script("make_drift_table")
 
 
 @pytest.fixture(scope="module")

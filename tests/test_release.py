@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -10,25 +9,16 @@ import sys
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 import virtual_tiff
+from support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-
-
-def load(name: str) -> Any:
-    specification = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 def test_the_version_is_that_of_the_project() -> None:
@@ -142,7 +132,7 @@ BAD: dict[str, tuple[dict[str, bytes], str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_wheel_that_is_not_right_is_found(name: str) -> None:
-    script = load("check_release")
+    script = load_script("check_release")
     script.check_wheel(GOOD)
     change, message = BAD[name]
     lost = name.startswith("no ")

@@ -27,6 +27,7 @@ __all__ = [
     "SourceError",
     "run_blocking",
     "run_in_thread",
+    "run_to_end",
     "state_of",
     "store_error",
 ]
@@ -287,6 +288,15 @@ def run_blocking[T](work: Coroutine[Any, Any, T]) -> T:
     work.close()
     msg = "a blocking source suspended"
     raise RuntimeError(msg)
+
+
+def run_to_end[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own, also within a running one (notebooks)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    return run_in_thread(work)
 
 
 def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:

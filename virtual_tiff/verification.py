@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from virtual_tiff.obspec_source import run_in_thread, state_of, store_error
+from virtual_tiff.obspec_source import run_to_end, state_of, store_error
 from virtual_tiff.publishing.checksums import known_time, strong_etag
 from virtual_tiff.publishing.known_sources import (
     KnownSource,
@@ -146,11 +146,7 @@ def verify(
         concurrency=concurrency,
         progress=progress,
     )
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return run_in_thread(work)  # in a notebook
+    return run_to_end(work)
 
 
 async def verify_async(

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from docs.fenced import ROOT
+from support.scripts import load_script
 
-
-def script(name: str) -> ModuleType:
-    """A script as a module."""
-    if name in sys.modules:
-        return sys.modules[name]
-    specification = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # dataclasses look themselves up
-    specification.loader.exec_module(module)
-    return module
-
-
-COMPARED: Any = script("compare_readers")
-FEATURES: dict[str, Any] = script("make_feature_table").features()
+COMPARED: Any = load_script("compare_readers")
+FEATURES: dict[str, Any] = load_script("make_feature_table").features()
 ROWS = FEATURES["row"]
 
 
@@ -61,13 +45,13 @@ def test_a_row_is_held_by_a_test(row: dict[str, Any]) -> None:
 
 
 def test_the_table_is_not_stale() -> None:
-    made: Any = script("make_feature_table")
+    made: Any = load_script("make_feature_table")
     assert made.DOCUMENT.read_text(encoding="utf-8") == made.document()
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_picture_is_not_stale() -> None:
-    made: Any = script("make_readme_picture")
+    made: Any = load_script("make_readme_picture")
     assert made.PICTURE.read_text(encoding="utf-8") == made.picture()
     assert made.PICTURE.stat().st_size < 200_000
 
@@ -76,12 +60,12 @@ def test_the_picture_is_not_stale() -> None:
 
 
 def test_the_diagram_is_not_stale() -> None:
-    made: Any = script("make_architecture_diagram")
+    made: Any = load_script("make_architecture_diagram")
     assert made.DOCUMENT.read_text(encoding="utf-8") == made.document()
 
 
 def test_the_diagram_leaves_out_what_is_implied() -> None:
-    made: Any = script("make_architecture_diagram")
+    made: Any = load_script("make_architecture_diagram")
     graph = dict.fromkeys(made.ROOMS, frozenset()) | {
         "cli": {"parser", "core"},
         "parser": {"core"},

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from itertools import combinations, product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,21 +14,12 @@ import pytest
 import rasterio  # type: ignore[import-untyped, unused-ignore]
 import tifffile
 
+from support.scripts import load_script
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-def load(name: str) -> ModuleType:
-    """Import a script from its path: the folder is no package."""
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # Where dataclasses look for their annotations.
-    spec.loader.exec_module(module)
-    return module
-
-
-script = load("make_testdata")
+script = load_script("make_testdata")
 ROWS: dict[str, Any] = script.rows()
 
 COMPRESSION = {

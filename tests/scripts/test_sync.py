@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import json
-import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from support.http import HttpServer
+from support.scripts import load_script
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-def load(name: str) -> ModuleType:
-    """Import a script from its path: the folder is no package."""
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # So that the others can import _sync.
-    spec.loader.exec_module(module)
-    return module
-
-
-_sync = load("_sync")
+_sync = load_script("_sync")
 CORPORA = {
-    name: load(name).CORPUS
+    name: load_script(name).CORPUS
     for name in (
         "sync_gdal_tiffs",
         "sync_rasterio_tiffs",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from docs.fenced import blocks_of
+from support.scripts import load_script
 from virtual_tiff.tiff import MemorySource, TiffError, block_layout, read_tiff
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,16 +45,7 @@ assert not {"numpy", "virtual_tiff", "zarr"} & set(sys.modules)
 """
 
 
-def load() -> Any:
-    specification = importlib.util.spec_from_file_location("vendor", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-script = load()
+script = load_script("vendor")
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal
 
 import icechunk
 
-from virtual_tiff.obspec_source import run_in_thread
+from virtual_tiff.obspec_source import run_to_end
 from virtual_tiff.publishing.arrange import Layout
 from virtual_tiff.publishing.options import Options
 from virtual_tiff.publishing.parsing import Progress
@@ -134,7 +134,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     """
     publication = Publication.of(sources, to, Options.of(_options(locals())))
     with publication.spool:
-        _run(publication.read())
+        run_to_end(publication.read())
         return publication.write()
 
 
@@ -155,13 +155,3 @@ async def publish_async(
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in ("sources", "to")}
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end, also within a running event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(work)
-        return
-    run_in_thread(work)  # in a notebook

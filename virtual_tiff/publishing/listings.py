@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import HTTPStore
 
 from virtual_tiff.locations import Location, Stores, scheme_of
-from virtual_tiff.obspec_source import store_error
+from virtual_tiff.obspec_source import state_of, store_error
 from virtual_tiff.tiff import SourceState
 
 __all__ = ["Listed", "is_listing", "listed", "natural"]
@@ -87,13 +87,13 @@ def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
         for meta in _metas(store, folder, name):
             below = f"/{meta['path']}".removeprefix(folder)
             if _is_tiff(below):
-                yield stores.locate(f"{path}{below}"), _state(meta)
+                yield stores.locate(f"{path}{below}"), state_of(meta)
         return
     # Path.glob wants the part without wildcards apart
     for match in glob.iglob(str(path), recursive=True):  # noqa: PTH207
         if Path(match).is_file():
             location = stores.locate(match)
-            yield location, _state(store.head(location.path))
+            yield location, state_of(store.head(location.path))
 
 
 def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
@@ -110,7 +110,7 @@ def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
     matches = _glob(path) if wild else lambda key: _is_tiff(key[len(folder) :])
     for meta in _metas(store, folder, name):
         if matches(meta["path"]):
-            yield stores.at(root, meta["path"]), _state(meta)
+            yield stores.at(root, meta["path"]), state_of(meta)
 
 
 def _glob(pattern: str) -> Callable[[str], bool]:
@@ -161,12 +161,3 @@ def _metas(store: Any, prefix: str, name: str) -> Iterable[Any]:  # noqa: ANN401
             raise type(failed)(msg) from error
         msg = f"{failed}; without a listing, give the urls of the files as @list.txt"
         raise type(failed)(msg) from error
-
-
-def _state(meta: Any) -> SourceState:  # noqa: ANN401 (obstore's ObjectMeta)
-    return SourceState(
-        size=meta["size"],
-        etag=meta.get("e_tag"),
-        last_modified=meta.get("last_modified"),
-        version=meta.get("version"),
-    )
