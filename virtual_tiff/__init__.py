@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from virtual_tiff.obspec_source import SourceError
+    from virtual_tiff.codecs.predecessor_images import register_codecs_of_050
+    from virtual_tiff.obspec_source import ChangedError, SourceError
     from virtual_tiff.parser import VirtualTIFF
-    from virtual_tiff.publishing import publish
+    from virtual_tiff.publishing import publish, publish_async
     from virtual_tiff.publishing.opening import open_published
     from virtual_tiff.tiff import (
         FormatError,
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
         TruncatedError,
         UnsupportedError,
     )
-    from virtual_tiff.tuning import tune_zarr
+    from virtual_tiff.tuning import Tuning, tune_zarr
     from virtual_tiff.verification import verify, verify_async
 
 __all__ = [
+    "ChangedError",
     "FormatError",
     "LimitError",
     "Limits",
@@ -36,21 +38,28 @@ __all__ = [
     "TiffError",
     "TiffWarning",
     "TruncatedError",
+    "Tuning",
     "UnsupportedError",
     "VirtualTIFF",
     "__version__",
     "open_published",
     "publish",
+    "publish_async",
+    "register_codecs_of_050",
     "tune_zarr",
     "verify",
     "verify_async",
 ]
 
 _HOMES = {
+    "ChangedError": "virtual_tiff.obspec_source",
     "SourceError": "virtual_tiff.obspec_source",
+    "Tuning": "virtual_tiff.tuning",
     "VirtualTIFF": "virtual_tiff.parser",
     "open_published": "virtual_tiff.publishing.opening",
     "publish": "virtual_tiff.publishing",
+    "publish_async": "virtual_tiff.publishing",
+    "register_codecs_of_050": "virtual_tiff.codecs.predecessor_images",
     "tune_zarr": "virtual_tiff.tuning",
     "verify": "virtual_tiff.verification",
     "verify_async": "virtual_tiff.verification",

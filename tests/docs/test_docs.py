@@ -13,6 +13,7 @@ import zarr
 
 from docs.fenced import PAGES, ROOT, Block, blocks_of, maker_of, name_of
 from docs.running import DATA, DRAWN, SHELL, SHOWN, Page, compare, prepare
+from support.registries import restored_registries
 from support.s3 import S3, SETTINGS
 from virtual_tiff.tuning import _active
 
@@ -75,7 +76,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings() -> Iterator[None]:
     """Set zarr's settings back: a page may change them for the rest of its reader's process."""
     before = deepcopy(zarr.config.config)
-    yield
+    with restored_registries():
+        yield
     for tuning in list(_active):
         tuning.undo()
     zarr.config.config.clear()

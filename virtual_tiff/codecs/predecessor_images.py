@@ -5,9 +5,9 @@ before `bytes` or `ChunkyCodec`. imagecodecs-zarr registered them later for code
 stream into an array. A configuration tells them apart: 0.5.0 always wrote a key that those of
 imagecodecs-zarr do not have ("squeeze", for `imagecodecs_floatpred` "shape") and refuse.
 
-Zarr has one class a name. Those of this module read both kinds. Two packages register the
-names then, and zarr wants to be told which to take: as a default of its configuration, which
-leaves what a user has configured as it is.
+Zarr has one class a name. Those of this module read both kinds. They take the place of those of
+imagecodecs-zarr in a process that calls `register_codecs_of_050`, and in no other: whoever
+installs or imports this package for other files reads `imagecodecs_jpeg` as without it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numcodecs.registry
 import numpy as np
 import zarr
 from imagecodecs import zarr as standard
@@ -50,6 +51,7 @@ __all__ = [
     "Lerc",
     "Png",
     "Webp",
+    "register_codecs_of_050",
 ]
 
 _DECODERS: dict[str, type[Any]] = {
@@ -174,13 +176,36 @@ class Webp(_Both, standard.Webp):
     """`imagecodecs_webp`."""
 
 
-_NAMES = {
-    f"imagecodecs_{made.__name__.lower()}": made
-    for made in (Floatpred, Jpeg, Jpeg2k, Jpegxl, Jpegxr, Lerc, Png, Webp)
-}
+_BOTH = (Floatpred, Jpeg, Jpeg2k, Jpegxl, Jpegxr, Lerc, Png, Webp)
 
-for _name, _class in _NAMES.items():
-    register_codec(_name, _class)
-zarr.config.update_defaults(
-    {"codecs": {name: f"{__name__}.{made.__qualname__}" for name, made in _NAMES.items()}}
-)
+_FORMAT_2 = (
+    "Deflate", "Floatpred", "Jpeg", "Jpeg2k", "Jpegxl", "Jpegxr", "Lerc", "Lzw", "Packbits", "Png",
+    "Webp", "Zstd",
+)  # fmt: skip
+"""The classes of `imagecodecs.numcodecs` that kerchunk references of Zarr format 2 name."""
+
+
+def register_codecs_of_050() -> None:
+    """Let zarr, in this process, open the stores that virtual-tiff 0.5.0 wrote.
+
+    0.5.0 wrote eight names into the metadata that imagecodecs-zarr has for other codecs:
+    `imagecodecs_floatpred`, `_jpeg`, `_jpeg2k`, `_jpegxl`, `_jpegxr`, `_lerc`, `_png` and `_webp`.
+    Afterwards both kinds are read. An implementation that you have set yourself in
+    ``zarr.config["codecs"]`` stays, as does a codec that is registered with numcodecs. A second
+    call does nothing.
+
+    Each process that reads needs the call: with Dask, ``client.run(register_codecs_of_050)``.
+    """
+    from imagecodecs import numcodecs as of_format_2  # noqa: PLC0415 (takes time to load)
+
+    names = {f"imagecodecs_{codec.__name__.lower()}": codec for codec in _BOTH}
+    for name, codec in names.items():
+        register_codec(name, codec)
+    # zarr wants to be told which of two classes to take; a default survives `zarr.config.refresh`
+    zarr.config.update_defaults(
+        {"codecs": {name: f"{__name__}.{codec.__qualname__}" for name, codec in names.items()}}
+    )
+    for class_name in _FORMAT_2:
+        codec = getattr(of_format_2, class_name)
+        if codec.codec_id not in numcodecs.registry.codec_registry | numcodecs.registry.entries:
+            numcodecs.registry.register_codec(codec)
