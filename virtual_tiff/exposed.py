@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from virtual_tiff.selection import Selection
-from virtual_tiff.tiff import ImageFileDirectory, Tiff, full_images, is_full, kind_of
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import ImageFileDirectory, Tiff, TiffError, full_images, is_full, kind_of
+from virtual_tiff.tiff.errors import LimitError, warn
 
-__all__ = ["Exposed", "exposed"]
+__all__ = ["Exposed", "can_be_left_out", "exposed", "warn_of_refused"]
+
+_MOST_NAMED = 20
+"""Refused directories that have a warning each; a hostile file may have a hundred thousand."""
 
 type Exposed = tuple[ImageFileDirectory, ImageFileDirectory | None]
 """A directory and, if it is an overview or a mask, the image that it belongs to."""
@@ -41,6 +44,27 @@ def exposed(tiff: Tiff, selection: Selection, *, all_of_them: bool) -> list[Expo
     full = full_images(tiff.ifds)
     left_out = _left_out(images, full, selection)
     return [(ifd, full.get(ifd.path)) for ifd in images or found if ifd.path not in left_out]
+
+
+def can_be_left_out(error: TiffError, path: str) -> bool:
+    """Return whether a file is exposed without a directory that cannot be read.
+
+    GDAL opens a file by its first directory, whatever is wrong with the others. Where the file
+    as a whole is above a limit, leaving out directories one by one would be work without end.
+    """
+    return path != "0" and not (isinstance(error, LimitError) and error.of_file)
+
+
+def warn_of_refused(refused: Mapping[str, TiffError]) -> None:
+    """Warn of directories that are left out, by their paths."""
+    for path, error in list(refused.items())[:_MOST_NAMED]:
+        warn(f"IFD {path} is left out, it cannot be read: {error}")
+    others = list(refused)[_MOST_NAMED:]
+    if others:
+        warn(
+            f"IFD {others[0]} and {len(others) - 1} more, the last of them IFD {others[-1]}, are "
+            "left out too, they cannot be read; virtual-tiff info says why"
+        )
 
 
 def _left_out(

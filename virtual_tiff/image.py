@@ -28,11 +28,12 @@ from virtual_tiff.tiff import (
     PlanarConfiguration,
     Tag,
     UnsupportedError,
+    block_grid,
     block_layout,
     kind_of,
 )
 
-__all__ = ["ImageArray", "Options", "SampleOrder", "image_array", "image_chunks"]
+__all__ = ["ImageArray", "Options", "SampleOrder", "charge", "image_array", "image_chunks"]
 
 type BandValues = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
@@ -142,6 +143,21 @@ def image_array(
     )
 
 
+def charge(ifd: ImageFileDirectory, options: Options) -> None:
+    """Count an image in its file's account, once, before anything is made of it.
+
+    Raises
+    ------
+    TiffError
+        If the image has a compression or a size that cannot be read, or the images of the
+        file together ask for more than the limits allow.
+    """
+    codec_table.check(ifd)
+    grid = block_grid(ifd, limits=options.limits)
+    if options.budget is not None:
+        options.budget.charge(grid, ifd.path)
+
+
 def image_chunks(
     ifd: ImageFileDirectory,
     full: ImageFileDirectory | None,
@@ -183,8 +199,6 @@ def _exposed(
     row = codec_table.check(ifd)
     if layout is None:
         layout = block_layout(ifd, file_size=file_size, limits=options.limits)
-    if options.budget is not None:
-        options.budget.charge(layout.grid, ifd.path)
     if row.uncompressed:
         _check_depth(ifd, layout)
     place = place_of(ifd, full)

@@ -12,8 +12,8 @@ from obspec_utils.registry import ObjectStoreRegistry
 from virtual_tiff import layouts
 from virtual_tiff.bounds import CrsInput
 from virtual_tiff.budget import Budget
-from virtual_tiff.exposed import exposed
-from virtual_tiff.image import ImageArray, Options, SampleOrder, image_array
+from virtual_tiff.exposed import can_be_left_out, exposed, warn_of_refused
+from virtual_tiff.image import ImageArray, Options, SampleOrder, charge, image_array
 from virtual_tiff.manifest import manifest_group
 from virtual_tiff.nodes import Group
 from virtual_tiff.obspec_source import (
@@ -28,7 +28,6 @@ from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
     BoundedSource,
     ByteSource,
-    ImageFileDirectory,
     Limits,
     ReadAhead,
     Reading,
@@ -50,7 +49,8 @@ class VirtualTIFF:
     ----------
     ifd
         The directory to expose: its number in the chain, or a path such as `"0/1"` for a
-        SubIFD, whose array is called `0.1`. None exposes all that describe images.
+        SubIFD, whose array is called `0.1`. None exposes all that describe images: one beyond
+        the first that cannot be read is left out with a warning, as GDAL opens the others.
     ifd_layout
         `"flat"`: all arrays in one group, those of another size or place than the first
         under dimension names of their own. `"nested"`: a group for each array, for DataTree.
@@ -272,20 +272,21 @@ class VirtualTIFF:
         if self.ifd_layout == "stack":
             return layouts.stack(tiff, options, coordinates=self.coordinates)
         found = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
-        images = [self._image(ifd, full, tiff.state.size, options) for ifd, full in found]
+        images: list[ImageArray] = []
+        refused: dict[str, TiffError] = {}
+        for ifd, full in found:
+            try:
+                charge(ifd, options)
+                images.append(image_array(ifd, full, file_size=tiff.state.size, options=options))
+            except TiffError as error:
+                error.locate(ifd=ifd.path)
+                if self.ifd is not None or not can_be_left_out(error, ifd.path):
+                    raise
+                refused[ifd.path] = error
+        if refused and not images:
+            raise next(iter(refused.values()))
+        warn_of_refused(refused)
         return layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates)
-
-    def _image(
-        self,
-        ifd: ImageFileDirectory,
-        full: ImageFileDirectory | None,
-        file_size: int,
-        options: Options,
-    ) -> ImageArray:
-        try:
-            return image_array(ifd, full, file_size=file_size, options=options)
-        except TiffError as error:
-            raise error.locate(ifd=ifd.path) from error.__cause__
 
 
 _SELECTION = [field.name for field in fields(Selection)]

@@ -7,8 +7,9 @@ stack along `page`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from virtual_tiff.imagej import ImageJ, contiguous_run, parse_imagej
@@ -58,6 +59,9 @@ class Stack:
     """Where along `axes` the stack begins in OME's whole image, if not at 0."""
     positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of an ImageJ hyperstack: `t`, `c`, `z` of each of its pages."""
+    numbers: tuple[int, ...] = ()
+    """Numbers of the pages in the chain, where it has pages that are left out: then a page's
+    place in the stack does not tell which one it is."""
 
     @property
     def ifd(self) -> ImageFileDirectory:
@@ -90,7 +94,11 @@ class Stack:
 
 
 def find_stacks(
-    ifds: Sequence[ImageFileDirectory], *, file_size: int, limits: Limits
+    ifds: Sequence[ImageFileDirectory],
+    *,
+    file_size: int,
+    limits: Limits,
+    refused: Collection[str] = (),
 ) -> list[Stack]:
     """Return the stacks of a file, in the order of their first directories.
 
@@ -102,6 +110,8 @@ def find_stacks(
         Bytes of the file.
     limits
         `directories` bounds the pages without directory and the planes that are missing.
+    refused
+        Paths of directories that cannot be read and are left out; their SubIFDs are not.
 
     Raises
     ------
@@ -110,26 +120,45 @@ def find_stacks(
     TiffError
         If the tags of a directory that decide its type cannot be read.
     """
-    images = [ifd for ifd in ifds if ifd.describes_image]
+    in_chain = sum(ifd.describes_image for ifd in ifds)
+    images = [ifd for ifd in _readable(ifds, refused) if ifd.describes_image]
     for ifd in ifds:
         if not ifd.describes_image:
             warn(f"IFD {ifd.path} has no ImageWidth and ImageLength; it is left out")
     if not images:
         return []
     samples = sum(ifd.SamplesPerPixel for ifd in images)
-    limits.check("samples", samples, "samples of all images")
+    limits.check("samples", samples, "samples of all images", of_file=True)
     description = _description(images[0])
     ome = parse_ome(description, ifd=images[0].path, limits=limits)
     if ome is not None:
-        stacks = list(_ome_stacks(ome, images, limits))
+        count = max(int(ifd.path) for ifd in ifds if ifd.describes_image) + 1
+        stacks = list(_ome_stacks(ome, images, limits, count))
         if stacks:
             return stacks
         warn("the OME-XML describes no image of this file; its pages are exposed without it")
     imagej = parse_imagej(description)
     if imagej is None:
-        return _page_stacks(images)
-    contiguous = _contiguous_stack(imagej, images, file_size, limits)
-    return [contiguous] if contiguous is not None else _page_stacks(images, imagej)
+        return _page_stacks(images, numbered=bool(refused))
+    alone = imagej.count(images[0].SamplesPerPixel) > in_chain
+    contiguous = _contiguous_stack(imagej, images, file_size, limits) if alone else None
+    if contiguous is not None:
+        return [contiguous]
+    return _page_stacks(images, imagej, numbered=bool(refused))
+
+
+def _readable(
+    ifds: Iterable[ImageFileDirectory], refused: Collection[str]
+) -> Iterator[ImageFileDirectory]:
+    """Yield directories without those that are refused, in whose place their SubIFDs stand."""
+    for ifd in ifds:
+        subifds = list(_readable(ifd.subifds, refused)) if refused else []
+        if ifd.path in refused:
+            yield from subifds
+        elif refused and any(a is not b for a, b in zip_longest(subifds, ifd.subifds)):
+            yield replace(ifd, subifds=tuple(subifds))
+        else:
+            yield ifd
 
 
 def _description(ifd: ImageFileDirectory) -> str | None:
@@ -139,7 +168,9 @@ def _description(ifd: ImageFileDirectory) -> str | None:
     return ifd.text(Tag.ImageDescription)
 
 
-def _ome_stacks(ome: Ome, images: Sequence[ImageFileDirectory], limits: Limits) -> Iterator[Stack]:
+def _ome_stacks(
+    ome: Ome, images: Sequence[ImageFileDirectory], limits: Limits, ifd_count: int
+) -> Iterator[Stack]:
     """Yield a stack for each OME image of which this file has planes that one array can hold."""
     by_number = {int(ifd.path): ifd for ifd in images if ifd.path.isdecimal()}
     name = PurePosixPath(source_name.get() or "").name or None
@@ -155,7 +186,7 @@ def _ome_stacks(ome: Ome, images: Sequence[ImageFileDirectory], limits: Limits) 
             uuid=ome.uuid,
             file_name=name,
             samples=lambda n: by_number[n].SamplesPerPixel if n in by_number else 1,
-            ifd_count=max(by_number, default=-1) + 1,
+            ifd_count=ifd_count,
             max_planes=left,
         )
         if planes is None:
@@ -215,7 +246,7 @@ def _contiguous_stack(
     """Return the stack of images that follow the first one's data without directories."""
     ifd = images[0]
     count = imagej.count(ifd.SamplesPerPixel)
-    run = contiguous_run(ifd, file_size=file_size, limits=limits) if count > len(images) else None
+    run = contiguous_run(ifd, file_size=file_size, limits=limits)
     if run is None:
         return None
     offset, nbytes = run
@@ -234,7 +265,9 @@ def _contiguous_stack(
     )
 
 
-def _page_stacks(images: Sequence[ImageFileDirectory], imagej: ImageJ | None = None) -> list[Stack]:
+def _page_stacks(
+    images: Sequence[ImageFileDirectory], imagej: ImageJ | None = None, *, numbered: bool
+) -> list[Stack]:
     """Return the pages of one shape as stacks, overviews as levels of their images."""
     pages, reduced = _pages_and_reduced(images)
     stacks = []
@@ -242,10 +275,10 @@ def _page_stacks(images: Sequence[ImageFileDirectory], imagej: ImageJ | None = N
     for ifds in groups_of_one_shape(pages):
         levels = _levels(ifds, reduced)
         used |= {ifd.path for level in levels for ifd in level if ifd is not None}
-        stacks.append(_page_stack(ifds, levels, imagej))
+        stacks.append(_page_stack(ifds, levels, imagej, numbered=numbered))
     # what is no level after all is an image of its own
     left = [ifd for level in reduced.values() for ifd in level if ifd.path not in used]
-    stacks += [_page_stack(ifds, (), None) for ifds in groups_of_one_shape(left)]
+    stacks += [_page_stack(ifds, (), None, numbered=numbered) for ifds in groups_of_one_shape(left)]
     return sorted(stacks, key=lambda stack: [int(part) for part in stack.name.split("/")])
 
 
@@ -253,8 +286,11 @@ def _page_stack(
     ifds: Sequence[ImageFileDirectory],
     levels: Iterable[Sequence[ImageFileDirectory | None]],
     imagej: ImageJ | None,
+    *,
+    numbered: bool,
 ) -> Stack:
     several = len(ifds) > 1
+    numbered = numbered and several and all(ifd.path.isdecimal() for ifd in ifds)
     return Stack(
         name=ifds[0].path,
         axes=("page",) if several else (),
@@ -262,6 +298,7 @@ def _page_stack(
         pages=_pages(ifds),
         levels=tuple(map(_pages, levels)),
         positions={} if imagej is None else imagej.positions(len(ifds), ifds[0].SamplesPerPixel),
+        numbers=tuple(int(ifd.path) for ifd in ifds) if numbered else (),
     )
 
 

@@ -89,7 +89,9 @@ CASES = {
     ),
     "requests": Case(needs=2, work=fetch),
     "fetched_bytes": Case(needs=30, work=fetch),
-    "subifd_depth": Case(needs=3, work=lambda limits: read(nested(3), limits=limits)),
+    "subifd_depth": Case(
+        needs=3, work=lambda limits: read(nested(3), limits=limits, ifd="0/0/0/0")
+    ),
     "missing_blocks": Case(needs=12, work=lambda limits: block_layout(tall(20, 8), limits=limits)),
     "blocks": Case(needs=20, work=lambda limits: block_layout(tall(20, 20), limits=limits)),
 }

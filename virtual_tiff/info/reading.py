@@ -10,7 +10,7 @@ from typing import Any
 
 from virtual_tiff.budget import Budget
 from virtual_tiff.dtypes import data_type
-from virtual_tiff.image import Options, image_array
+from virtual_tiff.image import Options, charge, image_array
 from virtual_tiff.info.advice import Subject, advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
@@ -110,11 +110,24 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
         requests=source.requests,
         round_trips=source.batches,
     )
+    told = [*directories, *map(_refused, tiff.refused.values())]
     subjects = [
         Subject(info=info, layout=reading.layouts.get(info.path), file_size=state.size)
         for info in directories
     ]
-    return Examined(info=replace(info, advice=advise(info, subjects, extents)), extents=extents)
+    advice = advise(info, subjects, extents)
+    told.sort(key=lambda directory: [int(part) for part in directory.path.split("/")])
+    return Examined(info=replace(info, directories=tuple(told), advice=advice), extents=extents)
+
+
+def _refused(error: TiffError) -> DirectoryInfo:
+    """Return what can be said of a directory of which not even the entries can be read."""
+    return DirectoryInfo(
+        path=error.ifd or "",
+        offset=error.offset,
+        error=error.message,
+        unsupported=isinstance(error, UnsupportedError),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +173,7 @@ class _Reading:
         self, ifd: ImageFileDirectory, layout: BlockLayout
     ) -> Iterator[tuple[str, Any]]:
         """Yield what `VirtualTIFF` makes of the directory."""
+        charge(ifd, self.options)
         metadata = image_array(
             ifd, None, file_size=self.file_size, options=self.options, layout=layout
         ).metadata

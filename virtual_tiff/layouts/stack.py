@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from math import prod
@@ -10,17 +10,22 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.budget import Budget
 from virtual_tiff.chunks import ChunkPlan
 from virtual_tiff.conventions import place_attributes, proj_attributes
 from virtual_tiff.coordinates import band_array
-from virtual_tiff.image import ImageArray, Options, image_array, image_chunks
+from virtual_tiff.exposed import can_be_left_out, exposed, warn_of_refused
+from virtual_tiff.image import ImageArray, Options, charge, image_array, image_chunks
 from virtual_tiff.layouts.parts import Arrays, Names, coordinate_arrays, references
 from virtual_tiff.layouts.pyramid import described
 from virtual_tiff.multiscales import multiscales_attributes
 from virtual_tiff.nodes import JSON, FileArray, Group
 from virtual_tiff.ome_zarr import bioformats2raw_attributes, group_attributes
+from virtual_tiff.pages import signatures
+from virtual_tiff.selection import Selection
 from virtual_tiff.stacks import Page, Stack, find_stacks
-from virtual_tiff.tiff import Tag, Tiff, UnsupportedError
+from virtual_tiff.tiff import Tag, Tiff, TiffError, UnsupportedError
+from virtual_tiff.tiff.errors import LimitError
 
 __all__ = ["stack"]
 
@@ -47,7 +52,45 @@ def stack(tiff: Tiff, options: Options, *, coordinates: bool) -> Group:
         If a page cannot be read as its tags promise, or pages of one kind lie in chunks of
         different sizes.
     """
-    stacks = find_stacks(tiff.ifds, file_size=tiff.state.size, limits=options.limits)
+    try:
+        return _stacks(tiff, {}, options, coordinates=coordinates)
+    except TiffError as error:
+        refused = _refused(tiff, options, error)
+        images = [ifd for ifd in tiff.walk() if ifd.describes_image]
+        if not 0 < len(refused) < len(images):
+            raise
+    warn_of_refused(refused)
+    options = replace(options, budget=Budget(options.limits, tiff.state.size))
+    return _stacks(tiff, refused, options, coordinates=coordinates)
+
+
+def _refused(tiff: Tiff, options: Options, error: TiffError) -> dict[str, TiffError]:
+    """Return the directories beyond the first that cannot be read, after an error of one.
+
+    Most pages of a file are alike and only their blocks are looked at; here each is tried.
+    """
+    found: dict[str, TiffError] = {}
+    if isinstance(error, LimitError) and error.of_file:
+        return found
+    options = replace(options, budget=Budget(options.limits, tiff.state.size))
+    for ifd, full in exposed(tiff, Selection(), all_of_them=True):
+        try:
+            charge(ifd, options)
+            signatures([ifd])
+            image_array(ifd, full, file_size=tiff.state.size, options=options)
+        except TiffError as reason:
+            reason.locate(ifd=ifd.path)
+            if isinstance(reason, LimitError) and reason.of_file:
+                raise
+            if can_be_left_out(reason, ifd.path):
+                found[ifd.path] = reason
+    return found
+
+
+def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinates: bool) -> Group:
+    stacks = find_stacks(
+        tiff.ifds, file_size=tiff.state.size, limits=options.limits, refused=refused
+    )
     if options.selection.overviews is not True:
         stacks = [_with_levels(found, options) for found in stacks]
     groups = [_group(found, tiff.state.size, options, coordinates=coordinates) for found in stacks]
@@ -106,6 +149,9 @@ def _level(
     found: Stack, pages: _Pages, file_size: int, options: Options, *, coordinates: bool
 ) -> tuple[ImageArray, FileArray]:
     """Return the first page's array, and that of all pages."""
+    for page in pages:
+        if page is not None and not page.shift:
+            charge(page.ifd, options)
     first, plans = _plans(found, pages, file_size, options)
     if any(_shape(plan) != _shape(plans[0]) for plan in plans if plan is not None):
         # strips that lie together in one page, and do not in another
@@ -237,6 +283,8 @@ def _coordinates(found: Stack, first: ImageArray, there: Arrays) -> Arrays:
     arrays: Arrays = dict(coordinate_arrays(bands, Names(), there))
     for axis, positions in found.positions.items():
         arrays[_position(axis)] = band_array(positions, found.axes[0])
+    if found.numbers:
+        arrays["page"] = band_array(found.numbers, "page")
     names = [] if found.ome is None else [channel.name for channel in found.ome.channels]
     array = there[_IMAGE].metadata
     lengths = dict(zip(array["dimension_names"], array["shape"], strict=True))

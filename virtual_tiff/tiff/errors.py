@@ -150,3 +150,7 @@ class UnsupportedError(TiffError, NotImplementedError):
 
 class LimitError(TiffError):
     """The file asks for more than a limit allows; the caller can raise the limit."""
+
+    of_file = False
+    """Whether all that the file asks for is above the limit: then no directory can be left out
+    to stay below it."""

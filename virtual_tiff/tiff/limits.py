@@ -89,15 +89,21 @@ class Limits:
             msg = f"Limits(subifd_depth=…) can be {_MOST_DEPTH} at most, not {self.subifd_depth}"
             raise ValueError(msg)
 
-    def check(self, name: str, value: int, what: str, *, ifd: str | None = None) -> None:
-        """Raise `LimitError` if `value` is above the limit called `name`."""
+    def check(
+        self, name: str, value: int, what: str, *, ifd: str | None = None, of_file: bool = False
+    ) -> None:
+        """Raise `LimitError` if `value` is above the limit called `name`.
+
+        `of_file` says that the value is of the whole file, see `LimitError.of_file`.
+        """
         limit = getattr(self, name)
         if value > limit:
             msg = f"{what}: {value:,} is above the limit {name}={limit:,}; "
-            raise LimitError(msg + f"if the file is sound, pass Limits({name}={value})", ifd=ifd)
+            error = LimitError(msg + f"if the file is sound, pass Limits({name}={value})", ifd=ifd)
+            error.of_file = of_file
+            raise error
 
     def check_shared(self, name: str, used: int, room: int, what: str, *, ifd: str | None) -> None:
         """Raise `LimitError` if a file uses more than it has room for, and the limit above that."""
-        self.check(
-            name, used - room, f"{what}, above the {room:,} that the file has room for", ifd=ifd
-        )
+        what = f"{what}, above the {room:,} that the file has room for"
+        self.check(name, used - room, what, ifd=ifd, of_file=True)

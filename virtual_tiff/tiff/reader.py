@@ -6,9 +6,10 @@ the directories and out-of-line values that are known by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from .errors import TiffError
 from .ghost import GHOST_BYTES, Ghost, parse_ghost
 from .header import HEADER_BYTES, Header, parse_header
 from .ifd import ImageFileDirectory
@@ -28,6 +29,9 @@ class Tiff:
     """What the file was when it was read."""
     ifds: tuple[ImageFileDirectory, ...]
     """The directories of the chain, in its order; or the one that was asked for."""
+    refused: Mapping[str, TiffError] = field(default_factory=dict)
+    """Why directories beyond the first cannot be read, by their paths; a warning said so. The
+    chain ends at the first of its own, and a SubIFD is missing among its siblings."""
     full_image: ImageFileDirectory | None = None
     """If the one that was asked for is an overview or a mask: the image at full resolution
     that it belongs to, with what its tags say of place and meaning, and no more."""
@@ -63,9 +67,11 @@ async def read_tiff(
     ------
     FormatError, TruncatedError
         If the first directory, or the one asked for, cannot be read. Another one that
-        cannot ends its chain with a warning, as in GDAL: the images before it are sound.
+        cannot ends its chain with a warning, as in GDAL: the images before it are sound. A
+        SubIFD that cannot is left out with a warning.
     LimitError
-        If the file asks for more than `limits` allow.
+        If the first directory, the one asked for, or the file as a whole asks for more than
+        `limits` allow.
     """
     (start,) = await source.read_ranges([(0, HEADER_BYTES)])
     state = source.state
@@ -77,7 +83,14 @@ async def read_tiff(
     ghost = await _ghost(source, hints, header)
     walk = Walk(header.variant, state.size, limits or Limits(), ifd, ghost)
     await _follow(walk, source, hints, header.first_ifd_offset)
-    return Tiff(header=header, state=state, ifds=walk.finish(), full_image=walk.full_image())
+    ifds = walk.finish()
+    return Tiff(
+        header=header,
+        state=state,
+        ifds=ifds,
+        refused=walk.refused,
+        full_image=walk.full_image(),
+    )
 
 
 async def _ghost(source: ByteSource, hints: Anticipating | None, header: Header) -> Ghost | None:

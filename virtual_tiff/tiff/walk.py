@@ -124,6 +124,8 @@ class Walk:
         self._value_bytes = 0
         self._full: _Node | None = None
         self._parents: list[_Node] = []
+        self.refused: dict[str, TiffError] = {}
+        """Why directories cannot be read, by their paths."""
         self._forecast = Forecast(ghost)
 
     def begin(self, offset: int) -> list[Request]:
@@ -171,7 +173,11 @@ class Walk:
     def finish(self) -> tuple[ImageFileDirectory, ...]:
         """Return the chain, or the one directory that was wanted."""
         if self._wanted is None:
-            return tuple(map(self._build, self._chain))
+            ifds = self._built(self._chain)
+            others = list(self.refused)[_MOST_SHOWN:]
+            if others:
+                warn(f"so are {len(others)} more, the last of them IFD {others[-1]}")
+            return ifds
         nodes = {node.path: node for node in _nodes(self._chain)}
         if self._wanted not in nodes:
             there = (path for node in nodes.values() for path in (node.path, *self._listed(node)))
@@ -201,6 +207,16 @@ class Walk:
             limits=self._limits,
         )
 
+    def _built(self, nodes: Iterable[_Node]) -> tuple[ImageFileDirectory, ...]:
+        """Return directories without those that cannot be read."""
+        ifds = []
+        for node in nodes:
+            try:
+                ifds.append(self._build(node))
+            except TiffError as error:
+                self._refuse(node, error)
+        return tuple(ifds)
+
     def _build(self, node: _Node) -> ImageFileDirectory:
         return ImageFileDirectory(
             path=node.path,
@@ -209,7 +225,7 @@ class Walk:
             variant=self._variant,
             entries=repaired(node.entries, node.referenced, self._variant, self._size, node.path),
             # a directory that took a second read was noted behind its siblings
-            subifds=tuple(map(self._build, sorted(node.subifds, key=_place))),
+            subifds=self._built(sorted(node.subifds, key=_place)),
             referenced=node.referenced,
             limits=self._limits,
         )
@@ -217,8 +233,13 @@ class Walk:
     def _directory(self, node: _Node, siblings: list[_Node]) -> list[Request]:
         """Ask for a directory whose length is not known yet."""
         self._directories += 1
-        self._limits.check("directories", self._directories, "directories", ifd=node.path)
-        self._limits.check("subifd_depth", node.depth, "depth of SubIFDs", ifd=node.path)
+        count = self._directories
+        self._limits.check("directories", count, "directories", ifd=node.path, of_file=True)
+        try:
+            self._limits.check("subifd_depth", node.depth, "depth of SubIFDs", ifd=node.path)
+        except TiffError as error:
+            self._refuse(node, error)
+            return []
         nbytes = self._directory_bytes(_FIRST_ENTRIES)
         return [Request(node.offset, nbytes, partial(self._take_directory, node, siblings), node)]
 
@@ -234,10 +255,7 @@ class Walk:
             self._claim(node, self._directory_bytes(count))
             self._fill(node, data, count)
         except TiffError as error:  # too many entries, too: garbage looks like that
-            error.locate(ifd=node.path, offset=node.offset)
-            if node.path in ("0", self._wanted):
-                raise
-            warn(f"the chain of directories ends before IFD {node.path}: {error}")
+            self._refuse(node, error, ends_chain=not node.depth)
             return []
         siblings.append(node)
         values = self._values(node) + self._inherited(node)
@@ -245,6 +263,18 @@ class Walk:
             nbytes = self._directory_bytes(max(count, _FIRST_ENTRIES))
             self._forecast.note(node.offset, nbytes, [request.range for request in values])
         return self._next(node, siblings) + values
+
+    def _refuse(self, node: _Node, error: TiffError, *, ends_chain: bool = False) -> None:
+        """Leave out a directory that cannot be read, if the others can be had without it."""
+        error.locate(ifd=node.path, offset=node.offset)
+        wanted = f"{self._wanted}/".startswith(f"{node.path}/")
+        if node.path == "0" or (wanted and (node.depth or node.path == self._wanted)):
+            raise error
+        self.refused[node.path] = error
+        if ends_chain:
+            warn(f"the chain of directories ends before IFD {node.path}: {error}")
+        elif len(self.refused) <= _MOST_SHOWN:
+            warn(f"IFD {node.path} is left out, it cannot be read: {error}")
 
     def _directory_bytes(self, entries: int) -> int:
         variant = self._variant
@@ -340,7 +370,7 @@ class Walk:
         """Count bytes that will be held, before they are asked for."""
         self._value_bytes += nbytes
         read, what = self._value_bytes, "bytes of values"
-        self._limits.check("value_bytes", read, what, ifd=node.path)
+        self._limits.check("value_bytes", read, what, ifd=node.path, of_file=True)
         self._limits.check_shared("shared_values", read, self._size, what, ifd=node.path)
 
     def _take_value(self, node: _Node, entry: Entry, data: memoryview) -> list[Request]:
@@ -359,7 +389,13 @@ class Walk:
             warn(f"IFD {node.path}: SubIFDs is {entry.field_type.name}, ignored")
             return []
         offsets = numbers(entry, self._variant)
-        self._limits.check("directories", len(offsets), "SubIFDs", ifd=node.path)
+        try:
+            self._limits.check("directories", len(offsets), "SubIFDs", ifd=node.path)
+        except TiffError as error:
+            if node.path in ("0", self._wanted):
+                raise
+            warn(f"IFD {node.path}: its SubIFDs are left out: {error}")
+            return []
         return [new for i, offset in enumerate(offsets) for new in self._child(node, i, offset)]
 
     def _references(self, node: _Node, entry: Entry) -> list[Request]:
