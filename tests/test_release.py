@@ -142,3 +142,10 @@ def test_a_wheel_that_is_not_right_is_found(name: str) -> None:
     )
     with pytest.raises(script.ReleaseError, match=message):
         script.check_wheel(files)
+
+
+def test_the_commands_of_readme_need_no_variable() -> None:
+    """uv takes the first line; pyenv finds `python3`, and uv itself, in the first that has it."""
+    versions = (ROOT / ".python-version").read_text(encoding="utf-8").split()
+    assert f"Programming Language :: Python :: {versions[0]}" in PROJECT["classifiers"]
+    assert "UV_PYTHON" not in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

@@ -1,7 +1,6 @@
 """`python -m virtual_tiff`: the command line."""
 
-import sys
+from virtual_tiff.cli import run
 
-from virtual_tiff.cli import main
-
-sys.exit(main())
+if __name__ == "__main__":
+    run()

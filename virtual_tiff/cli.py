@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Never
+from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli_info import add_info
 from virtual_tiff.cli_publish import add_publish, key_and_value
 from virtual_tiff.tiff import TiffError, TiffWarning
 from virtual_tiff.tiff.errors import printable
 
-__all__ = ["EXIT_CODES", "main", "make_parser"]
+__all__ = ["EXIT_CODES", "main", "make_parser", "run"]
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -27,6 +29,26 @@ EXIT_CODES = {
     WRONG_USE: "the command is at fault",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
+
+
+def run() -> NoReturn:
+    """Run the command line as a process, and end the process.
+
+    obstore's threads may outlive the interpreter: one that delivers an answer while the
+    interpreter is torn down aborts the process (exit status 134), after all has been said and
+    done. So all that an orderly end does is done here, as in a process of `multiprocessing`,
+    but for the tearing down.
+    """
+    status = main()
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 (pools' threads end)
+        atexit._run_exitfuncs()  # noqa: SLF001 (of coverage, logging, multiprocessing, zarr …)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except BaseException:  # noqa: BLE001 (a full disk, a closed pipe, Ctrl-C: none may end in 0)
+        status = status or FAILED
+    os._exit(status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
