@@ -40,6 +40,8 @@ class ChunkPlan:
     """Byte offsets in the file, shape (planes, chunks down, chunks across)."""
     byte_counts: NDArray[np.uint64]
     """Bytes in the file, same shape; 0 for a missing chunk, whose offset is 0 too."""
+    lost: NDArray[np.bool_] | None = None
+    """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
 
 
 def plan_chunks(
@@ -98,7 +100,20 @@ def plan_chunks(
         last_length=last_length,
         offsets=offsets,
         byte_counts=counts,
+        lost=np.ones(shape, np.bool_) if layout.cut else _lost(offsets, counts, file_size),
     )
+
+
+def _lost(
+    offsets: NDArray[np.uint64], counts: NDArray[np.uint64], file_size: int
+) -> NDArray[np.bool_] | None:
+    """Return which blocks do not end within the file; a missing one lacks nothing."""
+    most = int(counts.max())
+    if int(offsets.max()) + most <= file_size:
+        return None  # so it is with most files, and costs a million blocks no array
+    size = np.uint64(file_size)
+    lost = (counts > size - np.minimum(offsets, size)) & (counts != 0)  # a sum may overflow
+    return lost if lost.any() else None
 
 
 def _unsigned(values: memoryview, tag: Tag) -> NDArray[np.uint64]:

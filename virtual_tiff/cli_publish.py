@@ -73,6 +73,14 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {"action": "store_true", "help": "with --append: refer to changed files anew"},
     ),
     ("--on-error", {"default": "raise", "help": "raise (default), or skip: publish the others"}),
+    (
+        "--truncated",
+        {
+            "default": "refuse",
+            "help": "files that end before their last block: refuse (default), missing (publish"
+            " them; lost blocks read as the fill value) or keep (refer to all blocks)",
+        },
+    ),
     ("--ifd", {"help": "only this directory: 0, or 0/1 for a SubIFD"}),
     ("--ifd-layout", {"default": "flat", "help": "flat (default), nested, pyramid or stack"}),
     (
@@ -130,14 +138,17 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             " or 5 %% of the array)",
         },
     ),
-    ("--check", {"action": "store_true", "help": "read a part of each array back afterwards"}),
+    (
+        "--check",
+        {"action": "store_true", "help": "read a part of each array back before the commit"},
+    ),
     ("--quiet", {"action": "store_true", "help": "print the Python that opens it alone"}),
 )
 
 
 _PASSED = (
     *("concat", "layout", "time", "values", "variable", "append", "replace_changed"),
-    *("on_error", "branch", "message", "concurrency", "check"),
+    *("on_error", "truncated", "branch", "message", "concurrency", "check"),
     *("portable", "inline_limit"),
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
 )
@@ -255,6 +266,11 @@ _SHOWN = 50
 def _remarks(published: Published) -> Iterator[str]:
     if published.failures:
         yield f"skipped, as they cannot be read: {_files(len(published.failures))}"
+    if published.truncated:
+        blocks = f"{published.lost:,} block" + ("" if published.lost == 1 else "s")
+        yield f"truncated: {_files(len(published.truncated))}, which lost {blocks}:"
+        shown = list(published.truncated.items())[:_SHOWN]
+        yield from (f"  {name}: {words}" for name, words in shown)
     if published.unchanged:
         yield f"published before and unchanged: {_files(published.unchanged)}"
     for url in published.changed:

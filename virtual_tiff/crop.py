@@ -115,7 +115,12 @@ def crop(
         kept = np.ascontiguousarray(found[planes][:, rows, columns])
         return memoryview(kept.reshape(-1)).toreadonly()
 
-    return BlockLayout(grid=grid, offsets=cut(layout.offsets), byte_counts=cut(layout.byte_counts))
+    return BlockLayout(
+        grid=grid,
+        offsets=cut(layout.offsets),
+        byte_counts=cut(layout.byte_counts),
+        cut=layout.cut,
+    )
 
 
 def check_whole(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> None:

@@ -25,6 +25,7 @@ from virtual_tiff.tiff import (
     BlockLayout,
     ImageFileDirectory,
     Limits,
+    Loss,
     PlanarConfiguration,
     Tag,
     UnsupportedError,
@@ -33,7 +34,15 @@ from virtual_tiff.tiff import (
     kind_of,
 )
 
-__all__ = ["ImageArray", "Options", "SampleOrder", "charge", "image_array", "image_chunks"]
+__all__ = [
+    "ImageArray",
+    "Options",
+    "SampleOrder",
+    "charge",
+    "image_array",
+    "image_chunks",
+    "losses_of",
+]
 
 type BandValues = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
@@ -167,6 +176,17 @@ def image_chunks(
 ) -> ChunkPlan:
     """Return the chunks alone of an image's array; see `image_array`."""
     return _exposed(ifd, full, file_size=file_size, options=options).chunks
+
+
+def losses_of(ifd: ImageFileDirectory, chunks: ChunkPlan) -> tuple[Loss, ...]:
+    """Return what of an image's blocks lies beyond the file's end; such chunks are blocks."""
+    if chunks.lost is None:
+        return ()
+    count = int(np.count_nonzero(chunks.lost))
+    kind = "strip" if ifd.TileWidth is None and ifd.TileLength is None else "tile"
+    of = f"{chunks.lost.size:,} {kind}{'s' * (chunks.lost.size > 1)}"
+    what = f"{count:,} of {of} of IFD {ifd.path}"
+    return (Loss(ifd=ifd.path, what=what, blocks=count),)
 
 
 def _axes(ifd: ImageFileDirectory, samples: SampleOrder) -> tuple[Axis, ...]:

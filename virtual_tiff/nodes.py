@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FileArray", "Group", "InlineArray", "own"]
+from virtual_tiff.tiff import Loss
+
+__all__ = ["FileArray", "Group", "InlineArray", "own", "with_losses", "without_lost"]
 
 type JSON = dict[str, Any]
 
@@ -24,6 +26,10 @@ class FileArray:
     """Byte offsets in the file, in C order of the chunk grid."""
     byte_counts: NDArray[np.uint64]
     """Bytes in the file, same shape; 0 for a missing chunk."""
+    lost: NDArray[np.bool_] | None = None
+    """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
+    losses: tuple[Loss, ...] = ()
+    """The same in words, by directory."""
 
     @property
     def chunk_grid(self) -> tuple[int, ...]:
@@ -49,6 +55,51 @@ class Group:
     arrays: Mapping[str, FileArray | InlineArray] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     attributes: JSON = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
+    """Of the root: what of all that it holds lies beyond the file's end."""
+
+
+def with_losses(group: Group, others: Iterable[Loss] = ()) -> Group:
+    """Return a root group that says what of all that it holds lies beyond the file's end.
+
+    Parameters
+    ----------
+    group
+        With the groups below it.
+    others
+        What of the file is lost beside blocks.
+    """
+    losses = (*_losses(group), *group.losses, *others)
+    return replace(group, losses=losses) if losses else group
+
+
+def _losses(group: Group) -> Iterator[Loss]:
+    for array in group.arrays.values():
+        if isinstance(array, FileArray):
+            yield from array.losses
+    for below in group.groups.values():
+        yield from _losses(below)
+
+
+def without_lost(group: Group) -> Group:
+    """Return the same group; its chunks that lie beyond the file's end are missing chunks."""
+    return replace(
+        group,
+        arrays={name: _without_lost(array) for name, array in group.arrays.items()},
+        groups={name: without_lost(below) for name, below in group.groups.items()},
+    )
+
+
+def _without_lost(array: FileArray | InlineArray) -> FileArray | InlineArray:
+    if isinstance(array, InlineArray) or array.lost is None:
+        return array
+    none = np.uint64(0)
+    return replace(
+        array,
+        offsets=np.where(array.lost, none, array.offsets),
+        byte_counts=np.where(array.lost, none, array.byte_counts),
+        lost=None,
+    )
 
 
 def own(found: JSON) -> JSON:

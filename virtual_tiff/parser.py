@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from virtual_tiff.budget import Budget
 from virtual_tiff.exposed import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.image import ImageArray, Options, SampleOrder, charge, image_array
 from virtual_tiff.manifest import manifest_group
-from virtual_tiff.nodes import Group
+from virtual_tiff.nodes import Group, with_losses
 from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ObspecSource,
@@ -29,14 +29,17 @@ from virtual_tiff.tiff import (
     BoundedSource,
     ByteSource,
     Limits,
+    Loss,
     ReadAhead,
     Reading,
     SourceState,
     Tiff,
     TiffError,
+    TruncatedError,
     read_tiff,
+    truncation,
 )
-from virtual_tiff.tiff.errors import source_name
+from virtual_tiff.tiff.errors import source_name, warn
 
 __all__ = ["VirtualTIFF"]
 
@@ -174,10 +177,10 @@ class VirtualTIFF:
         store, path = _resolve(url, registry)
         if blocks_safely(store):
             source = BlockingObspecSource(store, path, url)
-            nodes, _ = run_blocking(self._nodes(source, url))
+            nodes, state = run_blocking(self._nodes(source, url))
         else:
-            nodes, _ = run_in_thread(self._nodes(ObspecSource(store, path, url), url))
-        return _stored(nodes, url, registry)
+            nodes, state = run_in_thread(self._nodes(ObspecSource(store, path, url), url))
+        return _stored(nodes, state, url, registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; see `__call__` for parameters and errors."""
@@ -192,7 +195,7 @@ class VirtualTIFF:
         that was parsed, not of what lies there when the reference is committed.
         """
         nodes, state = await self.parse_nodes(url, registry)
-        return _stored(nodes, url, registry), state
+        return _stored(nodes, state, url, registry), state
 
     async def parse_nodes(
         self, url: str, registry: ObjectStoreRegistry[Any]
@@ -270,7 +273,8 @@ class VirtualTIFF:
     def _group(self, tiff: Tiff) -> Group:
         options = replace(self._options, budget=Budget(self.limits, tiff.state.size))
         if self.ifd_layout == "stack":
-            return layouts.stack(tiff, options, coordinates=self.coordinates)
+            group = layouts.stack(tiff, options, coordinates=self.coordinates)
+            return with_losses(group, tiff.losses)
         found = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
         images: list[ImageArray] = []
         refused: dict[str, TiffError] = {}
@@ -286,13 +290,34 @@ class VirtualTIFF:
         if refused and not images:
             raise next(iter(refused.values()))
         warn_of_refused(refused)
-        return layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates)
+        group = layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates)
+        losses = [*tiff.losses, *_lost_with(refused, tiff.losses)]
+        if losses:
+            # a value that was lost by a directory that is not exposed is nothing to this group
+            left_out = {ifd.path for ifd in tiff.walk()}
+            left_out -= {ifd.path for pair in found for ifd in pair if ifd is not None}
+            losses = [loss for loss in losses if loss.ifd not in left_out]
+        return with_losses(group, losses)
+
+
+def _lost_with(refused: Mapping[str, TiffError], losses: Sequence[Loss]) -> list[Loss]:
+    """Return the directories that are left out as their bytes end, and of which nothing is said."""
+    said = {loss.ifd for loss in losses}
+    return [
+        Loss(ifd=path, what=f"a part of IFD {path}")
+        for path, error in refused.items()
+        if isinstance(error, TruncatedError) and path not in said
+    ]
 
 
 _SELECTION = [field.name for field in fields(Selection)]
 
 
-def _stored(nodes: Group, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
+def _stored(
+    nodes: Group, state: SourceState, url: str, registry: ObjectStoreRegistry[Any]
+) -> CheckedManifestStore:
+    if nodes.losses:
+        warn(f"{url}: {truncation(nodes.losses, state.size)}; reading these parts fails")
     return CheckedManifestStore(group=manifest_group(nodes, url), registry=registry)
 
 

@@ -18,6 +18,7 @@ from virtual_tiff.pages import can_be_level, groups_of_one_shape, signatures
 from virtual_tiff.tiff import (
     ImageFileDirectory,
     Limits,
+    Loss,
     SubfileType,
     Tag,
     kind_of,
@@ -62,6 +63,8 @@ class Stack:
     numbers: tuple[int, ...] = ()
     """Numbers of the pages in the chain, where it has pages that are left out: then a page's
     place in the stack does not tell which one it is."""
+    losses: tuple[Loss, ...] = ()
+    """Pages without a directory that lie beyond the file's end."""
 
     @property
     def ifd(self) -> ImageFileDirectory:
@@ -141,10 +144,11 @@ def find_stacks(
     if imagej is None:
         return _page_stacks(images, numbered=bool(refused))
     alone = imagej.count(images[0].SamplesPerPixel) > in_chain
-    contiguous = _contiguous_stack(imagej, images, file_size, limits) if alone else None
-    if contiguous is not None:
+    contiguous = _contiguous_stack(imagej, images, file_size, limits) if alone else ()
+    if isinstance(contiguous, Stack):
         return [contiguous]
-    return _page_stacks(images, imagej, numbered=bool(refused))
+    stacks = _page_stacks(images, imagej, numbered=bool(refused))
+    return [replace(found, losses=contiguous) for found in stacks[:1]] + stacks[1:]
 
 
 def _readable(
@@ -242,19 +246,24 @@ def _ome_stack(
 
 def _contiguous_stack(
     imagej: ImageJ, images: Sequence[ImageFileDirectory], file_size: int, limits: Limits
-) -> Stack | None:
-    """Return the stack of images that follow the first one's data without directories."""
+) -> Stack | tuple[Loss, ...]:
+    """Return the stack of images that follow the first one's data without directories.
+
+    Where there is none: the images that the file has lost, if it has.
+    """
     ifd = images[0]
     count = imagej.count(ifd.SamplesPerPixel)
     run = contiguous_run(ifd, file_size=file_size, limits=limits)
     if run is None:
-        return None
+        return ()
     offset, nbytes = run
     end = offset + count * nbytes
     others = {ifd.next_offset, *(other.offset for other in images)}
     if end > file_size or any(offset < other < end for other in others):
         warn(f"IFD {ifd.path}: ImageJ's {count} images do not lie behind the first; ignored")
-        return None
+        lost = count - max(file_size - offset, 0) // nbytes
+        what = f"{lost:,} of ImageJ's {count:,} images after IFD {ifd.path}"
+        return (Loss(ifd=ifd.path, what=what),) if end > file_size and len(images) == 1 else ()
     limits.check("directories", count, "images in the ImageJ description", ifd=ifd.path)
     return Stack(
         name=ifd.path,

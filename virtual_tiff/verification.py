@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from virtual_tiff.info.reading import examine
+from virtual_tiff.locations import Location
 from virtual_tiff.obspec_source import run_to_end, state_of, store_error
 from virtual_tiff.publishing.checksums import known_time, strong_etag
 from virtual_tiff.publishing.known_sources import (
@@ -18,6 +20,7 @@ from virtual_tiff.publishing.known_sources import (
     SourceStores,
     known_sources,
     number_of_sources,
+    sources_were_whole,
 )
 from virtual_tiff.publishing.opening import Place, repository_at, session_of
 from virtual_tiff.tiff import SourceState
@@ -27,10 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "Status", "Verification", "change", "verify", "verify_async"]
 
-type Status = Literal["unchanged", "changed", "missing", "unreachable", "unknown"]
-"""`unknown`: it is there, but nothing tells whether it is what was published."""
+type Status = Literal["unchanged", "changed", "missing", "unreachable", "truncated", "unknown"]
+"""`truncated`: it is what was published, and ends before its last block. `unknown`: it is there,
+but nothing tells whether it is what was published."""
 
 STATUSES: tuple[Status, ...] = get_args(Status.__value__)
+
+_GOOD: tuple[Status, ...] = ("unchanged", "unknown")
 
 _BATCH = 16384
 """Sources that are in memory at a time, as many as a chunk of the ledger has; those that are
@@ -77,8 +83,8 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether no source has changed, is missing, or is unreachable."""
-        return not any(self.counts[status] for status in ("changed", "missing", "unreachable"))
+        """Whether no source has changed, is missing, unreachable or truncated."""
+        return not any(self.counts[status] for status in STATUSES if status not in _GOOD)
 
     @property
     def total(self) -> int:
@@ -116,6 +122,10 @@ def verify(
 
     Strong ETags are compared where the source had one and has one; else size and time of
     modification. Of local files it is always size and time.
+
+    A ledger says whether all sources were whole when they were published. Where it does not (it
+    was written by an earlier version, or with `truncated="missing"` or `"keep"`), the directories
+    of sources that have not changed are read too, and truncated ones are found.
 
     Parameters
     ----------
@@ -164,7 +174,9 @@ async def verify_async(
     opened = await asyncio.to_thread(repository_at, repository)
     session = await asyncio.to_thread(lambda: session_of(opened, branch=branch))
     total = await asyncio.to_thread(number_of_sources, session)
-    inquiry = _Inquiry(SourceStores(opened.config, store_options or {}), concurrency)
+    stores = SourceStores(opened.config, store_options or {})
+    whole = await asyncio.to_thread(sources_were_whole, session)
+    inquiry = _Inquiry(stores, concurrency, whole=whole)
     batches = known_sources(session, _BATCH)
     while batch := await asyncio.to_thread(next, batches, None):
         await inquiry.ask(batch, total, progress)
@@ -190,9 +202,10 @@ def _usual(before: SourceState | None) -> Status:
 class _Inquiry:
     """Asks sources, some at the same time, and keeps what differs."""
 
-    def __init__(self, stores: SourceStores, concurrency: int) -> None:
+    def __init__(self, stores: SourceStores, concurrency: int, *, whole: bool) -> None:
         self._stores = stores
         self._concurrency = concurrency
+        self._whole = whole
         self.counts: Counter[Status] = Counter()
         self.differing: list[Source] = []
 
@@ -223,13 +236,20 @@ class _Inquiry:
 
     async def _asked(self, url: str, before: SourceState | None) -> Source:
         store, path = self._stores.resolve(url)
+        status: Status
         try:
             now = await _state_now(store, path)
         except Exception as error:  # noqa: BLE001 (stores share no class of errors)
             known = store_error(error, url)
-            status: Status = "missing" if isinstance(known, FileNotFoundError) else "unreachable"
+            missing = isinstance(known, FileNotFoundError)
+            status = "missing" if missing else "unreachable"
             return Source(url=url, status=status, before=before, error=str(known))
         status, words = change(url, before, now)
+        if status in _GOOD and not self._whole:
+            location = Location(name=url, url=url, store=store, path=path)
+            lost = (await examine(location)).info.truncated
+            if lost is not None:
+                status, words = "truncated", lost
         return Source(url=url, status=status, before=before, now=now, error=words)
 
 

@@ -43,6 +43,7 @@ def write_ledger(store: Any, sources: Mapping[str, SourceState], *, chunk: int =
         )
         if len(values):
             array[:] = values
+    group.attrs["whole"] = True
 
 
 def with_ledger(sources: dict[str, SourceState], place: Path | None = None) -> icechunk.Repository:

@@ -1,4 +1,4 @@
-"""What makes a file slow to read from object storage, and what to do about it.
+"""What makes a file slow to read from object storage, or incomplete, and what to do about it.
 
 Each rule is a function; its thresholds are the constants above it. A file that GDAL's COG
 driver writes as it is told by default has no advice, and neither has one so small that its
@@ -56,6 +56,7 @@ DISORDER = 0.1
 lies at the end of the file; a few of them are harmless."""
 
 MEANINGS = {
+    "truncated": "The file ends before the end of a block, a directory or the value of a tag.",
     "directory-at-end": "The first directory lies behind the pixels, and reading all of them took"
     " more than one round trip.",
     "directories-scattered": "The first directory lies before the pixels, others or values of"
@@ -118,7 +119,7 @@ class Subject:
 
 
 def advise(file: FileInfo, subjects: Sequence[Subject], extents: Extents) -> tuple[Advice, ...]:
-    """Return what makes a file slow.
+    """Return what makes a file slow, and whether it is truncated.
 
     Parameters
     ----------
@@ -130,6 +131,9 @@ def advise(file: FileInfo, subjects: Sequence[Subject], extents: Extents) -> tup
         Where its parts lie.
     """
     found = list(_of_directories(file, extents, _remedy("", subjects)))
+    if file.truncated is not None:
+        lost = tuple(s.info.path for s in subjects if s.info.lost_blocks)
+        found.insert(0, _truncated(file.truncated, lost))
     # a directory of which the file holds no block is slow for nobody; a mask is small
     read = [s for s in subjects if s.info.codecs and s.disk_bytes and s.info.kind != "mask"]
     shrunk = {s.info.overview_of for s in subjects if s.info.kind == "overview"}
@@ -146,6 +150,14 @@ def advise(file: FileInfo, subjects: Sequence[Subject], extents: Extents) -> tup
                 )
             )
     return tuple(found)
+
+
+def _truncated(message: str, directories: tuple[str, ...]) -> Advice:
+    remedy = (
+        "copy the file again from its source; virtual-tiff publish refuses it unless --truncated"
+        " says otherwise"
+    )
+    return Advice(code="truncated", directories=directories, message=message, remedy=remedy)
 
 
 def _remedy(code: str, subjects: Sequence[Subject]) -> str:

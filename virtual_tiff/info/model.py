@@ -46,7 +46,7 @@ class BlockInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """Something that makes the file slow to read from object storage."""
+    """Something that makes the file incomplete, or slow to read from object storage."""
 
     code: str
     """What it is, for programs; see the table of advice."""
@@ -94,6 +94,8 @@ class DirectoryInfo:
     """Their names, in Zarr's order."""
     bytes_on_disk: int | None = None
     """Of the blocks that the file holds."""
+    lost_blocks: int | None = None
+    """Blocks that lie beyond the end of the file, wholly or in part: the file is truncated."""
     error: str | None = None
     """Why the rest cannot be said."""
     unsupported: bool = False
@@ -130,8 +132,10 @@ class FileInfo:
     """Ranges that were asked for to read all directories and values of tags."""
     round_trips: int | None = None
     """Times that an answer had to be waited for; requests of one trip are sent together."""
+    truncated: str | None = None
+    """What lies beyond the end of the file; null if it has all that its directories promise."""
     advice: tuple[Advice, ...] = ()
-    """What makes the file slow to read from object storage."""
+    """What makes the file incomplete, or slow to read from object storage."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON's types."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from virtual_tiff.budget import Budget
 from virtual_tiff.dtypes import data_type
-from virtual_tiff.image import Options, charge, image_array
+from virtual_tiff.image import Options, charge, image_array, losses_of
 from virtual_tiff.info.advice import Subject, advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
@@ -24,6 +24,7 @@ from virtual_tiff.tiff import (
     CountingSource,
     ImageFileDirectory,
     Limits,
+    Loss,
     Photometric,
     PlanarConfiguration,
     Predictor,
@@ -35,6 +36,7 @@ from virtual_tiff.tiff import (
     full_images,
     kind_of,
     read_tiff,
+    truncation,
 )
 from virtual_tiff.tiff.errors import source_name
 
@@ -100,6 +102,7 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
     )
     directories = tuple(map(reading.directory, tiff.walk()))
     extents = extents_of(tiff, reading.layouts)
+    losses = [*reading.losses, *tiff.losses]
     info = FileInfo(
         url=url,
         size=state.size,
@@ -109,6 +112,7 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
         directories=directories,
         requests=source.requests,
         round_trips=source.batches,
+        truncated=truncation(losses, state.size) if losses else None,
     )
     told = [*directories, *map(_refused, tiff.refused.values())]
     subjects = [
@@ -139,6 +143,8 @@ class _Reading:
     full: Mapping[str, str]
     """The path of the image that an overview or a mask belongs to, by the latter's."""
     layouts: dict[str, BlockLayout] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    """Blocks beyond the file's end."""
 
     def directory(self, ifd: ImageFileDirectory) -> DirectoryInfo:
         facts: dict[str, Any] = {}
@@ -174,9 +180,13 @@ class _Reading:
     ) -> Iterator[tuple[str, Any]]:
         """Yield what `VirtualTIFF` makes of the directory."""
         charge(ifd, self.options)
-        metadata = image_array(
+        image = image_array(
             ifd, None, file_size=self.file_size, options=self.options, layout=layout
-        ).metadata
+        )
+        lost = losses_of(ifd, image.chunks)
+        self.losses.extend(lost)
+        yield "lost_blocks", sum(loss.blocks for loss in lost)
+        metadata = image.metadata
         shape = tuple(metadata["shape"])
         chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
         yield "shape", shape

@@ -9,7 +9,7 @@ from functools import partial
 from virtual_tiff.budget import Budget
 from virtual_tiff.conventions import place_attributes
 from virtual_tiff.coordinates import axis_array, band_array, has_axes, spatial_ref_array
-from virtual_tiff.image import ImageArray
+from virtual_tiff.image import ImageArray, losses_of
 from virtual_tiff.metadata import Axis
 from virtual_tiff.nodes import JSON, FileArray, InlineArray
 
@@ -68,6 +68,8 @@ def file_array(image: ImageArray, names: Names, *, coordinates: bool) -> FileArr
         },
         offsets=image.chunks.offsets,
         byte_counts=image.chunks.byte_counts,
+        lost=image.chunks.lost,
+        losses=losses_of(image.ifd, image.chunks),
     )
 
 

@@ -15,7 +15,14 @@ from virtual_tiff.chunks import ChunkPlan
 from virtual_tiff.conventions import place_attributes, proj_attributes
 from virtual_tiff.coordinates import band_array
 from virtual_tiff.exposed import can_be_left_out, exposed, warn_of_refused
-from virtual_tiff.image import ImageArray, Options, charge, image_array, image_chunks
+from virtual_tiff.image import (
+    ImageArray,
+    Options,
+    charge,
+    image_array,
+    image_chunks,
+    losses_of,
+)
 from virtual_tiff.layouts.parts import Arrays, Names, coordinate_arrays, references
 from virtual_tiff.layouts.pyramid import described
 from virtual_tiff.multiscales import multiscales_attributes
@@ -95,12 +102,13 @@ def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinat
         stacks = [_with_levels(found, options) for found in stacks]
     groups = [_group(found, tiff.state.size, options, coordinates=coordinates) for found in stacks]
     if len(groups) == 1:
-        return groups[0]
+        return replace(groups[0], losses=stacks[0].losses)
     if stacks and all(found.ome is not None for found in stacks):
         named = {str(number): group for number, group in enumerate(groups)}
         return Group(groups=named, attributes=bioformats2raw_attributes())
     names = [found.name.replace("/", ".") for found in stacks]
-    return Group(groups=dict(zip(names, groups, strict=True)))
+    losses = tuple(loss for found in stacks for loss in found.losses)
+    return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
 
 
 def _with_levels(found: Stack, options: Options) -> Stack:
@@ -160,7 +168,14 @@ def _level(
         if page is not None and plan is not None and _shape(plan) != _shape(first.chunks):
             msg = 'its chunks differ in size from those of the pages before; use ifd_layout="flat"'
             raise UnsupportedError(msg, tag=Tag.StripByteCounts, ifd=page.ifd.path)
-    return first, _array(found, first, plans, coordinates=coordinates)
+    array = _array(found, first, plans, coordinates=coordinates)
+    losses = [
+        loss
+        for page, plan in zip(pages, plans, strict=True)
+        if page is not None and plan is not None
+        for loss in losses_of(page.ifd, plan)
+    ]
+    return first, replace(array, losses=tuple(losses)) if losses else array
 
 
 def _plans(
@@ -232,11 +247,18 @@ def _array(
         of_pages = np.stack([missing if plan is None else part(plan) for plan in plans])
         return _in_order(of_pages.reshape(*found.shape, *missing.shape), found, dimensions)
 
+    whole = all(plan is None or plan.lost is None for plan in plans)
     return FileArray(
         metadata=metadata,
         offsets=joined(lambda plan: plan.offsets),
         byte_counts=joined(lambda plan: plan.byte_counts),
+        lost=None if whole else joined(_lost).astype(np.bool_),
     )
+
+
+def _lost(plan: ChunkPlan) -> NDArray[np.uint64]:
+    lost = np.zeros(plan.offsets.shape, np.bool_) if plan.lost is None else plan.lost
+    return lost.astype(np.uint64)
 
 
 def _dimensions(found: Stack, first: ImageArray) -> list[str]:

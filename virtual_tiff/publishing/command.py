@@ -13,7 +13,7 @@ import icechunk
 from virtual_tiff.obspec_source import run_to_end
 from virtual_tiff.publishing.arrange import Layout
 from virtual_tiff.publishing.options import Options
-from virtual_tiff.publishing.parsing import Progress
+from virtual_tiff.publishing.parsing import Progress, Truncated
 from virtual_tiff.publishing.placing import Values
 from virtual_tiff.publishing.publication import Publication
 from virtual_tiff.publishing.published import Published
@@ -34,6 +34,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     append: bool = False,
     replace_changed: bool = False,
     on_error: Literal["raise", "skip"] = "raise",
+    truncated: Truncated = "refuse",
     branch: str = "main",
     message: str | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -88,6 +89,12 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         they are only reported.
     on_error
         `"raise"`: publish nothing if a file cannot be read. `"skip"`: publish the others.
+    truncated
+        How to publish a file that ends before its last block, directory or value of a tag.
+        `"refuse"`: it is an error, as a file that cannot be read. `"missing"`: publish what it
+        has; the blocks that it has lost, wholly or in part, are missing chunks, which read as
+        the fill value. `"keep"`: refer to all blocks; reading a lost one fails. It is for
+        writers that state too many bytes. The result counts what is lost.
     branch
         The branch of the commit; made if there is none.
     message, metadata
@@ -106,8 +113,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         A file for what was read: a next run takes from there what has not changed since, by
         ETag or else time and size.
     check
-        Whether to open the repository afterwards and read the first and the last chunk of
-        each array.
+        Whether to read the first and the last chunk of each array before the commit. If one
+        cannot be read, nothing is published.
     portable
         Whether to use only codecs and data types that zarr-python, zarrs and zarrita have:
         `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Samples are as they are

@@ -8,7 +8,7 @@ __all__ = ["PublishError", "first_line", "not_as_a_stack"]
 
 
 class PublishError(RuntimeError):
-    """Nothing was published, or what was published cannot be read back.
+    """Nothing was published.
 
     Parameters
     ----------

@@ -11,11 +11,17 @@ import zarr
 
 from virtual_tiff.locations import CLIENT_OPTIONS, locate, path_of, root_of
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.ledger import LEDGER
+from virtual_tiff.publishing.ledger import LEDGER, Ledger
 from virtual_tiff.publishing.opening import containers_in, s3_settings
 from virtual_tiff.tiff import SourceState
 
-__all__ = ["KnownSource", "SourceStores", "known_sources", "number_of_sources"]
+__all__ = [
+    "KnownSource",
+    "SourceStores",
+    "known_sources",
+    "number_of_sources",
+    "sources_were_whole",
+]
 
 type KnownSource = tuple[str, SourceState | None]
 """A url, and its state at the parse; None if the repository does not say."""
@@ -40,6 +46,15 @@ def number_of_sources(session: icechunk.Session) -> int | None:
     """Return how many sources the ledger has; None if there is none."""
     ledger = _ledger(session)
     return None if ledger is None else int(ledger["url"].shape[0])
+
+
+def sources_were_whole(session: icechunk.Session) -> bool:
+    """Whether the ledger says that no source was truncated when it was published."""
+    try:
+        group = zarr.open_group(session.store, path=LEDGER, mode="r")
+    except FileNotFoundError:
+        return False
+    return Ledger(0, dict(group.attrs)).whole
 
 
 def known_sources(session: icechunk.Session, batch: int) -> Iterator[list[KnownSource]]:

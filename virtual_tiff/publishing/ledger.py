@@ -2,8 +2,8 @@
 
 Its arrays lie along `source`: url, size, etag, last_modified (microseconds since 1970, 0
 unknown), and where the source went: group, variable, and position along the new dimension
-(-1 without). Its attributes have what is kept of each stack, and
-whether the repository is portable.
+(-1 without). Its attributes have what is kept of each stack, whether the repository is
+portable, and whether all sources were whole.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ class Ledger:
     def portable(self) -> bool:
         """Whether all readers have the codecs of its arrays."""
         return bool(self.attributes.get("portable", False))
+
+    @property
+    def whole(self) -> bool:
+        """Whether no source was truncated when it was published; older ledgers do not say it."""
+        return bool(self.attributes.get("whole", False))
 
     @property
     def places(self) -> Mapping[str, JSON]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.arrange import LAYOUTS, Layout
-from virtual_tiff.publishing.parsing import Engine, Progress, Reader, engine_of
+from virtual_tiff.publishing.parsing import Engine, Progress, Reader, Truncated, engine_of
 from virtual_tiff.publishing.portable import Portability
 
 __all__ = ["Options"]
@@ -27,6 +27,7 @@ class Options:
     append: bool
     replace_changed: bool
     on_error: Literal["raise", "skip"]
+    truncated: Truncated
     branch: str
     message: str | None
     metadata: Mapping[str, Any]
@@ -101,7 +102,7 @@ class Options:
     def reader(self) -> Reader:
         """How each file is read."""
         portable = Portability(inline_limit=self.inline_limit) if self.portable else None
-        return Reader(parser=self.parser, portable=portable)
+        return Reader(parser=self.parser, portable=portable, truncated=self.truncated)
 
     @property
     def recipe(self) -> str:
@@ -122,6 +123,7 @@ def _check(given: Mapping[str, Any]) -> None:
     allowed: dict[str, Sequence[Any]] = {
         "layout": (None, *LAYOUTS),
         "on_error": ("raise", "skip"),
+        "truncated": ("refuse", "missing", "keep"),
         "append": (True, False),
         "replace_changed": (True, False),
         "portable": (None, True, False),

@@ -9,12 +9,12 @@ from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
+from typing import Any, Literal
 
 from obspec_utils.registry import ObjectStoreRegistry
 
 from virtual_tiff.locations import Location
-from virtual_tiff.nodes import Group
+from virtual_tiff.nodes import Group, without_lost
 from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ChangedError,
@@ -26,15 +26,16 @@ from virtual_tiff.obspec_source import (
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.inlining import copies
 from virtual_tiff.publishing.portable import Portability, portable_group
-from virtual_tiff.publishing.record import Block, Failure, Record, record_of
+from virtual_tiff.publishing.record import Block, Failure, Lost, Record, record_of
 from virtual_tiff.publishing.spool import Spool, differs
-from virtual_tiff.tiff import SourceState, TiffError
+from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, truncation
 
 __all__ = [
     "Engine",
     "Progress",
     "Reader",
     "Tally",
+    "Truncated",
     "engine_of",
     "look_up",
     "parse_batch",
@@ -44,6 +45,10 @@ __all__ = [
 
 type Engine = Callable[[], Any]
 """Makes an executor; `None` in its place is this process."""
+
+type Truncated = Literal["refuse", "missing", "keep"]
+"""What becomes of a file that ends before what it promises: it is an error; the chunks that it has
+lost are missing; or they are referred to like all others."""
 
 _BATCH = 64
 """Files that a worker is sent at once."""
@@ -72,6 +77,8 @@ class Reader:
     parser: VirtualTIFF
     portable: Portability | None = None
     """What is asked of a portable store; None of any other."""
+    truncated: Truncated = "refuse"
+    """What becomes of a file that ends before what it promises."""
 
 
 class Tally:
@@ -135,12 +142,39 @@ async def parse_one(
     """Read one file; what is wrong with it is a result like others."""
     try:
         nodes, state = await reader.parser.parse_nodes(location.url, _Registry(location))
+        losses = nodes.losses
+        nodes = _settled(nodes, state, location.url, reader.truncated)
         blocks: list[Block] = []
         if reader.portable is not None:
             nodes, blocks = await _portable(nodes, state, location, reader.portable)
-        return record_of(location.url, nodes, state, intern, blocks=blocks)
+        lost = None
+        if losses:
+            lost = Lost(truncation(losses, state.size), sum(loss.blocks for loss in losses))
+        return record_of(location.url, nodes, state, intern, blocks=blocks, lost=lost)
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))
+
+
+def _settled(nodes: Group, state: SourceState, url: str, truncated: Truncated) -> Group:
+    """Return what is published of a file.
+
+    Raises
+    ------
+    TruncatedError
+        If it ends before what it promises, and such files are refused.
+    """
+    if not nodes.losses or truncated == "keep":
+        return nodes
+    if truncated == "missing":
+        return without_lost(nodes)
+    msg = f"{truncation(nodes.losses, state.size)}; {_REMEDY}"
+    raise TruncatedError(msg, url=url)
+
+
+_REMEDY = (
+    "copy it again, leave it out (on_error='skip', --on-error skip), or publish what it has"
+    " with truncated='missing' (--truncated missing)"
+)
 
 
 async def _portable(

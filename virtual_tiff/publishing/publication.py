@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import islice
@@ -156,8 +157,6 @@ class Publication:
         snapshot, written = self._commit(plan, arrangement)
         _warn_of_unknown_times(written, plan.files)
         repository = self._reopened()
-        if options.check:
-            read_back(repository, snapshot, [*written.arrays, *written.coordinates])
         return self._published(plan, written, snapshot, repository)
 
     def _arrangement(self) -> Arrangement:
@@ -179,10 +178,9 @@ class Publication:
         metadata = {"virtual_tiff": version("virtual-tiff"), **options.metadata}
 
         def work() -> tuple[str, Written]:
-            with self.target.undone():
+            with self.target.undone(), ExitStack() as undo:
                 repository = self.target.open(self.containers)
-                if options.branch not in repository.list_branches():
-                    repository.create_branch(options.branch, repository.lookup_branch("main"))
+                undo.enter_context(_branch(repository, options.branch))
                 session = repository.writable_session(options.branch)
                 self._check_base(repository, session.snapshot_id)
                 earlier = self.existing.earlier
@@ -198,8 +196,12 @@ class Publication:
                         "concat": list(arrangement.axes),
                         "places": dict(plan.places),
                         "portable": bool(options.portable),
+                        "whole": (self.ledger is None or self.ledger.whole)
+                        and not self.spool.truncated(),
                     }
                 )
+                if options.check:
+                    read_back(session.store, [*written.arrays, *written.coordinates])
                 return session.commit(message, metadata=metadata), written
 
         return _translated(self.target, work)
@@ -242,6 +244,8 @@ class Publication:
             containers=tuple(container.prefix for container in self.containers),
             left_out=plan.left_out,
             failures=spool.failures(),
+            truncated=spool.truncated(),
+            lost=spool.lost(),
             unchanged=spool.count("unchanged"),
             changed=tuple(spool.urls("changed")),
             replaced=tuple(before.url for before in self.existing.earlier.values()),
@@ -254,6 +258,20 @@ class Publication:
             ),
             repository=repository,
         )
+
+
+@contextmanager
+def _branch(repository: icechunk.Repository, name: str) -> Iterator[None]:
+    """Make a branch if there is none; remove it again if the block fails."""
+    if name in repository.list_branches():
+        yield
+        return
+    repository.create_branch(name, repository.lookup_branch("main"))
+    try:
+        yield
+    except BaseException:
+        repository.delete_branch(name)
+        raise
 
 
 _MEANWHILE = "{}: somebody else has committed meanwhile; start again with append (--append)"

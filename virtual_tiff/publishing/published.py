@@ -57,6 +57,10 @@ class Published:
     coordinates."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """By name: files that could not be read, and why (with `on_error="skip"`)."""
+    truncated: Mapping[str, str] = field(default_factory=dict)
+    """By name: truncated files that this run has published, and what they lack."""
+    lost: int = 0
+    """Strips and tiles that these files have lost."""
     unchanged: int = 0
     """Files that were published before, and are what they were."""
     changed: tuple[str, ...] = ()

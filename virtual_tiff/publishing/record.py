@@ -27,6 +27,7 @@ __all__ = [
     "Block",
     "Failure",
     "Inline",
+    "Lost",
     "Record",
     "Template",
     "canonical",
@@ -37,7 +38,7 @@ __all__ = [
     "unpacked_blocks",
 ]
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 """Of the records in a cache; others are read again."""
 
 _DECIDING = frozenset(
@@ -72,6 +73,14 @@ class Failure:
     error: str
 
 
+class Lost(NamedTuple):
+    """What a truncated file lacks that was published for all that."""
+
+    words: str
+    blocks: int
+    """Strips or tiles that lie beyond its end."""
+
+
 class Block(NamedTuple):
     """A chunk that is copied, in the place of a reference."""
 
@@ -101,6 +110,8 @@ class Record:
     """References of all arrays."""
     blocks: tuple[Block, ...] = ()
     """Chunks that are copied."""
+    lost: Lost | None = None
+    """None if the file has all that it promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +198,7 @@ def record_of(
     intern: Callable[[str], str] = str,
     *,
     blocks: Iterable[Block] = (),
+    lost: Lost | None = None,
 ) -> Record:
     """Return the record of a parsed file.
 
@@ -202,6 +214,8 @@ def record_of(
         Gives one string for equal ones, which then are pickled once.
     blocks
         Chunks that are copied; they have no reference.
+    lost
+        What the file lacks, if it is truncated.
     """
     parts = _Parts()
     parts.take(group, "")
@@ -217,6 +231,7 @@ def record_of(
         references=b"".join(parts.references),
         count=parts.count,
         blocks=tuple(blocks),
+        lost=lost,
     )
 
 

@@ -294,21 +294,21 @@ async def _delete_all(store: icechunk.IcechunkStore, keys: Iterable[str]) -> Non
         await store.delete(key)
 
 
-def read_back(repository: icechunk.Repository, snapshot: str, paths: Iterable[str]) -> None:
-    """Read the first and the last chunk of each array.
+def read_back(store: icechunk.IcechunkStore, paths: Iterable[str]) -> None:
+    """Read the first and the last chunk of each array, before they are committed.
 
     Raises
     ------
     PublishError
-        If one cannot be read; what was published is left there.
+        If one cannot be read.
     """
-    group = zarr.open_group(repository.readonly_session(snapshot_id=snapshot).store, mode="r")
+    group = zarr.open_group(store, mode="r")
     for path in paths:
         try:
             _read_chunk(group, path, last=False)
             _read_chunk(group, path, last=True)
         except Exception as error:
-            msg = f"published as {snapshot}, but {path} does not read back: {first_line(error)}"
+            msg = f"nothing was published: {path} cannot be read back: {first_line(error)}"
             raise PublishError(msg) from error
 
 

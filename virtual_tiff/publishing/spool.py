@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS data (digest TEXT PRIMARY KEY, body BLOB) WITHOUT ROW
 CREATE TABLE IF NOT EXISTS file (
     id INTEGER PRIMARY KEY, url TEXT, options TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
-    template INTEGER, loose INTEGER, refs BLOB, count INTEGER, blocks BLOB, UNIQUE (url, options));
+    template INTEGER, loose INTEGER, refs BLOB, count INTEGER, blocks BLOB,
+    truncated TEXT, lost INTEGER, UNIQUE (url, options));
 """
 
 _RUN = """
@@ -241,11 +242,13 @@ class Spool:
             self._add_data(template, found)
         cursor = self._db.execute(
             "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
-            " template, loose, refs, count, blocks) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            " template, loose, refs, count, blocks, truncated, lost)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(found.url, self._options, *_state_columns(found.state)),
                 *(template, self._text(found.loose), found.references, found.count),
                 packed_blocks(found.blocks),
+                *(found.lost or (None, 0)),
             ),
         )
         update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
@@ -278,6 +281,19 @@ class Spool:
         """Return the errors by the names of their files."""
         found = self._db.execute("SELECT name, error FROM item WHERE status = 'failed' ORDER BY n")
         return dict(found.fetchall())
+
+    def truncated(self) -> dict[str, str]:
+        """Return what truncated files lack that are published, by the files' names."""
+        found = self._db.execute(
+            "SELECT name, truncated FROM item JOIN file ON file.id = item.file"
+            " WHERE status = 'read' AND truncated IS NOT NULL ORDER BY n"
+        )
+        return dict(found.fetchall())
+
+    def lost(self) -> int:
+        """Return how many blocks they lack."""
+        query = "SELECT coalesce(sum(lost), 0) FROM item JOIN file ON file.id = item.file"
+        return int(self._one(f"{query} WHERE status = 'read'", ()))
 
     # -------------------------------------------------------------------------- reading
 

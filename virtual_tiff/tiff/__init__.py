@@ -30,6 +30,7 @@ from .geokeys import GeoKey, parse_geokeys
 from .header import Header, Variant, parse_header
 from .ifd import ImageFileDirectory
 from .limits import Limits
+from .losses import Loss, truncation
 from .reader import Tiff, read_tiff
 from .relations import Kind, full_image_of, full_images, is_full, kind_of, subfile_bits
 from .source import (
@@ -60,6 +61,7 @@ __all__ = [
     "Kind",
     "LimitError",
     "Limits",
+    "Loss",
     "MemorySource",
     "Photometric",
     "PlanarConfiguration",
@@ -88,4 +90,5 @@ __all__ = [
     "read_tiff",
     "subfile_bits",
     "tag_name",
+    "truncation",
 ]

@@ -123,6 +123,9 @@ class BlockLayout:
     """Byte offsets in the file, shape ``(planes * rows * columns,)``."""
     byte_counts: memoryview
     """Bytes of each block in the file, same shape."""
+    cut: bool = False
+    """Whether the only block is said to go on past the file's end. Its byte count is then of the
+    bytes that are there, which may be all that it has: some writers state too much."""
 
 
 def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> BlockGrid:
@@ -200,11 +203,18 @@ def block_layout(
     if counts is not None:
         counts = counts[:known]  # a block without an offset is missing, whatever its count
         counts = _fit(ifd, counts, grid.count, "byte counts", limits)
-        if not _counts_look_bad(ifd, grid, offsets, counts, file_size):
+        cut = _is_cut(grid, offsets, counts, file_size)
+        if not (cut or _counts_look_bad(ifd, grid, offsets, counts)):
             return BlockLayout(grid=grid, offsets=offsets, byte_counts=counts)
+    else:
+        cut = False
     warn(f"IFD {ifd.path}: StripByteCounts or TileByteCounts is absent or wrong; derived")
     return BlockLayout(
-        grid=grid, offsets=offsets, byte_counts=_derived_counts(ifd, grid, offsets, file_size)
+        grid=grid,
+        offsets=offsets,
+        byte_counts=_derived_counts(ifd, grid, offsets, file_size),
+        # without compression the derived count is what the image needs, and says it itself
+        cut=cut and ifd.Compression != Compression.None_,
     )
 
 
@@ -308,24 +318,31 @@ def _counts_look_bad(
     grid: BlockGrid,
     offsets: memoryview,
     counts: memoryview,
-    file_size: int | None,
 ) -> bool:
     """Judge the counts of strips by what libtiff's BYTECOUNTLOOKSBAD looks at.
 
-    One strip: its count is 0 or reaches past the file, or, without compression, is
-    less than the image needs. More than two uncompressed chunky strips: the first two
+    One strip: its count is 0 or, without compression, less than the image needs; `_is_cut` is
+    of one that reaches past the file. More than two uncompressed chunky strips: the first two
     differ ("some vendors fill the array with absolutely wrong values").
     """
     uncompressed = ifd.Compression == Compression.None_
     if grid.kind == "tile":
         return False
     if grid.count == 1 and offsets[0]:
-        too_long = file_size is not None and offsets[0] + counts[0] > file_size > offsets[0]
         too_short = uncompressed and counts[0] < grid.size(grid.last_length)
-        return not counts[0] or too_long or too_short
+        return not counts[0] or too_short
     if uncompressed and grid.planes == 1 and grid.count > 2:
         return counts[0] != counts[1] and counts[0] != 0 and counts[1] != 0
     return False
+
+
+def _is_cut(
+    grid: BlockGrid, offsets: memoryview, counts: memoryview, file_size: int | None
+) -> bool:
+    """Whether an image's only strip begins within the file and is said to end beyond it."""
+    if grid.kind == "tile" or grid.count != 1 or file_size is None:
+        return False
+    return 0 < offsets[0] < file_size < offsets[0] + counts[0]
 
 
 def _derived_counts(

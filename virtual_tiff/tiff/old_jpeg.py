@@ -210,7 +210,7 @@ def _whole_stream(
     header = JpegHeader.parse(data)
     if header.scan is None or offset == start or (offset and not stated):
         return {}
-    end = min(start + stated, file_size) if stated else file_size
+    end = start + stated if stated else file_size  # `block_layout` looks for the end of the file
     if end <= start + header.nbytes:
         return {}
     return {offsets: start, _COUNTS[offsets]: end - start}

@@ -14,6 +14,7 @@ from .ghost import GHOST_BYTES, Ghost, parse_ghost
 from .header import HEADER_BYTES, Header, parse_header
 from .ifd import ImageFileDirectory
 from .limits import Limits
+from .losses import Loss
 from .source import Anticipating, ByteSource, SourceState
 from .walk import Request, Walk
 
@@ -35,6 +36,8 @@ class Tiff:
     full_image: ImageFileDirectory | None = None
     """If the one that was asked for is an overview or a mask: the image at full resolution
     that it belongs to, with what its tags say of place and meaning, and no more."""
+    losses: tuple[Loss, ...] = ()
+    """Directories and values of tags that lie beyond the file's end; blocks are not looked at."""
 
     def walk(self) -> Iterator[ImageFileDirectory]:
         """All directories: each of the chain with its SubIFDs behind it."""
@@ -90,6 +93,7 @@ async def read_tiff(
         ifds=ifds,
         refused=walk.refused,
         full_image=walk.full_image(),
+        losses=tuple(walk.losses),
     )
 
 

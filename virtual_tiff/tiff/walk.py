@@ -24,6 +24,7 @@ from .ghost import Ghost
 from .header import Variant
 from .ifd import ImageFileDirectory
 from .limits import Limits
+from .losses import Loss
 from .old_jpeg import POINTERS, pointed, repaired
 from .relations import full_image_of, is_full
 from .source import ByteRange
@@ -127,6 +128,8 @@ class Walk:
         self.refused: dict[str, TiffError] = {}
         """Why directories cannot be read, by their paths."""
         self._forecast = Forecast(ghost)
+        self.losses: list[Loss] = []
+        """Directories and values beyond the file's end, of what was wanted."""
 
     def begin(self, offset: int) -> list[Request]:
         """Ask for the first directory."""
@@ -271,6 +274,8 @@ class Walk:
         if node.path == "0" or (wanted and (node.depth or node.path == self._wanted)):
             raise error
         self.refused[node.path] = error
+        if isinstance(error, TruncatedError):
+            self._lose(node.path, f"IFD {node.path}")
         if ends_chain:
             warn(f"the chain of directories ends before IFD {node.path}: {error}")
         elif len(self.refused) <= _MOST_SHOWN:
@@ -318,6 +323,9 @@ class Walk:
                 node.entries[entry.tag] = entry
         if len(data) >= end + variant.offset.size:
             (node.next_offset,) = variant.offset.unpack_from(data, end)
+        elif not node.depth and int(node.path) != self._last:
+            after = str(int(node.path) + 1)  # which would follow, if there is one
+            self._lose(after, f"the offset of IFD {after}")
 
     def _next(self, node: _Node, siblings: list[_Node]) -> list[Request]:
         """Ask for the next of the chain; SubIFDs are listed, not chained."""
@@ -362,9 +370,13 @@ class Walk:
                 f"IFD {node.path}: the value of {tag_name(entry.tag)} ({entry.nbytes:,} bytes at "
                 f"{entry.offset:,}) lies past the file's end ({self._size:,} bytes)"
             )
+            self._lose(node.path, f"the value of {tag_name(entry.tag)} of IFD {node.path}")
             return []
         self._count(node, entry.nbytes)
         return [Request(entry.offset, entry.nbytes, partial(self._take_value, node, entry))]
+
+    def _lose(self, ifd: str, what: str) -> None:
+        self.losses.append(Loss(ifd=ifd, what=what))
 
     def _count(self, node: _Node, nbytes: int) -> None:
         """Count bytes that will be held, before they are asked for."""
