@@ -191,7 +191,7 @@ def _add_verify(commands: Any) -> None:  # noqa: ANN401
         "verify",
         help="whether files have changed since they were published",
         description="Ask each source of a published repository what it is now. Exit status 1 if"
-        " any has changed, is missing or cannot be reached.",
+        " any has changed, is truncated, is missing or cannot be reached.",
     )
     command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
     command.add_argument("--branch", default="main", help="(default: main)")

@@ -150,9 +150,20 @@ def _parts_of_page(file: Any, i: int, page: Any, data: bytes) -> Iterator[Part]:
             yield Part(i, False, tag.valueoffset, tag.valueoffset + tag.valuebytecount)
     tags = (324, 325) if 324 in page.tags else (273, 279)
     offsets, counts = (np.atleast_1d(page.tags[tag].value).tolist() for tag in tags)
-    for offset, nbytes in zip(offsets, counts, strict=True):
+    for number, (offset, nbytes) in enumerate(zip(offsets, counts, strict=True)):
         if nbytes:
-            yield Part(i, True, offset, offset + nbytes)
+            yield Part(i, True, offset, offset + min(nbytes, _strip_bytes(page, number, nbytes)))
+
+
+def _strip_bytes(page: Any, number: int, otherwise: int) -> int:
+    """The bytes that a strip without compression has; writers state more of the last one."""
+    if page.compression != 1 or page.is_tiled or page.photometric == 6:
+        return otherwise
+    samples = 1 if page.planarconfig == 2 else page.samplesperpixel
+    row_bytes = -(-page.imagewidth * samples * page.bitspersample // 8)
+    strips = -(-page.imagelength // page.rowsperstrip)
+    rows = min(page.rowsperstrip, page.imagelength - number % strips * page.rowsperstrip)
+    return int(row_bytes * rows)
 
 
 def needed(data: bytes) -> int:

@@ -132,10 +132,10 @@ class FileInfo:
     """Ranges that were asked for to read all directories and values of tags."""
     round_trips: int | None = None
     """Times that an answer had to be waited for; requests of one trip are sent together."""
-    truncated: str | None = None
-    """What lies beyond the end of the file; null if it has all that its directories promise."""
     advice: tuple[Advice, ...] = ()
     """What makes the file incomplete, or slow to read from object storage."""
+    truncated: str | None = None
+    """What lies beyond the end of the file; null if it has all that its directories promise."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON's types."""
