@@ -111,7 +111,7 @@ def _directory(ifd: ImageFileDirectory) -> tuple[int, int]:
 
 def _values(ifd: ImageFileDirectory) -> Iterable[tuple[int, int]]:
     for entry in ifd.entries.values():
-        if entry.data is not None and entry.nbytes > ifd.variant.offset.size:
+        if entry.data is not None and entry.nbytes > ifd.variant.inline_bytes:
             yield entry.offset, entry.offset + entry.nbytes
 
 

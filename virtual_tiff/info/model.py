@@ -121,7 +121,7 @@ class FileInfo:
     last_modified: str | None = None
     """ISO 8601."""
     variant: str | None = None
-    """`"II"`, `"MM"`, `"II BigTIFF"` or `"MM BigTIFF"`."""
+    """`"II"`, `"MM"`, `"II BigTIFF"`, `"MM BigTIFF"` or, of a slide above 4 GiB, `"II NDPI"`."""
     directories: tuple[DirectoryInfo, ...] = ()
     """Each of the chain, with its SubIFDs behind it."""
     error: str | None = None

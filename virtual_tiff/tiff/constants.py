@@ -171,6 +171,7 @@ class Tag(IntEnum):
     ModelTiepoint = 33922
     ModelTransformation = 34264
     Photoshop = 34377
+    CZ_LSMINFO = 34412  # Zeiss LSM
     ExifIFD = 34665
     ICCProfile = 34675
     GeoKeyDirectory = 34735
@@ -188,6 +189,10 @@ class Tag(IntEnum):
     RPCCoefficients = 50844
     TIFF_RSID = 50908
     GEO_METADATA = 50909
+    # Hamamatsu NDPI
+    NDPI_OffsetHighBytes = 65324
+    NDPI_ByteCountHighBytes = 65325
+    NDPI_FileFormat = 65420
 
 
 class SubfileType(IntEnum):

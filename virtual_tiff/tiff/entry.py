@@ -22,11 +22,19 @@ __all__ = [
     "parse_entries",
     "rationals",
     "raw",
+    "split_directory",
     "texts",
     "value",
 ]
 
 type Value = memoryview[int] | memoryview[float] | bytes | tuple[str, ...] | tuple[float, ...]
+
+
+_ASCII = 2
+"""NDPI has text behind the directory, however short it is."""
+
+_WIDER = {4: 16, 9: 17, 13: 18}
+"""LONG, SLONG and IFD of NDPI are of 64 bits where their high word is not 0."""
 
 
 class Entry(NamedTuple):
@@ -70,21 +78,49 @@ def parse_entries(data: memoryview, variant: Variant, offset: int, ifd: str) -> 
         `data` is None in those whose value lies elsewhere in the file.
     """
     entries = []
-    inline = variant.offset.size
-    step = variant.entry.size
+    inline, step = variant.inline_bytes, variant.entry_bytes
+    slot = variant.offset.size
     for at, (tag, code, count, raw) in enumerate(variant.entry.iter_unpack(data)):
         field_type = FIELD_TYPES.get(code)
         if field_type is None:
             warn(f"IFD {ifd}: tag {tag_name(tag)} has unknown field type {code}, skipped")
             continue
         nbytes = count * field_type.nbytes
-        if nbytes <= inline:
-            here = offset + at * step + step - inline
+        here = offset + at * step + step - inline
+        if variant.high_words and count == 1 and code in _WIDER and any(raw[inline:]):
+            entries.append(Entry(tag, FIELD_TYPES[_WIDER[code]], 1, here, raw))
+        elif nbytes <= inline and not (variant.high_words and code == _ASCII and nbytes):
             entries.append(Entry(tag, field_type, count, here, raw[:nbytes]))
         else:
-            (there,) = variant.offset.unpack(raw)
+            (there,) = variant.offset.unpack(raw[:slot])
             entries.append(Entry(tag, field_type, count, there, None))
     return entries
+
+
+def split_directory(data: memoryview, count: int, variant: Variant) -> tuple[memoryview, int]:
+    """Return a directory's entries, as `parse_entries` wants them, and the next one's offset.
+
+    Parameters
+    ----------
+    data
+        From the directory's first byte; its next offset may be cut off, as in libtiff.
+    count
+        Its entries, all of which are there.
+    variant
+        The file's variant.
+    """
+    begin = variant.entry_count.size
+    end = begin + count * variant.entry_bytes
+    next_offset = 0
+    if len(data) >= end + variant.offset.size:
+        (next_offset,) = variant.offset.unpack_from(data, end)
+    entries = data[begin:end]
+    if variant.high_words:
+        high = data[end + variant.offset.size :]
+        step = variant.entry_bytes
+        joined = (bytes(entries[i * step :][:step]) + high[4 * i :][:4] for i in range(count))
+        entries = memoryview(b"".join(joined))
+    return entries, next_offset
 
 
 def numbers(entry: Entry, variant: Variant) -> memoryview:

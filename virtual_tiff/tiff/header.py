@@ -14,7 +14,7 @@ from typing import Literal
 
 from .errors import FormatError, TruncatedError
 
-__all__ = ["HEADER_BYTES", "Header", "Variant", "parse_header"]
+__all__ = ["HEADER_BYTES", "NDPI", "Header", "Variant", "parse_header"]
 
 HEADER_BYTES = 16
 """Bytes that `parse_header` wants: a BigTIFF header. A classic one has 8."""
@@ -31,11 +31,25 @@ class Variant:
     entry: struct.Struct = field(compare=False)
     """Tag, field type, count, and the raw bytes of the value or its offset."""
     offset: struct.Struct = field(compare=False)
+    high_words: bool = False
+    """Whether the high words of a directory's values stand behind it, as in NDPI; see `large`."""
+
+    @property
+    def inline_bytes(self) -> int:
+        """Bytes of the largest value that stands within its entry."""
+        return 8 if self.bigtiff else 4
+
+    @property
+    def entry_bytes(self) -> int:
+        """Bytes from one entry to the next in the file."""
+        return 20 if self.bigtiff else 12
 
     @property
     def name(self) -> str:
-        """`"II"`, `"MM"`, `"II BigTIFF"` or `"MM BigTIFF"`."""
+        """`"II"`, `"MM"`, `"II BigTIFF"`, `"MM BigTIFF"` or `"II NDPI"`."""
         order = "II" if self.byte_order == "little" else "MM"
+        if self.high_words:
+            return f"{order} NDPI"
         return order + (" BigTIFF" if self.bigtiff else "")
 
     @property
@@ -44,7 +58,7 @@ class Variant:
         return self.byte_order == sys.byteorder
 
     def __reduce__(self) -> tuple[object, ...]:
-        # struct.Struct does not pickle, and there are only these four
+        # struct.Struct does not pickle, and there are only these five
         return (_variant, (self.name,))
 
 
@@ -66,6 +80,19 @@ _VARIANTS = {
     "II BigTIFF": _compile("little", bigtiff=True),
     "MM BigTIFF": _compile("big", bigtiff=True),
 }
+
+NDPI = Variant(
+    byte_order="little",
+    bigtiff=False,
+    header_bytes=12,
+    entry_count=struct.Struct("<H"),
+    entry=struct.Struct("<HHI8s"),  # with the high word, which the file has behind the directory
+    offset=struct.Struct("<Q"),
+    high_words=True,
+)
+"""Hamamatsu's form of the classic TIFF; its signature is that of `II`."""
+
+_VARIANTS["II NDPI"] = NDPI
 
 _SIGNATURES = {
     b"II\x2a\x00": _VARIANTS["II"],

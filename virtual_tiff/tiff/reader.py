@@ -6,15 +6,24 @@ the directories and out-of-line values that are known by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from .errors import TiffError
+from .errors import FormatError, TiffError, warn
 from .ghost import GHOST_BYTES, Ghost, parse_ghost
 from .header import HEADER_BYTES, Header, parse_header
 from .ifd import ImageFileDirectory
+from .large import (
+    PROBE_BYTES,
+    contradictions,
+    is_large,
+    large_header,
+    possible_directories,
+    unwrapped,
+)
 from .limits import Limits
 from .losses import Loss
+from .relations import full_images
 from .source import Anticipating, ByteSource, SourceState
 from .walk import Request, Walk
 
@@ -42,6 +51,56 @@ class Tiff:
     def walk(self) -> Iterator[ImageFileDirectory]:
         """All directories: each of the chain with its SubIFDs behind it."""
         yield from _descend(self.ifds)
+
+
+def with_meant_offsets(tiff: Tiff, wanted: int | str | None, *, lsm: bool) -> Tiff:
+    """Return a classic TIFF above 4 GiB with offsets that are those that are meant.
+
+    Parameters
+    ----------
+    tiff
+        All of its directories; of an NDPI file perhaps one.
+    wanted
+        The directory that is asked for; None for all.
+    lsm
+        Whether it is an LSM file.
+
+    Raises
+    ------
+    TiffError
+        If the first directory, or the one asked for, has others.
+    """
+    path = None if wanted is None else str(wanted)
+    ifds, refused = tiff.ifds, dict(tiff.refused)
+    if lsm:
+        ifds = unwrapped(ifds, tiff.state.size)
+    else:
+        refused |= contradictions(ifds, tiff.state.size)
+    for of in ("0", path):
+        if of in refused and path in (None, of):
+            raise refused[of]
+    said = refused.keys() - tiff.refused.keys()
+    if path is None:
+        for each in list(said):
+            warn(f"IFD {each} is left out, it cannot be read: {refused[each]}")
+        return replace(tiff, ifds=_without(ifds, said), refused=refused)
+    nodes = {ifd.path: ifd for ifd in _descend(ifds)}
+    if path not in nodes:
+        msg = f"the file has no IFD {path!r}; it has {', '.join(list(nodes)[:20])}"
+        raise FormatError(msg)
+    full = tiff.full_image or full_images(ifds).get(path)
+    return replace(tiff, ifds=(nodes[path],), refused=refused, full_image=full)
+
+
+def _without(
+    ifds: Iterable[ImageFileDirectory], paths: Collection[str]
+) -> tuple[ImageFileDirectory, ...]:
+    """Return directories without those of some paths, and what is below these."""
+    return tuple(
+        replace(ifd, subifds=_without(ifd.subifds, paths)) if ifd.subifds else ifd
+        for ifd in ifds
+        if ifd.path not in paths
+    )
 
 
 def _descend(ifds: Iterable[ImageFileDirectory]) -> Iterator[ImageFileDirectory]:
@@ -84,17 +143,31 @@ async def read_tiff(
     header = parse_header(start)
     hints = source if isinstance(source, Anticipating) else None
     ghost = await _ghost(source, hints, header)
-    walk = Walk(header.variant, state.size, limits or Limits(), ifd, ghost)
+    large, lsm = is_large(header, state.size), False
+    if large:
+        header, lsm = await _large_header(source, header, start, state.size)
+    # offsets of 32 bits in a larger file are judged by all of its directories
+    alone = None if large and not header.variant.high_words else ifd
+    walk = Walk(header.variant, state.size, limits or Limits(), alone, ghost)
     await _follow(walk, source, hints, header.first_ifd_offset)
-    ifds = walk.finish()
-    return Tiff(
+    tiff = Tiff(
         header=header,
         state=state,
-        ifds=ifds,
+        ifds=walk.finish(),
         refused=walk.refused,
         full_image=walk.full_image(),
         losses=tuple(walk.losses),
     )
+    return with_meant_offsets(tiff, ifd, lsm=lsm) if large else tiff
+
+
+async def _large_header(
+    source: ByteSource, header: Header, start: memoryview, size: int
+) -> tuple[Header, bool]:
+    """Return the header of a classic TIFF above 4 GiB, and whether it is an LSM."""
+    places = possible_directories(header, start, size)
+    buffers = await source.read_ranges([(at, min(at + PROBE_BYTES, size)) for at in places])
+    return large_header(header, dict(zip(places, buffers, strict=True)))
 
 
 async def _ghost(source: ByteSource, hints: Anticipating | None, header: Header) -> Ghost | None:

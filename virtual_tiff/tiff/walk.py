@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from .constants import Tag, tag_name
-from .entry import Entry, numbers, parse_entries
+from .entry import Entry, numbers, parse_entries, split_directory
 from .errors import FormatError, TiffError, TruncatedError, warn
 from .forecast import Forecast
 from .ghost import Ghost
 from .header import Variant
 from .ifd import ImageFileDirectory
+from .large import with_high_words
 from .limits import Limits
 from .losses import Loss
 from .old_jpeg import POINTERS, pointed, repaired
@@ -226,7 +227,10 @@ class Walk:
             offset=node.offset,
             next_offset=node.next_offset,
             variant=self._variant,
-            entries=repaired(node.entries, node.referenced, self._variant, self._size, node.path),
+            entries=with_high_words(
+                repaired(node.entries, node.referenced, self._variant, self._size, node.path),
+                self._variant,
+            ),
             # a directory that took a second read was noted behind its siblings
             subifds=self._built(sorted(node.subifds, key=_place)),
             referenced=node.referenced,
@@ -311,19 +315,20 @@ class Walk:
         """Decode the entries and the next offset, which may be cut off as in libtiff."""
         variant = self._variant
         begin = variant.entry_count.size
-        end = begin + count * variant.entry.size
-        if len(data) < end:
+        nbytes = begin + count * variant.entry.size
+        if variant.high_words:
+            nbytes += variant.offset.size
+        if len(data) < nbytes:
             msg = f"a directory of {count} entries, {self._size - node.offset:,} bytes are left"
             raise TruncatedError(msg)
-        entries = parse_entries(data[begin:end], variant, node.offset + begin, node.path)
-        for entry in entries:
+        stored, node.next_offset = split_directory(data, count, variant)
+        for entry in parse_entries(stored, variant, node.offset + begin, node.path):
             if entry.tag in node.entries:
                 warn(f"IFD {node.path}: tag {tag_name(entry.tag)} twice, the first one holds")
             else:
                 node.entries[entry.tag] = entry
-        if len(data) >= end + variant.offset.size:
-            (node.next_offset,) = variant.offset.unpack_from(data, end)
-        elif not node.depth and int(node.path) != self._last:
+        whole = self._directory_bytes(count)
+        if len(data) < whole and not node.depth and int(node.path) != self._last:
             after = str(int(node.path) + 1)  # which would follow, if there is one
             self._lose(after, f"the offset of IFD {after}")
 
