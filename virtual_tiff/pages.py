@@ -35,8 +35,14 @@ _BY_BYTES = (
     Tag.JPEGTables,
     Tag.LercParameters,
     Tag.ImageDepth,
+    # what a sample means, or which ones count
+    *(Tag.GrayResponseUnit, Tag.GrayResponseCurve, Tag.DotRange, Tag.Indexed, Tag.Decode),
+    *(Tag.StoNits, Tag.MDFileTag, Tag.MDScalePixel, Tag.CFARepeatPatternDim, Tag.CFAPattern),
+    *(Tag.CFALayout, Tag.LinearizationTable, Tag.BlackLevelRepeatDim, Tag.BlackLevel),
+    *(Tag.BlackLevelDeltaH, Tag.BlackLevelDeltaV, Tag.WhiteLevel, Tag.ActiveArea),
+    *(Tag.DepthFormat, Tag.DepthNear, Tag.DepthFar, Tag.DepthUnits, Tag.MaskSubArea),
 )
-"""Tags that go into a codec's parameters; a page has them or not."""
+"""Tags that go into a codec's parameters, or say what values mean; a page has them or not."""
 
 _OF_THE_FIRST = (
     Tag.ModelPixelScale,
@@ -49,7 +55,7 @@ _OF_THE_FIRST = (
 
 _DECIDING = frozenset(
     [Tag[name] for name in _BY_VALUE]
-    + [*_BY_BYTES, Tag.RowsPerStrip, Tag.NewSubfileType, Tag.ColorMap]
+    + [*_BY_BYTES, Tag.DataType, Tag.RowsPerStrip, Tag.NewSubfileType, Tag.ColorMap]
 )
 
 

@@ -209,6 +209,38 @@ def _nbytes(tag: Tag) -> _Reader:
     return lambda ifd: ifd.entries[tag].nbytes or None
 
 
+def _numbers(tag: Tag) -> _Reader:
+    def read(ifd: ImageFileDirectory) -> JSON:
+        entry = ifd.entries[tag]
+        if entry.count > _MOST_NUMBERS + 1:
+            warn(f"IFD {ifd.path}: {tag.name} has {entry.count:,} numbers and is no attribute")
+            return None
+        found = ifd.integers(tag) if entry.field_type.is_integer else ifd.floats(tag)
+        return None if found is None else list(found) if len(found) > 1 else found[0]
+
+    return read
+
+
+_OF_MEANING = (
+    # TIFF 6.0 and its supplements: sample values to densities, inks, light
+    *(Tag.GrayResponseUnit, Tag.GrayResponseCurve, Tag.InkSet, Tag.NumberOfInks, Tag.DotRange),
+    *(Tag.SMinSampleValue, Tag.SMaxSampleValue, Tag.TransferRange, Tag.TransferFunction),
+    *(Tag.WhitePoint, Tag.PrimaryChromaticities, Tag.ReferenceBlackWhite, Tag.ColorResponseUnit),
+    *(Tag.Indexed, Tag.Decode),
+    # SGI LogLuv, Molecular Dynamics GEL (of MDFileTag 2, values are square roots)
+    *(Tag.StoNits, Tag.MDFileTag, Tag.MDScalePixel),
+    # TIFF/EP and DNG: where in the mosaic a pixel is, and what its value means
+    *(Tag.CFARepeatPatternDim, Tag.CFAPattern, Tag.CFAPlaneColor, Tag.CFALayout, Tag.Interlace),
+    *(Tag.LinearizationTable, Tag.BlackLevelRepeatDim, Tag.BlackLevel, Tag.BlackLevelDeltaH),
+    *(Tag.BlackLevelDeltaV, Tag.WhiteLevel, Tag.DefaultScale, Tag.DefaultCropOrigin),
+    *(Tag.DefaultCropSize, Tag.ActiveArea, Tag.MaskedAreas, Tag.DefaultUserCrop, Tag.MaskSubArea),
+    *(Tag.DepthFormat, Tag.DepthNear, Tag.DepthFar, Tag.DepthUnits, Tag.DepthMeasureType),
+)
+
+_OPCODES = (Tag.OpcodeList1, Tag.OpcodeList2, Tag.OpcodeList3)
+"""Corrections that a DNG reader makes before, within and after demosaicing."""
+
+
 type _Row = tuple[str, _Reader]
 """An attribute's name, and how it is read."""
 
@@ -248,7 +280,13 @@ _TAGS: dict[Tag, _Row] = {
     Tag.Model: ("TIFFTAG_MODEL", _text(Tag.Model)),
     Tag.PageName: ("TIFFTAG_PAGENAME", _text(Tag.PageName)),
     Tag.Orientation: ("TIFFTAG_ORIENTATION", _orientation),
+    # those that say what a sample means or which pixels count, by libtiff's or DNG's names
+    **{tag: (f"TIFFTAG_{tag.name.upper()}", _numbers(tag)) for tag in _OF_MEANING},
+    Tag.InkNames: ("TIFFTAG_INKNAMES", lambda ifd: ifd.text(Tag.InkNames)),
+    Tag.MDFileUnits: ("TIFFTAG_MDFILEUNITS", _text(Tag.MDFileUnits)),
+    Tag.SemanticName: ("TIFFTAG_SEMANTICNAME", _text(Tag.SemanticName)),
     # that they are there, and how large
+    **{tag: (f"TIFFTAG_{tag.name.upper()}_bytes", _nbytes(tag)) for tag in _OPCODES},
     Tag.ICCProfile: ("icc_profile_bytes", _nbytes(Tag.ICCProfile)),
     Tag.XMP: ("xmp_bytes", _nbytes(Tag.XMP)),
 }

@@ -8,6 +8,7 @@ audited by reading it. The names are chosen in this order: those of the Zarr cor
 
 from __future__ import annotations
 
+from virtual_tiff.codec_table.arrangements import check_arrangement
 from virtual_tiff.codec_table.images import short_image
 from virtual_tiff.codec_table.json import CodecJSON, codec
 from virtual_tiff.codec_table.rows import COMPRESSIONS, CompressionRow, compression_row
@@ -46,6 +47,7 @@ def _check(ifd: ImageFileDirectory) -> CompressionRow:
     if ifd.FillOrder not in (1, _LSB_FIRST):
         msg = f"FillOrder {ifd.FillOrder} is neither 1 nor 2"
         raise UnsupportedError(msg, tag=Tag.FillOrder, ifd=ifd.path)
+    check_arrangement(ifd)
     return row
 
 

@@ -110,6 +110,7 @@ class Tag(IntEnum):
     T6Options = 293
     ResolutionUnit = 296
     PageNumber = 297
+    ColorResponseUnit = 300
     TransferFunction = 301
     Software = 305
     DateTime = 306
@@ -145,6 +146,9 @@ class Tag(IntEnum):
     Indexed = 346
     JPEGTables = 347
     OPIProxy = 351
+    # TIFF-FX, RFC 2301
+    Decode = 433
+    StripRowCounts = 559
     # TIFF 6.0 section 22, JPEG compression in the old style
     JPEGProc = 512
     JPEGInterchangeFormat = 513
@@ -162,13 +166,20 @@ class Tag(IntEnum):
     ReferenceBlackWhite = 532
     XMP = 700
     ImageID = 32781
+    DataType = 32996  # SGI, before SampleFormat
     ImageDepth = 32997  # SGI
     TileDepth = 32998  # SGI
+    # TIFF/EP
+    CFARepeatPatternDim = 33421
+    CFAPattern = 33422
     Copyright = 33432
     MDFileTag = 33445  # Molecular Dynamics GEL
+    MDScalePixel = 33446
+    MDFileUnits = 33452
     ModelPixelScale = 33550
     IPTC = 33723
     ModelTiepoint = 33922
+    RasterPadding = 34019  # TIFF/IT
     ModelTransformation = 34264
     Photoshop = 34377
     CZ_LSMINFO = 34412  # Zeiss LSM
@@ -178,6 +189,8 @@ class Tag(IntEnum):
     GeoDoubleParams = 34736
     GeoAsciiParams = 34737
     GPSIFD = 34853
+    Interlace = 34857  # TIFF/EP
+    StoNits = 37439  # SGI LogLuv
     ImageSourceData = 37724
     InteroperabilityIFD = 40965
     GDAL_METADATA = 42112
@@ -186,9 +199,37 @@ class Tag(IntEnum):
     DNGVersion = 50706
     DNGBackwardVersion = 50707
     LercParameters = 50674  # Esri
+    CFAPlaneColor = 50710
+    CFALayout = 50711
+    LinearizationTable = 50712
+    BlackLevelRepeatDim = 50713
+    BlackLevel = 50714
+    BlackLevelDeltaH = 50715
+    BlackLevelDeltaV = 50716
+    WhiteLevel = 50717
+    DefaultScale = 50718
+    DefaultCropOrigin = 50719
+    DefaultCropSize = 50720
+    RawImageSegmentation = 50752  # Canon CR2
+    ActiveArea = 50829
+    MaskedAreas = 50830
     RPCCoefficients = 50844
     TIFF_RSID = 50908
     GEO_METADATA = 50909
+    SubTileBlockSize = 50974
+    RowInterleaveFactor = 50975
+    OpcodeList1 = 51008
+    OpcodeList2 = 51009
+    OpcodeList3 = 51022
+    DefaultUserCrop = 51125
+    DepthFormat = 51177
+    DepthNear = 51178
+    DepthFar = 51179
+    DepthUnits = 51180
+    DepthMeasureType = 51181
+    SemanticName = 52526
+    MaskSubArea = 52536
+    ColumnInterleaveFactor = 52547
     # Hamamatsu NDPI
     NDPI_OffsetHighBytes = 65324
     NDPI_ByteCountHighBytes = 65325

@@ -75,17 +75,17 @@ def _required(tag: Tag) -> _Field[int]:
 
 def _per_sample(tag: Tag, default: int) -> _Field[tuple[int, ...]]:
     """SamplesPerPixel whole numbers; where fewer are given and they agree, they hold for all."""
+    return _Field(lambda ifd: _of_samples(ifd, tag, default))
 
-    def read(ifd: ImageFileDirectory) -> tuple[int, ...]:
-        samples = ifd.SamplesPerPixel
-        found = ifd.integers(tag)
-        known = (default,) if found is None else tuple(found[:samples])
-        if len(known) < samples and len(set(known)) > 1:
-            msg = f"{len(known)} values for {samples} samples, and they differ"
-            raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
-        return known + known[-1:] * (samples - len(known))
 
-    return _Field(read)
+def _of_samples(ifd: ImageFileDirectory, tag: Tag, default: int) -> tuple[int, ...]:
+    samples = ifd.SamplesPerPixel
+    found = ifd.integers(tag)
+    known = (default,) if found is None else tuple(found[:samples])
+    if len(known) < samples and len(set(known)) > 1:
+        msg = f"{len(known)} values for {samples} samples, and they differ"
+        raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
+    return known + known[-1:] * (samples - len(known))
 
 
 def _samples_per_pixel(ifd: ImageFileDirectory) -> int:
@@ -97,6 +97,18 @@ def _samples_per_pixel(ifd: ImageFileDirectory) -> int:
         msg = f"SamplesPerPixel is {samples}, not 1 to 65535"
         raise FormatError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path, offset=ifd.offset)
     return samples
+
+
+_SAMPLE_FORMATS_OF_DATA_TYPE = {0: 4, 1: 2, 2: 1, 3: 3}
+"""DataType, SGI's forerunner of SampleFormat, to it, as in libtiff's `_TIFFVSetField`."""
+
+
+def _sample_format(ifd: ImageFileDirectory) -> tuple[int, ...]:
+    """SampleFormat; where it is absent, what DataType says."""
+    if Tag.SampleFormat in ifd.entries or Tag.DataType not in ifd.entries:
+        return _of_samples(ifd, Tag.SampleFormat, 1)
+    code = ifd.integer(Tag.DataType) or 0
+    return (_SAMPLE_FORMATS_OF_DATA_TYPE.get(code, code),) * ifd.SamplesPerPixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,7 +158,7 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     Predictor = _integer(Tag.Predictor, 1)
     TileWidth = _optional(Tag.TileWidth)
     TileLength = _optional(Tag.TileLength)
-    SampleFormat = _per_sample(Tag.SampleFormat, 1)
+    SampleFormat = _Field(_sample_format)
     SamplesPerPixel = _Field(_samples_per_pixel)
 
     @property
