@@ -89,7 +89,8 @@ def with_meant_offsets(tiff: Tiff, wanted: int | str | None, *, lsm: bool) -> Ti
         msg = f"the file has no IFD {path!r}; it has {', '.join(list(nodes)[:20])}"
         raise FormatError(msg)
     full = tiff.full_image or full_images(ifds).get(path)
-    return replace(tiff, ifds=(nodes[path],), refused=refused, full_image=full)
+    losses = tuple(loss for loss in tiff.losses if loss.ifd == path)
+    return replace(tiff, ifds=(nodes[path],), refused=refused, full_image=full, losses=losses)
 
 
 def _without(
