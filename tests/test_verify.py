@@ -72,7 +72,7 @@ def statuses(found: Verification) -> dict[str, str]:
         ("s3://b/a", {}, {"etag": '"b"'}, "changed"),
         ("s3://b/a", {}, {"last_modified": DAY.replace(second=9)}, "unchanged"),
         ("s3://b/a", {"etag": None}, {"last_modified": DAY.replace(second=9)}, "changed"),
-        ("s3://b/a", {"etag": 'W/"a"'}, {"etag": 'W/"b"'}, "unchanged"),
+        ("s3://b/a", {"etag": 'W/"a"'}, {"etag": 'W/"b"'}, "changed"),
         ("s3://b/a", {"etag": None}, {"last_modified": None}, "unknown"),
         ("s3://b/a", {"etag": None, "last_modified": None}, {}, "unknown"),
         ("s3://b/a", {"etag": None}, {"last_modified": None, "size": 2}, "changed"),

@@ -13,11 +13,12 @@ import asyncio
 import re
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from virtual_tiff.forking import check_process
+from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
 
 __all__ = [
@@ -213,30 +214,10 @@ def state_of(meta: Any) -> SourceState:  # noqa: ANN401 (obspec's ObjectMeta)
 
 def _check_unchanged(first: SourceState | None, now: SourceState, url: str) -> None:
     """Refuse to join parts of two objects."""
-    if first is None:
-        return
-    told: tuple[tuple[str, Callable[[SourceState], object]], ...] = (
-        ("size", lambda state: state.size),
-        ("ETag", lambda state: state.etag),
-        ("time", lambda state: state.last_modified),
-    )
-    for what, of in told:
-        before, after = of(first), of(now)
-        if before is not None and after is not None and _plain(before) != _plain(after):
-            msg = f"{url}: changed while it was read: its {what} was {before} and is {after}"
-            raise ChangedError(msg)
-        if what == "ETag" and before is not None and after is not None:
-            return  # the servers of one host may differ in the time
-
-
-_MARKED = re.compile(r'^W/|(-{1,2}|;)(gzip|br|deflate|zstd)(?="$)')
-"""What caches do to the ETag of a body that they compress, or might: nginx and Cloudflare weaken
-it, Apache, Jetty and others append the encoding."""
-
-
-def _plain(told: object) -> object:
-    """Return an ETag without the marks of caches, anything else as it is."""
-    return _MARKED.sub("", told) if isinstance(told, str) else told
+    found = None if first is None else same_object(first, now, url=url, one_read=True)
+    if found is not None and found.other:
+        msg = f"{url}: changed while it was read: {found.words}"
+        raise ChangedError(msg)
 
 
 def _joined(ranges: list[ByteRange]) -> list[ByteRange]:

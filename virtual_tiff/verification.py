@@ -7,14 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from virtual_tiff.info.reading import examine
 from virtual_tiff.locations import Location
 from virtual_tiff.obspec_source import run_to_end, state_of, store_error
-from virtual_tiff.publishing.checksums import known_time, strong_etag
 from virtual_tiff.publishing.known_sources import (
     KnownSource,
     SourceStores,
@@ -23,6 +20,7 @@ from virtual_tiff.publishing.known_sources import (
     sources_were_whole,
 )
 from virtual_tiff.publishing.opening import Place, repository_at, session_of
+from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState
 
 if TYPE_CHECKING:
@@ -120,7 +118,7 @@ def verify(
 ) -> Verification:
     """Ask each source of a published repository what it is now, and compare.
 
-    Strong ETags are compared where the source had one and has one; else size and time of
+    Size and ETag are compared, where the source had one and has one; else size and time of
     modification. Of local files it is always size and time.
 
     A ledger says whether all sources were whole when they were published. Where it does not (it
@@ -271,42 +269,23 @@ async def _state_now(store: Any, path: str) -> SourceState:  # noqa: ANN401 (obs
 def change(
     url: str, before: SourceState | None, now: SourceState
 ) -> tuple[Literal["unchanged", "changed", "unknown"], str | None]:
-    """Say whether a source is what it was, and if not, in words why.
+    """Say whether a source is what it was, and if not, in words why; see `same_object`.
 
     Parameters
     ----------
     url
-        Of the source. The ETag of a local file is made of its time, size and number within
-        its disk; it is not compared, as the last one changes when a disk is replaced.
+        Of the source.
     before, now
         What it was at the parse (None: not known), and what it is.
     """
     if before is None:
         return "unknown", "the repository does not say what it was when it was published"
-    local = urlsplit(url).scheme.lower() == "file"
-    was, now_is = _compared(before, now, local=local)
-    earlier, later = known_time(before), known_time(now)
-    if before.size != now.size:
-        return "changed", f"its size was {before.size} bytes and is {now.size}"
-    if was is not None and now_is is not None:
-        same, words = was == now_is, f"its ETag was {was} and is {now_is}"
-    elif earlier is not None and later is not None:
-        same = _same_time(earlier, later, exact=local)
-        words = f"its time was {earlier.isoformat()} and is {later.isoformat()}"
-    else:
-        return "unknown", "its size is what it was; there is no ETag or time to compare"
-    return ("unchanged", None) if same else ("changed", words)
+    found = same_object(before, now, url=url)
+    return _ANSWERS[found.answer], found.words
 
 
-def _compared(
-    before: SourceState, now: SourceState, *, local: bool
-) -> tuple[str | None, str | None]:
-    """Return the ETags, if they are to be compared."""
-    return (None, None) if local else (strong_etag(before), strong_etag(now))
-
-
-def _same_time(one: datetime, other: datetime, *, exact: bool) -> bool:
-    """Compare times; a header has whole seconds where a listing of the same store has parts."""
-    if exact or (one.microsecond and other.microsecond):
-        return one == other
-    return one.replace(microsecond=0) == other.replace(microsecond=0)
+_ANSWERS: dict[str, Literal["unchanged", "changed", "unknown"]] = {
+    "same": "unchanged",
+    "other": "changed",
+    "unknown": "unknown",
+}

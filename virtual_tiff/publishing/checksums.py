@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from virtual_tiff.sources.identity import known_time, strong_etag
 from virtual_tiff.tiff import SourceState
 
-__all__ = ["checksum_of", "known_time", "strong_etag"]
+__all__ = ["checksum_of"]
 
 _HONOUR_ETAGS = frozenset({"s3", "s3a"})
 """Schemes that Icechunk reads by a client which sends ETags as they are.
@@ -52,18 +53,3 @@ def checksum_of(url: str, state: SourceState) -> str | datetime | None:
     whole = modified.replace(microsecond=0)
     whole += timedelta(seconds=whole != modified)
     return whole if whole <= _LAST else None
-
-
-def strong_etag(state: SourceState) -> str | None:
-    """Return the ETag if it tells every change of the bytes (RFC 9110, 8.8.1); else None."""
-    etag = state.etag
-    return etag if etag and not etag.startswith(("W/", "w/")) else None
-
-
-def known_time(state: SourceState) -> datetime | None:
-    """Return the time of the last modification; None if the store has not told any.
-
-    obstore gives the beginning of 1970 in place of an absent header.
-    """
-    modified = state.last_modified
-    return modified if modified is not None and modified.timestamp() > 0 else None

@@ -27,7 +27,8 @@ from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.inlining import copies
 from virtual_tiff.publishing.portable import Portability, portable_group
 from virtual_tiff.publishing.record import Block, Failure, Lost, Record, record_of
-from virtual_tiff.publishing.spool import Spool, differs
+from virtual_tiff.publishing.spool import Spool
+from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, truncation
 
 __all__ = [
@@ -188,9 +189,11 @@ async def _portable(
         blocks = await copies(short, source)
     except TiffError as error:
         raise error.locate(url=location.url) from error.__cause__
-    if source.state is not None and differs(state, source.state):
-        msg = f"{location.url}: changed while it was read"
-        raise ChangedError(msg)
+    if source.state is not None:
+        found = same_object(state, source.state, url=location.url, one_read=True)
+        if found.other:
+            msg = f"{location.url}: changed while it was read: {found.words}"
+            raise ChangedError(msg)
     return nodes, blocks
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,10 @@ from virtual_tiff.publishing.record import (
     digest_of,
     packed_blocks,
 )
+from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState
 
-__all__ = ["Published", "Row", "Spool", "differs"]
+__all__ = ["Published", "Row", "Spool"]
 
 _CACHE = """
 CREATE TABLE IF NOT EXISTS text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
@@ -213,21 +214,51 @@ class Spool:
 
         Statuses: `unchanged` and `changed` since they were published, `read`, else `new`.
         """
-        same = "(i.size = o.size AND CASE WHEN {} THEN i.etag = o.etag ELSE {} END)".format(
-            "i.etag <> '' AND o.etag <> ''", "i.modified > 0 AND i.modified = o.modified"
+        changed = "new" if replace else "changed"
+        self._settle(
+            "SELECT i.n, i.url, i.size, i.etag, i.modified, NULL,"
+            " o.size, o.etag, o.modified, NULL, NULL FROM item i JOIN published o"
+            " ON o.url = i.url WHERE i.size IS NOT NULL AND i.n > ? ORDER BY i.n LIMIT 10000",
+            (),
+            lambda same, n, _: (("unchanged" if same else changed), None, n),
         )
-        self._db.execute(
-            "UPDATE item AS i SET status = (SELECT CASE"  # noqa: S608
-            f" WHEN i.size IS NULL THEN 'new' WHEN {same} THEN 'unchanged' ELSE ? END"
-            " FROM published o WHERE o.url = i.url)"
-            " WHERE url IN (SELECT url FROM published)",
-            ("new" if replace else "changed",),
-        )
-        self._db.execute(
-            "UPDATE item AS i SET status = 'read', file = o.id FROM file o"  # noqa: S608
-            f" WHERE i.status = 'new' AND o.url = i.url AND o.options = ? AND {same}",
+        self._settle(
+            "SELECT i.n, i.url, i.size, i.etag, i.modified, i.version,"
+            " o.size, o.etag, o.modified, o.version, o.id FROM item i JOIN file o"
+            " ON o.url = i.url WHERE i.size IS NOT NULL AND i.status = 'new' AND i.n > ?"
+            " AND o.options = ? ORDER BY i.n LIMIT 10000",
             (self._options,),
+            lambda same, n, file: ("read", file, n) if same else None,
         )
+
+    def _settle(
+        self,
+        candidates: str,
+        values: tuple[Any, ...],
+        status_of: Callable[[bool, int, int], tuple[str, int | None, int] | None],
+    ) -> None:
+        """Compare items with earlier states of theirs, and note what that means for each.
+
+        Parameters
+        ----------
+        candidates
+            A query: number, url, both states, and the number of a record; of the items from a
+            number on, some thousands at a time.
+        values
+            Of the query, beside that number.
+        status_of
+            By whether it is the same object, the item and the record: what is noted.
+        """
+        last = -1
+        while page := self._db.execute(candidates, (last, *values)).fetchall():
+            noted = []
+            for n, url, *columns, file in page:
+                now, before = _state(*columns[:4]), _state(*columns[4:])
+                noted.append(status_of(same_object(before, now, url=url).same, n, file))
+            last = page[-1][0]
+            self._db.executemany(
+                "UPDATE item SET status = ?, file = ? WHERE n = ?", filter(None, noted)
+            )
 
     # -------------------------------------------------------------------------- records
 
@@ -366,16 +397,6 @@ class Spool:
 
     def _one(self, query: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 (a column's type)
         return self._db.execute(query, values).fetchone()[0]
-
-
-def differs(one: SourceState, other: SourceState) -> bool:
-    """Whether an object is known to be another one: by size, and by ETag or else by time."""
-    if one.size != other.size:
-        return True
-    if one.etag and other.etag:
-        return one.etag != other.etag
-    told = one.last_modified is not None and other.last_modified is not None
-    return told and one.last_modified != other.last_modified
 
 
 def microseconds(time: datetime | None) -> int:

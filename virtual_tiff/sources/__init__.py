@@ -1,0 +1,1 @@
+"""A name to bytes: what is known of an object before anything of it is decoded."""
