@@ -195,18 +195,31 @@ def test_pixels_and_metadata_are_the_same(name: str):
 
 @pytest.mark.parametrize("tuned", [False, True])
 @pytest.mark.parametrize("compression", [5, 8, 32773, 50000])
-@pytest.mark.parametrize("change", [-3, 3, 100_000], ids=["less", "more", "far more"])
-def test_a_block_of_another_size_raises(compression: int, change: int, *, tuned: bool):
+def test_a_block_that_ends_too_early_raises(compression: int, *, tuned: bool):
     encode = BY_NUMBER[compression]
-
-    def wrong(raw: bytes) -> bytes:
-        return encode(raw[:change] if change < 0 else raw + bytes(change))
-
-    data = image(PIXELS, compression=compression, encode=wrong, tile=(64, 48))
+    data = image(
+        PIXELS, compression=compression, encode=lambda raw: encode(raw[:-3]), tile=(64, 48)
+    )
     settings = tune_zarr() if tuned else None
     try:
         with pytest.raises(ValueError, match=r"block 0/c/0/0 of memory:///a\.tif does not decode"):
             read(data)
+    finally:
+        if settings:
+            settings.undo()
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+@pytest.mark.parametrize("compression", [5, 8, 32773, 50000])
+def test_a_block_that_goes_on_is_cut(compression: int, *, tuned: bool):
+    encode = BY_NUMBER[compression]
+    data = image(
+        PIXELS, compression=compression, encode=lambda raw: encode(raw + bytes(9)), tile=(64, 48)
+    )
+    expected = read(image(PIXELS))
+    settings = tune_zarr() if tuned else None
+    try:
+        np.testing.assert_array_equal(read(data), expected)
     finally:
         if settings:
             settings.undo()
@@ -220,8 +233,11 @@ def test_a_block_that_goes_on_is_not_decoded_to_its_end(name: str):
     codec, spec = made(name, fast.BOUNDED), chunk_spec(8, 8)
     tracemalloc.start()
     try:
-        with pytest.raises((RuntimeError, ValueError)):
-            codec._decode_sync(bomb, spec)
+        if name == "zstd":  # its decoder works a frame at a time
+            with pytest.raises((RuntimeError, ValueError)):
+                codec._decode_sync(bomb, spec)
+        else:
+            assert codec._decode_sync(bomb, spec).to_bytes() == bytes(64)
         assert tracemalloc.get_traced_memory()[1] < 50_000
     finally:
         tracemalloc.stop()

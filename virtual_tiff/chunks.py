@@ -92,6 +92,11 @@ def plan_chunks(
         if _foot_is_short(grid, counts):
             last_length = grid.rows_at_foot
             counts[:, -1] = np.minimum(counts[:, -1], grid.size(last_length))
+        short = grid.size(last_length)
+        if 1 < short < grid.block_bytes:
+            # where no position is known, a block of just this length is taken for the last one
+            damaged = counts[:, :-1] == short
+            counts[:, :-1] -= damaged.astype(np.uint64)
     elif short_tiles:
         last_length = grid.rows_at_foot
     return ChunkPlan(

@@ -20,9 +20,10 @@ from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from virtual_tiff.codecs.base import Edges, image_axes
 from virtual_tiff.codecs.checked_images import STANDARD_NAMES
 from virtual_tiff.codecs.jpeg_checked import checked_jpeg
-from virtual_tiff.codecs.named import name_block, named
+from virtual_tiff.codecs.named import Block, name_block, named
 from virtual_tiff.forking import check_process
 from virtual_tiff.obspec_source import run_blocking, store_error
 
@@ -181,7 +182,7 @@ def _range(wanted: ByteRequest) -> slice:
     return slice(-wanted.suffix, None)
 
 
-class _Block:
+class _Block(Block):
     """What a chunk is called in errors: its key, and its file. Most are never asked."""
 
     def __init__(self, group: ManifestGroup, key: str) -> None:
@@ -193,6 +194,16 @@ class _Block:
         if isinstance(node, ManifestGroup):
             return f"block {self._key}"
         return f"block {self._key} of {next(node.manifest.iter_nonempty_paths(), 'no file')}"
+
+    def edges(self) -> Edges:
+        """Return which edges of its image the chunk lies at."""
+        node, within = _node(self._group, self._key)
+        if isinstance(node, ManifestGroup):
+            return Edges(foot=True, right=True)
+        plane = image_axes(node.metadata.dimension_names)
+        row, column = within[2:].split("/")[plane]
+        down, across = node.manifest.shape_chunk_grid[plane]
+        return Edges(foot=int(row) == down - 1, right=int(column) == across - 1)
 
 
 def _node(group: ManifestGroup, key: str) -> tuple[ManifestGroup | ManifestArray, str]:

@@ -210,6 +210,22 @@ def test_lines_without_any_eol():
     np.testing.assert_array_equal(read(data), PAGE)
 
 
+@pytest.mark.parametrize("rows", [1, 3, HEIGHT])
+@pytest.mark.parametrize("width", [8, 64, 1728])
+@pytest.mark.parametrize("spare", [0, 1, 3, 8])
+def test_zeros_behind_lines_without_any_eol_are_padding(rows: int, width: int, spare: int):
+    page = scan(width=width)
+    page[:, -8:] = 0
+    page[3] = 0
+
+    def encode(block: NDArray[np.uint8]) -> bytes:
+        return packed("".join(map(one_dimensional, block))) + bytes(spare)
+
+    data = tiff(3, page=page, rows_per_strip=rows, encode_block=encode)
+    np.testing.assert_array_equal(by_gdal(data), page)
+    np.testing.assert_array_equal(read(data), page)
+
+
 def test_the_end_of_a_page_may_be_marked():
     data = tiff(3, encode_block=lambda block: group3(block) + packed(EOL * 6), rows_per_strip=20)
     np.testing.assert_array_equal(read(data), PAGE)

@@ -11,6 +11,7 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.registry import get_codec_class
 
 from support.pixels import buffer, chunk_spec
+from virtual_tiff.codecs.base import Edges
 from virtual_tiff.codecs.pad import PadCodec
 
 CODEC = PadCodec(size=8, last=3)
@@ -43,7 +44,24 @@ async def test_decoding_may_be_awaited():
     assert [await awaited(b"abcdefgh"), await awaited(b"abc")] == [b"abcdefgh", b"abc\0\0\0\0\0"]
 
 
-LENGTHS = [0, 1, 2, 4, 5, 7, 9, 16]
+@pytest.mark.parametrize("more", [1, 8])
+def test_bytes_beyond_a_whole_block_are_cut_off(more: int):
+    assert decoded(b"abcdefgh" + bytes(more)) == b"abcdefgh"
+
+
+@pytest.mark.parametrize("data", [b"abc", b"abcd", b"abcdefg"])
+def test_at_the_foot_a_block_that_goes_on_is_cut_to_its_rows(data: bytes):
+    at = Edges(foot=True, right=True)
+    assert CODEC.decode_at(buffer(data), SPEC, at).to_bytes() == b"abc\0\0\0\0\0"
+
+
+@pytest.mark.parametrize(("length", "foot"), [(2, True), (3, False), (7, False)])
+def test_where_the_place_is_known_a_short_block_is_refused(length: int, foot: bool):
+    with pytest.raises(ValueError, match=f"a block of {length} bytes"):
+        CODEC.decode_at(buffer(bytes(length)), SPEC, Edges(foot=foot, right=True))
+
+
+LENGTHS = [0, 1, 2, 4, 5, 7]
 
 
 @pytest.mark.parametrize("length", LENGTHS)

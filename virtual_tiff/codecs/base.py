@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Never, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Never, Self
 
 from zarr.core.common import parse_named_configuration
 
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.common import JSON
 
-__all__ = ["ReadingCodec", "image_sizes"]
+__all__ = ["Edges", "ReadingCodec", "image_axes", "image_sizes"]
+
+
+class Edges(NamedTuple):
+    """Which edges of its image a block lies at."""
+
+    foot: bool
+    right: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,14 @@ class ReadingCodec:
     def _decode_sync(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
         raise NotImplementedError
 
+    def decode_at(self, chunk_data: Any, chunk_spec: ArraySpec, edges: Edges) -> Any:  # noqa: ANN401, ARG002
+        """Decode a block whose position is known, which says if it may be smaller than a chunk.
+
+        Zarr tells no codec the position; `virtual_tiff.codecs.named` knows it. A subclass that
+        takes smaller blocks overrides this.
+        """
+        return self._decode_sync(chunk_data, chunk_spec)
+
     async def _decode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
         return self._decode_sync(chunk_data, chunk_spec)
 
@@ -64,6 +79,15 @@ class ReadingCodec:
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
         """Raise: the size of what is decoded differs from block to block."""
         raise NotImplementedError
+
+
+def image_axes(dimension_names: Sequence[str | None] | None) -> slice:
+    """Return which axes of an array are an image's rows and columns.
+
+    The samples stand behind the columns where they do so in the file.
+    """
+    last = (dimension_names or [None])[-1]
+    return slice(-3, -1) if str(last).startswith("band") else slice(-2, None)
 
 
 def image_sizes(shape: Sequence[int]) -> list[tuple[int, int, int]]:

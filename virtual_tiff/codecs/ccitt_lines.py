@@ -330,6 +330,9 @@ def _group3(lines: Lines, *, two_dimensional: bool) -> Iterator[bool]:
     with_eol = True
     try:
         bits.find_zeros()
+        begin = bits.position
+        bits.skip_eol()  # zeros at the end, without the 1 of an EOL, are padding
+        bits.position = begin
     except _EndOfDataError:
         with_eol = False
         bits.restart()

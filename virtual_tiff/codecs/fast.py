@@ -5,16 +5,17 @@ a decoder is given memory of the size that the array promises, so that it neithe
 copies; zlib streams are decoded by libdeflate; a predictor is undone in the decoder's own
 memory, which no other has seen (`Fresh`).
 
-There are two kinds. Those of `BOUNDED` refuse a block that decodes to more than the array's
-bytes, before it fills the memory; `virtual_tiff.codecs.named` uses them in the stores that
-`VirtualTIFF` returns, where that is what the tags promise. Those of `FAST` fall back on the
-standard implementation wherever they cannot say the same: under other serializers a block
-may be larger than its array. `virtual_tiff.tune_zarr` gives zarr these.
+There are two kinds. Those of `BOUNDED` stop when the array's bytes are full, as libtiff does:
+Photoshop and others write LZW data that go on. `virtual_tiff.codecs.named` uses them in the
+stores that `VirtualTIFF` returns. Those of `FAST` fall back on the standard implementation for
+such a block: under other serializers a block may be larger than its array.
+`virtual_tiff.tune_zarr` gives zarr these.
 """
 
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,7 +59,11 @@ class _Standard:
 
 
 class _Sized(_Standard):
-    """Comes before a standard class; decodes into memory of the array's size."""
+    """Comes before a standard class; decodes into memory of the array's size.
+
+    `_stopped` is asked for the array's bytes where a decoder fails, as most do when the data
+    go on; it returns None if it cannot tell that they do.
+    """
 
     decoder: ClassVar[Callable[..., Any]]
     """A decoder of imagecodecs, with the parameter `out`."""
@@ -69,11 +74,22 @@ class _Sized(_Standard):
         dtype = chunk_spec.dtype.to_native_dtype()
         size = prod(chunk_spec.shape) * dtype.itemsize
         out = np.empty(size + self.spare, np.uint8).view(Fresh)
-        found = len(type(self).decoder(chunk_bytes.as_numpy_array(), out=out))
-        if found > size:
-            msg = f"a block of more bytes than the {size} of the array"
-            raise ValueError(msg)
-        return chunk_spec.prototype.buffer.from_array_like(out[:found])
+        data = chunk_bytes.as_numpy_array()
+        try:
+            length = len(type(self).decoder(data, out=out))
+        except RuntimeError:  # imagecodecs' errors
+            longer = self._stopped(data, size)
+            if longer is None:
+                raise
+            out = longer.view(Fresh)
+            return chunk_spec.prototype.buffer.from_array_like(out)
+        return chunk_spec.prototype.buffer.from_array_like(out[: self._kept(length, size)])
+
+    def _stopped(self, data: NDArray[Any], size: int) -> NDArray[Any] | None:  # noqa: ARG002
+        return None
+
+    def _kept(self, length: int, size: int) -> int:
+        return min(length, size)
 
     def _standard(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
         found: Buffer = super()._decode_sync(chunk_bytes, chunk_spec)  # type: ignore[misc]
@@ -82,6 +98,15 @@ class _Sized(_Standard):
 
 class _Fallback:
     """Comes before a sized codec; decodes all that the standard class does."""
+
+    def _stopped(self, data: NDArray[Any], size: int) -> None:  # noqa: ARG002
+        return None
+
+    def _kept(self, length: int, size: int) -> int:
+        if length > size:
+            msg = f"a block of more bytes than the {size} of the array"
+            raise ValueError(msg)
+        return length
 
     def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
         mine: Any = super()
@@ -103,24 +128,47 @@ class BoundedZlib(_Sized, Zlib):
     codec_name = "numcodecs.zlib"
     decoder = imagecodecs.deflate_decode
 
+    def _stopped(self, data: NDArray[Any], size: int) -> NDArray[Any] | None:
+        try:  # one byte more than is wanted, so that damage is no surplus
+            longer = zlib.decompressobj().decompress(data, size + 1)
+        except zlib.error:
+            return None
+        return np.frombuffer(bytearray(longer[:size]), np.uint8) if len(longer) > size else None
+
 
 class BoundedZstd(_Sized, ZstdCodec):
     """`zstd`."""
 
     decoder = imagecodecs.zstd_decode
 
+    def _stopped(self, data: NDArray[Any], size: int) -> NDArray[Any] | None:
+        # its decoder works a frame at a time, and more than this would not be bounded
+        out: Any = np.empty(size + max(size, _ZSTD_SURPLUS), np.uint8)
+        try:
+            length = len(imagecodecs.zstd_decode(data, out=out))
+        except imagecodecs.ZstdError:
+            return None
+        return out[:size] if length > size else None
+
 
 class BoundedLzw(_Sized, Lzw):
     """`imagecodecs_lzw`. Its decoder stops silently where its memory ends."""
 
     decoder = imagecodecs.lzw_decode
-    spare = 1
 
 
 class BoundedPackbits(_Sized, Packbits):
     """`imagecodecs_packbits`."""
 
     decoder = imagecodecs.packbits_decode
+
+    def _stopped(self, data: NDArray[Any], size: int) -> NDArray[Any] | None:
+        end = _packbits_end(data.tobytes(), size)
+        if end is None:
+            return None
+        out: Any = np.empty(size + _PACKBITS_RUN, np.uint8)
+        imagecodecs.packbits_decode(data[:end], out=out)
+        return out[:size]  # type: ignore[no-any-return]
 
 
 class FastZlib(_Fallback, BoundedZlib):
@@ -132,11 +180,38 @@ class FastZstd(_Fallback, BoundedZstd):
 
 
 class FastLzw(_Fallback, BoundedLzw):
-    """`imagecodecs_lzw` for any array."""
+    """`imagecodecs_lzw` for any array. Only one byte more shows that the data go on."""
+
+    spare = 1
 
 
 class FastPackbits(_Fallback, BoundedPackbits):
     """`imagecodecs_packbits` for any array."""
+
+
+_ZSTD_SURPLUS = 2**15
+"""Bytes that Zstandard data may go on beyond a small block; beyond a large one, as many again."""
+
+_PACKBITS_RUN = 128
+"""The most bytes that one header of PackBits gives."""
+
+
+def _packbits_end(data: bytes, size: int) -> int | None:
+    """Return where the run ends that fills a block; None if the data end before."""
+    at = length = 0
+    while at < len(data):
+        header = data[at]
+        if header < 128:  # TIFF 6.0 section 9: the next header + 1 bytes as they are
+            at += header + 2
+            length += header + 1
+        elif header > 128:  # the next byte, 257 - header times
+            at += 2
+            length += 257 - header
+        else:
+            at += 1
+        if length >= size:
+            return at if at <= len(data) else None
+    return None
 
 
 class FastDelta(_Standard, Delta):

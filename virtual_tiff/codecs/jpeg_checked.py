@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from imagecodecs.zarr import Jpeg
 
+from virtual_tiff.codecs.base import Edges, image_axes
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.image_checks import ImageCodec
 from virtual_tiff.codecs.jpeg import (
@@ -55,10 +56,7 @@ def checked_jpeg(codec: dict[str, Any], array: dict[str, Any]) -> dict[str, Any]
     """
     if _inner(codec)["name"] != _NAME:
         return codec
-    # the samples stand behind the columns where they do so in the file
-    names = array.get("dimension_names") or [None]
-    stored = str(names[-1]).startswith("band")
-    plane = slice(-3, -1) if stored else slice(-2, None)
+    plane = image_axes(array.get("dimension_names"))
     length, width = array["shape"][plane]
     rows, columns = array["chunk_grid"]["configuration"]["chunk_shape"][plane]
     configuration = {
@@ -104,12 +102,16 @@ class CheckedJpegCodec(ImageCodec):
         return self.codec
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        return self.decode_at(chunk_data, chunk_spec, Edges(foot=True, right=True))
+
+    def decode_at(self, chunk_data: Buffer, chunk_spec: ArraySpec, edges: Edges) -> NDBuffer:
+        """Decode a block; its stream may be smaller at the image's edges."""
         jpeg = self._jpeg
         data = (jpeg.header or b"") + chunk_data.to_bytes()
         header, frame = frame_of(data)
         promised = promised_size(frame, chunk_spec.shape)
         rows, columns, _ = promised
-        self._check_size(frame, promised)
+        self._check_size(frame, promised, edges)
         if frame.height > rows:
             data = _cut(data, header, frame, rows)
         decode = partial(
@@ -129,10 +131,11 @@ class CheckedJpegCodec(ImageCodec):
             raise ValueError(msg)
         return jpeg
 
-    def _check_size(self, frame: Frame, promised: tuple[int, int, int]) -> None:
+    def _check_size(self, frame: Frame, promised: tuple[int, int, int], edges: Edges) -> None:
         rows, columns, samples = promised
         taller = self.strips and frame.height > rows and frame.width == columns
-        foot, right = self.foot or rows, self.right or columns
+        foot = (edges.foot and self.foot) or rows
+        right = (edges.right and self.right) or columns
         fits = foot <= frame.height <= rows and right <= frame.width <= columns
         if len(frame.components) != samples or not (taller or fits):
             msg = (

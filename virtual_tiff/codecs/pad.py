@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from zarr.abc.codec import BytesBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.base import Edges, ReadingCodec
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -23,7 +23,11 @@ __all__ = ["PadCodec"]
 
 @dataclass(frozen=True)
 class PadCodec(ReadingCodec, BytesBytesCodec):
-    """Pads a block of `last` bytes with zeros to `size`; refuses all other lengths."""
+    """Pads a block of `last` bytes with zeros to `size`, and cuts off what is beyond `size`.
+
+    It refuses all other lengths: zarr does not say which block is the last one, and a damaged
+    one would read as zeros.
+    """
 
     name: ClassVar[str] = "virtual_tiff.pad"
 
@@ -40,10 +44,21 @@ class PadCodec(ReadingCodec, BytesBytesCodec):
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
         length = len(chunk_data)
-        if length == self.size:
-            return chunk_data
-        if length != self.last:
+        if length < self.size and length != self.last:
             msg = f"a block of {length} bytes; the tags promise {self.size}, or {self.last} at last"
             raise ValueError(msg)
+        return self._whole(chunk_data, chunk_spec)
+
+    def decode_at(self, chunk_data: Buffer, chunk_spec: ArraySpec, edges: Edges) -> Buffer:
+        """Bring a block to `size`; one at the image's foot holds `last` bytes or more."""
+        length, promised = len(chunk_data), self.last if edges.foot else self.size
+        if length < promised:
+            msg = f"a block of {length} bytes; the tags promise {promised}"
+            raise ValueError(msg)
+        return self._whole(chunk_data, chunk_spec)
+
+    def _whole(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        if len(chunk_data) >= self.size:
+            return chunk_data if len(chunk_data) == self.size else chunk_data[: self.size]
         rest = chunk_spec.prototype.buffer.from_bytes(bytes(self.size - self.last))
-        return chunk_data.combine([rest])
+        return chunk_data[: self.last].combine([rest])

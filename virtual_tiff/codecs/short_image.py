@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from zarr.registry import get_codec_class
 
+from virtual_tiff.codecs.base import Edges
 from virtual_tiff.codecs.checked_images import STANDARD_NAMES
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.image_checks import ImageCodec
@@ -59,6 +60,16 @@ class ShortImageCodec(ImageCodec):
         if not isinstance(self.codec, dict) or not isinstance(self.codec.get("name"), str):
             msg = f"{self.name}: codec={self.codec!r} is no codec's metadata"
             raise ValueError(msg)  # noqa: TRY004 (one class for all wrong metadata)
+
+    def decode_at(self, chunk_data: Buffer, chunk_spec: ArraySpec, edges: Edges) -> NDBuffer:
+        """Decode a block; it may be smaller at the image's edges."""
+        rows = chunk_spec.shape[self.axis]
+        codec = replace(
+            self,
+            last=self.last if edges.foot else rows,
+            last_columns=self.last_columns if edges.right else None,
+        )
+        return ShortImageCodec._decode_sync(codec, chunk_data, chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         name = STANDARD_NAMES.get(self.codec["name"], self.codec["name"])

@@ -6,13 +6,13 @@ by row knows where a block ends, and so it needs no codec around it that tries t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.base import Edges, ReadingCodec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,11 @@ class StripCodec(ReadingCodec, ArrayBytesCodec):
                 "must be positive whole numbers"
             )
             raise ValueError(msg)
+
+    def decode_at(self, chunk_data: Buffer, chunk_spec: ArraySpec, edges: Edges) -> NDBuffer:
+        """Decode a block; only one at the image's foot may have fewer rows."""
+        codec = self if edges.foot else replace(self, last=None)
+        return StripCodec._decode_sync(codec, chunk_data, chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         rows, columns = self._size(chunk_spec.shape)
