@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import io
 import tracemalloc
 from typing import Any
 
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from zarr.registry import get_codec_class
 
 from support.build import image
-from support.pixels import buffer, chunk_spec, stored_metadata, virtual
+from support.pixels import buffer, chunk_spec, read, stored_metadata, virtual
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.jpeg import JpegCodec
 from virtual_tiff.codecs.jpeg_checked import CheckedJpegCodec, checked_jpeg
@@ -341,3 +343,18 @@ def test_metadata_make_the_codec_again(made):
         JpegCodec.from_dict({"name": made.name, "configuration": {"level": 1}})
     with pytest.raises(NotImplementedError, match="does not write"):
         made._encode_sync(None, chunk_spec(1))
+
+
+@pytest.mark.parametrize("predictor", range(1, 8))
+@pytest.mark.parametrize("photometric", [2, 6])
+def test_lossless_colours_are_given_as_they_are_stored(photometric: int, predictor: int):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype("u1")
+
+    def encode(block: Any) -> bytes:
+        return imagecodecs.jpeg8_encode(
+            block, lossless=True, predictor=predictor, colorspace="RGB", outcolorspace="RGB"
+        )
+
+    data = image(pixels, compression=7, photometric=photometric, encode_block=encode)
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(data)), pixels)
+    np.testing.assert_array_equal(read(data), pixels.transpose(2, 0, 1))

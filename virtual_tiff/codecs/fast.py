@@ -81,8 +81,8 @@ class _Sized(_Standard):
             longer = self._stopped(data, size)
             if longer is None:
                 raise
-            out = longer.view(Fresh)
-            return chunk_spec.prototype.buffer.from_array_like(out)
+            fresh: Any = longer.view(Fresh)
+            return chunk_spec.prototype.buffer.from_array_like(fresh)
         return chunk_spec.prototype.buffer.from_array_like(out[: self._kept(length, size)])
 
     def _stopped(self, data: NDArray[Any], size: int) -> NDArray[Any] | None:  # noqa: ARG002

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
 
-__all__ = ["JpegCodec", "as_chunk", "decode_complete", "frame_of", "jpeg8", "promised_size"]
+__all__ = ["RAW", "JpegCodec", "as_chunk", "decode_complete", "frame_of", "jpeg8", "promised_size"]
 
 type Image = NDArray[Any]
 """Of uint8 or uint16."""
@@ -41,7 +41,7 @@ _SOS = b"\xff\xda"
 _JPEG_LS = 0xF7
 _FILLER = bytes((17 + 151 * i) % 255 for i in range(64))
 """Entropy-coded data that mean something, without a marker."""
-_RAW = {3: "RGB", 4: "CMYK"}
+RAW = {3: "RGB", 4: "CMYK"}
 """Colour spaces that make libjpeg leave the samples as they are; for other numbers of
 components it does so by itself."""
 
@@ -168,7 +168,7 @@ def _decoder(frame: Frame, tables: bytes | None) -> Callable[[bytes], Image]:
         return jpeg8(data, tables=tables, outcolorspace="RGB" if count == 3 else None)
 
     def lossless(data: bytes) -> Image:
-        raw = _RAW.get(count)
+        raw = RAW.get(count)
         try:
             return jpeg8(data, tables=tables, colorspace=raw, outcolorspace=raw)
         except imagecodecs.Jpeg8Error as error:

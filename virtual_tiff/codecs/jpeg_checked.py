@@ -25,6 +25,7 @@ from virtual_tiff.codecs.base import Edges, image_axes
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.image_checks import ImageCodec
 from virtual_tiff.codecs.jpeg import (
+    RAW,
     Image,
     as_chunk,
     decode_complete,
@@ -114,11 +115,14 @@ class CheckedJpegCodec(ImageCodec):
         self._check_size(frame, promised, edges)
         if frame.height > rows:
             data = _cut(data, header, frame, rows)
+        stored, given = jpeg.colorspace_jpeg, jpeg.colorspace_data
+        if frame.lossless:  # libjpeg converts no colours then; tifffile gives them as stored
+            stored = given = RAW.get(len(frame.components))
         decode = partial(
             jpeg8,
             tables=jpeg.tables,
-            colorspace=jpeg.colorspace_jpeg,
-            outcolorspace=jpeg.colorspace_data,
+            colorspace=stored,
+            outcolorspace=given,
             fancyupsampling=jpeg.fancyupsampling,
         )
         return as_chunk(_padded(decode_complete(data, header, decode), rows, columns), chunk_spec)
