@@ -62,10 +62,6 @@ ONLY_THE_FILE = {
 """GDAL tells nothing of world files, .aux.xml and .ovr: they are other files."""
 
 EXPECTED: dict[tuple[str, str], str] = {
-    ("external/gdal/gcore/data/tiff_vertcs_scale_offset.tif", "scale 0"): (
-        "scale and offset of the heights come with the compound CRS, which GDAL leaves out of a "
-        "GeoTIFF 1.0 unless GTIFF_REPORT_COMPD_CS is set; with it GDAL has both"
-    ),
     ("external/gdal/gcore/data/test_nodatavalues.tif", "mask_and_scale 0"): (
         "NODATA_VALUES: GDAL takes a pixel for missing if all of its bands have these values; "
         "xarray knows of no such rule, and each band's own is in the file too"

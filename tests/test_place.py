@@ -169,3 +169,50 @@ def test_places_are_compared_by_what_they_say():
         Place(length=60, width=80, rpc=rpc()),
     ]
     assert place.key not in [other.key for other in others]
+
+
+SCALES: dict[str, tuple[float, ...]] = {
+    "none": (),
+    "three": (10, 20, 0),
+    "two": (10, 20),
+    "one": (10,),
+    "negative x": (-10, 20, 0),
+    "negative y": (10, -20, 0),
+    "zero x": (0, 20, 0),
+    "zero y": (10, 0, 0),
+    "ones": (1, 1, 0),
+}
+TIEPOINTS: dict[str, tuple[float, ...]] = {
+    "none": (),
+    "one": (2, 3, 0, 5e5, 4e6, 0),
+    "short": (0, 0, 0, 5e5, 4e6),
+    "two": (0, 0, 0, 5e5, 4e6, 0, 5, 5, 0, 500_050, 3_999_900, 0),
+}
+MATRICES: dict[str, tuple[float, ...]] = {
+    "none": (),
+    "rotated": (2, 1, 0, 100, 1, -3, 0, 200, 0, 0, 0, 0, 0, 0, 0, 1),
+    "short": (2, 0, 0, 100, 0, -3),
+}
+RASTER_TYPES: dict[str, tuple[Any, ...]] = {
+    "no keys": (),
+    "area": (KEYS,),
+    "point": (entry(34735, SHORT, [1, 1, 0, 2, 1024, 0, 1, 1, 1025, 0, 1, 2]),),
+}
+
+
+@pytest.mark.parametrize("raster_type", RASTER_TYPES)
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("tiepoints", TIEPOINTS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_any_of_the_three_tags_give_the_transform_and_points_of_gdal(
+    scale: str, tiepoints: str, matrix: str, raster_type: str
+):
+    numbers = {33550: SCALES[scale], 33922: TIEPOINTS[tiepoints], 34264: MATRICES[matrix]}
+    tags = tuple(entry(tag, DOUBLE, list(found)) for tag, found in numbers.items() if found)
+    data = images([placed(8, 8, tags=(*tags, *RASTER_TYPES[raster_type]))])
+    with rasterio.MemoryFile(data) as file, file.open() as dataset:
+        transform, points = dataset.transform.to_gdal(), len(dataset.gcps[0])
+    place = of(data)
+    affine = place.affine if place is not None else None
+    assert (affine.gdal if affine is not None else (0, 1, 0, 0, 0, 1)) == pytest.approx(transform)
+    assert (len(place.points) if place is not None else 0) == points

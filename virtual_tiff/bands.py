@@ -165,15 +165,9 @@ _VERTICAL = frozenset(
 
 
 def _unit_of_heights(ifd: ImageFileDirectory) -> str:
-    """Return the unit of a compound CRS's heights, which GDAL takes for that of the bands."""
-    if not _is_vertical(ifd):
-        return ""
-    crs = _projjson(ifd)
-    if crs is None or crs["type"] != "CompoundCRS":
-        return ""
-    unit = crs["components"][1]["coordinate_system"]["axis"][0]["unit"]
-    name: str = unit if isinstance(unit, str) else unit["name"]
-    return "" if name == "unknown" else name
+    """Return the unit of the vertical CRS, which GDAL takes for that of the bands."""
+    crs = crs_of(ifd) if _is_vertical(ifd) else None
+    return "" if crs is None else crs.vertical_unit or ""
 
 
 def vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
@@ -181,9 +175,8 @@ def vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
 
     GeoTIFF 1.1 section 7.2: Z = (z - z0) * ScaleZ + Z0. GDAL applies it (`GTiffDataset::
     LoadGeoreferencingAndPamIfNeeded`), above what GDAL_METADATA says, to an image of one band
-    where it reports heights in the CRS: so do we, who report them for GeoTIFF 1.0, too (GDAL
-    does with GTIFF_REPORT_COMPD_CS=YES). A ScaleZ of 0, which writers of flat images leave
-    there and which would make all heights one, is not taken.
+    where the CRS has heights, which that of GeoTIFF 1.0 has not. A ScaleZ of 0, which writers
+    of flat images leave there and which would make all heights one, is not taken.
     """
     if ifd.SamplesPerPixel != 1 or not _is_vertical(ifd):
         return None
@@ -201,15 +194,12 @@ def _is_vertical(ifd: ImageFileDirectory) -> bool:
     return not _VERTICAL.isdisjoint(parse_geokeys(ifd))
 
 
-def _projjson(ifd: ImageFileDirectory) -> JSON | None:
-    crs = crs_of(ifd)
-    return None if crs is None else crs.projjson
-
-
 def _has_heights(ifd: ImageFileDirectory) -> bool:
-    crs = _projjson(ifd)
-    return crs is not None and (
-        crs["type"] == "CompoundCRS" or len(crs.get("coordinate_system", {}).get("axis", ())) == 3
+    crs = crs_of(ifd)
+    projjson = None if crs is None else crs.projjson
+    return projjson is not None and (
+        projjson["type"] == "CompoundCRS"
+        or len(projjson.get("coordinate_system", {}).get("axis", ())) == 3
     )
 
 

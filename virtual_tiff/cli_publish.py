@@ -139,6 +139,15 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--per-scene",
+        {
+            "metavar": "NAMES",
+            "default": "",
+            "help": "gcps, rpcs or both, as gcps,rpcs: keep the ground control points and rational"
+            " polynomials of each scene as coordinates along the new dimension",
+        },
+    ),
+    (
         "--check",
         {"action": "store_true", "help": "read a part of each array back before the commit"},
     ),
@@ -149,7 +158,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 _PASSED = (
     *("concat", "layout", "time", "values", "variable", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "message", "concurrency", "check"),
-    *("portable", "inline_limit"),
+    *("portable", "inline_limit", "per_scene"),
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""

@@ -128,6 +128,8 @@ def _spatial_ref(key: _Key) -> InlineArray:
         if place.crs.wkt is not None:
             found["crs_wkt"] = place.crs.wkt
         found["spatial_ref"] = place.crs.text
+        if place.crs.vertical is not None:
+            found["vertical_crs"] = place.crs.vertical
         if place.crs.epoch is not None:
             found["coordinate_epoch"] = place.crs.epoch
     if place.affine is not None:

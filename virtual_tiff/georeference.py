@@ -114,8 +114,7 @@ def affine_of(ifd: ImageFileDirectory) -> Affine | None:
     if not all(map(math.isfinite, found.gdal)):
         warn(f"IFD {ifd.path}: a transform that is not finite is ignored")
         return None
-    # GDAL moves the origin by half a pixel, so that it is the corner for both raster types
-    return found.shifted(-0.5, -0.5) if _is_point(ifd) else found
+    return found
 
 
 def ground_control_points(ifd: ImageFileDirectory) -> list[GroundControlPoint]:
@@ -134,21 +133,30 @@ def ground_control_points(ifd: ImageFileDirectory) -> list[GroundControlPoint]:
 def _from_scale(ifd: ImageFileDirectory) -> Affine | None:
     scale = _floats(ifd, Tag.ModelPixelScale)
     tiepoint = _floats(ifd, Tag.ModelTiepoint)
-    if len(scale) < 2 or not scale[0] or not scale[1] or len(tiepoint) < _TIEPOINT_NUMBERS:
+    if len(scale) < 2 or not scale[0] or not scale[1]:
         return None
     if scale[1] < 0:
         # against GeoTIFF's sign rule, GDAL takes such a file for north-up
         warn(f"IFD {ifd.path}: ModelPixelScale has a negative ScaleY, read as positive")
     a, e = scale[0], -abs(scale[1])
+    if len(tiepoint) < _TIEPOINT_NUMBERS:
+        # as in GDAL: the first pixel's corner is the origin, of both raster types, and
+        # ModelTransformation does not count
+        return Affine(a, 0.0, 0.0, 0.0, e, 0.0)
     column, row, _, x, y, _ = tiepoint[:_TIEPOINT_NUMBERS]
-    return Affine(a, 0.0, x - column * a, 0.0, e, y - row * e)
+    return _of_corner(ifd, Affine(a, 0.0, x - column * a, 0.0, e, y - row * e))
 
 
 def _from_matrix(ifd: ImageFileDirectory) -> Affine | None:
     m = _floats(ifd, Tag.ModelTransformation)
     if len(m) != _MATRIX_NUMBERS:
         return None
-    return Affine(m[0], m[1], m[3], m[4], m[5], m[7])
+    return _of_corner(ifd, Affine(m[0], m[1], m[3], m[4], m[5], m[7]))
+
+
+def _of_corner(ifd: ImageFileDirectory, affine: Affine) -> Affine:
+    """Move the origin by half a pixel as GDAL does, to be the corner for both raster types."""
+    return affine.shifted(-0.5, -0.5) if _is_point(ifd) else affine
 
 
 def _is_point(ifd: ImageFileDirectory) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
+from virtual_tiff.gdal_metadata import gdal_metadata
 from virtual_tiff.tiff import ImageFileDirectory, Photometric, Tag
 
 __all__ = ["can_be_level", "groups_of_one_shape", "signatures"]
@@ -49,6 +50,9 @@ _OF_THE_FIRST = (
     Tag.ModelTiepoint,
     Tag.ModelTransformation,
     Tag.GeoKeyDirectory,
+    Tag.GeoDoubleParams,
+    Tag.GeoAsciiParams,
+    Tag.RPCCoefficients,
     Tag.GDAL_NODATA,
 )
 """Tags of which an array has one: writers put them onto all pages, or onto the first alone."""
@@ -95,19 +99,41 @@ def _signature(ifd: ImageFileDirectory) -> Hashable:
 
 
 def groups_of_one_shape(ifds: Sequence[ImageFileDirectory]) -> list[list[ImageFileDirectory]]:
-    """Group images of equal signature, place and nodata, in the order of their first ones.
+    """Group images of equal signature, place and meaning, in the order of their first ones.
 
-    An image without place or nodata has those of the first of its kind.
+    An image without place, nodata, scale or unit has those of the first of its kind.
     """
     groups: dict[Hashable, list[ImageFileDirectory]] = {}
-    first: dict[Hashable, dict[Tag, bytes | None]] = {}
+    first: dict[Hashable, dict[Hashable, Hashable]] = {}
     for ifd, kind in zip(ifds, signatures(ifds), strict=True):
-        own = {tag: ifd.entries[tag].data for tag in _OF_THE_FIRST if tag in ifd.entries}
+        own: dict[Hashable, Hashable] = {
+            tag: ifd.entries[tag].data for tag in _OF_THE_FIRST if tag in ifd.entries
+        }
+        own |= _items(ifd)
         leader = first.setdefault(kind, own)
         if own.items() <= leader.items():
             own = leader
         groups.setdefault((kind, tuple(own.items())), []).append(ifd)
     return list(groups.values())
+
+
+def _items(ifd: ImageFileDirectory) -> dict[Hashable, Hashable]:
+    """Return the items of GDAL_METADATA that decide what numbers mean, or where pixels lie."""
+    if Tag.GDAL_METADATA not in ifd.entries:
+        return {}
+    metadata = gdal_metadata(ifd)
+    found: dict[Hashable, Hashable] = {}
+    for number, band in metadata.bands.items():
+        for role in ("scale", "offset", "unittype"):
+            if role in band.roles:
+                found[number, role] = band.roles[role]
+    for name in ("RPC", "GEOLOCATION"):
+        if name in metadata.file.domains:
+            found[name] = repr(metadata.file.domains[name])
+    for name in ("NODATA_VALUES", "_Unsigned", "_FillValue", "missing_value"):
+        if name in metadata.file.default:
+            found[name] = metadata.file.default[name]
+    return found
 
 
 def can_be_level(ifd: ImageFileDirectory, full: ImageFileDirectory) -> bool:

@@ -52,7 +52,7 @@ class Place:
         return self.remembered("key", self._key)
 
     def _key(self) -> Hashable:
-        crs = self.crs and (self.crs.code, self.crs.wkt, self.crs.epoch)
+        crs = self.crs and (self.crs.code, self.crs.wkt, self.crs.epoch, self.crs.vertical)
         return self.affine, crs, self.points, None if self.rpc is None else repr(self.rpc)
 
     def resized(self, length: int, width: int) -> Place:

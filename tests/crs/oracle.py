@@ -58,8 +58,8 @@ def written_by_gdal(crs: str | CRS) -> bytes:
 
 
 def gdal(data: bytes | Path) -> CRS | None:
-    """The CRS that GDAL finds, heights included; None if there is none."""
-    with warnings.catch_warnings(), rasterio.Env(GTIFF_REPORT_COMPD_CS="YES"):
+    """The CRS that GDAL finds; None if there is none."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if isinstance(data, Path):
             with rasterio.open(data, driver="GTiff") as dataset:

@@ -210,7 +210,7 @@ def test_a_code_is_said_as_a_code() -> None:
 
 
 def test_two_codes_are_said_with_a_plus() -> None:
-    crs, _ = ours(tiff({1024: 1, 3072: 32633, 4096: 5773}))
+    crs, _ = ours(tiff({1024: 1, 3072: 32633, 4096: 5773}, GEOTIFF_1_1))
     assert crs is not None
     assert crs.code == "EPSG:32633+5773"
     assert pyproj.CRS(crs.code) == pyproj.CRS(crs.text)

@@ -23,18 +23,18 @@ from virtual_tiff.crs.tables import (
 )
 from virtual_tiff.crs.wkt import to_wkt
 
-from .oracle import GEOTIFF_1_0, Keys
+from .oracle import GEOTIFF_1_0, GEOTIFF_1_1, Keys
 from .test_citations import CITATIONS, ROBINSON
 from .test_keys import ALL, TM, USER
 from .test_methods import GROUNDS, NATURAL, user_defined
 
 
 def built_in(keys: Keys) -> tuple[Crs | None, tuple[str, ...]]:
-    return build(keys, GEOTIFF_1_0, BuiltIn())
+    return build(keys, GEOTIFF_1_1, BuiltIn())
 
 
 def by_proj(keys: Keys) -> Crs | None:
-    return build(keys, GEOTIFF_1_0, Proj())[0]
+    return build(keys, GEOTIFF_1_1, Proj())[0]
 
 
 def equal(one: str, other: str) -> bool:
@@ -165,6 +165,19 @@ def test_two_codes() -> None:
     assert crs is not None
     assert crs.text == "EPSG:2056+5773"
     assert said == ()
+
+
+@pytest.mark.parametrize("code", [2056, 32633])
+def test_heights_of_geotiff_1_0_are_beside_the_crs(code: int) -> None:
+    crs, said = build({1024: 1, 3072: code, 4096: 5773}, GEOTIFF_1_0, BuiltIn())
+    assert crs is not None
+    assert (crs.code, crs.vertical, said) == (f"EPSG:{code}", "EPSG:5773", ())
+
+
+def test_a_deprecated_code_is_the_one_that_replaces_it() -> None:
+    crs, said = built_in({1024: 1, 3072: 2037})
+    assert crs is not None
+    assert (crs.text, said) == ("EPSG:2960", ())
 
 
 def test_a_code_of_heights_over_a_crs_that_is_known() -> None:

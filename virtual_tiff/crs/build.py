@@ -14,6 +14,7 @@ from typing import Literal
 
 from virtual_tiff.crs.citations import plain_name, projection_engine_string
 from virtual_tiff.crs.context import Context, NoCrsError
+from virtual_tiff.crs.deprecated import current_code
 from virtual_tiff.crs.directory import flaw, version
 from virtual_tiff.crs.geodetic import bound_to_wgs84, geocentric, geographic
 from virtual_tiff.crs.projected import (
@@ -57,6 +58,10 @@ class Crs:
     """Of x and y, in metres or radians; None if unknown."""
     epoch: float | None = None
     """Coordinate epoch, a decimal year."""
+    vertical: str | None = None
+    """The vertical CRS of a GeoTIFF 1.0 file, as WKT 2 or as a code, which is no part of `wkt`."""
+    vertical_unit: str | None = None
+    """Of the heights, whether their CRS is a part of `wkt` or not; None if unknown."""
 
     @property
     def text(self) -> str:
@@ -186,24 +191,26 @@ def _by_code_alone(ctx: Context, kind: Kind) -> Crs | None:
         code = code_alone(ctx)
     else:
         code = ctx.code(K.GeodeticCRSGeoKey)
-        code = None if code is None or ctx.epsg.crs(code) else code
+        code = None if code is None or ctx.epsg.crs(code) else current_code(code)
     return None if code is None else _of_code(ctx, kind, code)
 
 
 def _of_code(ctx: Context, kind: Kind, code: int) -> Crs:
     heights = vertical_code(ctx) if kind != "geocentric" else None
+    beside = heights is not None and _beside(ctx)
     if kind != "geocentric" and heights is None and has_heights(ctx):
         present = (key for key in VERTICAL_KEYS if ctx.short(key))
         ctx.warn(next(present, K.VerticalGeoKey), "the heights are left out without pyproj")
     unit = axis_unit(ctx) if kind == "projected" else None
     return Crs(
-        code=f"EPSG:{code}" if heights is None else f"EPSG:{code}+{heights}",
+        code=f"EPSG:{code}" if heights is None or beside else f"EPSG:{code}+{heights}",
         wkt=None,
         projjson=None,
         kind=kind,
         unit=None if unit is None else unit.name,
         unit_factor=None if unit is None else unit.factor,
         epoch=_epoch(ctx),
+        vertical=f"EPSG:{heights}" if beside else None,
     )
 
 
@@ -225,7 +232,31 @@ def _of_keys(ctx: Context, kind: Kind) -> Crs | None:
         crs = bound_to_wgs84(ctx, crs, known_datums=has_heights(ctx))
     if vertical_code(ctx) is not None and "id" in crs:
         return _of_code(ctx, kind, crs["id"]["code"])
-    return _crs(ctx, with_heights(ctx, crs, is_local=kind == "local"))
+    whole = with_heights(ctx, crs, is_local=kind == "local")
+    if whole["type"] != "CompoundCRS" or not _beside(ctx):
+        return _crs(ctx, whole)
+    _, vertical = whole["components"]
+    horizontal = _registered(ctx, whole["components"][0]) if whole is crs else crs
+    return _crs(ctx, horizontal, vertical)
+
+
+_GEOTIFF_1_0 = (1, 1, 0)
+"""Version, revision and minor revision."""
+
+
+def _beside(ctx: Context) -> bool:
+    """Tell whether a vertical CRS is kept beside the horizontal one, not in a compound CRS.
+
+    GeoTIFF 1.0 has no compound CRS, and its vertical keys were used in many ways. GDAL reports
+    the horizontal CRS alone unless the user sets GTIFF_REPORT_COMPD_CS.
+    """
+    return ctx.version == _GEOTIFF_1_0
+
+
+def _registered(ctx: Context, crs: JSON) -> JSON:
+    """Return a component of a registered compound CRS with its code, which PROJJSON leaves out."""
+    known = None if "id" in crs else ctx.epsg.crs_named(crs["name"])
+    return known if known is not None and ctx.epsg.same(known, crs) else crs
 
 
 def _engine_string(ctx: Context) -> str | None:
@@ -276,13 +307,15 @@ def _local(ctx: Context, kind: Kind) -> JSON:
     }
 
 
-def _crs(ctx: Context, crs: JSON) -> Crs | None:
+def _crs(ctx: Context, crs: JSON, vertical: JSON | None = None) -> Crs | None:
+    """Return what is said of a CRS, and of a vertical CRS that is kept beside it."""
     wkt = ctx.epsg.wkt(crs)
     if wkt is None:
         ctx.warn(K.GTModelTypeGeoKey, f"the keys make a {crs['type']} that PROJ refuses")
         return None
     plain = _plain(crs)
     name, factor = _unit(plain)
+    heights = crs["components"][1] if crs["type"] == "CompoundCRS" else vertical
     return Crs(
         code=_code(crs),
         wkt=wkt,
@@ -291,6 +324,8 @@ def _crs(ctx: Context, crs: JSON) -> Crs | None:
         unit=name,
         unit_factor=factor,
         epoch=_epoch(ctx),
+        vertical=None if vertical is None else ctx.epsg.wkt(vertical) or _code(vertical),
+        vertical_unit=_unit(heights)[0] if heights is not None else None,
     )
 
 

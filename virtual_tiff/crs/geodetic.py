@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from virtual_tiff.crs.citations import fields
 from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError
+from virtual_tiff.crs.deprecated import current_code
 from virtual_tiff.crs.projjson import (
     DEGREE,
     JSON,
@@ -44,6 +45,7 @@ _USAGE = ("$schema", "scope", "area", "bbox", "usages", "remarks")
 def geographic(ctx: Context) -> JSON | None:
     """Return the CRS of model type 2; None if nothing but its code is known."""
     code = ctx.code(K.GeodeticCRSGeoKey)
+    code = None if code is None else current_code(code)
     known = ctx.epsg.crs(code) if code is not None else None
     if code is not None and known is None and not ctx.epsg.complete:
         return None
@@ -58,6 +60,7 @@ def geographic(ctx: Context) -> JSON | None:
 def geocentric(ctx: Context, unit: Unit) -> JSON:
     """Return the CRS of model type 3."""
     code = ctx.code(K.GeodeticCRSGeoKey)
+    code = None if code is None else current_code(code)
     known = ctx.epsg.crs(code) if code is not None else None
     if known is not None and known["type"] == "GeodeticCRS":
         return known

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from virtual_tiff.crs.citations import fields, linear_unit_factor, plain_name
 from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError
+from virtual_tiff.crs.deprecated import current_code
 from virtual_tiff.crs.geodetic import angular_unit, geodetic, is_sphere
 from virtual_tiff.crs.projjson import (
     DEGREE,
@@ -44,7 +45,7 @@ def projected(ctx: Context) -> JSON | None:
     As in GDAL, keys beside ProjectedCRSGeoKey override its definition; the code stays only if
     they say the same.
     """
-    code = ctx.code(K.ProjectedCRSGeoKey)
+    code = _code(ctx)
     known = ctx.epsg.crs(code) if code is not None else None
     if known is not None and known["type"] == "CompoundCRS" and by_code(ctx):
         return known  # it has nowhere else to go
@@ -64,6 +65,11 @@ def projected(ctx: Context) -> JSON | None:
         return known if in_order else found | {"id": known["id"]}
     ctx.warn(K.ProjectedCRSGeoKey, f"other keys differ from {known['name']}, and they count")
     return found
+
+
+def _code(ctx: Context) -> int | None:
+    code = ctx.code(K.ProjectedCRSGeoKey)
+    return current_code(code) if code is not None and by_code(ctx) else code
 
 
 def by_code(ctx: Context) -> bool:
@@ -88,7 +94,7 @@ def _axes(crs: JSON) -> list[JSON]:
 
 def code_alone(ctx: Context) -> int | None:
     """Return ProjectedCRSGeoKey's code where its definition is out of reach (no pyproj)."""
-    code = ctx.code(K.ProjectedCRSGeoKey)
+    code = _code(ctx)
     if code is None or ctx.epsg.complete or ctx.epsg.crs(code) is not None:
         return None
     for key in _OVERRIDING:

@@ -23,6 +23,9 @@ Layout = Literal["stack", "group per file", "group per signature", "group per va
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 
+_NO_SCENES = "per_scene needs a new dimension, along which the scenes are stacked"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
     """What a user asks for."""
@@ -30,6 +33,8 @@ class Arrangement:
     layout: Layout
     axes: tuple[str, ...] = ()
     """Dimensions along which files are stacked or put together."""
+    per_scene: tuple[str, ...] = ()
+    """Attributes that are left out of the templates, to become coordinates."""
 
 
 def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) -> Plan:
@@ -45,6 +50,8 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
     """
     files = sum(map(len, catalogue.sets))
     if arrangement.layout == "group per file":
+        if arrangement.per_scene:
+            raise ValueError(_NO_SCENES)
         parts = apart(catalogue, existing)
         return Plan(parts=parts, files=files, how=f"in {files} groups")
     found = [
@@ -119,6 +126,8 @@ def _arranged(
         msg = f"concat is one new dimension, or several that the files have: {there}"
         raise ValueError(msg)
     if own:
+        if arrangement.per_scene:
+            raise ValueError(_NO_SCENES)
         if place in existing.places:
             msg = "files cannot be appended along a dimension of their own; publish all anew"
             raise PublishError(msg)

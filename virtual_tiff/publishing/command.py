@@ -45,6 +45,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     check: bool = False,
     portable: bool | None = None,
     inline_limit: int | None = None,
+    per_scene: str | Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
 ) -> Published:
@@ -124,6 +125,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     inline_limit
         With `portable`: most bytes of one array of one file that may be copied; None is 1 MiB,
         or 5 % of what the array takes in the file if that is more.
+    per_scene
+        With `concat` along a new dimension: what of `"gcps"` (ground control points) and
+        `"rpcs"` becomes a coordinate of texts along it, one a scene, which also may be equal.
+        Otherwise scenes that differ in them are an error. `append` takes the same.
     progress
         Called for each file that was read.
     **parser_options

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from virtual_tiff.nodes import JSON
+from virtual_tiff.publishing.attribute_table import PER_SCENE
 from virtual_tiff.publishing.codec_words import codec_aspects
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.record import Template
+from virtual_tiff.publishing.record import Template, canonical
 
 __all__ = ["Difference", "differences", "refuse"]
 
@@ -25,17 +26,39 @@ class Difference:
     aspect: str
     has: str
     others: str
+    """Both are whole, however long they are."""
 
     def __str__(self) -> str:
         first, more = self.arrays[0], len(self.arrays) - 1
         where = f"array {first}" + (f" and {more} more" if more else "")
-        return f"{self.file}: {where}: {self.aspect} {self.has}, the others {self.others}"
+        aspect = _NAMES.get(self.aspect, self.aspect)
+        has, others = _shortened(self.has, self.others)
+        return f"{self.file}: {where}: {aspect} {has}, the others {others}"
 
 
 _SHOWN = 20
 """Differences that are listed; of ten thousand files all may differ."""
-_LONG = 100
+_LONG = 60
 """Characters of a value that are shown."""
+_BEFORE = 20
+"""Of these, before the first character that differs."""
+_NAMES = {
+    "gcps": "ground control points (gcps)",
+    "rpcs": "rational polynomial coefficients (rpcs)",
+}
+
+
+def _shortened(one: str, other: str) -> tuple[str, str]:
+    """Cut long values to where they begin to differ."""
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    start = max(0, same - _BEFORE) if max(len(one), len(other)) > _LONG else 0
+
+    def shown(text: str) -> str:
+        cut = text[start : start + _LONG]
+        return f"{'…' if start else ''}{cut}{'…' if len(text) > start + _LONG else ''}"
+
+    return shown(one), shown(other)
 
 
 def refuse(found: Sequence[Difference], *, what: str | None = None) -> None:
@@ -66,6 +89,12 @@ def _advice(found: Sequence[Difference]) -> Iterable[str]:
         yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
     if aspects & {"values", "spatial:transform", "GeoTransform"} and "shape" not in aspects:
         yield "\nThe images lie at different places: tiles of one image are concat='y,x'."
+    scenes = [name for name in PER_SCENE if name in aspects]
+    if scenes:
+        yield (
+            f"\nTo keep {' and '.join(scenes)} as coordinates along the new dimension:"
+            f" per_scene={scenes!r} (--per-scene {','.join(scenes)})."
+        )
     if "resolution" in aspects:
         yield "\nOverviews whose size is rounded have their own: overviews=False (--no-overviews)."
     if "is" in aspects:
@@ -97,7 +126,51 @@ def differences(
                 Difference(file=name, arrays=tuple(arrays), aspect=aspect, has=has, others=others)
                 for name in files[number]
             ]
-    return found
+    return found or _without_words(templates, files, usual)
+
+
+def _without_words(
+    templates: Mapping[int, Template],
+    files: Mapping[int, Sequence[str]],
+    usual: Template | None,
+) -> list[Difference]:
+    """Return differences that no aspect says: files that differ are never taken for equal."""
+    first = usual or templates[next(iter(templates))]
+    return [
+        Difference(
+            file=files[number][0],
+            arrays=(path,),
+            aspect="metadata",
+            has=canonical(has),
+            others=canonical(others),
+        )
+        for number, template in templates.items()
+        for path, has, others in _unequal(template, first)
+    ]
+
+
+def _unequal(template: Template, other: Template) -> Iterator[tuple[str, JSON, JSON]]:
+    ours, theirs = _compared(template), _compared(other)
+    for path in dict.fromkeys((*ours, *theirs)):
+        if ours.get(path) != theirs.get(path):
+            yield path, ours.get(path, {}), theirs.get(path, {})
+
+
+def _compared(template: Template) -> dict[str, JSON]:
+    found: dict[str, JSON] = {
+        f"{path}/": {"attributes": own} for path, own in template.groups.items()
+    }
+    found |= template.arrays
+    for path, inline in template.inline.items():
+        found[path] = {**inline.metadata, "digest": inline.digest}
+    return {
+        path: {**metadata, "attributes": _without_conventions(metadata["attributes"])}
+        for path, metadata in found.items()
+    }
+
+
+def _without_conventions(attributes: JSON) -> JSON:
+    return {name: value for name, value in attributes.items() if name not in _UNCOMPARED}
 
 
 type _Words = dict[str, dict[str, str]]
@@ -183,10 +256,14 @@ def _array_aspects(metadata: JSON) -> dict[str, str]:
 
 def _attribute_aspects(attributes: JSON) -> dict[str, str]:
     return {
-        name: text if len(text := json.dumps(value)) <= _LONG else f"{text[:_LONG]}…"
+        name: json.dumps(value)
         for name, value in attributes.items()
-        if name not in ("_FillValue", "zarr_conventions", "coordinates")
+        if name != "_FillValue" and name not in _UNCOMPARED
     }
+
+
+_UNCOMPARED = ("zarr_conventions", "coordinates")
+"""They follow from others, and from the version of this package."""
 
 
 def _by(numbers: Iterable[int]) -> str:

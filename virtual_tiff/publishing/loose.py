@@ -3,7 +3,8 @@
 The rule: what is a number in each file that has it, or a text in each, becomes a coordinate
 along the new dimension, called as the attribute; where several arrays of a group have it with
 other values, `{array}_{attribute}`. Lists, and what is a number here and a text there, are
-left out, and listed. What is the same in all files stays an attribute.
+left out, and listed. What is the same in all files stays an attribute, but for what is kept
+a scene each, which is always a coordinate: the next scene may differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from virtual_tiff.nodes import JSON
+from virtual_tiff.publishing.attribute_table import PER_SCENE
 from virtual_tiff.publishing.plan import Column
 
 __all__ = ["Key", "Loose", "named_columns", "take"]
@@ -86,7 +88,7 @@ def _take_node(
         column = loose.varying.get((node, name))
         if column is None:
             old = [constant.get(name, ABSENT)] if known else values[:1]
-            if all(_same(value, old[0]) for value in values):
+            if name not in PER_SCENE and all(_same(value, old[0]) for value in values):
                 constant[name] = old[0]
                 continue
             column = loose.varying[node, name] = [ABSENT] * size

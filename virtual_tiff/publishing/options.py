@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.arrange import LAYOUTS, Layout
+from virtual_tiff.publishing.attribute_table import PER_SCENE
 from virtual_tiff.publishing.parsing import Engine, Progress, Reader, Truncated, engine_of
 from virtual_tiff.publishing.portable import Portability
 
@@ -39,6 +40,8 @@ class Options:
     portable: bool | None
     """None is what a repository that is appended to is, and False of a new one."""
     inline_limit: int | None
+    per_scene: tuple[str, ...]
+    """Attributes of `spatial_ref` that become coordinates along the new dimension."""
     parser: VirtualTIFF
     samples: str | None
     """As the user has said; None if it was left open."""
@@ -66,6 +69,7 @@ class Options:
                 "metadata": dict(given["metadata"] or {}),
                 "cache": None if cache is None else Path(cache).expanduser(),
                 "find": {name: given[name] for name in find},
+                "per_scene": _names(given["per_scene"]),
                 "engine": engine_of(given["parallel"]),
                 "parser": _parser(given["parser_options"]),
                 "samples": given["parser_options"].get("samples"),
@@ -102,7 +106,12 @@ class Options:
     def reader(self) -> Reader:
         """How each file is read."""
         portable = Portability(inline_limit=self.inline_limit) if self.portable else None
-        return Reader(parser=self.parser, portable=portable, truncated=self.truncated)
+        return Reader(
+            parser=self.parser,
+            portable=portable,
+            truncated=self.truncated,
+            per_scene=self.per_scene,
+        )
 
     @property
     def recipe(self) -> str:
@@ -140,6 +149,7 @@ def _check(given: Mapping[str, Any]) -> None:
         msg = f"concurrency must be a positive integer, not {concurrency!r}"
         raise ValueError(msg)
     Portability(inline_limit=given["inline_limit"])
+    _check_scenes(given)
     if given["layout"] == "group per file" and concat is not None:
         msg = "a group per file is not stacked: concat must be None"
         raise ValueError(msg)
@@ -149,6 +159,21 @@ def _check(given: Mapping[str, Any]) -> None:
     if given["replace_changed"] and not given["append"]:
         msg = "replace_changed is for append=True"
         raise ValueError(msg)
+
+
+def _check_scenes(given: Mapping[str, Any]) -> None:
+    per_scene = _names(given["per_scene"])
+    if not set(per_scene) <= set(PER_SCENE):
+        msg = f"per_scene must be of {', '.join(PER_SCENE)}, not {', '.join(per_scene)}"
+        raise ValueError(msg)
+    if per_scene and given["concat"] is None and not given["append"]:
+        msg = "per_scene needs concat, the dimension along which the scenes are stacked"
+        raise ValueError(msg)
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    names = (given or "").split(",") if given is None or isinstance(given, str) else given
+    return tuple(sorted({name for name in names if name}))
 
 
 def _parser(options: Mapping[str, Any]) -> VirtualTIFF:

@@ -80,6 +80,8 @@ class Reader:
     """What is asked of a portable store; None of any other."""
     truncated: Truncated = "refuse"
     """What becomes of a file that ends before what it promises."""
+    per_scene: tuple[str, ...] = ()
+    """Attributes of `spatial_ref` that become coordinates along the new dimension."""
 
 
 class Tally:
@@ -151,7 +153,15 @@ async def parse_one(
         lost = None
         if losses:
             lost = Lost(truncation(losses, state.size), sum(loss.blocks for loss in losses))
-        return record_of(location.url, nodes, state, intern, blocks=blocks, lost=lost)
+        return record_of(
+            location.url,
+            nodes,
+            state,
+            intern,
+            blocks=blocks,
+            lost=lost,
+            per_scene=reader.per_scene,
+        )
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))
 

@@ -163,14 +163,18 @@ class Publication:
         options, ledger = self.options, self.ledger
         if ledger is None:
             layout: Layout = options.layout or ("stack" if options.concat else "group per file")
-            return Arrangement(layout=layout, axes=options.concat)
+            return Arrangement(layout=layout, axes=options.concat, per_scene=options.per_scene)
         asked = {"layout": options.layout, "concat": options.concat or None}
         there = {"layout": ledger.layout, "concat": ledger.axes}
         for name, value in asked.items():
             if value is not None and value != there[name]:
                 msg = f"{self.target.name} was published with {name} {there[name]!r}, not {value!r}"
                 raise ValueError(msg)
-        return Arrangement(layout=ledger.layout, axes=ledger.axes)  # type: ignore[arg-type]
+        return Arrangement(
+            layout=ledger.layout,  # type: ignore[arg-type]
+            axes=ledger.axes,
+            per_scene=options.per_scene,
+        )
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options = self.options

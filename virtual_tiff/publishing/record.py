@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import marshal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.nodes import JSON, FileArray, Group, InlineArray
+from virtual_tiff.publishing.attribute_table import decides
 from virtual_tiff.tiff import SourceState
 
 __all__ = [
@@ -38,31 +39,8 @@ __all__ = [
     "unpacked_blocks",
 ]
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 """Of the records in a cache; others are read again."""
-
-_DECIDING = frozenset(
-    (
-        "_FillValue",
-        "add_offset",
-        "coordinates",
-        "flag_masks",
-        "flag_meanings",
-        "flag_values",
-        "grid_mapping",
-        "missing_value",
-        "multiscales",
-        "ome",
-        "scale_factor",
-        "units",
-        "valid_max",
-        "valid_min",
-        "valid_range",
-        "zarr_conventions",
-    )
-)
-"""Attributes that decide what stored numbers mean, or where they lie."""
-_DECIDING_PREFIXES = ("spatial:", "proj:", "geo:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +79,8 @@ class Record:
     """What the object was when it was parsed."""
     template: str
     loose: str
-    """JSON: by path of group ("g:…") or array ("a:…"), the attributes that may differ."""
+    """JSON: by path of group ("g:…") or array ("a:…"), the attributes that may differ; of an
+    inline array ("i:…"), those that are kept a scene each."""
     inline: tuple[bytes, ...]
     """The data of the template's inline arrays, in its order."""
     references: bytes
@@ -191,7 +170,7 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def record_of(
+def record_of(  # noqa: PLR0913 (one keyword a part of the record)
     url: str,
     group: Group,
     state: SourceState,
@@ -199,6 +178,7 @@ def record_of(
     *,
     blocks: Iterable[Block] = (),
     lost: Lost | None = None,
+    per_scene: Collection[str] = (),
 ) -> Record:
     """Return the record of a parsed file.
 
@@ -216,8 +196,10 @@ def record_of(
         Chunks that are copied; they have no reference.
     lost
         What the file lacks, if it is truncated.
+    per_scene
+        Attributes of `spatial_ref` that become coordinates along the new dimension.
     """
-    parts = _Parts()
+    parts = _Parts(per_scene)
     parts.take(group, "")
     template = _template_text(
         {"groups": parts.groups, "arrays": parts.arrays, "inline": parts.inline}
@@ -253,7 +235,8 @@ def _template_text(template: JSON) -> str:
 class _Parts:
     """Gathers a record from the tree of nodes; lists of pairs keep the file's order."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_scene: Collection[str]) -> None:
+        self._per_scene = per_scene
         self.groups: list[tuple[str, JSON]] = []
         self.arrays: list[tuple[str, JSON]] = []
         self.inline: list[tuple[str, JSON, str]] = []
@@ -272,7 +255,7 @@ class _Parts:
 
     def _take_array(self, path: str, array: FileArray | InlineArray) -> None:
         if isinstance(array, InlineArray):
-            self.inline.append((path, array.metadata, digest_of(array.data)))
+            self.inline.append((path, self._shared(path, array.metadata), digest_of(array.data)))
             self.data.append(array.data)
             return
         attributes = self._parted(f"a:{path}", array.metadata["attributes"])
@@ -281,13 +264,22 @@ class _Parts:
             self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
         self.count += int(np.count_nonzero(array.byte_counts))
 
+    def _shared(self, path: str, metadata: JSON) -> JSON:
+        """Return the metadata of an inline array without what is kept a scene each."""
+        attributes = metadata["attributes"]
+        own = {name: attributes[name] for name in self._per_scene if name in attributes}
+        if not own:
+            return metadata
+        self.loose[f"i:{path}"] = own
+        shared = {name: value for name, value in attributes.items() if name not in own}
+        return {**metadata, "attributes": shared}
+
     def _parted(self, node: str, attributes: JSON) -> JSON:
         """Keep the loose attributes apart; return the others."""
         deciding: JSON = {}
         loose: JSON = {}
         for name, value in attributes.items():
-            decides = name in _DECIDING or name.startswith(_DECIDING_PREFIXES)
-            (deciding if decides else loose)[name] = value
+            (deciding if decides(name, attributes) else loose)[name] = value
         if loose:
             self.loose[node] = loose
         return deciding

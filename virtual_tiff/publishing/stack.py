@@ -247,7 +247,8 @@ class _Parts:
             files,
             positions,
             {f"a:{p}": to for p, to in paths.items()}
-            | {f"g:{p}": f"{joined(place, p)}/" for p in template.groups},
+            | {f"g:{p}": f"{joined(place, p)}/" for p in template.groups}
+            | {f"i:{p}": joined(place, p) for p in template.inline},
         )
         if len(positions):
             self._changed = min(self._changed, int(positions.min()))
@@ -357,12 +358,27 @@ class _Parts:
                 group = self._groups[node[:-1]]
                 self._groups[node[:-1]] = {**group, **attributes}
                 continue
-            metadata = self._arrays[node]
+            metadata = self._arrays.get(node)
+            if metadata is None:  # an inline array: it has no constant attributes of this kind
+                continue
             self._arrays[node] = metadata | {"attributes": metadata["attributes"] | attributes}
         for (node, _), path in names.items():
-            for array in self._arrays if node.endswith("/") else (node,):
+            for array in self._bearers(node):
                 if posixpath.dirname(array) == posixpath.dirname(path):
                     self._bind(array, posixpath.basename(path))
+
+    def _bearers(self, node: str) -> list[str]:
+        """Return the arrays of which a node's attributes speak."""
+        if node in self._arrays:
+            return [node]
+        if node.endswith("/"):
+            return list(self._arrays)
+        name = posixpath.basename(node)
+        return [
+            array
+            for array, metadata in self._arrays.items()
+            if metadata["attributes"].get("grid_mapping") == name
+        ]
 
     def _bind(self, array: str, name: str) -> None:
         metadata = self._arrays[array]

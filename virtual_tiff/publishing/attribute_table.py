@@ -1,0 +1,156 @@
+"""Which attributes decide what a number or a place means: one row an attribute.
+
+Files whose deciding attributes differ cannot become one array. An attribute that does not
+decide may differ: a number or a text then becomes a coordinate along the new dimension,
+anything else is left out and listed. The items of GDAL_METADATA have names of the writer's
+choice; a name without a row may differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+__all__ = ["ATTRIBUTES", "PER_SCENE", "PREFIXES", "Rule", "decides", "rule_of"]
+
+type Rule = Literal[
+    "agree",
+    "agree or coordinate",
+    "agree without transform",
+    "agree with geolocation",
+    "agree with alpha",
+    "may differ",
+]
+"""`agree`: refused where files differ. `agree or coordinate`: a list must agree, a text may
+become a coordinate, which says it of each file. `agree without transform`: raw tags, of which
+the transform and the control points of `spatial_ref` are made; without both, they alone say
+where the image lies. `agree with geolocation`: the domain
+GEOLOCATION says where the pixels lie. `agree with alpha`: samples that are unspecified say nothing,
+and their number is that of the bands."""
+
+PER_SCENE = ("gcps", "rpcs")
+"""Attributes of `spatial_ref` that a user may keep as coordinates along the new dimension."""
+
+ATTRIBUTES: dict[str, Rule] = {
+    # what a stored number is
+    "_FillValue": "agree",
+    "_Unsigned": "agree",
+    "missing_value": "agree",
+    "NODATA_VALUES": "agree",
+    "add_offset": "agree",
+    "scale_factor": "agree",
+    "scales": "agree",
+    "offsets": "agree",
+    "units": "agree",
+    "unit_type": "agree",
+    "flag_masks": "agree",
+    "flag_meanings": "agree",
+    "flag_values": "agree",
+    "valid_max": "agree",
+    "valid_min": "agree",
+    "valid_range": "agree",
+    "color_map": "agree",
+    "photometric_interpretation": "agree",
+    "extra_samples": "agree with alpha",
+    "colorinterp": "agree or coordinate",
+    "long_name": "agree or coordinate",
+    # where a pixel lies
+    "TIFFTAG_ORIENTATION": "agree",
+    "AREA_OR_POINT": "agree or coordinate",
+    "model_pixel_scale": "agree without transform",
+    "model_tiepoint": "agree without transform",
+    "model_transformation": "agree without transform",
+    "crs_wkt": "agree",
+    "spatial_ref": "agree",
+    "vertical_crs": "agree",
+    "coordinate_epoch": "agree",
+    "GeoTransform": "agree",
+    "gcps": "agree",
+    "rpcs": "agree",
+    "axis": "agree",
+    "standard_name": "agree",
+    # how arrays belong together
+    "coordinates": "agree",
+    "grid_mapping": "agree",
+    "multiscales": "agree",
+    "ome": "agree",
+    "bioformats2raw.layout": "agree",
+    "zarr_conventions": "agree",
+    # descriptions
+    "TIFFTAG_DOCUMENTNAME": "may differ",
+    "TIFFTAG_IMAGEDESCRIPTION": "may differ",
+    "TIFFTAG_SOFTWARE": "may differ",
+    "TIFFTAG_DATETIME": "may differ",
+    "TIFFTAG_ARTIST": "may differ",
+    "TIFFTAG_HOSTCOMPUTER": "may differ",
+    "TIFFTAG_COPYRIGHT": "may differ",
+    "TIFFTAG_MAKE": "may differ",
+    "TIFFTAG_MODEL": "may differ",
+    "TIFFTAG_PAGENAME": "may differ",
+    # the size of a print, and ranges for display, which no reader applies
+    "TIFFTAG_XRESOLUTION": "may differ",
+    "TIFFTAG_YRESOLUTION": "may differ",
+    "TIFFTAG_RESOLUTIONUNIT": "may differ",
+    "TIFFTAG_MINSAMPLEVALUE": "may differ",
+    "TIFFTAG_MAXSAMPLEVALUE": "may differ",
+    "GEO_METADATA": "may differ",
+    "TIFF_RSID": "may differ",
+    "icc_profile_bytes": "may differ",
+    "xmp_bytes": "may differ",
+    "gdal_metadata_domains": "agree with geolocation",
+    "gdal_band_metadata_domains": "may differ",
+    # the text of which `_FillValue` is the number
+    "gdal_no_data": "may differ",
+    # GeoKeys as they are stored: `crs_wkt`, `proj:` and the transform are made of them
+    "model_type": "may differ",
+    "raster_type": "may differ",
+    "citation": "may differ",
+    "projected_type": "may differ",
+    "projection": "may differ",
+    "geographic_type": "may differ",
+    "vertical": "may differ",
+    "vertical_citation": "may differ",
+    "vertical_datum": "may differ",
+    "vertical_units": "may differ",
+}
+
+PREFIXES: dict[str, Rule] = {
+    "spatial:": "agree",
+    "proj:": "agree",
+    "geo:": "agree",
+    "STATISTICS_": "may differ",
+    "GDAL_METADATA:": "may differ",
+    # GeoKeys
+    "geog_": "may differ",
+    "proj_": "may differ",
+}
+"""Rules of attributes whose names begin so, unless they have a row."""
+
+
+def rule_of(name: str) -> Rule | None:
+    """Return the rule of an attribute; None if it has no row."""
+    rule = ATTRIBUTES.get(name)
+    if rule is not None:
+        return rule
+    return next((rule for prefix, rule in PREFIXES.items() if name.startswith(prefix)), None)
+
+
+def decides(name: str, attributes: dict[str, Any]) -> bool:
+    """Return whether files that differ in an attribute cannot become one array.
+
+    Parameters
+    ----------
+    name
+        The attribute.
+    attributes
+        All attributes of its array or group.
+    """
+    rule = rule_of(name)
+    if rule == "agree or coordinate":
+        return not isinstance(attributes[name], str)
+    if rule == "agree without transform":
+        return not attributes.keys() & {"spatial:transform", "grid_mapping"}
+    if rule == "agree with geolocation":
+        return "GEOLOCATION" in attributes[name]
+    if rule == "agree with alpha":
+        return any(kind != "unspecified" for kind in attributes[name])
+    return rule == "agree"
