@@ -20,8 +20,8 @@ type Rule = Literal[
     "agree with alpha",
     "may differ",
 ]
-"""`agree`: refused where files differ. `agree or coordinate`: a list must agree, a text may
-become a coordinate, which says it of each file. `agree without transform`: raw tags, of which
+"""`agree`: refused where files differ. `agree or coordinate`: a list must agree, a number
+or a text may become a coordinate, which says it of each file. `agree without transform`: raw tags, of which
 the transform and the control points of `spatial_ref` are made; without both, they alone say
 where the image lies. `agree with geolocation`: the domain
 GEOLOCATION says where the pixels lie. `agree with alpha`: samples that are unspecified say nothing,
@@ -53,6 +53,54 @@ ATTRIBUTES: dict[str, Rule] = {
     "extra_samples": "agree with alpha",
     "colorinterp": "agree or coordinate",
     "long_name": "agree or coordinate",
+    # tags that say what a sample means or which pixels count
+    "TIFFTAG_GRAYRESPONSEUNIT": "agree or coordinate",
+    "TIFFTAG_GRAYRESPONSECURVE": "agree or coordinate",
+    "TIFFTAG_INKSET": "agree or coordinate",
+    "TIFFTAG_NUMBEROFINKS": "agree or coordinate",
+    "TIFFTAG_DOTRANGE": "agree or coordinate",
+    "TIFFTAG_TRANSFERRANGE": "agree or coordinate",
+    "TIFFTAG_TRANSFERFUNCTION": "agree or coordinate",
+    "TIFFTAG_WHITEPOINT": "agree or coordinate",
+    "TIFFTAG_PRIMARYCHROMATICITIES": "agree or coordinate",
+    "TIFFTAG_REFERENCEBLACKWHITE": "agree or coordinate",
+    "TIFFTAG_COLORRESPONSEUNIT": "agree or coordinate",
+    "TIFFTAG_INDEXED": "agree or coordinate",
+    "TIFFTAG_DECODE": "agree or coordinate",
+    "TIFFTAG_STONITS": "agree or coordinate",
+    "TIFFTAG_MDFILETAG": "agree or coordinate",
+    "TIFFTAG_MDSCALEPIXEL": "agree or coordinate",
+    "TIFFTAG_CFAREPEATPATTERNDIM": "agree or coordinate",
+    "TIFFTAG_CFAPATTERN": "agree or coordinate",
+    "TIFFTAG_CFAPLANECOLOR": "agree or coordinate",
+    "TIFFTAG_CFALAYOUT": "agree or coordinate",
+    "TIFFTAG_INTERLACE": "agree or coordinate",
+    "TIFFTAG_LINEARIZATIONTABLE": "agree or coordinate",
+    "TIFFTAG_BLACKLEVELREPEATDIM": "agree or coordinate",
+    "TIFFTAG_BLACKLEVEL": "agree or coordinate",
+    "TIFFTAG_BLACKLEVELDELTAH": "agree or coordinate",
+    "TIFFTAG_BLACKLEVELDELTAV": "agree or coordinate",
+    "TIFFTAG_WHITELEVEL": "agree or coordinate",
+    "TIFFTAG_DEFAULTSCALE": "agree or coordinate",
+    "TIFFTAG_DEFAULTCROPORIGIN": "agree or coordinate",
+    "TIFFTAG_DEFAULTCROPSIZE": "agree or coordinate",
+    "TIFFTAG_ACTIVEAREA": "agree or coordinate",
+    "TIFFTAG_MASKEDAREAS": "agree or coordinate",
+    "TIFFTAG_DEFAULTUSERCROP": "agree or coordinate",
+    "TIFFTAG_MASKSUBAREA": "agree or coordinate",
+    "TIFFTAG_DEPTHFORMAT": "agree or coordinate",
+    "TIFFTAG_DEPTHNEAR": "agree or coordinate",
+    "TIFFTAG_DEPTHFAR": "agree or coordinate",
+    "TIFFTAG_DEPTHUNITS": "agree or coordinate",
+    "TIFFTAG_DEPTHMEASURETYPE": "agree or coordinate",
+    "TIFFTAG_INKNAMES": "agree or coordinate",
+    "TIFFTAG_MDFILEUNITS": "agree or coordinate",
+    "TIFFTAG_SEMANTICNAME": "agree or coordinate",
+    "TIFFTAG_SMINSAMPLEVALUE": "may differ",
+    "TIFFTAG_SMAXSAMPLEVALUE": "may differ",
+    "TIFFTAG_OPCODELIST1_bytes": "may differ",
+    "TIFFTAG_OPCODELIST2_bytes": "may differ",
+    "TIFFTAG_OPCODELIST3_bytes": "may differ",
     # where a pixel lies
     "TIFFTAG_ORIENTATION": "agree",
     "AREA_OR_POINT": "agree or coordinate",
@@ -146,7 +194,7 @@ def decides(name: str, attributes: dict[str, Any]) -> bool:
     """
     rule = rule_of(name)
     if rule == "agree or coordinate":
-        return not isinstance(attributes[name], str)
+        return not isinstance(attributes[name], str | int | float)
     if rule == "agree without transform":
         return not attributes.keys() & {"spatial:transform", "grid_mapping"}
     if rule == "agree with geolocation":
