@@ -21,11 +21,10 @@ type Rule = Literal[
     "may differ",
 ]
 """`agree`: refused where files differ. `agree or coordinate`: a list must agree, a number
-or a text may become a coordinate, which says it of each file. `agree without transform`: raw tags, of which
-the transform and the control points of `spatial_ref` are made; without both, they alone say
-where the image lies. `agree with geolocation`: the domain
-GEOLOCATION says where the pixels lie. `agree with alpha`: samples that are unspecified say nothing,
-and their number is that of the bands."""
+or a text may become a coordinate, which says it of each file. `agree without transform`: raw
+tags, of which the transform and the control points of `spatial_ref` are made; without both, they
+alone say where the image lies. `agree with geolocation`: the domain GEOLOCATION says where
+the pixels lie. `agree with alpha`: samples that are unspecified say nothing, and their number is that of the bands."""
 
 PER_SCENE = ("gcps", "rpcs")
 """Attributes of `spatial_ref` that a user may keep as coordinates along the new dimension."""
