@@ -24,7 +24,8 @@ type Rule = Literal[
 or a text may become a coordinate, which says it of each file. `agree without transform`: raw
 tags, of which the transform and the control points of `spatial_ref` are made; without both, they
 alone say where the image lies. `agree with geolocation`: the domain GEOLOCATION says where
-the pixels lie. `agree with alpha`: samples that are unspecified say nothing, and their number is that of the bands."""
+the pixels lie. `agree with alpha`: samples that are unspecified say nothing, and their
+number is that of the bands."""
 
 PER_SCENE = ("gcps", "rpcs")
 """Attributes of `spatial_ref` that a user may keep as coordinates along the new dimension."""
