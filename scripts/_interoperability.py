@@ -73,9 +73,9 @@ class Case:
 
     def grade(self, found: Pixels) -> Grade:
         """Compare with the oracles; a lossy decoder may round otherwise."""
-        grades = {agreement(found, pixels) for pixels in self.expected}
-        allowed = {"right", "close"} if self.compression in _LOSSY else {"right"}
-        return "right" if grades & allowed else "wrong"
+        lossy = self.compression in _LOSSY
+        grades = {agreement(found, pixels, lossy=lossy) for pixels in self.expected}
+        return "wrong" if grades == {"wrong"} else "right"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import rasterio
+import zarr_cm
 
 from support.build import DOUBLE, SHORT, entry, image
 from support.conventions import check, declared, released
@@ -90,7 +91,6 @@ def test_levels(affine: Affine | None, proj: dict[str, Any] | None, expected: se
 
 
 def test_the_package_of_the_conventions_agrees():
-    zarr_cm = pytest.importorskip("zarr_cm", reason="zarr-cm is not installed")
     nodes = [rotated(), group(multiscales_attributes(levels(), proj=CODE))]
     for path in PLACED:
         store = VirtualTIFF(ifd=0)(f"file://{path}", LOCAL)

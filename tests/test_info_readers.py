@@ -105,7 +105,7 @@ def said(stores: Iterable[Path], name: str) -> set[str]:
 
 
 def test_tensorstore(stores: Stores) -> None:
-    tensorstore = pytest.importorskip("tensorstore")
+    import tensorstore
 
     def read(folder: Path) -> Any:
         spec = {"driver": "zarr3", "kvstore": folder.as_uri() + "/"}
@@ -115,7 +115,6 @@ def test_tensorstore(stores: Stores) -> None:
 
 
 def test_zarrs(stores: Stores) -> None:
-    pytest.importorskip("zarrs")
     pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "codec_pipeline.strict": True}
 
     def read(folder: Path) -> Any:

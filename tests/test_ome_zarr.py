@@ -13,8 +13,6 @@ from support.stacks import numbered, only_stack, written
 from virtual_tiff.ome_zarr import bioformats2raw_attributes, group_attributes, series_attributes
 from virtual_tiff.stacks import Stack
 
-ome_zarr_models = pytest.importorskip("ome_zarr_models")
-
 METADATA = {
     "axes": "TCZYX",
     "Name": "cells",

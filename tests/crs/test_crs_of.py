@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyproj
 import pytest
+import rioxarray  # noqa: F401 (it adds `.rio`)
+import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -162,8 +164,6 @@ def test_attributes_of_coordinates(
 
 @pytest.mark.parametrize("code", [32633, 4326, 3857])
 def test_attributes_of_coordinates_are_rioxarrays(code: int) -> None:
-    pytest.importorskip("rioxarray")
-    xr = pytest.importorskip("xarray")
     array: Any = xr.DataArray(
         [[0.0, 1.0]] * 2, dims=("y", "x"), coords={"x": [0.0, 1.0], "y": [0.0, 1.0]}
     )

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyproj
 import pytest
+import rioxarray  # noqa: F401 (it adds `.rio`)
+import xarray as xr
 
 from virtual_tiff.crs.build import Crs, build
 from virtual_tiff.crs.registry import BuiltIn, Proj
@@ -207,16 +209,23 @@ def test_a_pe_string_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["EPSG:32633", "EPSG:4326", "EPSG:32633+5773", "EPSG:4979", ROBINSON]
+    ("keys", "expected"),
+    [
+        ({1024: 1, 3072: 32633}, "EPSG:32633"),
+        ({1024: 1, 3072: 3035}, "EPSG:3035"),
+        ({1024: 2, 2048: 4326}, "EPSG:4326"),
+        ({1024: 2, 2048: 4979}, "EPSG:4979"),
+        ({3073: f"ESRI PE String = {ROBINSON}"}, ROBINSON),
+    ],
+    ids=["utm", "laea", "wgs84", "wgs84-3d", "esri"],
 )
-def test_rioxarray_finds_it(text: str) -> None:
-    rioxarray = pytest.importorskip("rioxarray")
-    xr = pytest.importorskip("xarray")
-    for attribute in ("spatial_ref", "crs_wkt"):
-        grid = xr.Variable((), 0, {attribute: text})
-        array: Any = xr.DataArray([[0.0]], dims=("y", "x"), coords={"spatial_ref": grid})
-        assert rioxarray is not None
-        assert pyproj.CRS(array.rio.crs.to_wkt()).equals(pyproj.CRS(text), ignore_axis_order=True)
+@pytest.mark.parametrize("attribute", ["spatial_ref", "crs_wkt"])
+def test_rioxarray_finds_what_is_built(attribute: str, keys: Keys, expected: str) -> None:
+    crs, _ = built_in(keys)
+    assert crs is not None
+    grid = xr.Variable((), 0, {attribute: crs.text})
+    array: Any = xr.DataArray([[0.0]], dims=("y", "x"), coords={"spatial_ref": grid})
+    assert pyproj.CRS(array.rio.crs.to_wkt()).equals(pyproj.CRS(expected), ignore_axis_order=True)
 
 
 def test_the_package_works_where_pyproj_is_missing() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import distributed
 import icechunk
 import numpy as np
 import pytest
 
 from support.http import HttpServer
-from support.scenes import commits, dated, pixels, read
-from virtual_tiff.publishing import Progress, PublishError, publish, publish_async
+from support.scenes import commits, dated, pixels, read, scene
+from virtual_tiff.publishing import Progress, PublishError, parsing, publish, publish_async
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,6 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def dask_client() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
@@ -39,6 +39,37 @@ def dask_client() -> Iterator[Any]:
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def not_here(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Reading a file in this process fails, and is counted; another process does not know."""
+    calls: list[object] = []
+
+    def fails(*read: object, **__: object) -> None:
+        calls.append(read)
+        msg = "a file was read in the process that publishes"
+        raise AssertionError(msg)
+
+    monkeypatch.setattr(parsing, "parse_one", fails)
+    return calls
+
+
+class Counting(ThreadPoolExecutor):
+    """Threads that count what they are given, and how much of it waits at once."""
+
+    submits = waiting = most = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
+        self.submits += 1
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        future = super().submit(*arguments, **options)
+        future.add_done_callback(self._count)
+        return future
+
+    def _count(self, _: object) -> None:
+        self.waiting -= 1
 
 
 def check(scenes: list[Path], parallel: Any, **options: Any) -> None:
@@ -58,11 +89,38 @@ def check(scenes: list[Path], parallel: Any, **options: Any) -> None:
 
 
 def test_threads(scenes: list[Path]) -> None:
-    with ThreadPoolExecutor(2) as executor:
+    with Counting(2) as executor:
         check(scenes, executor)
+        assert executor.submits == 1  # 20 files are one batch
         assert executor.submit(int).result() == 0  # who made it shuts it down
 
 
+@pytest.mark.parametrize("files", [64, 65, 150])
+def test_every_batch_is_read_once(
+    files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor holds 64 batches at a time: here of one file each."""
+    monkeypatch.setattr(parsing, "_BATCH", 1)
+    paths = [scene(tmp_path / f"{n}.tif", n, shape=(16, 16), block=16) for n in range(files)]
+    calls: list[Progress] = []
+    with Counting(2) as executor:
+        published = publish(
+            paths, "memory://", concat="n", parallel=executor, progress=calls.append
+        )
+        assert executor.submits == files
+        assert executor.most <= 64 + 2  # a thread says that it is done before it is counted
+    assert (published.files, calls[-1].files) == (files, files)
+    np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in paths]))
+
+
+def test_threads_are_of_this_process(scenes: list[Path], not_here: list[object]) -> None:
+    """So the guard of the tests below does guard."""
+    with Counting(1) as executor, pytest.raises(Exception, match=r"."):
+        publish(scenes[:1], "memory://", concat="n", parallel=executor)
+    assert len(not_here) == 1
+
+
+@pytest.mark.usefixtures("not_here")
 def test_processes(scenes: list[Path]) -> None:
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(2, mp_context=context) as executor:
@@ -74,17 +132,15 @@ def test_executor_class(scenes: list[Path]) -> None:
         check(scenes, ThreadPoolExecutor)
 
 
+@pytest.mark.usefixtures("not_here")
 @pytest.mark.parametrize("how", ["name", "executor"])
 def test_dask_with_two_workers(scenes: list[Path], dask_client: Any, how: str) -> None:
     check(scenes, "dask" if how == "name" else dask_client.get_executor())
-    if how == "name":  # the work was theirs
-        assert dask_client.run(lambda: "virtual_tiff" in __import__("sys").modules)
 
 
 def test_lithops_on_this_machine(
     scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("lithops")
     config = tmp_path / "lithops.yaml"
     config.write_text(
         "lithops:\n  backend: localhost\n  storage: localhost\n"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import batched
+from itertools import batched, islice
 from typing import Any, Literal
 
 from obspec_utils.registry import ObjectStoreRegistry
@@ -331,7 +331,7 @@ def _results(executor: Any, batches: Iterator[_Batch]) -> Iterator[Any]:  # noqa
     if type(executor).__module__ == "virtualizarr.parallel":
         yield from executor.map(parse_batch, batches)  # for these a submit waits for its result
         return
-    waiting = {executor.submit(parse_batch, batch) for batch, _ in zip(batches, range(64))}  # noqa: B905
+    waiting = {executor.submit(parse_batch, batch) for batch in islice(batches, 64)}
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in done:
