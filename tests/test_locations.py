@@ -12,7 +12,8 @@ import pytest
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.locations import LocationRegistry, Stores, locate, redacted, secret_in
+from virtual_tiff.locations import LocationRegistry, Stores, locate
+from virtual_tiff.tiff.redaction import redacted, secret_in
 
 COG = (Path(__file__).parents[1] / "testdata" / "special" / "cog.tif").read_bytes()
 ODD = ["a b.tif", "p%20q.tif", "h#x.tif", "q?x.tif", "ü.tif", "a+b.tif", "br[1].tif", "st*r.tif"]

@@ -18,6 +18,7 @@ from virtual_tiff.cli_info import add_info
 from virtual_tiff.cli_publish import add_publish, key_and_value
 from virtual_tiff.tiff import TiffError, TiffWarning
 from virtual_tiff.tiff.errors import printable
+from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["EXIT_CODES", "main", "make_parser", "run"]
 
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except Exception as error:  # noqa: BLE001 (the last line: whatever it is, say it in one)
         if "--debug" in arguments:  # where it stands does not matter, nor what is wrong behind it
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         _say("error", _text(error))
         return _status(error)
 
@@ -92,7 +93,7 @@ def _status(error: Exception) -> int:
 
 
 def _say(kind: str, text: str) -> None:
-    print(printable(f"virtual-tiff: {kind}: {text}"), file=sys.stderr)
+    print(printable(redacted(f"virtual-tiff: {kind}: {text}")), file=sys.stderr)
 
 
 def _text(error: Exception) -> str:

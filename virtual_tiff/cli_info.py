@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from virtual_tiff.tiff.errors import printable
+from virtual_tiff.tiff.redaction import redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.info import FileInfo
@@ -72,7 +73,7 @@ def _show(console: Any, file: FileInfo, name: str) -> None:  # noqa: ANN401 (ric
     if file.error is not None:
         print(printable(f"virtual-tiff: error: {file.error}"), file=sys.stderr)
     elif console is not None:
-        console.print(render(file, name))
+        console.print(render(file, redacted(name)))
 
 
 def _mapped(locations: Sequence[Location], path: Path) -> FileInfo:
@@ -87,7 +88,7 @@ def _mapped(locations: Sequence[Location], path: Path) -> FileInfo:
         raise ValueError(msg)
     examined = asyncio.run(examine(locations[0]))
     if examined.extents is not None:
-        scene = scene_of(examined.info, examined.extents, locations[0].name)
+        scene = scene_of(examined.info, examined.extents, redacted(locations[0].name))
         path.write_bytes(FORMATS[path.suffix.lower()](scene))
     return examined.info
 

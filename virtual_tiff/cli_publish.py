@@ -24,7 +24,7 @@ def key_and_value(text: str) -> tuple[str, str]:
     """Read an option of the form KEY=VALUE, for argparse."""
     key, sign, value = text.partition("=")
     if not key or not sign:
-        msg = f"{text!r} is not KEY=VALUE"
+        msg = "it is not KEY=VALUE"  # and may be a secret, so it is not shown
         raise argparse.ArgumentTypeError(msg)
     return key, value
 
@@ -71,6 +71,15 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "--replace-changed",
         {"action": "store_true", "help": "with --append: refer to changed files anew"},
+    ),
+    (
+        "--remote-schemes",
+        {
+            "metavar": "NAMES",
+            "type": lambda text: tuple(text.split(",")),
+            "help": "schemes of what a remote list or STAC document may name, as https,s3"
+            " (default: all of remote objects; add file for files of this machine)",
+        },
     ),
     ("--on-error", {"default": "raise", "help": "raise (default), or skip: publish the others"}),
     (
@@ -218,6 +227,7 @@ def run(options: argparse.Namespace) -> int:
             store_options=dict(options.store_option),
             cache=None if options.no_cache else options.cache or _default_cache(),
             progress=progress,
+            **({"remote_schemes": options.remote_schemes} if options.remote_schemes else {}),
             **{name: getattr(options, name) for name in _PASSED},
         )
     for name, error in published.failures.items():

@@ -9,11 +9,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
+
+from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
+from virtual_tiff.urls import (
+    file_path,
+    is_plain_web_path,
+    path_of,
+    reference_to,
+    root_of,
+    scheme_of,
+    web_path,
+)
 
 __all__ = [
     "CLIENT_OPTIONS",
@@ -21,21 +31,13 @@ __all__ = [
     "LocationRegistry",
     "Source",
     "Stores",
+    "check_endpoint",
     "locate",
-    "path_of",
-    "redacted",
-    "root_of",
     "s3_setting",
-    "scheme_of",
-    "secret_in",
 ]
 
 type Source = str | os.PathLike[str]
 """A path, a glob, or a url."""
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_SAFE = "/:@!$&'()*+,;=~"
-"""What stays as it is in a url's path (RFC 3986, "pchar" and the slash)."""
 
 CLIENT_OPTIONS = frozenset(
     (
@@ -77,37 +79,10 @@ class Location:
     store: Any
     """The obstore store that reads it."""
     path: str
-    """Within the store, not encoded."""
+    """Within the store, not encoded; empty if the store is of this one object."""
 
-
-def scheme_of(name: str) -> str | None:
-    """Return the scheme of a url in lower case; None if it is a path."""
-    found = _SCHEME.match(name)
-    return found[1].lower() if found else None
-
-
-def redacted(url: str) -> str:
-    """Return a url for people to read: without what may be a signature or a password."""
-    scheme = scheme_of(url)
-    if scheme is None or not secret_in(url):
-        return url
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
-
-
-def secret_in(url: str) -> str | None:
-    """Return what of a url may be a secret, in words; None if nothing is."""
-    scheme = scheme_of(url)
-    if scheme in (None, "file") or not ("@" in url or "?" in url):
-        return None
-    parts = urlsplit(url)
-    # in abfs://container@account.dfs… the first part is no user
-    if parts.password or (parts.username and scheme not in ("abfs", "abfss")):
-        return "user name or password"
-    return (
-        "query, which may be a signature" if scheme in ("http", "https") and parts.query else None
-    )
+    def __repr__(self) -> str:
+        return f"Location({redacted(self.url)!r})"  # a store's own words may have a password
 
 
 def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
@@ -117,6 +92,28 @@ def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
     variables = [key.upper() for key in names if key.startswith("aws_")]
     given += [os.environ[key] for key in variables if os.environ.get(key)]
     return str(given[0]) if given else None
+
+
+def check_endpoint(options: Mapping[str, Any]) -> None:
+    """Refuse a server's address with a secret, as it is saved in what is published.
+
+    Raises
+    ------
+    ValueError
+        If it has one.
+    """
+    for address in (s3_setting(options, "endpoint"), *_azure_addresses(options)):
+        if address is not None and (what := secret_in(address)):
+            msg = (
+                f"the endpoint {redacted(address)} has a {what}, which would be published with"
+                " the repository; give credentials as options of their own"
+            )
+            raise ValueError(msg)
+
+
+def _azure_addresses(options: Mapping[str, Any]) -> list[str]:
+    names = ("azure_storage_endpoint", "azure_endpoint")
+    return [str(options[name]) for name in names if name in options]
 
 
 def locate(
@@ -129,7 +126,7 @@ def locate(
     sources
         Paths, globs (the files of one are sorted), and urls: `file://`, `http(s)://`,
         `s3://`, `gs://`, `az://`. The keys of object stores are taken literally; what
-        follows `http(s)://` and `file://` may be percent-encoded.
+        follows `http(s)://` and `file://` may be percent-encoded; see `virtual_tiff.urls`.
     store_options
         obstore's options of the stores and of the HTTP client, as `region`,
         `skip_signature`, `endpoint`, `timeout`. Stores read the environment too.
@@ -160,7 +157,7 @@ def _expand(name: str) -> list[str]:
     matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
     files = [match for match in matches if not Path(match).is_dir()]
     if not files:
-        msg = f"no file matches {name}"
+        msg = f"no file matches {redacted(name)}"
         raise FileNotFoundError(msg)
     return files
 
@@ -171,6 +168,9 @@ class LocationRegistry(ObjectStoreRegistry[Any]):
     obspec-utils' own cuts a path at `?` and `#`, and gives it percent-encoded. This one
     holds a store a bucket, not an entry an object, and pickles if its stores do.
     """
+
+    resolves_references = True
+    """Takes percent-encoded references, and gives paths that are not."""
 
     def __init__(self, locations: Iterable[Location] = ()) -> None:
         super().__init__()
@@ -193,19 +193,6 @@ class LocationRegistry(ObjectStoreRegistry[Any]):
             msg = f"no store serves {redacted(url)}"
             raise ValueError(msg)
         return store, path_of(url) if path is None else path
-
-
-def path_of(url: str) -> str:
-    """Return the path of an object within the store of its bucket, host or file system."""
-    root = root_of(url)
-    path = unquote(url[len(root) :])
-    return path if root == "file://" else path.lstrip("/")
-
-
-def root_of(url: str) -> str:
-    """Return what of a url names a bucket, a host, or the file system."""
-    scheme, sign, rest = url.partition("://")
-    return f"{scheme}{sign}{rest.partition('/')[0]}"
 
 
 class Stores:
@@ -236,14 +223,13 @@ class Stores:
             return self._local(name)
         root = self._root_of(name)
         if scheme in ("http", "https"):
-            parts = urlsplit(name)
-            path = unquote(parts.path).lstrip("/")
-            if parts.query:  # the store's paths have none, its own url may
-                query = f"?{parts.query}"
-                url = f"{root}/{quote(path, _SAFE)}{query}"
-                return Location(name=name, url=url, store=self._store(url), path="")
-        else:
-            path = name.partition("://")[2].partition("/")[2]  # a key may hold ? and #
+            encoded, query = web_path(name)
+            url = f"{root}{encoded or '/'}"
+            if query or not is_plain_web_path(encoded):  # the paths of a store cannot say these
+                url += f"?{query}" if query else ""
+                return self._location(name, url, self._store(url), "")
+            return self._location(name, url, self._store(root), path_of(url))
+        path = name.partition("://")[2].partition("/")[2]  # a key may hold ? and #
         return self.at(root, path, name)
 
     def at(self, root: str, path: str, name: str | None = None) -> Location:
@@ -258,11 +244,14 @@ class Stores:
         name
             As the user wrote it; None takes the url.
         """
-        slash = "" if root == "file://" else "/"
-        url = f"{root}{slash}{quote(path, _SAFE)}"
-        # one string where they are the same: there may be a million
-        name = url if name is None or name == url else name
-        return Location(name=name, url=url, store=self._store(root), path=path)
+        return self._location(name, reference_to(root, path), self._store(root), path)
+
+    def _location(self, name: str | None, url: str, store: Any, path: str) -> Location:  # noqa: ANN401
+        # one string where they are the same: there may be a million. And a name that is no
+        # Unicode (of a file, in another encoding) is neither shown nor kept anywhere
+        if name is None or name == url or re.search("[\ud800-\udfff]", name):
+            name = url
+        return Location(name=name, url=url, store=store, path=path)
 
     def root(self, url: str) -> tuple[str, Any]:
         """Return the root of a url's bucket or host, and its store."""
@@ -272,7 +261,7 @@ class Stores:
     def _root_of(self, url: str) -> str:
         scheme, host = scheme_of(url), url.partition("://")[2].partition("/")[0].partition("?")[0]
         if not host:
-            msg = f"{url}: no host or bucket follows {scheme}://"
+            msg = f"{redacted(url)}: no host or bucket follows {scheme}://"
             raise ValueError(msg)
         return f"{'gs' if scheme == 'gcs' else scheme}://{host}"
 
@@ -284,15 +273,8 @@ class Stores:
             raise ValueError(msg)
 
     def _local(self, name: str) -> Location:
-        where = name
-        if scheme_of(name):  # in a path on disk ? and # mean nothing else
-            host, slash, path = name.partition("://")[2].partition("/")
-            if host not in ("", "localhost"):
-                msg = f"{name}: a file of another host; a path follows file:///"
-                raise ValueError(msg)
-            where = slash + unquote(path)
         # `..` has no meaning for a store, and a link may point elsewhere tomorrow
-        return self.at("file://", Path(where).resolve().as_posix(), name)
+        return self.at("file://", Path(file_path(name)).resolve().as_posix(), name)
 
     def _store(self, root: str) -> Any:  # noqa: ANN401 (obstore's union of stores)
         if root not in self._known:
@@ -310,8 +292,8 @@ class Stores:
                 return HTTPStore.from_url(root, client_options=client)
             store = from_url(f"{root}/", client_options=client or None, **self._config)
         except (BaseError, TypeError, ValueError) as error:
-            msg = f"{redacted(root)}: {str(error).strip().partition('\n')[0]}"
-            raise ValueError(msg) from error
+            msg = redacted(f"{redacted(root)}: {str(error).strip().partition('\n')[0]}")
+            raise ValueError(msg) from scrubbed(error)
         self._unused -= set(self._config)
         return store
 

@@ -20,6 +20,7 @@ from typing import Any
 from virtual_tiff.forking import check_process
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
+from virtual_tiff.tiff.redaction import redacted, scrubbed
 
 __all__ = [
     "BlockingObspecSource",
@@ -216,7 +217,7 @@ def _check_unchanged(first: SourceState | None, now: SourceState, url: str) -> N
     """Refuse to join parts of two objects."""
     found = None if first is None else same_object(first, now, url=url, one_read=True)
     if found is not None and found.other:
-        msg = f"{url}: changed while it was read: {found.words}"
+        msg = f"{redacted(url)}: changed while it was read: {found.words}"
         raise ChangedError(msg)
 
 
@@ -296,12 +297,14 @@ def store_error(error: Exception, what: str) -> OSError:
     what
         What was to be read: a url, or a chunk.
     """
-    kind = type(error).__name__
-    said = _first_line(error)
+    kind = type(scrubbed(error)).__name__  # it is printed below ours
+    what, said = redacted(what), redacted(_first_line(error))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(f"{what}: no such object ({said})")
     if "Permission" in kind or "Unauthenticated" in kind:
         return PermissionError(f"{what}: the store failed: {kind}: {said}; {_DENIED}")
+    if isinstance(error, UnicodeEncodeError) or _UNREADABLE_NAME.search(str(error)):
+        return SourceError(f"{what}: {_NAME_REFUSED}")
     if "range request not supported" in said.lower():
         said = f"{said}; the server ignores ranges, so no reader could read a part of the file"
     return SourceError(f"{what}: the store failed: {kind}: {said}")
@@ -312,6 +315,13 @@ _DENIED = (
     " the reader pays (request_payer=true); S3 says the same of an object that does not exist"
     " to those who may not list the bucket"
 )
+
+
+_NAME_REFUSED = (
+    "stores take no name that has control characters, empty parts, or bytes that are no UTF-8;"
+    " rename the file, or link to it under another name"
+)
+_UNREADABLE_NAME = re.compile(r"illegal character sequence|empty path segment|invalid path")
 
 
 def _first_line(error: Exception) -> str:

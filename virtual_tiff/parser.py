@@ -40,6 +40,8 @@ from virtual_tiff.tiff import (
     truncation,
 )
 from virtual_tiff.tiff.errors import source_name, warn
+from virtual_tiff.tiff.redaction import redacted, scrubbed
+from virtual_tiff.urls import reference_of, resolve_reference, scheme_of
 
 __all__ = ["VirtualTIFF"]
 
@@ -161,7 +163,9 @@ class VirtualTIFF:
         Parameters
         ----------
         url
-            Where the TIFF is, with its scheme: `s3://…`, `https://…`, `file:///…`.
+            Where the TIFF is, with its scheme: `s3://…`, `https://…`, `file:///…`. After
+            `file://`, `%XX` is decoded, as `Path.as_uri()` wants; all else stands for itself.
+            See `virtual_tiff.urls`.
         registry
             The stores, by the urls that they serve.
 
@@ -172,15 +176,15 @@ class VirtualTIFF:
         OSError
             If the store cannot give its bytes.
         ValueError
-            If no store of the registry serves the url.
+            If no store of the registry serves the url, or it has a password or signature.
         """
-        store, path = _resolve(url, registry)
+        store, path, reference = _resolve(url, registry)
         if blocks_safely(store):
             source = BlockingObspecSource(store, path, url)
             nodes, state = run_blocking(self._nodes(source, url))
         else:
             nodes, state = run_in_thread(self._nodes(ObspecSource(store, path, url), url))
-        return _stored(nodes, state, url, registry)
+        return _stored(nodes, state, reference, registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; see `__call__` for parameters and errors."""
@@ -194,8 +198,9 @@ class VirtualTIFF:
         Size, ETag and time are the base of drift checks: a reference is true of the object
         that was parsed, not of what lies there when the reference is committed.
         """
-        nodes, state = await self.parse_nodes(url, registry)
-        return _stored(nodes, state, url, registry), state
+        store, path, reference = _resolve(url, registry)
+        nodes, state = await self._nodes(_source(store, path, url), url)
+        return _stored(nodes, state, reference, registry), state
 
     async def parse_nodes(
         self, url: str, registry: ObjectStoreRegistry[Any]
@@ -205,9 +210,8 @@ class VirtualTIFF:
         What `parse_with_state` makes its store of, for those who write many files to one
         place; it pickles, and costs no object of zarr or VirtualiZarr.
         """
-        store, path = _resolve(url, registry)
-        make_source = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
-        return await self._nodes(make_source(store, path, url), url)
+        store, path, _ = _resolve(url, registry)
+        return await self._nodes(_source(store, path, url), url)
 
     async def parse_many(
         self,
@@ -321,17 +325,24 @@ def _stored(
     return CheckedManifestStore(group=manifest_group(nodes, url), registry=registry)
 
 
-def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str]:
-    """Return the url's store and the object's path within it."""
-    if "://" not in url:
-        msg = f"{url!r} is no url; write a local file as file:///its/absolute/path"
+def _source(store: Any, path: str, url: str) -> ObspecSource:  # noqa: ANN401 (duck-typed)
+    make = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
+    return make(store, path, url)
+
+
+def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str, str]:
+    """Return the url's store, the object's path within it, and what references say."""
+    if scheme_of(url) is None:
+        msg = f"{redacted(url)!r} is no url; write a local file as file:///its/absolute/path"
         raise ValueError(msg)
+    exact = getattr(registry, "resolves_references", False)
+    reference = url if exact else reference_of(url)
     try:
-        return registry.resolve(url)
+        return *resolve_reference(reference, registry), reference
     except ValueError as error:
         served = ", ".join(f"{key.scheme}://{key.netloc}" for key in registry.map) or "none"
-        msg = f"no store of the registry serves {url}; it serves {served}"
-        raise ValueError(msg) from error
+        msg = redacted(f"no store of the registry serves {url}; it serves {served}")
+        raise ValueError(msg) from scrubbed(error)
 
 
 def _is_path(ifd: Sequence[str] | int | str) -> bool:

@@ -26,6 +26,7 @@ from virtual_tiff.codecs.jpeg_checked import checked_jpeg
 from virtual_tiff.codecs.named import Block, name_block, named
 from virtual_tiff.forking import check_process
 from virtual_tiff.obspec_source import run_blocking, store_error
+from virtual_tiff.urls import resolve_reference
 
 __all__ = ["CheckedManifestStore"]
 
@@ -52,11 +53,12 @@ class CheckedManifestStore(ManifestStore):
         if isinstance(node, ManifestGroup) and within != "zarr.json":
             return None  # VirtualiZarr would give the metadata of the group above
         try:
-            block = self._block(key) if byte_range is None else None
+            block = self._block(key)
             if block is None:
                 found = await super().get(key, prototype, byte_range)
             else:
                 found = prototype.buffer.from_bytes(await self._bytes(*block))
+                found = found if byte_range is None else found[_range(byte_range)]
         except Exception as error:  # stores share no class of errors
             raise store_error(error, str(_Block(self._group, key))) from error
         if found is None:
@@ -137,7 +139,7 @@ class CheckedManifestStore(ManifestStore):
         """Return the store of a url, and the path there; most often it is that of the last one."""
         last = self._last
         if last is None or last[0] != url:
-            last = self._last = url, self._registry.resolve(url)
+            last = self._last = url, resolve_reference(url, self._registry)
         check_process(last[1][0])
         return last[1]
 

@@ -22,6 +22,7 @@ from virtual_tiff.publishing.known_sources import (
 from virtual_tiff.publishing.opening import Place, repository_at, session_of
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.redaction import redacted
 
 if TYPE_CHECKING:
     import icechunk
@@ -57,7 +58,7 @@ class Source:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; times are in ISO 8601."""
-        found = asdict(self)
+        found = asdict(self) | {"url": redacted(self.url)}
         for state in (found["before"], found["now"]):
             if state is not None and state["last_modified"] is not None:
                 state["last_modified"] = state["last_modified"].isoformat()

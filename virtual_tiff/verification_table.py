@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from virtual_tiff.tiff.redaction import redacted
+
 if TYPE_CHECKING:
     from virtual_tiff.verification import Verification
 
@@ -15,7 +17,7 @@ def lines(found: Verification) -> Iterator[str]:
     """Yield a line a source that is not unchanged, and a summary."""
     width = max((len(source.status) for source in found.differing), default=0)
     for source in found.differing:
-        url = source.url
+        url = redacted(source.url)
         # a store's error names the url already
         reason = (source.error or "").removeprefix(f"{url}: ")
         yield f"{source.status:<{width}}  {url}  {reason}".rstrip()

@@ -39,6 +39,7 @@ from virtual_tiff.tiff import (
     truncation,
 )
 from virtual_tiff.tiff.errors import source_name
+from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Examined", "examine", "inspect", "read_info"]
 
@@ -85,10 +86,9 @@ async def examine(location: Location, *, limits: Limits | None = None) -> Examin
     try:
         tiff = await read_tiff(ReadAhead(BoundedSource(source, limits)), limits=limits)
         return _examined(tiff, source, location.url, limits)
-    except TiffError as error:
-        return Examined(info=FileInfo(url=location.url, error=str(error.locate(url=location.url))))
-    except OSError as error:
-        return Examined(info=FileInfo(url=location.url, error=str(error)))
+    except (TiffError, OSError) as error:
+        said = error.locate(url=location.url) if isinstance(error, TiffError) else error
+        return Examined(info=FileInfo(url=redacted(location.url), error=str(said)))
     finally:
         source_name.reset(token)
 
@@ -104,7 +104,7 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
     extents = extents_of(tiff, reading.layouts)
     losses = [*reading.losses, *tiff.losses]
     info = FileInfo(
-        url=url,
+        url=redacted(url),
         size=state.size,
         etag=state.etag,
         last_modified=state.last_modified.isoformat() if state.last_modified else None,

@@ -12,6 +12,7 @@ import icechunk
 
 from virtual_tiff.obspec_source import run_to_end
 from virtual_tiff.publishing.arrange import Layout
+from virtual_tiff.publishing.finding import REMOTE_SCHEMES
 from virtual_tiff.publishing.options import Options
 from virtual_tiff.publishing.parsing import Progress, Truncated
 from virtual_tiff.publishing.placing import Values
@@ -39,6 +40,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     message: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     store_options: Mapping[str, Any] | None = None,
+    remote_schemes: Sequence[str] = REMOTE_SCHEMES,
     concurrency: int = 64,
     parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False,
     cache: str | os.PathLike[str] | None = None,
@@ -104,6 +106,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         obstore's options of the sources' stores, as `{"region": "us-west-2",
         "skip_signature": True}`. Region, endpoint and whether to sign are saved in the
         repository, credentials are not.
+    remote_schemes
+        The schemes of urls that a list or a STAC document may name which is remote itself; by
+        default those of remote objects. Files of this machine are refused, unless `"file"` is
+        added.
     concurrency
         Files that are read at the same time (by each worker, with `parallel`).
     parallel

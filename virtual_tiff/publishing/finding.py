@@ -12,7 +12,7 @@ from typing import Any
 
 from obstore.exceptions import BaseError
 
-from virtual_tiff.locations import Location, Stores, redacted, scheme_of, secret_in
+from virtual_tiff.locations import Location, Stores, check_endpoint
 from virtual_tiff.obspec_source import store_error
 from virtual_tiff.publishing.items import Item
 from virtual_tiff.publishing.listings import is_listing, listed
@@ -24,12 +24,21 @@ from virtual_tiff.publishing.stac import (
     is_stac_name,
     items_of,
     parse_items,
+    self_link,
     tiffs_of,
 )
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff.redaction import redacted, secret_in
+from virtual_tiff.urls import file_path, is_remote, reference_to, scheme_of
 
-__all__ = ["find_items", "names_stac"]
+__all__ = ["REMOTE_SCHEMES", "checked_schemes", "find_items", "names_stac"]
+
+REMOTE_SCHEMES = (
+    *("http", "https", "s3", "s3a", "gs", "gcs"),
+    *("az", "adl", "azure", "abfs", "abfss"),
+)
+"""What a remote list or STAC document may name by default: objects that are remote too."""
 
 type _Found = tuple[Location, SourceState | None, StacAsset | None]
 
@@ -43,6 +52,7 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
     values: Values | None = None,
     assets: str | Sequence[str] | None = None,
     allow_signed: bool = False,
+    remote_schemes: Sequence[str] = REMOTE_SCHEMES,
 ) -> Iterable[Item]:
     r"""Find the files that the sources name.
 
@@ -76,6 +86,9 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
         Keys of STAC assets; None takes those that are TIFFs with data.
     allow_signed
         Whether urls may have a query, user name or password, which end up in references.
+    remote_schemes
+        The schemes of urls that a list or a STAC document may name which is remote itself.
+        Files of this machine are not among them, unless `"file"` is added.
 
     Returns
     -------
@@ -95,11 +108,31 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
         msg = f"assets must be None or keys of STAC assets, as ('B04', 'B08'), not {assets!r}"
         raise ValueError(msg)
     placing = Placing.of(time=time, variable=variable, values=values, assets=keys)
+    check_endpoint(store_options or {})
     search = _Search(
-        Stores(store_options or {}), keys, time if time in TIMES else "datetime", allow_signed
+        stores=Stores(store_options or {}),
+        assets=keys,
+        time=time if time in TIMES else "datetime",
+        allow_signed=allow_signed,
+        remote_schemes=checked_schemes(remote_schemes),
     )
     found = placing.items(search.all_of(sources))
     return in_order(found) if placing.places else found
+
+
+def checked_schemes(schemes: Sequence[str]) -> frozenset[str]:
+    """Return schemes of urls, or refuse what is none that objects are read by.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    known = {*REMOTE_SCHEMES, "file"}
+    if isinstance(schemes, str) or not set(schemes) <= known:
+        msg = f"remote_schemes must be some of {', '.join(sorted(known))}, not {schemes!r}"
+        raise ValueError(msg)
+    return frozenset(schemes)
 
 
 def names_stac(sources: Any) -> bool:  # noqa: ANN401
@@ -123,6 +156,7 @@ class _Search:
     assets: tuple[str, ...] | None
     time: str
     allow_signed: bool
+    remote_schemes: frozenset[str]
     found_assets: set[str] = field(default_factory=set)
     lacking: dict[str, list[str]] = field(default_factory=dict)
     """Ids of the items that have not all of the assets, by their keys."""
@@ -175,18 +209,30 @@ class _Search:
         elif name.startswith("@"):
             yield from self._lines(self._text(name[1:]), name[1:])
         else:
-            yield from self._name(name)
+            yield from self._name(name, None)
 
     def _lines(self, lines: Iterable[str], place: str | None) -> Iterator[_Found]:
-        remote = place if place is not None and scheme_of(place) else None
+        remote = place if place is not None and is_remote(place) else None
+        base = place if place is not None and scheme_of(place) else None
+        if base is not None and scheme_of(base) == "file":
+            base = reference_to("file://", file_path(base))
         for line in lines:
             name = line.strip("\ufeff \t\r\n")
             if name and not name.startswith("#"):
                 # relative to the working directory, as GDAL has it; of a url, to that
-                yield from self._name(str(absolute(name, remote)) if remote else name)
+                yield from self._name(str(absolute(name, base)) if base else name, remote)
 
-    def _name(self, name: str) -> Iterator[_Found]:
-        """Expand what may stand in a list."""
+    def _name(self, name: str, origin: str | None) -> Iterator[_Found]:
+        """Expand what may stand in a list.
+
+        Parameters
+        ----------
+        name
+            A path, url, directory, prefix, glob, or the name of a STAC document.
+        origin
+            The remote document that names it; None if the user does, or a local file.
+        """
+        self._check(name, origin)
         if name.startswith("stac:") or is_stac_name(name):
             place = name.removeprefix("stac:")
             yield from self._stac(parse_items(self._text(place), place), place)
@@ -199,28 +245,60 @@ class _Search:
 
     def _stac(self, items: Iterable[Mapping[str, Any]], place: str | None) -> Iterator[_Found]:
         for item in items:
+            origin = place if place is not None else self_link(item)
+            origin = origin if origin is not None and is_remote(origin) else None
             tiffs = tiffs_of(item, place=place, assets=self.assets, time=self.time)
             keys = {asset.key for asset in tiffs}
             self.found_assets |= keys
             for key in set(self.assets or ()) - keys:
                 self.lacking.setdefault(key, []).append(tiffs[0].item)
             for asset in tiffs:
+                self._check(asset.href, origin)
                 yield self._locate(asset.href), None, asset
 
-    def _locate(self, name: str) -> Location:
-        if not self.allow_signed and (what := secret_in(name)):
+    def _check(self, name: str, origin: str | None) -> None:
+        """Refuse a location that may not be published, whichever way it was named.
+
+        A STAC document that the user names is read and not referred to: a signed one is fine.
+        """
+        document = name.startswith("stac:") or is_stac_name(name)
+        if not self.allow_signed and not document and (what := secret_in(name)):
             msg = (
                 f"{redacted(name)} has a {what}: a signature or password would be stored in"
                 " each reference, for all who read it, and would expire"
             )
             raise ValueError(msg)
-        return self.stores.locate(name)
+        if origin is None:
+            return
+        scheme = scheme_of(name.removeprefix("stac:"))
+        if scheme not in self.remote_schemes:
+            what = f"a url of the scheme {scheme}" if scheme else "a file of this machine"
+            msg = (
+                f"{redacted(origin)} names {redacted(name)}, {what}; a remote list or STAC"
+                f" document may name urls of {', '.join(sorted(self.remote_schemes))} alone."
+                " Read the document first; if you trust it, allow the scheme (remote_schemes,"
+                " --remote-schemes), or save it and name your copy"
+            )
+            raise ValueError(msg)
+
+    def _locate(self, name: str) -> Location:
+        location = self.stores.locate(name)
+        try:
+            location.path.encode()
+        except UnicodeEncodeError as error:
+            raise store_error(error, location.url) from error
+        if not location.path and not secret_in(location.url):
+            msg = f"{location.url}: Icechunk cannot ask for a path with %2F or with empty parts"
+            raise ValueError(msg)
+        return location
 
     def _text(self, place: str) -> Iterator[str]:
         """Yield the lines of a text file or url."""
         try:
-            if scheme_of(place) is None:
-                with Path(place).expanduser().open(encoding="utf-8-sig") as file:
+            if not is_remote(place):
+                path = Path(file_path(place))
+                path = path if scheme_of(place) else path.expanduser()
+                with path.open(encoding="utf-8-sig") as file:
                     yield from file
             else:
                 yield from _lines_of(self._download(place))
@@ -233,8 +311,8 @@ class _Search:
         try:
             for chunk in location.store.get(location.path).stream():
                 yield bytes(chunk)
-        except (BaseError, OSError) as error:
-            raise store_error(error, redacted(url)) from error
+        except (BaseError, OSError, ValueError) as error:
+            raise store_error(error, url) from error
 
 
 def _lines_of(chunks: Iterable[bytes]) -> Iterator[str]:

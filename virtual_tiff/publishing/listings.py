@@ -12,9 +12,11 @@ from urllib.parse import unquote
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore
 
-from virtual_tiff.locations import Location, Stores, scheme_of
+from virtual_tiff.locations import Location, Stores
 from virtual_tiff.obspec_source import state_of, store_error
 from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.urls import file_path, scheme_of, web_path
 
 __all__ = ["Listed", "is_listing", "listed", "natural"]
 
@@ -42,11 +44,11 @@ def is_listing(name: str) -> bool:
     if scheme is None:
         path = Path(name).expanduser()
         return path.is_dir() or (re.search(r"[*?[]", name) is not None and not path.exists())
-    if scheme == "file":
-        return Path(unquote(name.removeprefix("file://"))).is_dir()
+    if scheme == "file":  # no glob: each of its characters is a name's
+        return Path(file_path(name)).is_dir()
     path_of_url = name.partition("://")[2].partition("/")[2]
     if scheme in ("http", "https"):
-        path_of_url = path_of_url.partition("?")[0].partition("#")[0]
+        path_of_url = path_of_url.partition("?")[0]
     return path_of_url[-1:] in ("", "/") or _WILD.search(path_of_url) is not None
 
 
@@ -68,7 +70,7 @@ def listed(name: str, stores: Stores) -> list[Listed]:
     if not found:
         globbed = _WILD.search(name) or (scheme is None and "?" in name)
         what = "no file matches" if globbed else "no file ends in .tif or .tiff in"
-        msg = f"{what} {name}"
+        msg = f"{what} {redacted(name)}"
         raise FileNotFoundError(msg)
     on_disk = scheme in (None, "file")
     found.sort(key=lambda one: _rank(one[0].name if on_disk else one[0].path))
@@ -80,7 +82,7 @@ def _rank(path: str) -> tuple[str, str]:
 
 
 def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
-    path = Path(unquote(name.removeprefix("file://")) if scheme_of(name) else name).expanduser()
+    path = Path(file_path(name)) if scheme_of(name) else Path(name).expanduser()
     store = stores.locate(str(path)).store
     if path.is_dir():
         folder = path.resolve().as_posix()
@@ -93,24 +95,45 @@ def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
     for match in glob.iglob(str(path), recursive=True):  # noqa: PTH207
         if Path(match).is_file():
             location = stores.locate(match)
-            yield location, state_of(store.head(location.path))
+            try:
+                state = state_of(store.head(location.path))
+            except Exception as error:  # stores share no class of errors
+                raise store_error(error, location.url) from error
+            yield location, state
 
 
 def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
     root, store = stores.root(name)
     path = name.partition("://")[2].partition("/")[2]
     if scheme in ("http", "https"):
-        path = unquote(path.partition("?")[0].partition("#")[0])
+        encoded, query = web_path(name)
+        if query:
+            msg = f"{redacted(name)}: a server is asked for its files without a query"
+            raise ValueError(msg)
+        path = unquote(encoded).removeprefix("/")
         # most servers list nothing, and obstore asks ten times
         store = HTTPStore.from_url(
             root, client_options={"allow_http": True}, retry_config=_NO_RETRIES
         )
+        if _WILD.search(path) and (meta := _literal(store, path)) is not None:
+            yield stores.at(root, path), state_of(meta)
+            return
     wild = _WILD.search(path)
     folder = path[: wild.start()].rpartition("/")[0] if wild else path.rstrip("/")
     matches = _glob(path) if wild else lambda key: _is_tiff(key[len(folder) :])
-    for meta in _metas(store, folder, name):
-        if matches(meta["path"]):
-            yield stores.at(root, meta["path"]), state_of(meta)
+    found = [meta for meta in _metas(store, folder, name) if matches(meta["path"])]
+    # a name that is there is itself, and no glob; as on disk
+    literal = [meta for meta in found if wild and meta["path"] == path]
+    for meta in literal or found:
+        yield stores.at(root, meta["path"]), state_of(meta)
+
+
+def _literal(store: Any, path: str) -> Any:  # noqa: ANN401
+    """Return what a server says of an object whose name looks like a glob; None if it has none."""
+    try:
+        return store.head(path)
+    except (BaseError, OSError, ValueError):
+        return None
 
 
 def _glob(pattern: str) -> Callable[[str], bool]:
@@ -155,8 +178,8 @@ def _metas(store: Any, prefix: str, name: str) -> Iterable[Any]:  # noqa: ANN401
         failed = store_error(error, name)
         if scheme_of(name) in ("http", "https"):
             msg = (
-                f"{name}: the server lists no files (by WebDAV); name them, or give a list of"
-                f" their urls as @list.txt ({failed})"
+                f"{redacted(name)}: the server lists no files (by WebDAV); name them, or give a"
+                f" list of their urls as @list.txt ({failed})"
             )
             raise type(failed)(msg) from error
         msg = f"{failed}; without a listing, give the urls of the files as @list.txt"

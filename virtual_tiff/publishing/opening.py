@@ -8,9 +8,9 @@ from typing import Any
 
 import icechunk
 
-from virtual_tiff.locations import scheme_of
 from virtual_tiff.publishing.errors import PublishError, first_line
 from virtual_tiff.publishing.target import target_of
+from virtual_tiff.urls import scheme_of
 
 __all__ = [
     "Place",

@@ -60,7 +60,7 @@ class Options:
         _check(given)
         concat = given["concat"] or ()
         axes = tuple(concat.split(",")) if isinstance(concat, str) else tuple(concat)
-        find = ("store_options", "time", "variable", "values", "assets")
+        find = ("store_options", "time", "variable", "values", "assets", "remote_schemes")
         cache = given["cache"]
         return cls(
             **found

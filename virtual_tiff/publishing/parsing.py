@@ -127,6 +127,8 @@ class _Registry(ObjectStoreRegistry[Any]):
         super().__init__()
         self._place = (location.store, location.path)
 
+    resolves_references = True
+
     def resolve(self, url: str) -> tuple[Any, str]:  # noqa: ARG002 (there is but one)
         return self._place
 

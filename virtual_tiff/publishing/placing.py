@@ -11,13 +11,14 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from virtual_tiff.locations import Location, redacted
+from virtual_tiff.locations import Location
 from virtual_tiff.publishing.items import Coordinate, Item
 from virtual_tiff.publishing.listings import natural
 from virtual_tiff.publishing.patterns import Pattern, TimePattern, is_pattern
 from virtual_tiff.publishing.stac import TIMES, StacAsset
 from virtual_tiff.publishing.times import as_utc, iso_time
 from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Placing", "Values", "in_order", "plain"]
 

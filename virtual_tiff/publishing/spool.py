@@ -29,6 +29,7 @@ from virtual_tiff.publishing.record import (
 )
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Published", "Row", "Spool"]
 
@@ -163,7 +164,7 @@ class Spool:
                     (*where, *what, *_state_columns(item.listed)),
                 )
             except sqlite3.IntegrityError as error:
-                msg = f"named more than once: {item.location.url}"
+                msg = f"named more than once: {redacted(item.location.url)}"
                 raise ValueError(msg) from error
 
     def add_published(self, rows: Iterable[Sequence[Any]]) -> None:

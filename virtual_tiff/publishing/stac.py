@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from virtual_tiff.locations import redacted, scheme_of
 from virtual_tiff.publishing.times import as_utc, iso_time
 from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.urls import is_remote, scheme_of
 
 __all__ = [
     "TIMES",
@@ -20,6 +22,7 @@ __all__ = [
     "is_stac_name",
     "items_of",
     "parse_items",
+    "self_link",
     "tiffs_of",
 ]
 
@@ -155,7 +158,7 @@ def tiffs_of(
         wanted = "TIFF among its assets" if assets is None else f"asset {' or '.join(assets)}"
         msg = f"STAC item {name} has no {wanted}; it has {', '.join(there) or 'none'}"
         raise ValueError(msg)
-    base = _self_link(item) or place
+    base = self_link(item, place) or place
     found = []
     for key in keys:
         asset = there[key]
@@ -166,7 +169,8 @@ def tiffs_of(
         times = {**(item.get("properties") or {}), **asset}  # an asset may have its own
         resolved = absolute(href, base)
         if resolved is None:
-            msg = f"STAC item {name}: {href} is relative, and the item has no link 'self'"
+            shown = redacted(href)
+            msg = f"STAC item {name}: {shown} is relative, and the item has no link 'self'"
             raise ValueError(msg)
         found.append(StacAsset(resolved, key, name, _time(times, time, name)))
     return found
@@ -187,13 +191,20 @@ def _is_tiff(asset: Any) -> bool:  # noqa: ANN401
     return urlsplit(str(asset.get("href"))).path.lower().endswith(_TIFF_SUFFIXES)
 
 
-def _self_link(item: JSON) -> str | None:
+def self_link(item: JSON, place: str | None = None) -> str | None:
+    """Return where an item says that it is; a remote one that says it were here does not count."""
     for link in item.get("links") or ():
         if isinstance(link, Mapping) and link.get("rel") == "self":
             href = link.get("href")
-            if isinstance(href, str) and (scheme_of(href) or href.startswith("/")):
+            if not isinstance(href, str) or not (scheme_of(href) or href.startswith("/")):
+                continue
+            if place is None or is_remote(href) or not is_remote(place):
                 return href
     return None
+
+
+_LIKE_A_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+"""`file:etc`, `stac:x`, a drive's letter: whatever it is to this machine, it is not relative."""
 
 
 def absolute(href: str, base: str | None) -> str | None:
@@ -202,7 +213,7 @@ def absolute(href: str, base: str | None) -> str | None:
     `urllib`'s urljoin knows http alone: of `s3://` and the like it makes nothing, and it
     would cut their keys at `?` and `#`.
     """
-    if scheme_of(href):
+    if scheme_of(href) or (base is not None and is_remote(base) and _LIKE_A_URL.match(href)):
         return href
     if base is None:
         return href if href.startswith("/") else None

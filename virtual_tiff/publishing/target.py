@@ -11,13 +11,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import icechunk
 
-from virtual_tiff.locations import s3_setting, scheme_of
+from virtual_tiff.locations import check_endpoint, s3_setting
 from virtual_tiff.publishing.containers import Container, access_to, config_with
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.tiff.redaction import redacted, secret_in
+from virtual_tiff.urls import file_path, scheme_of
 
 __all__ = ["Target", "target_of"]
 
@@ -128,6 +129,9 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
         return Target(name="the storage", storage=lambda: to, code=code)
     name = os.fspath(to)
     scheme = scheme_of(name)
+    if what := secret_in(name):
+        msg = f"{redacted(name)} has a {what}; credentials are taken from the environment"
+        raise ValueError(msg)
     if scheme == "memory":
         memory = icechunk.in_memory_storage()
         code = "storage = ...  # in memory: use Published.repository"
@@ -137,10 +141,11 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
     if scheme not in (None, "file"):
         msg = (
             "to must be a local path, s3://…, gs://…, az://…, memory:// or an icechunk.Storage,"
-            f" not {name}"
+            f" not {redacted(name)}"
         )
         raise ValueError(msg)
-    path = Path(unquote(urlsplit(name).path) if scheme else name).expanduser().resolve()
+    path = Path(file_path(name))
+    path = (path if scheme else path.expanduser()).resolve()
     return Target(
         name=name,
         storage=partial(icechunk.local_filesystem_storage, str(path)),
@@ -165,6 +170,7 @@ def _cloud_target(name: str, scheme: str) -> Target:
 
 
 def _s3(bucket: str) -> tuple[str, dict[str, Any]]:
+    check_endpoint({})  # it is a part of the code for readers
     settings: dict[str, Any] = {"bucket": bucket}
     region, endpoint = s3_setting({}, "region"), s3_setting({}, "endpoint")
     if region is not None:

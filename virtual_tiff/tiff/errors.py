@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from .constants import tag_name
+from .redaction import redacted
 
 __all__ = [
     "FormatError",
@@ -73,7 +74,7 @@ def warn(message: str) -> None:
     _issued += 1
     name = source_name.get()
     text = message if name is None else f"{name}: {message}"
-    warnings.warn(printable(text), TiffWarning, skip_file_prefixes=(_PACKAGE,))
+    warnings.warn(printable(redacted(text)), TiffWarning, skip_file_prefixes=(_PACKAGE,))
 
 
 class TiffError(ValueError):
@@ -133,7 +134,7 @@ class TiffError(ValueError):
         ]
         known = [place for place in where if place is not None]
         text = f"{self.message} [{', '.join(known)}]" if known else self.message
-        return printable(text)
+        return printable(redacted(text))
 
 
 class FormatError(TiffError):

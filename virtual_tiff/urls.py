@@ -1,0 +1,203 @@
+r"""The rule for names of files and objects: what a url means, and what a reference to it says.
+
+A name that users write, and a reference that readers follow, are two things:
+
+| name | what it means |
+|---|---|
+| a path | the file; no character means anything else (`%20`, `#`, `?`, `+` are themselves) |
+| `file://` | RFC 8089: `%XX` is always decoded, so that `Path.as_uri()` is right; all other characters, `#`, `?`, blanks and a `%` before no two hex digits too, are themselves |
+| `http(s)://` | as it is: escapes stay; what no url may hold (blanks, `[`, letters beyond ASCII) is encoded; a fragment is refused |
+| `s3://`, `gs://`, `az://`, … | the key follows the bucket; no character of it means anything else |
+
+So `file:///d/a%20b.tif` is always `a b.tif`, never a file that is called `a%20b.tif`: that one is
+`file:///d/a%2520b.tif`, or its path. Names are never tried one after another: which file is opened
+does not depend on which files there are.
+
+A reference is percent-encoded, whatever its scheme, because Icechunk decodes all of them.
+"""  # noqa: E501 (a table)
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, unquote
+
+from virtual_tiff.tiff.redaction import redacted, secret_in
+
+__all__ = [
+    "file_path",
+    "is_plain_web_path",
+    "is_remote",
+    "path_of",
+    "reference_of",
+    "reference_to",
+    "resolve_reference",
+    "root_of",
+    "scheme_of",
+    "web_path",
+]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):/", re.IGNORECASE)
+_SAFE = "/:@!$&'()*+,;=~"
+"""What stays as it is in a url's path (RFC 3986, "pchar" and the slash)."""
+_NEEDED = re.compile("[%?#;\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^ | $")
+"""What a reference to a file or key must encode for Icechunk to read it, or to be parsed as a url.
+
+Other readers (fsspec's, obspec-utils' registry) decode nothing: blanks and the like are left to
+them as they are."""
+_STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_WEB = ("http", "https")
+
+
+def scheme_of(name: str) -> str | None:
+    """Return the scheme of a url in lower case; None if it is a path."""
+    found = _SCHEME.match(name)
+    return (found[1] or found[2]).lower() if found else None
+
+
+def is_remote(name: str) -> bool:
+    """Whether a url is none of this machine's files or memory."""
+    return scheme_of(name) not in (None, "file", "memory")
+
+
+def file_path(name: str) -> str:
+    """Return the path on disk that a path or a `file://` url names.
+
+    Raises
+    ------
+    ValueError
+        If it is a file of another host.
+    """
+    if scheme_of(name) is None:
+        return name
+    rest = name[len("file:") :]
+    host, path = "", rest
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        path = slash + path
+    if host.lower() not in ("", "localhost"):
+        msg = f"{redacted(name)}: a file of another host; a path follows file:///"
+        raise ValueError(msg)
+    return _decoded(path)
+
+
+def root_of(url: str) -> str:
+    """Return what of a url names a bucket, a host, or the file system."""
+    scheme, sign, rest = url.partition("://")
+    return f"{scheme}{sign}{rest.partition('/')[0]}"
+
+
+def path_of(reference: str) -> str:
+    """Return the path of an object within the store of its bucket, host or file system."""
+    root = root_of(reference)
+    path = _decoded(reference[len(root) :])
+    return path if root == "file://" else path.lstrip("/")
+
+
+def reference_to(root: str, path: str) -> str:
+    """Return the percent-encoded url of a path within a bucket, host or the file system."""
+    slash = "" if root == "file://" else "/"
+    return f"{root}{slash}{quote(path, _SAFE, errors='surrogateescape')}"
+
+
+def web_path(url: str) -> tuple[str, str]:
+    """Return path and query of an `http(s)://` url, with only what no url may hold encoded.
+
+    Raises
+    ------
+    ValueError
+        If it has a fragment.
+    """
+    rest = url.partition("://")[2]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    path, _, query = rest[len(host) :].partition("?")
+    if "#" in path or "#" in query:
+        msg = f"{redacted(url)}: # starts a fragment, which servers never see; write %23 in a name"
+        raise ValueError(msg)
+    path, query = (_STRAY.sub("%25", part) for part in (path, query))
+    return quote(path, f"{_SAFE}%"), quote(query, f"{_SAFE}%?")
+
+
+def is_plain_web_path(path: str) -> bool:
+    """Whether stores and Icechunk ask for this path: they decode it, and encode it again.
+
+    An encoded slash would be another path then, and they take no empty parts.
+    """
+    parts = path.removeprefix("/").split("/")
+    return "%2f" not in path.lower() and not any(part in ("", ".", "..") for part in parts)
+
+
+def reference_of(url: str) -> str:
+    """Return the reference for a url that users give a parser.
+
+    Raises
+    ------
+    ValueError
+        If it has a secret, or is none that a store of a registry can be asked for.
+    """
+    scheme = scheme_of(url)
+    if what := secret_in(url):
+        msg = (
+            f"{redacted(url)} has a {what}: each reference would have it, and stores of a registry"
+            " are asked without it; give credentials to the store instead"
+        )
+        raise ValueError(msg)
+    if scheme == "file":
+        return f"file://{_NEEDED.sub(_encoded, file_path(url))}"
+    root = root_of(url)
+    if scheme in _WEB:
+        path, _ = web_path(url)
+        if not is_plain_web_path(path):
+            msg = f"{url}: stores of a registry take no path with %2F, or with empty parts"
+            raise ValueError(msg)
+        return f"{root}{path}"
+    return f"{root}{_NEEDED.sub(_encoded, url[len(root) :])}"
+
+
+def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa: ANN401 (obspec-utils')
+    """Return the store of a reference, and the object's path within it.
+
+    obspec-utils' registry decodes nothing and cuts a path at `?`, `#` and `;`; so it is asked
+    for a url where these are encoded, and its answer is decoded.
+
+    Raises
+    ------
+    ValueError
+        If no store serves it.
+    """
+    if getattr(registry, "resolves_references", False):
+        store, path = registry.resolve(reference)
+        return store, path
+    root = root_of(reference)
+    path = _decoded(reference[len(root) :])
+    # a store may be registered under a prefix in any of these forms; the longest match is meant
+    forms = (
+        _NEEDED.sub(_encoded, path),
+        quote(path, _SAFE.replace(";", ""), errors="surrogateescape"),
+        quote(path, errors="surrogateescape"),  # as `Path.as_uri`
+    )
+    answers, failure = [], ValueError(reference)
+    for form in dict.fromkeys(forms):
+        try:
+            answers.append(registry.resolve(f"{root}{form}"))
+        except ValueError as error:
+            failure = error
+    if not answers:
+        raise failure
+    store, within = min(
+        ((store, _decoded(found)) for store, found in answers), key=lambda answer: len(answer[1])
+    )
+    prefix = str(getattr(store, "prefix", None) or "").strip("/")
+    if prefix and within == path.lstrip("/"):  # the registry has not taken it off
+        within = within.removeprefix(f"{prefix}/")
+    if hasattr(store, "base_url"):  # obspec-utils' AiohttpStore puts a path into its url as it is
+        return store, quote(within, _SAFE)
+    return store, within
+
+
+def _decoded(path: str) -> str:
+    return unquote(path, errors="surrogateescape")
+
+
+def _encoded(found: re.Match[str]) -> str:
+    return quote(found[0], safe="", errors="surrogateescape")
