@@ -226,9 +226,9 @@ def test_bad_file_has_an_error(junk: bytes, tmp_path: Path) -> None:
 
 def test_over_http_with_a_query(http_server: HttpServer) -> None:
     url = http_server.put("a b.tif", (SPECIAL / "cog.tif").read_bytes(), modified=1_700_000_000)
-    for place in (url, f"{url}?sig=1"):
+    for place, shown in ((url, url), (f"{url}?sig=1", f"{url}?…")):  # a query may be a secret
         (file,) = info(place)
-        assert file.url == place
+        assert file.url == shown
         assert file.last_modified == "2023-11-14T22:13:20+00:00"
         assert len(file.directories) == 3
 
