@@ -226,6 +226,66 @@ def test_zeros_behind_lines_without_any_eol_are_padding(rows: int, width: int, s
     np.testing.assert_array_equal(read(data), page)
 
 
+NOISE = (np.random.default_rng(5).random((23, 133)) < 0.5).astype("u1")
+RTC = 6
+"""EOLs at the end of a page."""
+
+
+def lines_of_t4(page: NDArray[np.uint8], options: int, eol: str, *, rtc: bool) -> str:
+    """Lines with an EOL "before" each, "after" each or "never"; the tag bit precedes a line."""
+    plain = list(group3_lines(page, options))
+    end = (EOL + "1" * (options & 1)) * RTC * rtc
+    if eol == "before":
+        return "".join(EOL + line for line in plain) + end
+    return "".join(line + EOL * (eol == "after") for line in plain) + end
+
+
+T4_BY_GDAL = {("before", False), ("before", True), ("never", False)}
+"""What GDAL reads too; it loses lines before the first EOL."""
+
+
+@pytest.mark.parametrize("spare", [0, 1, 3, 8])
+@pytest.mark.parametrize("rows", [None, 7, 1])
+@pytest.mark.parametrize("options", [0, 1])
+@pytest.mark.parametrize("rtc", [False, True])
+@pytest.mark.parametrize("eol", ["before", "after", "never"])
+def test_an_eol_is_before_each_line_or_after_it_or_missing(
+    eol: str, rtc: bool, options: int, rows: int | None, spare: int
+):
+    def encode(block: NDArray[np.uint8]) -> bytes:
+        return packed(lines_of_t4(block, options, eol, rtc=rtc)) + bytes(spare)
+
+    data = tiff(3, options, NOISE, rows_per_strip=rows, encode_block=encode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read(data), NOISE)
+    if (eol, rtc) in T4_BY_GDAL:
+        np.testing.assert_array_equal(by_gdal(data), NOISE)
+
+
+@pytest.mark.parametrize("spare", [0, 1, 3, 8])
+@pytest.mark.parametrize("rows", [None, 7, 1])
+@pytest.mark.parametrize("end", [0, 2, RTC])
+@pytest.mark.parametrize("compression", [2, 4])
+def test_an_end_mark_and_zeros_may_follow_other_lines(
+    compression: int, end: int, rows: int | None, spare: int
+):
+    def encode(block: NDArray[np.uint8]) -> bytes:
+        above = [np.zeros_like(block[0]), *block]
+        pairs = itertools.pairwise(above)
+        lines = "".join(two_dimensional(row, before) for before, row in pairs)
+        whole = rle(block) if compression == 2 else b""
+        bits = EOL * end if compression == 2 else lines + EOL * end
+        return whole + (packed(bits) if bits else b"") + bytes(spare)
+
+    data = tiff(compression, page=NOISE, rows_per_strip=rows, encode_block=encode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read(data), NOISE)
+    np.testing.assert_array_equal(by_gdal(data), NOISE)
+    np.testing.assert_array_equal(by_tifffile(data), NOISE)
+
+
 def test_the_end_of_a_page_may_be_marked():
     data = tiff(3, encode_block=lambda block: group3(block) + packed(EOL * 6), rows_per_strip=20)
     np.testing.assert_array_equal(read(data), PAGE)

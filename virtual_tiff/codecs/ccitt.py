@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import imagecodecs
 import numpy as np
 
-from virtual_tiff.codecs.ccitt_lines import ALIGNMENT, EOL, Bits, Lines, code_words, decoded
+from virtual_tiff.codecs.ccitt_lines import (
+    ALIGNMENT,
+    EOL,
+    Bits,
+    Lines,
+    code_words,
+    decoded,
+    lacks_first_eol,
+    undivided,
+)
 from virtual_tiff.codecs.strip import StripCodec
 
 if TYPE_CHECKING:
@@ -76,7 +85,11 @@ class CcittCodec(StripCodec):
         dtype: np.dtype[Any],  # noqa: ARG002 (it gives one type)
     ) -> NDArray[Any]:
         data = data[: (rows + _SPARE_LINES) * (_LINE_BYTES + _PIXEL_BYTES * columns)]
-        image = self._by_imagecodecs(data, rows, columns)
+        image = None
+        if self.compression == 3 and lacks_first_eol(data):
+            image = self._undivided(data, rows, columns)
+        if image is None:
+            image = self._by_imagecodecs(data, rows, columns)
         return self._line_by_line(data, rows, columns) if image is None else image
 
     def _by_imagecodecs(self, data: bytes, rows: int, columns: int) -> NDArray[Any] | None:
@@ -122,6 +135,20 @@ class CcittCodec(StripCodec):
         if self.compression != 4 or not end.endswith(EOL + EOL):
             return None
         return data[:-_TAIL] + _packed(end.removesuffix(EOL + EOL) + _HORIZONTAL + line)
+
+    def _undivided(self, data: bytes, rows: int, columns: int) -> NDArray[Any] | None:
+        """Return the image of lines without an EOL before the first; None if one is damaged."""
+        image = bytearray(rows * columns)
+        lines = Lines(Bits(data), columns, uncompressed=self.uncompressed)
+        found = 0
+        for found, _ in zip(
+            range(1, rows + 1),
+            undivided(lines, two_dimensional=self.two_dimensional),
+            strict=False,
+        ):
+            lines.paint(image, found - 1)
+        whole = found in (rows, self.last)
+        return np.frombuffer(image, np.uint8).reshape(rows, columns) if whole else None
 
     def _line_by_line(self, data: bytes, rows: int, columns: int) -> NDArray[Any]:
         image = bytearray(rows * columns)

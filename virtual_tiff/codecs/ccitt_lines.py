@@ -108,6 +108,7 @@ def _runs(words: str) -> dict[str, int]:
     )
 
 
+_TWO_EOLS = int(EOL + EOL, 2)
 _END_OF_LINE = 1 << 20
 _RUN_TABLES = [_lookup(_runs(words) | {_ZEROS: _END_OF_LINE}, _LOOK) for words in (_WHITE, _BLACK)]
 _MODE_TABLE = _lookup(_MODES, _MODE_LOOK)
@@ -149,6 +150,12 @@ class Bits:
     def align(self, bits: int) -> None:
         """Go to the next multiple of `bits` from the block's beginning."""
         self.position = -(-self.position // bits) * bits
+
+    def ends_page(self) -> bool:
+        """Return whether two EOLs follow, as after the last line of a fax."""
+        index = self.position >> 3
+        word: int = self._words[index] if index < len(self._words) else 0
+        return word << (self.position & 7) >> 8 & 0xFFFFFF == _TWO_EOLS
 
     def find_zeros(self) -> None:
         """Go to where the next 11 zeros begin."""
@@ -348,6 +355,47 @@ def _group3(lines: Lines, *, two_dimensional: bool) -> Iterator[bool]:
         yield going_on
 
 
+def lacks_first_eol(data: bytes) -> bool:
+    """Return whether a block of T.4 begins with a line, and has an EOL further on."""
+    if int.from_bytes(data[:2]) >> 5 == 0:
+        return False
+    data = data.rstrip(b"\0")  # zeros without the 1 of an EOL are padding
+    padded = np.frombuffer(data + bytes(2), np.uint8).astype(np.uint32)
+    words = padded[:-2] << 16 | padded[1:-1] << 8 | padded[2:]
+    inside = np.arange(len(data)) * 8 + 11
+    return any(
+        ((words >> (13 - shift) & 0x7FF == 0) & (inside + shift <= len(data) * 8)).any()
+        for shift in range(8)
+    )
+
+
+def undivided(lines: Lines, *, two_dimensional: bool) -> Iterator[bool]:
+    """Decode T.4 whose first line has no EOL before it; between lines there may be one.
+
+    T.4 has an EOL before each line. Some writers put it after each, or none but those of the
+    RTC, six EOLs at the end of a page. libtiff looks for the first EOL, and so loses the lines
+    before it. This takes whole lines only: after anything else it ends.
+    """
+    bits = lines.bits
+    bits.restart()
+    while True:
+        try:
+            if bits.peek(11) == 0:
+                bits.skip_eol()
+                tag = 1 if two_dimensional else 0
+                bits.position += tag
+                if bits.peek(11) == 0:
+                    return  # an EOL after an EOL
+                bits.position -= tag
+            one_dimensional = not two_dimensional or bits.read() == 1
+        except _EndOfDataError:
+            return
+        whole = lines.decode(two_dimensional=not one_dimensional)
+        if lines.damaged or lines.after_eol or (not whole and lines.a0 != lines.width):
+            return
+        yield True
+
+
 def _group4(lines: Lines) -> Iterator[bool]:
     """Decode T.6 up to the EOFB, two EOLs."""
     going_on = True
@@ -359,7 +407,7 @@ def _group4(lines: Lines) -> Iterator[bool]:
 def _modified_huffman(lines: Lines, alignment: int) -> Iterator[bool]:
     """Decode TIFF's variant of T.4: no EOL, but rows that begin at bytes or at words."""
     going_on = True
-    while going_on:
+    while going_on and not lines.bits.ends_page():
         going_on = lines.decode(two_dimensional=False)
         yield going_on
         lines.bits.align(alignment)
