@@ -18,7 +18,6 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff.publishing.finding import find_items
 from virtual_tiff.publishing.items import Item
-from virtual_tiff.publishing.placing import in_order
 from virtual_tiff.publishing.times import guessed_time, tiff_datetime
 from virtual_tiff.tiff import TiffWarning
 
@@ -357,13 +356,11 @@ FILES = ["s3://b/a_20200101.tif", "s3://b/c_20200102.tif"]
         ({"time": r"(\d)(\d)"}, "must have one group"),
         ({"time": r"(?P<year>\d{4})(?P<moon>\d)"}, "groups called year, month"),
         ({"time": "datetime"}, "no STAC item gives a datetime: s3://b/a_"),
-        ({"time": r"(?P<time>\d{4})"}, "same place: 2020-01-01T00:00:00 is of s3://b/a_2020"),
         ({"variable": "B04"}, "has no group"),
         ({"variable": "(B04"}, "no regular expression"),
         ({"variable": "asset"}, "no STAC item"),
         ({"variable": 4}, "not 4"),
         ({"values": [1]}, "there are 1 values for 2 files"),
-        ({"values": [1, 1]}, "same place: 1 is of s3://b/a_20200101.tif and s3://b/c_"),
         ({"values": [1, "x"]}, r"several types: s3://b/a_20200101.tif: 1, s3://b/c_.*: 'x'"),
         ({"values": [1, None]}, "1 of 2 files have no coordinate: s3://b/c_"),
         ({"values": [1, float("nan")]}, "not nan"),
@@ -384,14 +381,6 @@ def test_files_without_a_place(options: dict[str, Any], words: str) -> None:
 def test_variables_tell_files_of_one_time_apart() -> None:
     found = find(FILES, time=r"_(?P<time>2020)", variable=r"(a|c)_")
     assert [item.variable for item in found] == ["a", "c"]
-    found = find(FILES, variable=r"(a|c)_", values=[2, 2])
-    with pytest.raises(ValueError, match="2 of a is of"):
-        in_order(_again(found))
-
-
-def _again(items: list[Item]) -> list[Item]:
-    (other,) = find("s3://b/other.tif", values=[2])
-    return [*items, Item(other.location, 2, "a", None)]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ class FileArray:
     """Byte offsets in the file, in C order of the chunk grid."""
     byte_counts: NDArray[np.uint64]
     """Bytes in the file, same shape; 0 for a missing chunk."""
+    axes: tuple[str, ...]
+    """By dimension what it is of, whatever it is called: `y` are the rows, `x` the columns,
+    `band` the samples; others are those of a stack of pages."""
     lost: NDArray[np.bool_] | None = None
     """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
     losses: tuple[Loss, ...] = ()

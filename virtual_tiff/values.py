@@ -108,8 +108,10 @@ def band_coordinates(
         if len(set(meaning.columns[name])) > 1:
             found[name] = meaning.columns[name]
     for item, texts in meaning.items.items():
-        name = coordinate_name(item)
-        if len(set(texts)) > 1 and name not in found:
+        if len(set(texts)) > 1:
+            name = coordinate_name(item)
+            while name in found:  # of "my item" and "my-item" one word is made
+                name = f"item_{name}"
             found[name] = _column(item, texts)
     return found
 

@@ -68,6 +68,7 @@ def file_array(image: ImageArray, names: Names, *, coordinates: bool) -> FileArr
         },
         offsets=image.chunks.offsets,
         byte_counts=image.chunks.byte_counts,
+        axes=image.axes,
         lost=image.chunks.lost,
         losses=losses_of(image.ifd, image.chunks),
     )

@@ -252,6 +252,7 @@ def _array(
         metadata=metadata,
         offsets=joined(lambda plan: plan.offsets),
         byte_counts=joined(lambda plan: plan.byte_counts),
+        axes=tuple(dimensions),
         lost=None if whole else joined(_lost).astype(np.bool_),
     )
 

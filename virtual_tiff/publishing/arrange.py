@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal, get_args
 
+import numpy as np
+
 from virtual_tiff.publishing.apart import apart
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.differences import differences, refuse
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.mosaic import axis_of
+from virtual_tiff.publishing.mosaic import on_one_grid, signature
 from virtual_tiff.publishing.plan import Existing, Plan
 from virtual_tiff.publishing.record import Template
 from virtual_tiff.publishing.stack import Stack, Stacked, stack
@@ -84,24 +86,51 @@ def _places(
                 raise ValueError(msg)
             yield files.variable, [files]
     else:
-        yield from _by_signature(catalogue, existing).items()
+        yield from _by_signature(catalogue, arrangement, existing).items()
 
 
-def _by_signature(catalogue: Catalogue, existing: Existing) -> dict[str, list[Files]]:
-    """Name groups by number, in the order of their first files; keep those that there are."""
-    known = {
-        (variable, text): place
-        for place, kept in existing.places.items()
-        for variable, text in kept["templates"].items()
-    }
+def _by_signature(
+    catalogue: Catalogue, arrangement: Arrangement, existing: Existing
+) -> dict[str, list[Files]]:
+    """Name groups by number, in the order of their first files; keep those that there are.
+
+    Along a new dimension the place of an image is a part of its signature: a group has one
+    tile at all dates. Along dimensions of the files it is not, but for what these dimensions
+    leave open: tiles off the grid, or of another row with concat="x", have another group.
+    """
+    groups: dict[tuple[str, str], list[tuple[str, Template]]] = {}
+    """By variable and signature: groups, each with the template of a file that is there."""
+    for place, kept in existing.places.items():
+        for variable, text in kept["templates"].items():
+            template = Template.from_text(text)
+            groups.setdefault((variable, signature(template, ())), []).append((place, template))
     numbers = count(1 + len(existing.places))
     found: dict[str, list[Files]] = {}
     for files in catalogue.sets:
+        places: dict[str, list[int]] = {}
         for number in catalogue.counts(files):
-            key = (files.variable, catalogue.spool.text(number))
-            place = known.get(key) or f"signature_{next(numbers)}"
-            found.setdefault(place, []).append(files.taken(files.templates == number))
+            template = catalogue.template(number)
+            own = _own_axes(template, arrangement.axes)
+            if own and existing.places:
+                raise PublishError(_NO_APPEND)
+            alike = groups.setdefault((files.variable, signature(template, own)), [])
+            fitting = (n for n, (_, other) in enumerate(alike) if on_one_grid(other, template, own))
+            at = next(fitting, None)
+            group = alike.pop(at) if at is not None else (f"signature_{next(numbers)}", template)
+            alike.insert(0, group)  # the next tile most often lies beside this one
+            places.setdefault(group[0], []).append(number)
+        for place, templates in places.items():
+            where = np.isin(files.templates, templates)
+            found.setdefault(place, []).append(files.taken(where))
     return found
+
+
+def _own_axes(template: Template, axes: Sequence[str]) -> list[str]:
+    """Return the axes that the arrays of files have already."""
+    return [axis for axis in axes if any(axis in each for each in template.axes.values())]
+
+
+_NO_APPEND = "files cannot be appended along a dimension of their own; publish all anew"
 
 
 # ---------------------------------------------------------------------------- one group
@@ -116,7 +145,7 @@ def _arranged(
 ) -> Stacked:
     template = catalogue.template(int(sets[0].templates[0]))
     names = [name for array in template.arrays.values() for name in array["dimension_names"]]
-    own = [axis for axis in arrangement.axes if any(axis_of(name, (axis,)) for name in names)]
+    own = _own_axes(template, arrangement.axes)
     if own and len(own) < len(arrangement.axes):
         new = ", ".join(axis for axis in arrangement.axes if axis not in own)
         msg = f"concat is new dimensions or those of the files, not both: {', '.join(own)}; {new}"
@@ -129,8 +158,7 @@ def _arranged(
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
         if place in existing.places:
-            msg = "files cannot be appended along a dimension of their own; publish all anew"
-            raise PublishError(msg)
+            raise PublishError(_NO_APPEND)
         return together(catalogue, place, sets, own)
     return _stacked(catalogue, place, sets, arrangement.axes[0], existing)
 

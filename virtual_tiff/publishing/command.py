@@ -72,15 +72,16 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     concat
         A new dimension: the files are stacked along it, in the order of their coordinates
         or, without `time` and `values`, their own. Or dimensions that the files have (`"y"`,
-        `("y", "x")`, `"band"`): they are put together as tiles by their transforms, or as
-        bands in their order; every file but the last along a dimension must be a whole
+        `("y", "x")`, `"band"`): they are put together as tiles by their transforms, rotated
+        ones too, or as bands in their order; every file but the last along a dimension must be a whole
         number of chunks long. Files must agree in type, codecs, chunks, fill value, CRS and
         whatever else decides what a stored number means.
     layout
         `"stack"` (default with `concat`): one array, or one a variable. `"group per file"`
         (default without): called by the file's name without suffix or, where two files
         share one, by its path below their common directory. `"group per signature"`: files
-        that fit on each other share a group, and are stacked there. `"group per variable"`.
+        that fit on each other share a group, and are stacked there: images of one place or, with
+        `concat=("y", "x")`, tiles of one grid. `"group per variable"`.
     time, variable, values, assets
         What the coordinates are (`time="tag"`: the files' own DateTime), and which variable
         a file is of; see `find_items`. A variable's name takes the place of `"0"`.

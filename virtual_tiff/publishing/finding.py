@@ -99,7 +99,7 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
     Raises
     ------
     ValueError
-        If an option is not one of those allowed, or if files have no place, or the same.
+        If an option is not one of those allowed, or if files have no place.
     OSError
         If a list cannot be read, or nothing matches.
     """

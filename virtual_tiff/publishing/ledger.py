@@ -19,11 +19,11 @@ from zarr.codecs import ZstdCodec
 
 from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.names import LEDGER
 from virtual_tiff.publishing.spool import Row, Spool, microseconds
 
 __all__ = ["LEDGER", "Ledger", "LedgerRows", "read_ledger"]
 
-LEDGER = "_virtual_tiff"
 _VERSION = 1
 _CHUNK = 16384
 """Rows: a chunk of urls is some hundred kilobytes, and appending writes the last one anew."""

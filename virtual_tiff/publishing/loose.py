@@ -19,6 +19,7 @@ import numpy as np
 
 from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.attribute_table import PER_SCENE
+from virtual_tiff.publishing.names import is_zarr_name
 from virtual_tiff.publishing.plan import Column
 
 __all__ = ["Key", "Loose", "named_columns", "take"]
@@ -125,7 +126,8 @@ def named_columns(
     names
         Paths of the coordinates that there are already.
     taken
-        Paths of other arrays.
+        Paths of other nodes, and of dimensions: an attribute that is called so becomes
+        `{array}_{attribute}`.
     changed
         The first position that is not published as it is.
 
@@ -137,6 +139,7 @@ def named_columns(
         Their paths, by node and name of the attribute.
     """
     others = set(taken)
+    published = set(names)
     columns: dict[str, Column] = {}
     named: dict[Key, str] = {}
     groups: dict[str, list[Key]] = {}
@@ -152,9 +155,14 @@ def named_columns(
         first = loose.varying[keys[0]]
         equal = all(_equal(loose.varying[key], first) for key in keys[1:])
         for key in keys:
-            path = names.get(key) or (shared if equal else _own(key))
+            good = equal and shared not in others and is_zarr_name(shared)
+            path = names.get(key) or (shared if good else _own(key))
             column = _column(path, dimension, loose.varying[key], changed)
-            if path in others or (path in columns and columns[path].values != column.values):
+            # what is published keeps its name; a new array of that name is refused by NodeNames
+            wrong = path in others or not is_zarr_name(path)
+            if (wrong and key not in published) or (
+                path in columns and columns[path].values != column.values
+            ):
                 loose.left_out.add(key)
                 continue
             new = key not in names

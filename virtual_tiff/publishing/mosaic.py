@@ -1,14 +1,19 @@
 """Files put together along dimensions that they have: tiles of one image, or its bands.
 
+Tiles are placed by their transforms (`tile_grid`); files without one, and bands, in their order.
+Which dimension is which is said by the axes that the layout has given to each array, never by
+its name. What says where a tile lies is made anew for the whole: its transform, box and shape,
+in arrays, groups and `spatial_ref`, and the coordinates of its rows and columns.
+
 No chunk is ever cut: each file begins where a chunk of the whole begins. So every file but
 the last along a dimension must be a whole number of chunks long.
 """
 
 from __future__ import annotations
 
-import re
+import posixpath
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,13 +25,14 @@ from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.differences import differences, refuse
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.plan import Integers
+from virtual_tiff.publishing.plan import Integers, joined
 from virtual_tiff.publishing.record import Inline, Template, canonical, chunk_grid, digest_of
+from virtual_tiff.publishing.tile_grid import Tile, fit, linear_part, tile_grid
+from virtual_tiff.tiff import Limits
 
-__all__ = ["Merged", "axis_of", "merge"]
+__all__ = ["Merged", "merge", "on_one_grid", "signature"]
 
-_TOLERANCE = 0.01
-"""Pixels by which a tile may be off the grid of the others."""
+_PLANE = ("y", "x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +45,6 @@ class Merged:
     """By path: a row a file, its first chunk along each dimension."""
     data: Mapping[str, bytes]
     """By path: the chunk of coordinates of the whole."""
-
-
-def axis_of(name: str, axes: Iterable[str]) -> str | None:
-    """Return which axis a dimension is of: `x_1` of `x`; None if of none."""
-    found = re.fullmatch(r"(\w+?)(_\d+)?", name)
-    return found[1] if found and found[1] in axes else None
 
 
 def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
@@ -65,23 +65,28 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
         If they do not fit: other codecs or chunks, another grid, or they overlap.
     """
     templates = {n: catalogue.template(n) for n in catalogue.counts(files)}
-    _check(catalogue, files, templates, axes)
+    plain = {n: _plain(template, axes) for n, template in templates.items()}
+    if len({canonical(_comparable(template)) for template in plain.values()}) > 1:
+        refuse(differences(plain, catalogue.names(files)))
     rows = [templates[n] for n in files.templates.tolist()]
+    names = [catalogue.spool.name(n) for n in files.numbers.tolist()]
     first = rows[0]
-    grids = {
-        path: _Grid(path, rows, axes, [catalogue.spool.name(n) for n in files.numbers.tolist()])
-        for path in first.arrays
-    }
+    grids = {path: _Grid(path, rows, axes, names) for path in first.arrays}
+    _check_all_or_none_placed(first, grids, axes)
     for grid in grids.values():
         grid.check()
     inline, data = {}, {}
     for path in first.inline:
-        inline[path], data[path] = _whole(catalogue, path, rows, grids.values(), axes)
+        inline[path], data[path] = _whole(catalogue, path, rows, grids, axes)
     return Merged(
         template=Template(
-            groups=first.groups,
+            groups={
+                path: _whole_group(path, attributes, grids)
+                for path, attributes in first.groups.items()
+            },
             arrays={path: grid.metadata() for path, grid in grids.items()},
             inline=inline,
+            axes=first.axes,
         ),
         origins={path: grid.origins for path, grid in grids.items()},
         data=data,
@@ -91,13 +96,17 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
 # --------------------------------------------------------------------------- do they fit
 
 
-def _check(
-    catalogue: Catalogue, files: Files, templates: Mapping[int, Template], axes: Sequence[str]
-) -> None:
-    """Compare the files but in what tiles differ in."""
-    plain = {n: _plain(template, axes) for n, template in templates.items()}
-    if len({canonical(_comparable(template)) for template in plain.values()}) > 1:
-        refuse(differences(plain, catalogue.names(files)))
+def signature(template: Template, axes: Sequence[str]) -> str:
+    """Return what is equal for files that may be parts of one image, wherever they lie."""
+    return canonical(_comparable(_plain(template, axes)))
+
+
+def on_one_grid(one: Template, other: Template, axes: Sequence[str]) -> bool:
+    """Whether files of one signature can be placed side by side along the axes."""
+    if not set(axes) & set(_PLANE):
+        return True
+    pairs = ((_tile(template, path, "") for template in (one, other)) for path in one.arrays)
+    return all(fit(first, second, axes) for first, second in pairs if first and second)
 
 
 def _comparable(template: Template) -> Any:  # noqa: ANN401 (JSON)
@@ -106,32 +115,97 @@ def _comparable(template: Template) -> Any:  # noqa: ANN401 (JSON)
 
 
 def _plain(template: Template, axes: Sequence[str]) -> Template:
-    """Return a template without what lies along the axes, and where the image lies."""
-    arrays = {path: _plain_metadata(found, axes) for path, found in template.arrays.items()}
+    """Return a template without what lies along the axes and, of tiles, without their place."""
+    tiles = bool(set(axes) & set(_PLANE))
+    arrays = {
+        path: _without_extent(found, template.axes[path], axes, tiles=tiles)
+        for path, found in template.arrays.items()
+    }
     inline = {}
     for path, found in template.inline.items():
-        names = found.metadata["dimension_names"]
-        along = not names or axis_of(names[0], axes)
-        metadata = _plain_metadata(found.metadata, axes)
-        if along:
-            metadata = metadata | {"chunk_grid": None}
-        inline[path] = Inline(metadata, "" if along else found.digest)
-    return Template(template.groups, arrays, inline)
+        along = _inline_axes(template, path)
+        metadata = _without_extent(found.metadata, along, axes, tiles=tiles)
+        digest = found.digest
+        # where the columns of a tile lie follows from its transform, which is checked itself
+        if set(along) & set(axes) or (tiles and _is_position(path, found, along)):
+            metadata, digest = metadata | {"chunk_grid": None}, ""
+        inline[path] = Inline(metadata, digest)
+    groups = {
+        path: _without_place(attributes) if tiles else attributes
+        for path, attributes in template.groups.items()
+    }
+    return Template(groups, arrays, inline, template.axes)
 
 
-def _plain_metadata(metadata: JSON, axes: Sequence[str]) -> JSON:
+def _without_extent(
+    metadata: JSON, along: Sequence[str], axes: Sequence[str], *, tiles: bool
+) -> JSON:
     shape = [
-        0 if axis_of(name, axes) else size
-        for name, size in zip(metadata["dimension_names"], metadata["shape"], strict=True)
+        0 if axis in axes else size for axis, size in zip(along, metadata["shape"], strict=True)
     ]
-    place = ("spatial:transform", "spatial:bbox", "spatial:shape", "GeoTransform")
-    attributes = dict(metadata["attributes"])
-    transform = attributes.get("spatial:transform")
-    for name in place:
-        attributes.pop(name, None)
-    if transform:  # of one resolution they must be
-        attributes["resolution"] = [transform[i] for i in (0, 1, 3, 4)]
-    return metadata | {"shape": shape, "attributes": attributes}
+    attributes = metadata["attributes"]
+    return metadata | {
+        "shape": shape,
+        "attributes": _without_place(attributes) if tiles else attributes,
+    }
+
+
+_PLACE = ("spatial:transform", "spatial:bbox", "spatial:shape", "GeoTransform")
+
+
+def _without_place(attributes: JSON) -> JSON:
+    """Leave out where a tile lies, but for the size and rotation of its pixels."""
+    found = {name: value for name, value in attributes.items() if name not in _PLACE}
+    if transform := attributes.get("spatial:transform"):
+        found["resolution"] = linear_part(Affine(*transform))
+    if "layout" in attributes.get("multiscales", {}):
+        levels = [_without_place(level) for level in attributes["multiscales"]["layout"]]
+        found["multiscales"] = attributes["multiscales"] | {"layout": levels}
+    return found
+
+
+def _inline_axes(template: Template, path: str) -> list[str]:
+    """Return the axes of a coordinate: those of the dimensions of its group's arrays."""
+    folder = posixpath.dirname(path)
+    known = {
+        name: axis
+        for array, metadata in template.arrays.items()
+        if posixpath.dirname(array) == folder
+        for name, axis in zip(metadata["dimension_names"], template.axes[array], strict=True)
+    }
+    return [known.get(name, name) for name in template.inline[path].metadata["dimension_names"]]
+
+
+def _is_position(path: str, found: Inline, along: Sequence[str]) -> bool:
+    """Whether a coordinate says where the rows, or the columns, lie."""
+    names = found.metadata["dimension_names"]
+    return names == [posixpath.basename(path)] and along[0] in _PLANE
+
+
+def _tile(template: Template, path: str, name: str) -> Tile | None:
+    """Return where an array of a file lies; None if nothing says so."""
+    metadata, axes = template.arrays[path], template.axes[path]
+    transform = metadata["attributes"].get("spatial:transform")
+    if transform is None or not set(_PLANE) <= set(axes):
+        return None
+    length, width = (metadata["shape"][axes.index(axis)] for axis in _PLANE)
+    return Tile(name=name, affine=Affine(*transform), length=length, width=width)
+
+
+def _check_all_or_none_placed(
+    first: Template, grids: Mapping[str, _Grid], axes: Sequence[str]
+) -> None:
+    """Refuse files with arrays that are placed by transforms, and others that are not."""
+    if not set(axes) & set(_PLANE):
+        return
+    placed = [path for path, grid in grids.items() if grid.affine is not None]
+    others = [path for path in first.arrays if path not in placed]
+    if placed and others:
+        msg = (
+            f"array {others[0]}: nothing says where the files lie along {', '.join(axes)}, as"
+            f" array {placed[0]} has a transform and this one has none; choose by ifd (--ifd)"
+        )
+        raise PublishError(msg)
 
 
 # --------------------------------------------------------------------------- one array
@@ -146,37 +220,39 @@ class _Grid:
         self.path = path
         self._names = names
         self._first = rows[0].arrays[path]
+        self.axes = rows[0].axes[path]
         self.dimensions = [str(name) for name in self._first["dimension_names"]]
         self.chunks = np.array(self._first["chunk_grid"]["configuration"]["chunk_shape"])
         self._sizes = np.array([row.arrays[path]["shape"] for row in rows], dtype=np.int64)
         self.starts = np.zeros_like(self._sizes)
-        self._transforms = [row.arrays[path]["attributes"].get("spatial:transform") for row in rows]
+        self.affine: Affine | None = None
+        """Of the whole; None if no transform has placed the files."""
         self._grids = np.array([chunk_grid(row.arrays[path]) for row in rows], dtype=np.int64)
-        for dimension, name in enumerate(self.dimensions):
-            axis = axis_of(name, axes)
-            if axis is not None:
-                self.starts[:, dimension] = self._along(axis, dimension, alone=len(axes) == 1)
+        self._along = [n for n, axis in enumerate(self.axes) if axis in axes]
+        if set(axes) & set(_PLANE):
+            self._place_tiles(rows, axes)
+        for dimension in self._along:
+            if self.affine is None or self.axes[dimension] not in _PLANE:
+                self._place_in_order(dimension, alone=len(axes) == 1)
         self.shape = (self.starts + self._sizes).max(axis=0)
 
-    def _along(self, axis: str, dimension: int, *, alone: bool) -> NDArray[Any]:
-        transforms = self._transforms
-        if axis in ("x", "y") and all(transforms):
-            corner, step = (2, 0) if axis == "x" else (5, 4)
-            corners = np.array([t[corner] for t in transforms])
-            offsets = corners / transforms[0][step]
-            offsets -= offsets.min()
-            pixels: NDArray[Any] = np.rint(offsets).astype(np.int64)
-            off = np.abs(offsets - pixels) > _TOLERANCE
-            if off.any():
-                name = self._names[int(np.argmax(off))]
-                msg = f"{name}: does not lie on the grid of the others' pixels along {axis}"
-                raise PublishError(msg)
-            return pixels
+    def _place_tiles(self, rows: Sequence[Template], axes: Sequence[str]) -> None:
+        tiles = [_tile(row, self.path, name) for row, name in zip(rows, self._names, strict=True)]
+        placed = [tile for tile in tiles if tile is not None]
+        if not placed:
+            return
+        # all have a transform, or their templates would differ
+        grid = tile_grid(self.path, placed, axes)
+        self.affine = grid.affine
+        self.starts[:, [self.axes.index(axis) for axis in _PLANE]] = grid.starts
+
+    def _place_in_order(self, dimension: int, *, alone: bool) -> None:
         if not alone:
+            axis = self.axes[dimension]
             msg = f"array {self.path}: nothing says where the files lie along {axis}"
             raise PublishError(msg)
-        ends: NDArray[Any] = np.cumsum(self._sizes[:, dimension])
-        return ends - self._sizes[:, dimension]
+        sizes = self._sizes[:, dimension]
+        self.starts[:, dimension] = np.cumsum(sizes) - sizes
 
     @property
     def origins(self) -> Integers:
@@ -204,43 +280,66 @@ class _Grid:
         self._check_apart()
 
     def _check_apart(self) -> None:
-        taken = np.full(-(-self.shape // self.chunks), -1, dtype=np.int32)
-        origins = self.origins
-        for file, (origin, size) in enumerate(zip(origins, self._grids, strict=True)):
-            cells = tuple(slice(o, o + n) for o, n in zip(origin, size, strict=True))
-            if (taken[cells] >= 0).any():
-                other = int(taken[cells].max())
-                msg = f"{self._names[file]} and {self._names[other]} lie upon each other"
-                raise PublishError(msg)
-            taken[cells] = file
+        """Compare the chunks that the files have, not all of the whole: tiles may be far apart."""
+        if not self._along:
+            return
+        counts = self._grids[:, self._along].prod(axis=1)
+        cells = np.empty((int(counts.sum()), len(self._along)), dtype=np.int64)
+        at = 0
+        for origin, grid, count in zip(
+            self.origins[:, self._along], self._grids[:, self._along], counts.tolist(), strict=True
+        ):
+            cells[at : at + count] = np.indices(grid).reshape(len(grid), -1).T + origin
+            at += count
+        _, first, inverse = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+        twice = first[inverse.reshape(-1)] != np.arange(len(cells))
+        if twice.any():
+            cell = int(np.argmax(twice))
+            files = np.repeat(np.arange(len(counts)), counts)
+            one, other = (self._names[files[n]] for n in (cell, first[inverse.reshape(-1)[cell]]))
+            msg = (
+                f"{one} and {other} overlap in array {self.path}. Images of one place need a new"
+                " dimension, or a variable or a group each"
+            )
+            raise PublishError(msg)
 
     def metadata(self) -> JSON:
         """Return the whole array's."""
-        attributes = dict(self._first["attributes"])
-        transform = self.transform()
-        if transform is not None:
-            attributes["spatial:transform"] = transform
-            length, width = (
-                int(self.shape[self.dimensions.index(self._named(axis))]) for axis in ("y", "x")
-            )
-            if "spatial:shape" in attributes:
-                attributes["spatial:shape"] = [length, width]
-            if "spatial:bbox" in attributes:
-                attributes["spatial:bbox"] = Affine(*transform).bounds(length, width)
+        attributes = self.placed(self._first["attributes"])
         return self._first | {"shape": [int(n) for n in self.shape], "attributes": attributes}
 
-    def transform(self) -> list[float] | None:
-        """Return the transform of the whole: that of its first column and first row."""
-        if not all(self._transforms):
-            return None
-        y, x = (self.dimensions.index(self._named(axis)) for axis in ("y", "x"))
-        found = list(self._transforms[0])
-        found[2] = self._transforms[int(np.argmin(self.starts[:, x]))][2]
-        found[5] = self._transforms[int(np.argmin(self.starts[:, y]))][5]
-        return found
+    def placed(self, attributes: JSON) -> JSON:
+        """Return attributes of a file with the place of the whole."""
+        if self.affine is None:
+            return attributes
+        length, width = (int(self.shape[self.axes.index(axis)]) for axis in _PLANE)
+        whole = {
+            "spatial:transform": self.affine.coefficients,
+            "spatial:shape": [length, width],
+            "spatial:bbox": self.affine.bounds(length, width),
+            "GeoTransform": " ".join(map(repr, self.affine.gdal)),
+        }
+        return {name: whole.get(name, value) for name, value in attributes.items()}
 
-    def _named(self, axis: str) -> str:
-        return next(name for name in self.dimensions if axis_of(name, (axis,)))
+
+def _whole_group(path: str, attributes: JSON, grids: Mapping[str, _Grid]) -> JSON:
+    """Return the attributes of a group: of an array that is alone in it, or of levels below."""
+    levels = attributes.get("multiscales", {}).get("layout")
+    if not levels:
+        grid = _grid_in(grids, path)
+        return attributes if grid is None else grid.placed(attributes)
+    below = [_grid_in(grids, joined(path, level["asset"])) for level in levels]
+    placed = [
+        level if grid is None else grid.placed(level)
+        for level, grid in zip(levels, below, strict=True)
+    ]
+    found = attributes if below[0] is None else below[0].placed(attributes)
+    return found | {"multiscales": attributes["multiscales"] | {"layout": placed}}
+
+
+def _grid_in(grids: Mapping[str, _Grid], folder: str) -> _Grid | None:
+    """Return the first array of a group."""
+    return next((grid for path, grid in grids.items() if posixpath.dirname(path) == folder), None)
 
 
 # --------------------------------------------------------------------------- coordinates
@@ -250,48 +349,65 @@ def _whole(
     catalogue: Catalogue,
     path: str,
     rows: Sequence[Template],
-    grids: Iterable[_Grid],
+    grids: Mapping[str, _Grid],
     axes: Sequence[str],
 ) -> tuple[Inline, bytes]:
     """Return a coordinate of the whole."""
     first = rows[0].inline[path]
-    names = first.metadata["dimension_names"]
-    if not names:
-        return _spatial_ref(path, first, grids, rows), catalogue.spool.data(first.digest)
+    names, along = first.metadata["dimension_names"], _inline_axes(rows[0], path)
     data = catalogue.spool.data(first.digest)
-    if axis_of(names[0], axes) is not None:
-        grid = next(grid for grid in grids if names[0] in grid.dimensions)
-        dimension = grid.dimensions.index(names[0])
+    if not names:
+        return _spatial_ref(path, first, grids, rows[0], axes), data
+    position = _is_position(path, first, along)
+    if along[0] not in axes and not (position and set(axes) & set(_PLANE)):
+        return first, data
+    folder = posixpath.dirname(path)
+    grid = next(
+        grid
+        for grid in grids.values()
+        if posixpath.dirname(grid.path) == folder and names[0] in grid.dimensions
+    )
+    dimension = grid.dimensions.index(names[0])
+    size = int(grid.shape[dimension])
+    if position and grid.affine is not None:
+        data = _positions(path, grid.affine, along[0], size)
+    else:
         data = _joined(catalogue, path, rows, grid, dimension)
-        size = [int(grid.shape[dimension])]
-        metadata = first.metadata | {
-            "shape": size,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": size}},
-        }
-        return Inline(metadata, digest_of(data)), data
-    return first, data
+        numbers = names == [posixpath.basename(path)] and first.metadata["data_type"] == "int64"
+        if numbers and len(np.unique(np.frombuffer(data, "<i8"))) < size:
+            data = np.arange(1, size + 1, dtype="<i8").tobytes()  # they begin anew in each file
+    metadata = first.metadata | {
+        "shape": [size],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [size]}},
+    }
+    return Inline(metadata, digest_of(data)), data
+
+
+def _positions(path: str, affine: Affine, axis: str, size: int) -> bytes:
+    """Return the centres of the rows or columns of the whole, as `axis_array` does of a file."""
+    most = Limits().coordinates
+    if size > most:
+        msg = (
+            f"coordinate {path}: the tiles lie so far apart that the whole has {size:,} values"
+            f" along {axis}; the limit is {most:,}. Publish with coordinates=False"
+        )
+        raise PublishError(msg)
+    first, step = (affine.c, affine.a) if axis == "x" else (affine.f, affine.e)
+    centres: NDArray[Any] = first + step * (np.arange(size, dtype="<f8") + 0.5)
+    return centres.astype("<f8").tobytes()
 
 
 def _joined(
     catalogue: Catalogue, path: str, rows: Sequence[Template], grid: _Grid, dimension: int
 ) -> bytes:
-    """Put the values of files one after another; where there is no file, as the grid goes on."""
-    size = int(grid.shape[dimension])
+    """Put the values of files one after another."""
     data_type = rows[0].inline[path].metadata["data_type"]
     read, write = _DECODERS[data_type], _ENCODERS[data_type]
+    size = int(grid.shape[dimension])
     found: NDArray[Any] = np.full(size, "" if data_type == "string" else 0, dtype=_TYPES[data_type])
-    starts: dict[int, str] = {}
     for start, row in zip(grid.starts[:, dimension].tolist(), rows, strict=True):
-        starts.setdefault(start, row.inline[path].digest)
-    if len(rows) and data_type == "float64" and path.rpartition("/")[2][:1] in "xy":
-        values = read(catalogue.spool.data(starts[0]))
-        step = (values[-1] - values[0]) / max(len(values) - 1, 1)
-        found[:] = values[0] + step * np.arange(size)
-    for start, digest in starts.items():
-        values = read(catalogue.spool.data(digest))
+        values = read(catalogue.spool.data(row.inline[path].digest))
         found[start : start + len(values)] = values
-    if data_type == "int64":  # of bands the numbers, which begin anew in each file
-        found = np.arange(1, size + 1)
     return write(found)
 
 
@@ -324,21 +440,23 @@ _ENCODERS: dict[str, Callable[[NDArray[Any]], bytes]] = {
 
 
 def _spatial_ref(
-    path: str, first: Inline, grids: Iterable[_Grid], rows: Sequence[Template]
+    path: str,
+    first: Inline,
+    grids: Mapping[str, _Grid],
+    template: Template,
+    axes: Sequence[str],
 ) -> Inline:
     """Return the scalar with the transform of the whole."""
-    attributes = dict(first.metadata["attributes"])
+    attributes = first.metadata["attributes"]
+    if not set(axes) & set(_PLANE):
+        return first
     for name in ("gcps", "rpcs"):
         if name in attributes:
             msg = f"{path}: {name} hold for each file alone; they cannot be tiles of one image"
             raise PublishError(msg)
-    if "GeoTransform" in attributes:
-        folder, _, name = path.rpartition("/")
-        for grid in grids:
-            array = rows[0].arrays[grid.path]
-            mapped = array["attributes"].get("grid_mapping") == name
-            if mapped and grid.path.rpartition("/")[0] == folder:
-                a, b, c, d, e, f = grid.transform() or (0.0,) * 6
-                attributes["GeoTransform"] = " ".join(map(repr, (c, a, b, f, d, e)))
-                break
-    return replace(first, metadata=first.metadata | {"attributes": attributes})
+    folder, name = posixpath.split(path)
+    for grid in grids.values():
+        mapped = template.arrays[grid.path]["attributes"].get("grid_mapping") == name
+        if mapped and posixpath.dirname(grid.path) == folder:
+            return replace(first, metadata=first.metadata | {"attributes": grid.placed(attributes)})
+    return first

@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -231,15 +231,15 @@ def _as_numbers(items: list[Item]) -> list[Item]:
 
 
 def in_order(items: Iterable[Item]) -> list[Item]:
-    """Return items by their coordinates, where they have some; check that each has its place.
+    """Return items by their coordinates, where they have some.
 
-    Also for those whose coordinates come from the files themselves.
+    Several may have the same one: whether they are of one group is known only when they are
+    read, and `stack` refuses them then.
 
     Raises
     ------
     ValueError
-        If only some have a coordinate or a variable, if coordinates are of several types,
-        or if two items have the same place.
+        If only some have a coordinate or a variable, or if coordinates are of several types.
     """
     found = list(items)
     for what in ("coordinate", "variable"):
@@ -250,9 +250,7 @@ def in_order(items: Iterable[Item]) -> list[Item]:
     if not found or found[0].coordinate is None:
         return found
     found = _of_one_type(found)
-    found.sort(key=_place)
-    _check_places(found)
-    return found
+    return sorted(found, key=_place)
 
 
 def _place(item: Item) -> Any:  # noqa: ANN401 (what can be compared, as all are of one type)
@@ -272,27 +270,3 @@ def _of_one_type(items: list[Item]) -> list[Item]:
         msg = f"coordinates are of several types: {shown}"
         raise ValueError(msg)
     return items
-
-
-def _check_places(items: Sequence[Item]) -> None:
-    """Refuse two files at one place; the items are sorted by their coordinates."""
-    here: dict[str | None, Item] = {}
-    twice: list[str] = []
-    for item in items:
-        if here and next(iter(here.values())).coordinate != item.coordinate:
-            here.clear()
-        other = here.setdefault(item.variable, item)
-        if other is not item:
-            of = f" of {item.variable}" if item.variable else ""
-            names = f"{redacted(other.location.name)} and {redacted(item.location.name)}"
-            twice.append(f"{_shown(item.coordinate)}{of} is of {names}")
-    if twice:
-        more = f"; and {len(twice) - 10} more" if len(twice) > 10 else ""
-        msg = f"files have the same place: {'; '.join(twice[:10])}{more}"
-        raise ValueError(msg)
-
-
-def _shown(coordinate: Coordinate | None) -> str:
-    if isinstance(coordinate, datetime):
-        return coordinate.astimezone(UTC).replace(tzinfo=None).isoformat()
-    return str(coordinate)

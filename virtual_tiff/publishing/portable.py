@@ -200,7 +200,8 @@ def _padded(
     others = [codec for codec in codecs if codec["name"] != _PAD]
     compression = next((c["name"] for c in others if c["name"] in _COMPRESSIONS), None)
     size, last = pad["size"], pad["last"]
-    array = FileArray(
+    array = replace(
+        array,
         metadata=array.metadata | {"codecs": others},
         offsets=array.offsets.reshape(array.chunk_grid).copy(),
         byte_counts=array.byte_counts.reshape(array.chunk_grid).copy(),
@@ -232,16 +233,11 @@ def _padded(
     return array, [blocks]
 
 
-def _row_axis(array: FileArray) -> int:
-    names = [name.partition("_")[0] for name in array.metadata["dimension_names"]]
-    return names.index("y")
-
-
 def _foot(array: FileArray) -> NDArray[np.intp]:
     """Return which chunks lie at the image's foot, in C order of the grid."""
     grid = array.chunk_grid
     numbers = np.arange(prod(grid)).reshape(grid)
-    return numbers.take(-1, axis=_row_axis(array)).reshape(-1)
+    return numbers.take(-1, axis=array.axes.index("y")).reshape(-1)
 
 
 def _take_in(
@@ -268,7 +264,7 @@ def _cut_smaller(
     int
         Bytes of the last one; the same if the rows are a whole number of chunks.
     """
-    axis = _row_axis(array)
+    axis = array.axes.index("y")
     chunk_shape = list(array.metadata["chunk_grid"]["configuration"]["chunk_shape"])
     row = size // chunk_shape[axis]
     rows = max(1, _RUN // row)
@@ -285,7 +281,8 @@ def _cut_smaller(
     sizes[..., -1] = last = (length - (down - 1) * rows) * row
     chunk_shape[axis] = rows
     grid = {"name": "regular", "configuration": {"chunk_shape": chunk_shape}}
-    cut = FileArray(
+    cut = replace(
+        array,
         metadata=array.metadata | {"chunk_grid": grid},
         offsets=np.ascontiguousarray(np.moveaxis(starts, -1, axis)),
         byte_counts=np.ascontiguousarray(np.moveaxis(sizes, -1, axis)),

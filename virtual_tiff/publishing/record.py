@@ -111,6 +111,9 @@ class Template:
     arrays: Mapping[str, JSON]
     """By path: `zarr.json` of the arrays whose chunks lie in the file."""
     inline: Mapping[str, Inline]
+    axes: Mapping[str, tuple[str, ...]]
+    """By path of an array of `arrays`: what each of its dimensions is of, as `FileArray` says it.
+    Templates in ledgers of before have none; nothing asks for them."""
 
     @classmethod
     def from_text(cls, text: str) -> Template:
@@ -120,6 +123,7 @@ class Template:
             groups=dict(plain["groups"]),
             arrays=dict(plain["arrays"]),
             inline={path: Inline(metadata, digest) for path, metadata, digest in plain["inline"]},
+            axes={path: tuple(axes) for path, axes in plain.get("axes", ())},
         )
 
     def references(self, packed: bytes) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
@@ -202,7 +206,12 @@ def record_of(  # noqa: PLR0913 (one keyword a part of the record)
     parts = _Parts(per_scene)
     parts.take(group, "")
     template = _template_text(
-        {"groups": parts.groups, "arrays": parts.arrays, "inline": parts.inline}
+        {
+            "groups": parts.groups,
+            "arrays": parts.arrays,
+            "inline": parts.inline,
+            "axes": parts.axes,
+        }
     )
     return Record(
         url=url,
@@ -240,6 +249,7 @@ class _Parts:
         self.groups: list[tuple[str, JSON]] = []
         self.arrays: list[tuple[str, JSON]] = []
         self.inline: list[tuple[str, JSON, str]] = []
+        self.axes: list[tuple[str, tuple[str, ...]]] = []
         self.loose: dict[str, JSON] = {}
         self.data: list[bytes] = []
         self.references: list[bytes] = []
@@ -260,6 +270,7 @@ class _Parts:
             return
         attributes = self._parted(f"a:{path}", array.metadata["attributes"])
         self.arrays.append((path, array.metadata | {"attributes": attributes}))
+        self.axes.append((path, array.axes))
         for numbers in (array.offsets, array.byte_counts):
             self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
         self.count += int(np.count_nonzero(array.byte_counts))

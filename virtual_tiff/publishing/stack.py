@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from virtual_tiff.locations import redacted
 from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.loose import Key, Loose, named_columns, take
-from virtual_tiff.publishing.names import variable_names
+from virtual_tiff.publishing.names import NodeNames, described, variable_names
 from virtual_tiff.publishing.plan import (
     Column,
     Existing,
@@ -148,11 +149,37 @@ def _positions(
     values = [*old.values, *added]
     where = {value: position for position, value in enumerate(values)}
     placed = []
+    _check_one_a_position(catalogue, sets, old.dimension)
     for files in sets:
         positions = np.array([where[v] for v in files.values or ()], dtype=np.int64)
         _check_free(catalogue, files, positions, old, earlier, values)
         placed.append(positions)
     return values, placed
+
+
+def _check_one_a_position(catalogue: Catalogue, sets: Sequence[Files], dimension: str) -> None:
+    """Refuse two files of one variable with the same coordinate."""
+    twice = []
+    for files in sets:
+        first: dict[Any, int] = {}
+        for n, value in zip(files.numbers.tolist(), files.values or (), strict=True):
+            if (other := first.setdefault(value, n)) != n:
+                names = (redacted(catalogue.spool.name(each)) for each in (other, n))
+                of = f" of {files.variable}" if files.variable else ""
+                at = f"{dimension} {shown(value, files.kind)}"
+                twice.append(f"\n  {' and '.join(names)} are both{of} at {at}")
+    if twice:
+        more = f"\n  and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
+        msg = (
+            f"files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
+            " places need a group each (layout='group per signature'); several images of one time"
+            " need a variable each"
+        )
+        raise PublishError(msg)
+
+
+_SHOWN = 10
+"""Pairs of files that an error names."""
 
 
 def _too_early(
@@ -221,6 +248,7 @@ class _Parts:
         self._catalogue = catalogue
         self._old = old
         self._size = size
+        self._names = NodeNames()
         self._groups: dict[str, JSON] = {}
         self._arrays: dict[str, JSON] = {}
         self._inline: dict[str, Inline] = {}
@@ -236,9 +264,10 @@ class _Parts:
         names = variable_names(template, files.variable)
         paths = {path: joined(place, name) for path, name in names.items()}
         for path, attributes in template.groups.items():
+            self._names.add_group(joined(place, path), f"the group {path or '/'} of the files")
             self._groups.setdefault(joined(place, path), dict(attributes))
         for path, metadata in template.arrays.items():
-            self._add_array(paths[path], metadata)
+            self._add_array(paths[path], metadata, described(path, files.variable))
         for path, inline in template.inline.items():
             self._add_inline(joined(place, path), inline)
             if files.variable in old.taken:
@@ -264,16 +293,16 @@ class _Parts:
         there = old.taken.get(files.variable, set()) | set(positions.tolist())
         self._missing += self._size - len(there)
 
-    def _add_array(self, path: str, metadata: JSON) -> None:
+    def _add_array(self, path: str, metadata: JSON, what: str) -> None:
         if self._old.dimension in metadata["dimension_names"]:
             msg = f"concat {self._old.dimension!r} is a dimension of the files already"
             raise ValueError(msg)
-        if path in self._arrays:
-            msg = f"two variables would be called {path}"
-            raise PublishError(msg)
         self._arrays[path] = with_dimension(metadata, self._old.dimension, self._size)
+        self._names.add_array(path, what, self._arrays[path])
 
     def _add_inline(self, path: str, inline: Inline) -> None:
+        if path not in self._inline:
+            self._names.add_array(path, f"the coordinate {path} of the files", inline.metadata)
         before = self._inline.setdefault(path, inline)
         if before != inline:
             msg = (
@@ -294,10 +323,12 @@ class _Parts:
     def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> Stacked:
         """Return the part, when all variables are there."""
         old, loose = self._old, self._old.loose
-        taken = {*self._arrays, *self._inline}
         dimensions = self._dimension_columns(values, kind)
-        taken |= {column.path for column in dimensions}
+        self._add_columns(dimensions, f"the coordinate of the new dimension {old.dimension!r}")
+        taken = self._names.reserved()
         columns, names = named_columns(loose, old.dimension, old.names, taken, self._changed)
+        self._add_columns(columns, "the coordinate of an attribute of the files")
+        self._names.check()
         self._attach(names)
         part = Part(
             groups=self._groups,
@@ -325,6 +356,11 @@ class _Parts:
             left_out={path: tuple(found) for path, found in left_out.items()},
             missing=self._missing,
         )
+
+    def _add_columns(self, columns: Sequence[Column], what: str) -> None:
+        for column in columns:
+            array = {"dimension_names": [column.dimension], "shape": [len(column.values)]}
+            self._names.add_array(column.path, what, array)
 
     def _inline_data(self) -> dict[str, tuple[JSON, bytes]]:
         data = self._catalogue.spool.data

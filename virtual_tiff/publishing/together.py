@@ -9,7 +9,7 @@ from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.mosaic import Merged, merge
-from virtual_tiff.publishing.names import variable_names
+from virtual_tiff.publishing.names import NodeNames, described, variable_names
 from virtual_tiff.publishing.plan import Members, Part, joined
 from virtual_tiff.publishing.stack import Stacked
 
@@ -29,6 +29,7 @@ def together(
     inline: dict[str, tuple[JSON, bytes]] = {}
     members = []
     left_out: dict[str, tuple[str, ...]] = {}
+    taken = NodeNames()
     for files in sets:
         merged = merge(catalogue, files, axes)
         names = variable_names(merged.template, files.variable)
@@ -36,14 +37,16 @@ def together(
         shared = _shared(catalogue, files)
         for path, attributes in merged.template.groups.items():
             constant, differing = shared.get(f"g:{path}", ({}, ()))
+            taken.add_group(joined(place, path), f"the group {path or '/'} of the files")
             groups[joined(place, path)] = attributes | constant
             left_out |= {joined(place, path): differing} if differing else {}
         for path, metadata in merged.template.arrays.items():
             constant, differing = shared.get(f"a:{path}", ({}, ()))
+            taken.add_array(paths[path], described(path, files.variable), metadata)
             attributes = metadata["attributes"] | constant
             arrays[paths[path]] = metadata | {"attributes": attributes}
             left_out |= {paths[path]: differing} if differing else {}
-        _add_inline(inline, place, merged)
+        _add_inline(inline, place, merged, taken)
         members.append(
             Members(
                 place=place,
@@ -53,6 +56,7 @@ def together(
                 origins=merged.origins,
             )
         )
+    taken.check()
     return Stacked(
         place=place,
         part=Part(groups=groups, arrays=arrays, inline=inline, members=members),
@@ -62,9 +66,14 @@ def together(
     )
 
 
-def _add_inline(inline: dict[str, tuple[JSON, bytes]], place: str, merged: Merged) -> None:
+def _add_inline(
+    inline: dict[str, tuple[JSON, bytes]], place: str, merged: Merged, taken: NodeNames
+) -> None:
     for path, found in merged.template.inline.items():
         one = (found.metadata, merged.data[path])
+        if joined(place, path) not in inline:
+            what = f"the coordinate {path} of the files"
+            taken.add_array(joined(place, path), what, found.metadata)
         if inline.setdefault(joined(place, path), one) != one:
             msg = (
                 f"the variables differ in the coordinate {path}; publish each in a group of its"
