@@ -73,8 +73,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         A new dimension: the files are stacked along it, in the order of their coordinates
         or, without `time` and `values`, their own. Or dimensions that the files have (`"y"`,
         `("y", "x")`, `"band"`): they are put together as tiles by their transforms, rotated
-        ones too, or as bands in their order; every file but the last along a dimension must be a whole
-        number of chunks long. Files must agree in type, codecs, chunks, fill value, CRS and
+        ones too, or as bands in their order; every file but the last along a dimension must be
+        a whole number of chunks long. Files must agree in type, codecs, chunks, fill value, CRS and
         whatever else decides what a stored number means.
     layout
         `"stack"` (default with `concat`): one array, or one a variable. `"group per file"`
