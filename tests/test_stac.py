@@ -156,12 +156,9 @@ def test_time_of_an_asset_goes_before_the_item_s() -> None:
     assert find(own, time="datetime")[0].coordinate == datetime(2021, 1, 1, tzinfo=UTC)
 
 
-def test_items_without_a_time_or_with_the_same() -> None:
+def test_items_without_a_time() -> None:
     with pytest.raises(ValueError, match="no STAC item gives a datetime: s3://b/1/B08"):
         find(item(properties={"platform": "x"}), time="datetime")
-    other = item(1, B04={"href": "s3://b/other.tif"})
-    with pytest.raises(ValueError, match=r"2020-01-01T10:11:12.500000 of B04 is of https://h/1"):
-        find([item(1), other], time="datetime")
 
 
 def test_time_out_of_the_names_of_assets() -> None:
