@@ -39,7 +39,7 @@ __all__ = [
     "unpacked_blocks",
 ]
 
-RECORD_VERSION = 4
+RECORD_VERSION = 5
 """Of the records in a cache; others are read again."""
 
 
