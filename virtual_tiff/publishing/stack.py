@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.locations import redacted
 from virtual_tiff.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.errors import PublishError
@@ -27,6 +26,7 @@ from virtual_tiff.publishing.plan import (
 )
 from virtual_tiff.publishing.record import Inline, Template
 from virtual_tiff.publishing.spool import Published
+from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Stack", "Stacked", "stack"]
 
