@@ -365,6 +365,8 @@ FILES = ["s3://b/a_20200101.tif", "s3://b/c_20200102.tif"]
         ({"values": [1, None]}, "1 of 2 files have no coordinate: s3://b/c_"),
         ({"values": [1, float("nan")]}, "not nan"),
         ({"values": [1, True]}, "not True"),
+        ({"values": [1, 2**63]}, "at most 64 bits, not 9223372036854775808"),
+        ({"values": {FILES[0]: 1, FILES[1]: -(2**63) - 1}}, "c_.*at most 64 bits"),
         ({"values": {FILES[0]: 1}}, "values has none: s3://b/c_"),
         ({"values": lambda url: None}, "values gives None: s3://b/a_"),
         ({"values": 3}, "values must be a list"),
@@ -424,6 +426,57 @@ def test_values_of_a_table(
         else "\n".join(rows)
     )
     assert [item.coordinate for item in find(FILES, values=str(table))] == wanted
+
+
+NUMBER_OR_TEXT: list[tuple[tuple[str, str], list[Any]]] = [
+    # what a table says of two files, what they are in order
+    (("007", "10"), [7, 10]),
+    (("+5", "-5"), [-5, 5]),
+    (("007", "x"), ["007", "x"]),
+    (("2", "1e3"), [2.0, 1000.0]),
+    ((".5", "5."), [0.5, 5.0]),
+    ((" 5", "6 "), [5, 6]),
+    (("1", "nan"), ["1", "nan"]),
+    (("1", "-inf"), ["-inf", "1"]),
+    (("1", "1e400"), ["1", "1e400"]),
+    (("1_000", "2"), ["1_000", "2"]),
+    (("١", "2"), ["2", "١"]),
+    (("0x10", "2"), ["0x10", "2"]),
+    (("1,5", "2"), ["1,5", "2"]),
+    (("True", "False"), ["False", "True"]),
+    (("9223372036854775807", "1"), [1, 2**63 - 1]),
+    (("9223372036854775808", "1"), ["1", "9223372036854775808"]),
+    (("9007199254740993", "0.5"), ["0.5", "9007199254740993"]),
+    (("9007199254740992", "0.5"), [0.5, 2.0**53]),
+    (("1" * 5000, "0.5"), ["0.5", "1" * 5000]),
+    (("2023-01-02", "2023-01-01T12:00:00+02:00"), [at(2023, 1, 1, 10), at(2023, 1, 2)]),
+    (("2023-01-02", "x"), ["2023-01-02", "x"]),
+    (("2023-01-02", "1"), ["1", "2023-01-02"]),
+    (("2023-02-30", "2023-01-01"), ["2023-01-01", "2023-02-30"]),
+    (("20230102", "20230101"), [20230101, 20230102]),
+    (("2024", "2023"), [2023, 2024]),
+    (("2023-02", "2023-01"), ["2023-01", "2023-02"]),
+]
+
+
+@pytest.mark.parametrize(("column", "wanted"), NUMBER_OR_TEXT, ids=lambda v: str(v)[:40])
+def test_texts_of_a_table_are_all_numbers_or_all_times_or_all_texts(
+    column: tuple[str, str], wanted: list[Any], tmp_path: Path
+) -> None:
+    table = tmp_path / "values.csv"
+    rows = [f'{url},"{value}"' for url, value in zip(FILES, column, strict=True)]
+    table.write_text("\n".join(rows), encoding="utf-8")
+    found = [item.coordinate for item in find(FILES, values=table)]
+    assert [(type(value), value) for value in found] == [(type(value), value) for value in wanted]
+
+
+@pytest.mark.parametrize("column", [column for column, _ in NUMBER_OR_TEXT], ids=lambda v: v[0][:9])
+@pytest.mark.parametrize("kind", ["list", "mapping", "function"])
+def test_texts_that_a_user_gives_stay_texts(column: tuple[str, str], kind: str) -> None:
+    mapping = dict(zip(FILES, column, strict=True))
+    values = {"list": list(column), "mapping": mapping, "function": mapping.__getitem__}[kind]
+    found = {item.location.url: item.coordinate for item in find(FILES, values=values)}
+    assert found == mapping
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,71 @@ def test_another_arrangement(scenes: list[Path], tmp_path: Path) -> None:
     assert run(scenes, tmp_path / "cube", concat=None).files == 2  # as before
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        (
+            {"concat": "time"},
+            {"concat": "n"},
+            r"was published with concat \('time',\), not \('n',\)",
+        ),
+        (
+            {"concat": "n"},
+            {"concat": "y,x"},
+            r"was published with concat \('n',\), not \('y', 'x'\)",
+        ),
+        ({"concat": "y,x"}, {"concat": "x,y"}, r"concat \('y', 'x'\), not \('x', 'y'\)"),
+        ({"concat": "y,x"}, {"concat": "time"}, r"concat \('y', 'x'\), not \('time',\)"),
+        ({"concat": None}, {"concat": "n"}, r"was published with concat \(\), not \('n',\)"),
+        ({"concat": "y,x"}, {"concat": None}, "cannot be appended along a dimension of their own"),
+        (
+            {"concat": "n", "layout": "group per signature"},
+            {"concat": "time", "layout": "group per signature"},
+            r"was published with concat \('n',\), not \('time',\)",
+        ),
+    ],
+)
+def test_files_are_appended_along_the_dimension_of_the_repository_alone(
+    tmp_path: Path, first: dict[str, Any], then: dict[str, Any], words: str
+) -> None:
+    """Refused, and what was published is left as it was."""
+    tiles = [
+        scene(tmp_path / "s" / f"{i}.tif", i, at=(500_000 + 960 * i, 4_650_000)) for i in (0, 1)
+    ]
+    twin = [scene(tmp_path / "s" / f"twin{i}.tif", i) for i in (0, 1)]
+    files = tiles if first["concat"] == "y,x" else twin
+    storage = icechunk.in_memory_storage()
+    before = publish(files, storage, **first)
+    more = scene(tmp_path / "s" / "more.tif", 2)
+    error = ValueError if then["concat"] else PublishError
+    with pytest.raises(error, match=words):
+        publish([*files, more], storage, append=True, **then)
+    session = before.repository.readonly_session("main")
+    assert session.snapshot_id == before.snapshot
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "kinds"),
+    [
+        ([1, 2], ["x"], ("int", "text")),
+        (["1", "2"], [3], ("text", "int")),
+        ([1, 2], [2.5], ("int", "float")),
+        ([1, 2], None, ("int", "none")),
+        (None, [3], ("none", "int")),
+    ],
+)
+def test_coordinates_of_another_kind_are_not_appended(
+    tmp_path: Path, first: Any, then: Any, kinds: tuple[str, str]
+) -> None:
+    files = [scene(tmp_path / "s" / f"{i}.tif", i) for i in range(3)]
+    storage = icechunk.in_memory_storage()
+    before = publish(files[:2], storage, concat="n", values=first)
+    words = f"n has coordinates of the kind '{kinds[0]}', that of these files is '{kinds[1]}'"
+    with pytest.raises(PublishError, match=words):
+        publish(files[2:], storage, append=True, values=then)
+    assert before.repository.readonly_session("main").snapshot_id == before.snapshot
+
+
 def test_repository_of_somebody_else(scenes: list[Path], tmp_path: Path) -> None:
     storage = icechunk.local_filesystem_storage(str(tmp_path / "cube"))
     session = icechunk.Repository.create(storage).writable_session("main")

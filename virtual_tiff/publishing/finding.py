@@ -82,6 +82,9 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
         The coordinates, in the place of `time`: a list in the order of the files; a
         mapping or a function of a file's url, or of its name as it was given; a CSV
         file with the columns url and value; or a regular expression as for `variable`.
+        Values of a list, mapping or function keep their type: a text stays a text. Those of
+        a CSV file or an expression are all integers, else all finite numbers, else all ISO
+        8601 times, else all texts; `007` is the number 7, `nan` and `1_000` are texts.
     assets
         Keys of STAC assets; None takes those that are TIFFs with data.
     allow_signed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,9 @@ def plain(value: Any, name: str = "values") -> Coordinate | None:  # noqa: ANN40
         value = (value.astype("M8[us]") if value.dtype.kind == "M" else value).item()
     if isinstance(value, date):
         return as_utc(value)
+    if isinstance(value, int) and not _fits(value):
+        msg = f"{redacted(name)}: a whole number of a coordinate has at most 64 bits, not {value}"
+        raise ValueError(msg)
     good = isinstance(value, (int, float, str)) and not isinstance(value, bool)
     if not good or (isinstance(value, float) and isnan(value)) or value == "":
         msg = f"{redacted(name)}: a coordinate is a number, a text or a time, not {value!r}"
@@ -218,16 +222,42 @@ def _with(items: list[Item], values: Sequence[Coordinate | None]) -> list[Item]:
 
 
 def _as_numbers(items: list[Item]) -> list[Item]:
-    """Make numbers or times of texts, where all of them are."""
+    """Make numbers or times of texts, where all of them are; else all stay texts.
+
+    A number is written in ASCII digits, as JSON writes it or with leading zeros or a plus, and is
+    finite. Python's own `int` and `float` would also take `1_000`, other scripts' digits, `nan`
+    and `inf`.
+    """
     texts = [str(item.coordinate) for item in items]
-    for read in (int, float, iso_time):
-        try:
-            values = [read(text) for text in texts]
-        except ValueError:
-            continue
+    for read in (_whole_number, _number, iso_time):
+        values = [read(text) for text in texts]
         if None not in values:
-            return _with(items, [plain(value) for value in values])
+            return _with(items, values)
     return items
+
+
+def _fits(number: int) -> bool:
+    """Whether an array of 64-bit integers can hold it."""
+    return -(2**63) <= number < 2**63
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def _whole_number(text: str) -> int | None:
+    value = int(text) if len(text) <= 100 and _WHOLE.fullmatch(text) else None
+    return value if value is not None and _fits(value) else None
+
+
+def _number(text: str) -> float | None:
+    """Read a number; None for a whole one of more digits than a float holds."""
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    value = float(text)
+    if _WHOLE.fullmatch(text) and value != _whole_number(text):
+        return None
+    return value if isfinite(value) else None
 
 
 def in_order(items: Iterable[Item]) -> list[Item]:
