@@ -196,17 +196,52 @@ def test_compressed_bytes_are_never_cut_off():
     assert found.byte_counts.ravel().tolist() == [120, 120, 120]
 
 
-def test_a_short_strip_amid_the_image_keeps_its_count():
-    found = plan(strips(30, 10, [500, 700, 900], [100, 100, 99]), file_size=2000)
-    assert (found.last_length, found.byte_counts.ravel().tolist()) == (10, [100, 100, 99])
+def test_a_count_that_is_too_small_is_not_believed_where_the_bytes_are_free():
+    with pytest.warns(UserWarning, match="1 uncompressed strips state fewer bytes"):
+        found = plan(strips(30, 10, [500, 700, 900], [100, 100, 99]), file_size=2000)
+    assert (found.last_length, found.byte_counts.ravel().tolist()) == (10, [100, 100, 100])
+    assert found.lost is None
 
 
 def test_a_strip_amid_the_image_is_not_taken_for_the_short_last_one():
     found = plan(strips(25, 10, [500, 700, 900], [100, 50, 50]), file_size=2000)
     # the first two counts differ: libtiff derives them, all but those of two strips
     assert found.byte_counts.ravel().tolist() == [100, 100, 50]
-    found = plan(strips(15, 10, [500, 900], [50, 50]), file_size=2000)
-    assert found.byte_counts.ravel().tolist() == [49, 50]
+    found = plan(strips(15, 10, [500, 590], [50, 50]), file_size=2000)
+    assert found.byte_counts.ravel().tolist() == [50, 50]
+    for blocks in (found.short, found.lost):
+        np.testing.assert_array_equal(blocks, [[[True], [False]]])
+
+
+@pytest.mark.parametrize("spacing", [99, 100])
+@pytest.mark.parametrize(
+    ("counts", "short"),
+    [
+        ([100, 100, 50], []),
+        ([100, 100, 49], []),  # its 50 bytes are free
+        ([100, 99, 50], [1]),
+        ([50, 1, 50], [0, 1]),
+        ([100, 100, 0], []),  # missing, not short
+        ([120, 100, 60], []),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*fewer bytes")
+def test_uncompressed_blocks_of_too_few_bytes_before_the_next_are_short(
+    counts: list[int], short: list[int], spacing: int
+):
+    # three planes, where libtiff trusts the counts
+    data = described(
+        25,
+        10,
+        [500 + spacing * number for number in range(9)],
+        [100] * 2 + [50] + counts + [100] * 2 + [50],
+        entry(277, SHORT, 3),
+        entry(284, SHORT, 2),
+        entry(278, SHORT, 10),
+    )
+    found = plan(data, file_size=5000)
+    expected = [3 + number for number in short if spacing < 100]
+    assert ([] if found.lost is None else np.flatnonzero(found.lost).tolist()) == expected
 
 
 def test_uncompressed_tiles_may_end_where_the_image_does():

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.tiff import BlockGrid, BlockLayout, FormatError, Tag
+from virtual_tiff.tiff.errors import warn
 
 __all__ = ["ChunkPlan", "plan_chunks"]
 
@@ -41,7 +42,9 @@ class ChunkPlan:
     byte_counts: NDArray[np.uint64]
     """Bytes in the file, same shape; 0 for a missing chunk, whose offset is 0 too."""
     lost: NDArray[np.bool_] | None = None
-    """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
+    """Which chunks the file lacks, wholly or in part, same shape; None if none."""
+    short: NDArray[np.bool_] | None = None
+    """Which of these have too few bytes, because another block begins there."""
 
 
 def plan_chunks(
@@ -84,29 +87,57 @@ def plan_chunks(
     if not counts.all():
         offsets = np.where(counts == 0, np.uint64(0), offsets)  # libtiff: missing, as if sparse
     last_length = grid.last_length
+    short = None
     if uncompressed:
         promised = _promised(grid)
         counts = np.minimum(counts, promised)
-        if merge_strips and _is_run(grid, offsets, counts, promised, file_size):
-            return _merged(grid, offsets[:, 0, 0])
         if _foot_is_short(grid, counts):
             last_length = grid.rows_at_foot
             counts[:, -1] = np.minimum(counts[:, -1], grid.size(last_length))
-        short = grid.size(last_length)
-        if 1 < short < grid.block_bytes:
-            # where no position is known, a block of just this length is taken for the last one
-            damaged = counts[:, :-1] == short
-            counts[:, :-1] -= damaged.astype(np.uint64)
+        counts, short = _read_on(grid, offsets, counts, last_length)
+        if merge_strips and _is_run(grid, offsets, counts, promised, file_size):
+            return _merged(grid, offsets[:, 0, 0])
     elif short_tiles:
         last_length = grid.rows_at_foot
+    lost = np.ones(shape, np.bool_) if layout.cut else _lost(offsets, counts, file_size)
+    if short is not None:
+        lost = short if lost is None else lost | short
     return ChunkPlan(
         length=grid.block_length,
         width=grid.block_width,
         last_length=last_length,
         offsets=offsets,
         byte_counts=counts,
-        lost=np.ones(shape, np.bool_) if layout.cut else _lost(offsets, counts, file_size),
+        lost=lost,
+        short=short,
     )
+
+
+def _read_on(
+    grid: BlockGrid, offsets: NDArray[np.uint64], counts: NDArray[np.uint64], last_length: int
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:
+    """Return byte counts that are large enough, and which blocks cannot have so many.
+
+    libtiff reads as many bytes of an uncompressed block as its pixels take, whatever the count
+    says. Where these would be bytes of another block, the block is short in truth; where a codec
+    does not know the position, it could be taken for the short last one.
+    """
+    least = np.full((grid.rows, 1), grid.block_bytes, dtype=np.uint64)
+    least[-1] = grid.size(last_length)
+    small = (counts < least) & (counts != 0)
+    if not small.any():
+        return counts, None
+    starts = np.append(np.unique(offsets[counts != 0]), np.uint64(2**64 - 1))
+    room = starts[np.searchsorted(starts[:-1], offsets, side="right")] - offsets
+    short = small & (room < least)
+    lies = small & ~short
+    if lies.any():
+        number = int(np.count_nonzero(lies))
+        warn(
+            f"{number:,} uncompressed {grid.kind}s state fewer bytes than their pixels take;"
+            " the bytes that follow are read too, as in GDAL"
+        )
+    return np.where(lies, least, counts), short if short.any() else None
 
 
 def _lost(

@@ -179,14 +179,19 @@ def image_chunks(
 
 
 def losses_of(ifd: ImageFileDirectory, chunks: ChunkPlan) -> tuple[Loss, ...]:
-    """Return what of an image's blocks lies beyond the file's end; such chunks are blocks."""
+    """Return what the file lacks of an image's blocks; such chunks are blocks."""
     if chunks.lost is None:
         return ()
-    count = int(np.count_nonzero(chunks.lost))
+    short = 0 if chunks.short is None else int(np.count_nonzero(chunks.short))
+    beyond = int(np.count_nonzero(chunks.lost)) - short
     kind = "strip" if ifd.TileWidth is None and ifd.TileLength is None else "tile"
-    of = f"{chunks.lost.size:,} {kind}{'s' * (chunks.lost.size > 1)}"
-    what = f"{count:,} of {of} of IFD {ifd.path}"
-    return (Loss(ifd=ifd.path, what=what, blocks=count),)
+    of = f"{chunks.lost.size:,} {kind}{'s' * (chunks.lost.size > 1)} of IFD {ifd.path}"
+    counts = {False: beyond, True: short}
+    return tuple(
+        Loss(ifd=ifd.path, what=f"{count:,} of {of}", blocks=count, short=is_short)
+        for is_short, count in counts.items()
+        if count
+    )
 
 
 def _axes(ifd: ImageFileDirectory, samples: SampleOrder) -> tuple[Axis, ...]:

@@ -14,9 +14,11 @@ from support.pixels import buffer, chunk_spec
 from virtual_tiff.codecs.base import Edges
 from virtual_tiff.codecs.pad import PadCodec
 
-CODEC = PadCodec(size=8, last=3)
-JSON = {"name": "virtual_tiff.pad", "configuration": {"size": 8, "last": 3}}
-SPEC = chunk_spec(2, 4)
+CODEC = PadCodec(size=40, last=3)
+JSON = {"name": "virtual_tiff.pad", "configuration": {"size": 40, "last": 3}}
+SPEC = chunk_spec(5, 8)
+WHOLE = bytes(range(40))
+LAST = b"abc" + bytes(37)
 
 
 def decoded(data: bytes) -> bytes:
@@ -33,40 +35,52 @@ async def awaited(data: bytes) -> bytes:
 
 
 def test_a_whole_block_passes_unchanged():
-    assert decoded(b"abcdefgh") == b"abcdefgh"
+    assert decoded(WHOLE) == WHOLE
 
 
 def test_the_last_block_is_filled_up_with_zeros():
-    assert decoded(b"abc") == b"abc\0\0\0\0\0"
+    assert decoded(b"abc") == LAST
+
+
+@pytest.mark.parametrize("more", [1, 2, 16])
+def test_the_last_block_may_go_on_for_a_few_bytes(more: int):
+    assert decoded(b"abc" + b"x" * more) == LAST
+
+
+def test_a_block_is_whole_rather_than_a_last_one_that_goes_on():
+    near = PadCodec(size=8, last=3)
+    spec = chunk_spec(2, 4)
+    assert near._decode_sync(buffer(b"abcdefgh"), spec).to_bytes() == b"abcdefgh"
+    assert near._decode_sync(buffer(b"abcdefg"), spec).to_bytes() == b"abc\0\0\0\0\0"
 
 
 async def test_decoding_may_be_awaited():
-    assert [await awaited(b"abcdefgh"), await awaited(b"abc")] == [b"abcdefgh", b"abc\0\0\0\0\0"]
+    assert [await awaited(WHOLE), await awaited(b"abc")] == [WHOLE, LAST]
 
 
 @pytest.mark.parametrize("more", [1, 8])
 def test_bytes_beyond_a_whole_block_are_cut_off(more: int):
-    assert decoded(b"abcdefgh" + bytes(more)) == b"abcdefgh"
+    assert decoded(WHOLE + bytes(more)) == WHOLE
 
 
-@pytest.mark.parametrize("data", [b"abc", b"abcd", b"abcdefg"])
+@pytest.mark.parametrize("data", [b"abc", b"abcd", b"abc" + bytes(36)])
 def test_at_the_foot_a_block_that_goes_on_is_cut_to_its_rows(data: bytes):
     at = Edges(foot=True, right=True)
-    assert CODEC.decode_at(buffer(data), SPEC, at).to_bytes() == b"abc\0\0\0\0\0"
+    assert CODEC.decode_at(buffer(data), SPEC, at).to_bytes() == LAST
 
 
-@pytest.mark.parametrize(("length", "foot"), [(2, True), (3, False), (7, False)])
+@pytest.mark.parametrize(("length", "foot"), [(2, True), (3, False), (39, False)])
 def test_where_the_place_is_known_a_short_block_is_refused(length: int, foot: bool):
     with pytest.raises(ValueError, match=f"a block of {length} bytes"):
         CODEC.decode_at(buffer(bytes(length)), SPEC, Edges(foot=foot, right=True))
 
 
-LENGTHS = [0, 1, 2, 4, 5, 7]
+LENGTHS = [0, 1, 2, 20, 39]
 
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_another_length_is_refused_with_what_is_promised(length: int):
-    with pytest.raises(ValueError, match=f"block of {length} bytes; the tags promise 8, or 3"):
+    with pytest.raises(ValueError, match=f"block of {length} bytes; the tags promise 40, or 3"):
         decoded(bytes(length))
 
 

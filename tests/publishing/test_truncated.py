@@ -24,6 +24,8 @@ import tifffile
 import zarr
 from rasterio.enums import Resampling
 
+from support.build import image as tiff_of
+from support.pixels import read, virtual, zarr_array
 from support.scenes import group_of
 from virtual_tiff import TiffWarning, VirtualTIFF, verify
 from virtual_tiff.cli import main
@@ -389,6 +391,60 @@ def test_a_strip_whose_count_is_too_large_is_whole_without_compression(
     published = publish(path, "memory://", check=True)
     found: Any = group_of(published)["a/0"]
     np.testing.assert_array_equal(found[...], image)
+
+
+@pytest.mark.parametrize("count", [1, 60, 61, 119])
+def test_a_count_that_is_too_small_for_the_pixels_is_read_on_as_gdal_does(
+    count: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = _noise(1, 18, 30)[0].astype("u1")
+    path.write_bytes(_stating(tiff_of(pixels, rows_per_strip=4), 2, count))
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(file.read(1), pixels)
+    with pytest.warns(UserWarning, match="1 uncompressed strips state fewer bytes"):
+        np.testing.assert_array_equal(read(path.read_bytes()), pixels)
+    with pytest.warns(UserWarning, match="1 uncompressed strips state fewer bytes"):
+        published = publish(path, "memory://", check=True)
+    found: Any = group_of(published)["a/0"]
+    np.testing.assert_array_equal(found[...], pixels)
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_an_uncompressed_strip_that_is_short_in_truth_is_refused_like_a_lost_one(
+    rows: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = _noise(1, 18, 30)[0].astype("u1")
+    blocks = iter(range(5))
+
+    def encode(raw: bytes) -> bytes:
+        return raw[: rows * 30] if next(blocks) == 2 else raw
+
+    path.write_bytes(tiff_of(pixels, rows_per_strip=4, encode=encode))
+    words = "byte counts are too small: 1 of 5 strips of IFD 0 has fewer bytes than the pixels"
+    for truncated in ("refuse", "keep"):
+        with pytest.raises(PublishError, match=words):
+            publish(path, "memory://", truncated=truncated)
+    published = publish(path, "memory://", truncated="missing")
+    found: Any = group_of(published)["a/0"]
+    expected = pixels.copy()
+    expected[8:12] = 0
+    np.testing.assert_array_equal(found[...], expected)
+    with pytest.warns(UserWarning, match=words):
+        array = zarr_array(virtual(path.read_bytes()))
+    np.testing.assert_array_equal(array[:8], pixels[:8])
+    np.testing.assert_array_equal(array[12:], pixels[12:])
+    with pytest.raises(ValueError, match="block 0/c/2/0"):
+        array[8:12]
+
+
+def _stating(data: bytes, strip: int, count: int) -> bytes:
+    """Let a TIFF of five strips of 120 bytes, but for the last, state another count."""
+    counts = [120, 120, 120, 120, 60]
+    true = struct.pack("<5I", *counts)
+    counts[strip] = count
+    return data.replace(true, struct.pack("<5I", *counts))
 
 
 def _with_surplus(surplus: int) -> bytes:

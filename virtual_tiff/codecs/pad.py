@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["PadCodec"]
 
+_SLACK = 16
+"""Bytes that the last block may go on beyond its rows where its position is not known: the LZW
+data of Photoshop and others hold one code more than their strip."""
+
 
 @dataclass(frozen=True)
 class PadCodec(ReadingCodec, BytesBytesCodec):
     """Pads a block of `last` bytes with zeros to `size`, and cuts off what is beyond `size`.
 
-    It refuses all other lengths: zarr does not say which block is the last one, and a damaged
-    one would read as zeros.
+    A block of up to 16 bytes more than `last` is cut to `last` bytes, as libtiff does, and then
+    padded. All other lengths are refused: zarr does not say which block is the last one, and
+    the lost rows of a damaged one would read as zeros.
     """
 
     name: ClassVar[str] = "virtual_tiff.pad"
@@ -44,7 +49,7 @@ class PadCodec(ReadingCodec, BytesBytesCodec):
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
         length = len(chunk_data)
-        if length < self.size and length != self.last:
+        if length < self.size and not self.last <= length <= self.last + _SLACK:
             msg = f"a block of {length} bytes; the tags promise {self.size}, or {self.last} at last"
             raise ValueError(msg)
         return self._whole(chunk_data, chunk_spec)

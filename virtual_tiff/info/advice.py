@@ -56,7 +56,8 @@ DISORDER = 0.1
 lies at the end of the file; a few of them are harmless."""
 
 MEANINGS = {
-    "truncated": "The file ends before the end of a block, a directory or the value of a tag.",
+    "truncated": "The file ends before the end of a block, a directory or the value of a tag, or"
+    " says that an uncompressed block has fewer bytes than its pixels.",
     "directory-at-end": "The first directory lies behind the pixels, and reading all of them took"
     " more than one round trip.",
     "directories-scattered": "The first directory lies before the pixels, others or values of"

@@ -95,7 +95,8 @@ class DirectoryInfo:
     bytes_on_disk: int | None = None
     """Of the blocks that the file holds."""
     lost_blocks: int | None = None
-    """Blocks that lie beyond the end of the file, wholly or in part: the file is truncated."""
+    """Blocks that the file lacks, wholly or in part: it is truncated, or a byte count is too
+    small."""
     error: str | None = None
     """Why the rest cannot be said."""
     unsupported: bool = False

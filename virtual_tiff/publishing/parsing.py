@@ -174,9 +174,11 @@ def _settled(nodes: Group, state: SourceState, url: str, truncated: Truncated) -
     Raises
     ------
     TruncatedError
-        If it ends before what it promises, and such files are refused.
+        If it ends before what it promises, and such files are refused. Uncompressed blocks of
+        too few bytes are never kept: a reader of the cube could not tell one from a last strip.
     """
-    if not nodes.losses or truncated == "keep":
+    short = any(loss.short for loss in nodes.losses)
+    if not nodes.losses or (truncated == "keep" and not short):
         return nodes
     if truncated == "missing":
         return without_lost(nodes)
