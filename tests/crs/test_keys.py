@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from typing import Any
 
 import pyproj
 import pytest
@@ -10,10 +12,23 @@ from pyproj.database import get_codes
 from pyproj.enums import PJType
 from rasterio.crs import CRS
 
+from virtual_tiff.tiff import GeoKey
+
 from .oracle import GEOTIFF_1_1, Keys, assert_same, gdal, ours, same, tiff, written_by_gdal
 
 TM: Keys = {3075: 1, 3080: 3.0, 3081: 0.0, 3092: 0.9996, 3082: 500000.0, 3083: 0.0}
 USER: Keys = {1024: 1, 3072: 32767, 2048: 4326}
+
+OBLIQUE: Keys = {
+    3075: 3,
+    3076: 9001,
+    3088: 10.5,
+    3089: 40.0,
+    3090: 500000.0,
+    3091: 1000.0,
+    3093: 0.9996,
+    3094: 30.0,
+}
 
 GEODETIC: dict[str, Keys] = {
     "a code": {1024: 2, 2048: 4326},
@@ -284,3 +299,114 @@ def test_heights_beside_a_3d_code_do_not_take_the_crs_away() -> None:
     assert gdal(data) is None
     assert crs is not None
     assert crs.code == "EPSG:4979"
+
+
+LESS_USUAL: dict[str, Keys] = {
+    "an ellipsoid's code and a flattening": {1024: 2, 2056: 7008, 2059: 300.0},
+    "an ellipsoid's code and its minor axis": {1024: 2, 2056: 7008, 2058: 6356000.0},
+    "an ellipsoid's code and its axes": {1024: 2, 2056: 7008, 2057: 6378206.4, 2058: 6356583.8},
+    "an ellipsoid in feet": {1024: 2, 2056: 7034},
+    "an ellipsoid in feet and its axis": {1024: 2, 2056: 7034, 2057: 6378249.145, 2059: 293.465},
+    "an ellipsoid in feet and a flattening": {1024: 2, 2056: 7034, 2059: 300.0},
+    "an ellipsoid in feet and another axis": {1024: 2, 2056: 7042, 2057: 6377000.0},
+    "an ellipsoid of two axes in feet": {1024: 2, 2056: 7007, 2057: 6378293.645},
+    "an ellipsoid in yards": {1024: 2, 2048: 4042, 2057: 6377299.36559538},
+    "grads by the citation": {
+        1024: 2,
+        2050: 6267,
+        2054: 32767,
+        2049: "GCS Name = x|AUnits = Grad|",
+    },
+    "degrees by the citation": {
+        1024: 2,
+        2050: 6267,
+        2054: 32767,
+        2049: "GCS Name = x|AUnits = Degree|",
+    },
+    "a unit of angles without a size": {1024: 2, 2050: 6267, 2054: 32767},
+    "a geocentric CRS of a 3-D code": {1024: 3, 2048: 4979},
+    "a geocentric CRS in feet": {1024: 3, 2048: 32767, 2050: 6326, 2052: 9002},
+    "a unit of the registry alone": {**USER, **TM, 3076: 9062},
+    "a unit that is none": {**USER, **TM, 3076: 9999},
+    "an azimuth in metres": {**USER, **OBLIQUE, 2060: 9001},
+}
+
+
+@pytest.mark.parametrize("name", LESS_USUAL)
+def test_less_usual_keys(name: str) -> None:
+    assert_same(tiff(LESS_USUAL[name]))
+
+
+PRIVATE: dict[int, tuple[Keys, str]] = {
+    2048: ({1024: 2}, "is in the range of private use and means nothing here"),
+    2050: ({1024: 2}, "is in the range of private use and means nothing here"),
+    2051: ({1024: 2, 2050: 6267}, "is in the range of private use and means nothing here"),
+    2052: (
+        {1024: 3, 2048: 32767, 2050: 6326},
+        "is in the range of private use and means nothing here",
+    ),
+    2054: ({1024: 2, 2050: 6267}, "is no unit of angles that is known here"),
+    2056: ({1024: 2}, "is in the range of private use and means nothing here"),
+    2060: ({**USER, **OBLIQUE}, "is in the range of private use and means nothing here"),
+    3072: ({1024: 1}, "is in the range of private use and means nothing here"),
+    3074: (
+        {1024: 1, 3072: 32767, 2048: 4326},
+        "is in the range of private use and means nothing here",
+    ),
+    3075: ({**USER, **TM}, "is in the range of private use and means nothing here"),
+    3076: ({**USER, **TM}, "is in the range of private use and means nothing here"),
+    4096: ({1024: 2, 2048: 4326}, "is in the range of private use; the heights are left out"),
+    4098: (
+        {1024: 2, 2048: 4326, 4096: 32767},
+        "is in the range of private use; the heights are left out",
+    ),
+    4099: (
+        {1024: 2, 2048: 4326, 4096: 5703},
+        "is in the range of private use; the heights are left out",
+    ),
+}
+"""Codes of private use: the keys among which they count, and the warning."""
+
+
+@pytest.mark.parametrize("code", [32768, 40000, 65535])
+@pytest.mark.parametrize("key", PRIVATE, ids=lambda key: GeoKey(key).name)
+def test_a_code_of_private_use_is_warned_of_and_means_what_it_does_to_gdal(
+    key: int, code: int
+) -> None:
+    keys, words = PRIVATE[key]
+    data = tiff({**keys, key: code})
+    _, said = ours(data)
+    assert f"GeoKey {GeoKey(key).name} ({key}) = {code}: {words}" in said
+    assert_same(data)
+
+
+@pytest.mark.parametrize("key", PRIVATE, ids=lambda key: GeoKey(key).name)
+def test_user_defined_is_no_private_code(key: int) -> None:
+    _, said = ours(tiff({**PRIVATE[key][0], key: 32767}))
+    assert not any("private" in one for one in said)
+
+
+@pytest.mark.parametrize("base", [4979, 4978], ids=["3-D", "geocentric"])
+def test_a_map_lies_on_the_horizontal_part_of_its_base(base: int) -> None:
+    """GDAL gives the base the code of the other CRS; the places are the same."""
+    crs, said = ours(tiff({**USER, **TM, 2048: base, 3076: 9001}))
+    assert crs is not None
+    assert not said
+    found = pyproj.CRS(crs.text)
+    geodetic: Any = found.geodetic_crs
+    assert geodetic.type_name == "Geographic 2D CRS"
+    place = pyproj.Transformer.from_crs(found, 4326, always_xy=True).transform(470000, 5100000)
+    expected = pyproj.Transformer.from_crs(32631, 4326, always_xy=True).transform(470000, 5100000)
+    assert place == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("unit", "degrees"), [(9105, 27.0), (9102, 30.0), (9001, 30.0)])
+def test_an_azimuth_has_a_unit_of_its_own(unit: int, degrees: float) -> None:
+    """GeoTIFF 1.1, GeogAzimuthUnitsGeoKey; GDAL takes all for degrees."""
+    crs, said = ours(tiff({**USER, **OBLIQUE, 2060: unit}))
+    assert crs is not None
+    operation: Any = pyproj.CRS(crs.text).coordinate_operation
+    (azimuth,) = (p for p in operation.params if p.name.startswith("Azimuth"))
+    radians = azimuth.value * azimuth.unit_conversion_factor
+    assert math.degrees(radians) == pytest.approx(degrees)
+    assert any("GeogAzimuthUnitsGeoKey (2060) = 9001" in one for one in said) == (unit == 9001)

@@ -6,7 +6,6 @@ odd case, except that nothing it drops for want of a table is dropped here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -355,9 +354,9 @@ def _unit(crs: JSON) -> tuple[str | None, float | None]:
 
 def _epoch(ctx: Context) -> float | None:
     epoch = ctx.double(K.CoordinateEpochGeoKey, finite=False)
-    if epoch is None or math.isfinite(epoch):
+    if epoch is None or 0 < epoch < 10_000:
         return epoch
-    ctx.warn(K.CoordinateEpochGeoKey, "is no number; left out")
+    ctx.warn(K.CoordinateEpochGeoKey, "is no year; left out")
     return None
 
 

@@ -9,7 +9,7 @@ from virtual_tiff.crs.registry import Registry
 from virtual_tiff.tiff import GeoKey
 from virtual_tiff.tiff.geokeys import GeoValue, key_name
 
-__all__ = ["USER_DEFINED", "Context", "NoCrsError"]
+__all__ = ["USER_DEFINED", "Context", "NoCrsError", "is_possible"]
 
 USER_DEFINED = 32767
 """GeoTIFF 1.1, 7.1.3: the value is given by other keys."""
@@ -21,6 +21,11 @@ _LAST_RESERVED = 1000
 _MOST = 1e18
 """No length on any planet is as long in any unit, and PROJ cannot read what it writes of
 numbers with hundreds of digits."""
+
+
+def is_possible(value: float) -> bool:
+    """Whether a number of a key can stand in a CRS: not NaN, not infinite, not beyond all sizes."""
+    return abs(value) < _MOST
 
 
 class NoCrsError(Exception):
@@ -82,7 +87,7 @@ class Context:
         value = self.keys.get(key)
         if not isinstance(value, float):
             return None
-        if finite and not abs(value) < _MOST:  # NaN, too
+        if finite and not is_possible(value):
             self.warn(key, "is no number that a CRS can have, so there is no CRS")
             raise NoCrsError
         return value

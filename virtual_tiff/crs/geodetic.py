@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from virtual_tiff.crs.citations import fields
-from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError
+from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError, is_possible
 from virtual_tiff.crs.deprecated import current_code
 from virtual_tiff.crs.projjson import (
     DEGREE,
@@ -137,8 +137,8 @@ def bound_to_wgs84(ctx: Context, crs: JSON, *, known_datums: bool) -> JSON:
         registry knows better transformations; but it does below a compound CRS.
     """
     shifts = ctx.doubles(K.GeogTOWGS84GeoKey)
-    if not all(map(math.isfinite, shifts)):
-        ctx.warn(K.GeogTOWGS84GeoKey, "has values that are no numbers; left out")
+    if not all(map(is_possible, shifts)):
+        ctx.warn(K.GeogTOWGS84GeoKey, "has values that no datum shift can have; left out")
         return crs
     if len(shifts) < 3 or crs["type"] not in ("GeographicCRS", "ProjectedCRS"):
         return crs
@@ -354,14 +354,14 @@ def _from_axes(ctx: Context, found: JSON | None, name: str) -> JSON | None:
         raise NoCrsError
     if flattening is not None:
         # some writers say a sphere by infinity
-        key, inverse = K.EllipsoidInvFlatteningGeoKey, flattening
-        inverse = inverse if math.isfinite(inverse) else 0.0
+        key = K.EllipsoidInvFlatteningGeoKey
+        inverse = 0.0 if flattening > 0 and not is_possible(flattening) else flattening
     else:
         if minor is None and found is not None:
             minor = _major(found) * (1 - _flattening(found))
         key = K.EllipsoidSemiMinorAxisGeoKey
         inverse = major / (major - minor) if minor and minor != major else 0.0
-    if inverse <= 1 and inverse != 0:
+    if not inverse > 1 and inverse != 0:  # NaN, too
         ctx.warn(key, "gives an ellipsoid of no size; there is no CRS")
         raise NoCrsError
     return _sized(name, major, inverse)
