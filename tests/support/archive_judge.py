@@ -111,7 +111,8 @@ def _must_fit(archive: Archive, layout: str) -> bool:
     """Whether files that are alike but for date and tile can be published so."""
     if layout == "group per file":
         return True
-    keys = [(r.day, r.row, r.column) for r in archive.recipes]
+    # without a transform nothing says that two tiles are not one place
+    keys = [(r.day, *((r.row, r.column) if r.transform else ())) for r in archive.recipes]
     if layout == "stack":
         tiles = {(r.row, r.column) for r in archive.recipes}
         return len(tiles) == 1 and len({r.day for r in archive.recipes}) == len(archive.recipes)
