@@ -227,15 +227,12 @@ def test_a_bomb_is_defused(name: str, rows: int | None) -> None:
         np.zeros(PIXELS, "u1"), compression=code, encode=lambda _: bomb, rows_per_strip=rows
     )
     array = zarr_array(virtual(data))
-    with cheap(mib=8 + 4 * len(bomb) // MIB), pytest.raises(ValueError, match=r"block .*a.tif"):
-        _must_fail(array, name)
-
-
-def _must_fail(array: Any, name: str) -> None:
-    array[:2, :2]
-    if name == "pixarlog":  # it decodes what the tags promise, and no more
-        msg = "block of a.tif"
-        raise ValueError(msg)
+    with cheap(mib=8 + 4 * len(bomb) // MIB):
+        if name == "zstd":  # whole frames alone can be decoded
+            with pytest.raises(ValueError, match=r"block .*a.tif"):
+                array[:2, :2]
+        else:  # what the tags promise is decoded, and no more
+            assert array[:2, :2].tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("size", [2**40, 2**62, 2**64 - 2])

@@ -178,8 +178,8 @@ def test_a_window_of_a_file():
 
 @every_part
 @pytest.mark.parametrize("predictor", [1, 2])
-@pytest.mark.parametrize("change", [-1, 1, -100])
-def test_a_block_of_another_length_raises(part: str, predictor: int, change: int):
+@pytest.mark.parametrize("change", [-1, -100])
+def test_a_shorter_block_raises(part: str, predictor: int, change: int):
     sample_format, bits = PARTS[part]
     entries = [
         entry(258, SHORT, bits),

@@ -121,8 +121,8 @@ def test_imagecodecs_decodes_what_it_can():
 
 
 @pytest.mark.parametrize("predictor", [1, 3])
-@pytest.mark.parametrize("change", [-1, 1, -3, 3, -30])
-def test_a_block_of_another_length_raises(predictor: int, change: int):
+@pytest.mark.parametrize("change", [-1, -3, -30])
+def test_a_shorter_block_raises(predictor: int, change: int):
     entries = [entry(258, SHORT, 24), entry(317, SHORT, predictor)]
     data = image(
         floats(8, 8),

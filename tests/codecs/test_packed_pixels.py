@@ -72,8 +72,8 @@ def test_they_are_tifffiles(block: str):
     np.testing.assert_array_equal(read(data), bands_first(by_tifffile(data)))
 
 
-@pytest.mark.parametrize("change", [-1, 1, -100])
-def test_a_block_of_another_length_raises(change: int):
+@pytest.mark.parametrize("change", [-1, -100])
+def test_a_shorter_block_raises(change: int):
     data = image(
         rgb(8, 8),
         photometric=2,

@@ -189,7 +189,7 @@ def test_a_strip_in_the_middle_may_not_be_as_short_as_the_last(kind: str):
         return encode(block)[: -2 if len(block) == 8 else None]
 
     data = tiff(kind, encode_block=shortened, rows_per_strip=8)
-    with pytest.raises(ValueError, match="end in row 7; the tags promise 8, or 5 at last"):
+    with pytest.raises(ValueError, match="end in row 7; the tags promise 8"):
         read(data)
 
 

@@ -89,8 +89,8 @@ def test_complex64_with_predictor_2_is_gdals(
         np.testing.assert_array_equal(found, bands_first(pixels))
 
 
-@pytest.mark.parametrize("change", [-1, 1, -16])
-def test_a_block_of_another_length_raises(change: int):
+@pytest.mark.parametrize("change", [-1, -16])
+def test_a_shorter_block_raises(change: int):
     data = image(
         values("c8", 4, 4),
         compression=8,

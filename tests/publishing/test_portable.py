@@ -448,7 +448,7 @@ def test_a_strip_of_other_length_is_its_files_error(tmp_path: Path) -> None:
 def test_a_file_that_ends_within_the_strip(tmp_path: Path) -> None:
     path = strips(tmp_path / "a.tif", ONE, compression="zlib")
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(PublishError, match="the file ends within its last block"):
+    with pytest.raises(PublishError, match=r"1 of 3 strips of IFD 0 lies beyond its end"):
         publish(path, "memory://", portable=True)
 
 

@@ -38,7 +38,7 @@ GONE = {
 
 WORDS = {
     "chunk_grid", "codecs", "data_type", "flat", "main", "missing_value", "nested", "plain",
-    "pyramid", "stack", "version",
+    "pyramid", "refuse", "stack", "version",
 }  # fmt: skip
 """Backticked words of documents that name a value, a key or a branch, and a function by chance."""
 
