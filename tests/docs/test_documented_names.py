@@ -43,9 +43,9 @@ WORDS = {
 """Backticked words of documents that name a value, a key or a branch, and a function by chance."""
 
 OTHER_OPTIONS = {
-    "uv, pip": {"--extra", "--from", "--upgrade"},
+    "uv, pip": {"--extra", "--from", "--upgrade", "--with"},
     "scripts/, benchmarks/, fuzz/": {
-        "--async-tiff-python", "--force", "--number", "--package", "--peer-python", "--s3",
+        "--archives", "--async-tiff-python", "--count", "--force", "--number", "--package", "--peer-python", "--room", "--s3",
         "--scale", "--seconds", "--seed", "--source",
     },
 }  # fmt: skip
