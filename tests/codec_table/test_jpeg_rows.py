@@ -424,8 +424,10 @@ def referenced(data: bytes) -> dict[int, bytes]:
     return dict(asyncio.run(read_tiff(MemorySource(data))).ifds[0].referenced)
 
 
-def test_only_rgb_needs_a_look_at_its_first_block():
-    assert not referenced(jpeg(RGB, TO_YCBCR, photometric=6))
+def test_only_colours_that_may_be_stored_otherwise_need_a_look_at_the_first_block():
+    tables = entry(347, 7, b"\xff\xd8\xff\xd9")
+    assert not referenced(jpeg(RGB, TO_YCBCR, photometric=6, extra_entries=[tables]))
+    assert referenced(jpeg(RGB, TO_YCBCR, photometric=6))
     assert not referenced(jpeg(GRAY))
     assert not referenced(jpeg(RGBA, PLAIN, photometric=2))
     assert not referenced(image(RGB))
@@ -437,7 +439,7 @@ def test_that_look_is_one_request_more():
     source = CountingSource(MemorySource(jpeg(RGB, PLAIN, photometric=2, tile=(16, 16))))
     asyncio.run(read_tiff(source))
     looked = source.batches
-    source = CountingSource(MemorySource(jpeg(RGB, PLAIN, photometric=6, tile=(16, 16))))
+    source = CountingSource(MemorySource(jpeg(RGB, PLAIN, photometric=8, tile=(16, 16))))
     asyncio.run(read_tiff(source))
     assert looked == source.batches + 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -16,9 +17,11 @@ from zarr.registry import get_codec_class
 
 from support.build import image
 from support.pixels import buffer, chunk_spec, read, stored_metadata, virtual
+from support.scenes import group_of
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.jpeg import JpegCodec
 from virtual_tiff.codecs.jpeg_checked import CheckedJpegCodec, checked_jpeg
+from virtual_tiff.publishing import publish
 
 Y, X = np.mgrid[:32, :48]
 RGB = np.stack([X * 4, Y * 5, (X + Y) * 2], -1).astype("u1")
@@ -358,3 +361,43 @@ def test_lossless_colours_are_given_as_they_are_stored(photometric: int, predict
     data = image(pixels, compression=7, photometric=photometric, encode_block=encode)
     np.testing.assert_array_equal(tifffile.imread(io.BytesIO(data)), pixels)
     np.testing.assert_array_equal(read(data), pixels.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("photometric", "colorspace", "codec"),
+    [
+        (2, "RGB", "imagecodecs_jpeg"),
+        # JFIF; the scan names one of two Huffman tables, and libjpeg-turbo fails silently
+        (2, "YCbCr", "virtual_tiff.jpeg"),
+        (6, "RGB", "virtual_tiff.jpeg"),
+        (6, "YCbCr", "virtual_tiff.jpeg"),
+    ],
+)
+@pytest.mark.parametrize("rows", [16, 5])
+def test_lossless_colours_have_a_codec_in_a_published_cube_that_reads_them(
+    photometric: int, colorspace: str, codec: str, rows: int, tmp_path: Path
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype("u1")
+
+    def encode(block: Any) -> bytes:
+        return imagecodecs.jpeg8_encode(
+            block, lossless=True, predictor=1, colorspace=colorspace, outcolorspace=colorspace
+        )
+
+    data = image(
+        pixels, compression=7, photometric=photometric, encode_block=encode, rows_per_strip=rows
+    )
+    (tmp_path / "a.tif").write_bytes(data)
+    expected = tifffile.imread(io.BytesIO(data)).transpose(2, 0, 1)
+    published = publish(tmp_path / "a.tif", "memory://", check=True)
+    array: Any = group_of(published)["a/0"]
+    np.testing.assert_array_equal(array[...], expected)
+    np.testing.assert_array_equal(read(data), expected)
+    assert codec in str(stored_metadata(virtual(data))["codecs"])
+    assert ("virtual-tiff" in published.readers_need) == (codec != "imagecodecs_jpeg" or rows == 5)
+
+
+def test_lossy_ycbcr_without_tables_keeps_the_codec_that_others_know():
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3)).astype("u1")
+    data = image(pixels, compression=7, photometric=6, encode_block=imagecodecs.jpeg8_encode)
+    assert stored_metadata(virtual(data))["codecs"][-1]["name"] == "imagecodecs_jpeg"

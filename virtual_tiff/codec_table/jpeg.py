@@ -24,7 +24,7 @@ from virtual_tiff.tiff import (
     code_name,
 )
 from virtual_tiff.tiff.blocks import ycbcr_subsampling
-from virtual_tiff.tiff.jpeg import JpegHeader
+from virtual_tiff.tiff.jpeg import Frame, JpegHeader
 from virtual_tiff.tiff.old_jpeg import first_block, old_jpeg_header
 
 __all__ = ["jpeg", "old_jpeg"]
@@ -63,7 +63,8 @@ def jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     _check_samples(ifd, grid)
     steps = [codec("transpose", order=[1, 2, 0])] if grid.block_samples > 1 else []
     tables = _tables(ifd)
-    if ifd.Compression == Compression.LossyJPEG or ifd.PhotometricInterpretation in _DNG:
+    dng = ifd.Compression == Compression.LossyJPEG or ifd.PhotometricInterpretation in _DNG
+    if dng or _is_lossless_colour(ifd, grid):
         return [*steps, codec("virtual_tiff.jpeg", tables=tables)]
     stored, given = _colours(ifd, grid)
     configuration: dict[str, Any] = {"colorspace_data": given}
@@ -132,6 +133,22 @@ def _colours(ifd: ImageFileDirectory, grid: BlockGrid) -> tuple[str | None, str]
         return None, "RGB"
     kept = _UNCHANGED.get(samples, (None, "UNKNOWN"))
     return _COLOURS.get((photometric, samples), kept)
+
+
+def _is_lossless_colour(ifd: ImageFileDirectory, grid: BlockGrid) -> bool:
+    """Whether the first block is lossless where libjpeg would be asked to convert its colours.
+
+    It cannot, and so `imagecodecs_jpeg` fails; tifffile gives such colours as stored.
+    """
+    if grid.block_samples != 3:
+        return False
+    stored, given = _colours(ifd, grid)
+    try:
+        header = JpegHeader.parse(first_block(ifd))
+        frame = Frame.parse(header.frame) if header.frame else None
+    except FormatError:  # the block is damaged, and reading it says so
+        return False
+    return stored != given and frame is not None and frame.lossless
 
 
 def _is_jfif(ifd: ImageFileDirectory) -> bool:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import imagecodecs
@@ -22,14 +24,23 @@ from numpy.typing import NDArray
 from virtual_tiff.codecs.base import image_sizes
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.image_checks import ImageCodec, damaged
-from virtual_tiff.codecs.jpeg_lossless import decode_bogus_huffman
+from virtual_tiff.codecs.jpeg_lossless import decode_bogus_huffman, lacks_selectors
 from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
 
-__all__ = ["RAW", "JpegCodec", "as_chunk", "decode_complete", "frame_of", "jpeg8", "promised_size"]
+__all__ = [
+    "RAW",
+    "JpegCodec",
+    "as_chunk",
+    "decode_complete",
+    "decode_lossless",
+    "frame_of",
+    "jpeg8",
+    "promised_size",
+]
 
 type Image = NDArray[Any]
 """Of uint8 or uint16."""
@@ -167,15 +178,26 @@ def _decoder(frame: Frame, tables: bytes | None) -> Callable[[bytes], Image]:
     def lossy(data: bytes) -> Image:
         return jpeg8(data, tables=tables, outcolorspace="RGB" if count == 3 else None)
 
-    def lossless(data: bytes) -> Image:
-        raw = RAW.get(count)
-        try:
-            return jpeg8(data, tables=tables, colorspace=raw, outcolorspace=raw)
-        except imagecodecs.Jpeg8Error as error:
-            if "Huffman table" not in str(error):
-                raise
-            return decode_bogus_huffman(data, JpegHeader.parse(data))
-
     if frame.marker == _JPEG_LS:
         return imagecodecs.jpegls_decode
-    return lossless if frame.lossless else lossy
+    return partial(decode_lossless, tables=tables) if frame.lossless else lossy
+
+
+def decode_lossless(data: bytes, *, tables: bytes | None) -> Image:
+    """Return the samples of a lossless stream as they are stored.
+
+    libjpeg-turbo decodes colours that it wrote itself wrongly, without a word, where the scan names
+    one Huffman table and two are used; liblj92 decodes them right, and so does tifffile.
+    """
+    header = JpegHeader.parse(data)
+    components = len(Frame.parse(header.frame or b"").components)
+    if lacks_selectors(header):
+        with suppress(ValueError, RuntimeError):  # not for it, or the class of imagecodecs' errors
+            return decode_bogus_huffman(data, header)
+    raw = RAW.get(components)
+    try:
+        return jpeg8(data, tables=tables, colorspace=raw, outcolorspace=raw)
+    except imagecodecs.Jpeg8Error as error:
+        if "Huffman table" not in str(error):
+            raise
+        return decode_bogus_huffman(data, header)

@@ -14,6 +14,7 @@ blocks at the image's right and lower edge that end there or a little later. Els
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -25,10 +26,10 @@ from virtual_tiff.codecs.base import Edges, image_axes
 from virtual_tiff.codecs.headers import ImageSizeError
 from virtual_tiff.codecs.image_checks import ImageCodec
 from virtual_tiff.codecs.jpeg import (
-    RAW,
     Image,
     as_chunk,
     decode_complete,
+    decode_lossless,
     frame_of,
     jpeg8,
     promised_size,
@@ -115,16 +116,17 @@ class CheckedJpegCodec(ImageCodec):
         self._check_size(frame, promised, edges)
         if frame.height > rows:
             data = _cut(data, header, frame, rows)
-        stored, given = jpeg.colorspace_jpeg, jpeg.colorspace_data
+        decode: Callable[[bytes], Image]
         if frame.lossless:  # libjpeg converts no colours then; tifffile gives them as stored
-            stored = given = RAW.get(len(frame.components))
-        decode = partial(
-            jpeg8,
-            tables=jpeg.tables,
-            colorspace=stored,
-            outcolorspace=given,
-            fancyupsampling=jpeg.fancyupsampling,
-        )
+            decode = partial(decode_lossless, tables=jpeg.tables)
+        else:
+            decode = partial(
+                jpeg8,
+                tables=jpeg.tables,
+                colorspace=jpeg.colorspace_jpeg,
+                outcolorspace=jpeg.colorspace_data,
+                fancyupsampling=jpeg.fancyupsampling,
+            )
         return as_chunk(_padded(decode_complete(data, header, decode), rows, columns), chunk_spec)
 
     @cached_property

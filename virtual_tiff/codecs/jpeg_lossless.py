@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from virtual_tiff.tiff.jpeg import Frame, JpegHeader
 
-__all__ = ["decode_bogus_huffman"]
+__all__ = ["decode_bogus_huffman", "lacks_selectors"]
 
 _SOF3, _DHT = 0xC3, 0xC4
 _MOST_SYMBOLS = 18
@@ -36,7 +36,7 @@ def decode_bogus_huffman(data: bytes, header: JpegHeader) -> NDArray[Any]:
     frame, scan = Frame.parse(header.frame or b""), header.scan or b""
     tables = dict(_tables(header.tables))
     count = len(frame.components)
-    selectors = {byte >> 4 for byte in scan[6 : 5 + 2 * count : 2]}
+    selectors = _selectors(header)
     fits = len(scan) == 2 + 6 + 2 * count and scan[4] == count and 1 <= scan[-3] <= 7
     plain = frame.marker == _SOF3 and not header.restart_interval and scan[-1] == 0
     if not fits or not plain or not selectors <= tables.keys():
@@ -47,6 +47,20 @@ def decode_bogus_huffman(data: bytes, header: JpegHeader) -> NDArray[Any]:
     spare = bytes(_BYTES_PER_SAMPLE * samples + 64)
     decoded: NDArray[Any] = imagecodecs.ljpeg_decode(clean + data[header.nbytes :] + spare)
     return decoded
+
+
+def lacks_selectors(header: JpegHeader) -> bool:
+    """Return whether a scan of colours names fewer Huffman tables than its stream defines.
+
+    libjpeg-turbo writes so: it codes chroma by a second table, and names the first for all.
+    """
+    components = len(Frame.parse(header.frame or b"").components)
+    return components == 3 and len(_selectors(header)) < len(dict(_tables(header.tables)))
+
+
+def _selectors(header: JpegHeader) -> set[int]:
+    count = len(Frame.parse(header.frame or b"").components)
+    return {byte >> 4 for byte in (header.scan or b"")[6 : 5 + 2 * count : 2]}
 
 
 def _tables(segments: bytes) -> Iterator[tuple[int, bytes]]:

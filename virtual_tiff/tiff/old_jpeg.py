@@ -24,7 +24,9 @@ _COMPONENTS = 3
 _QUANTIZATION_BYTES, _HUFFMAN_BYTES = 64, 16 + 256
 _HEADER_BYTES = 2**17
 """What is read of a stream or block to find its header; photographs hold thumbnails there."""
-_JFIF_BYTES = 32
+_FRAME_BYTES = 512
+"""What is read of a block to find out if it is JFIF, or lossless: without quantization tables the
+frame header is near the beginning."""
 _LOOKED_AT = 4096
 """Offsets among which the first is sought that is not 0, of a missing block."""
 _LOSSLESS_PROCESS = 14
@@ -87,13 +89,18 @@ def _follow(entries: Mapping[int, Entry], tag: int, variant: Variant) -> tuple[i
     compression = _integer(entries, Tag.Compression, variant)
     if compression == Compression.OJPEG:
         return _OLD_POINTERS[tag]
-    # RGB, these tags say, but a stream that says JFIF is YCbCr
+    if compression != Compression.JPEG or tag not in _BLOCKS:
+        return 0, 0
     colours = (
         _integer(entries, Tag.PhotometricInterpretation, variant),
         _integer(entries, Tag.SamplesPerPixel, variant),
     )
-    if compression == Compression.JPEG and colours == (Photometric.RGB, 3) and tag in _BLOCKS:
-        return 1, _JFIF_BYTES
+    # RGB, these tags say, but a stream that says JFIF is YCbCr
+    if colours == (Photometric.RGB, 3):
+        return 1, _FRAME_BYTES
+    # a stream that is lossless has its colours as they are; JPEGTables tell it too
+    if colours == (Photometric.YCbCr, 3) and Tag.JPEGTables not in entries:
+        return 1, _FRAME_BYTES
     return 0, 0
 
 
