@@ -146,3 +146,53 @@ def test_tiles_of_packbits_may_be_short_at_the_foot_alone(rows: int):
     if rows < 16:
         with pytest.raises(ValueError, match="block 0/c/0/0"):
             read(data(0))
+
+
+@pytest.mark.parametrize("block", [0, 1, 3, 4, 6, 7])
+def test_a_strip_above_the_last_of_any_plane_may_not_be_as_short(block: int):
+    array = pixels((10, 20, 3))
+    blocks = iter(range(9))
+
+    def encode(raw: bytes) -> bytes:
+        kept = raw[: 2 * 20 * 2] if next(blocks) == block else raw
+        return imagecodecs.packbits_encode(kept)
+
+    data = image(array, compression=32773, planar=2, rows_per_strip=4, encode=encode)
+    plane, strip = divmod(block, 3)
+    found = zarr_array(virtual(data))
+    with pytest.raises(ValueError, match=rf"block 0/c/{plane}/{strip}/0 .* a block of 80 bytes"):
+        found[plane, 4 * strip : 4 * strip + 4]
+    for other in range(3):
+        np.testing.assert_array_equal(found[other, 8:], array[8:, :, other])
+
+
+IMAGES: dict[str, tuple[int, Any, Any]] = {
+    "PNG in virtual_tiff.short_image": (
+        34933,
+        imagecodecs.png_encode,
+        imagecodecs.png_decode,
+    ),
+    "JPEG": (7, imagecodecs.jpeg8_encode, imagecodecs.jpeg8_decode),
+}
+
+
+@pytest.mark.parametrize("strip", [0, 1, 2])
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_may_have_the_last_strips_rows_at_the_foot_alone(name: str, strip: int):
+    compression, encode, decode = IMAGES[name]
+    blocks = iter(range(3))
+
+    def shortened(block: np.ndarray[Any, Any]) -> bytes:
+        return encode(block[:2] if next(blocks) == strip else block)
+
+    array = pixels((10, 20), "u1")
+    data = image(array, compression=compression, rows_per_strip=4, encode_block=shortened)
+    found = zarr_array(virtual(data))
+    assert found[8:].shape == (2, 20)
+    for other in range(3):
+        rows = slice(4 * other, 4 * other + 4)
+        if other == strip < 2:
+            with pytest.raises(ValueError, match=f"block 0/c/{strip}/0"):
+                found[rows]
+        else:
+            np.testing.assert_array_equal(found[rows], decode(encode(array[rows])))
