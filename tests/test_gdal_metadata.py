@@ -283,6 +283,16 @@ def test_names_are_the_bands():
     assert attributes_of(entries, bands=2) == {"long_name": ["red edge", "nir"]}
 
 
+@pytest.mark.parametrize("odd", ["n/a", "1,5", "", "0x10"])
+def test_statistics_of_which_one_bands_is_no_number_are_texts(odd: str):
+    """As GDAL has them; a band without any has an empty text."""
+    xml = [band_item("STATISTICS_MEAN", "1.5", 0), band_item("STATISTICS_MEAN", odd, 1)]
+    xml.append(band_item("STATISTICS_MAXIMUM", "7", 2))
+    found = coordinates_of(items(*xml), bands=3)
+    assert found["STATISTICS_MEAN"] == ["1.5", odd, ""]
+    assert str(found["STATISTICS_MAXIMUM"]) == "[nan, nan, 7.0]"
+
+
 @pytest.mark.parametrize("names", [("a", "a"), ("a", "")])
 def test_names_that_are_not_every_bands_own_are_no_coordinate(names: tuple[str, str]):
     entries = items(*(role("description", name, band) for band, name in enumerate(names)))

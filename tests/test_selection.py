@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import builtins
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyproj
 import pytest
+import rasterio
+import rasterio.transform
 import rasterio.windows
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +19,7 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
 from support.build import image
-from support.pixels import directory, values
+from support.pixels import directory, read, values
 from virtual_tiff.crop import Region
 from virtual_tiff.crs import Crs
 from virtual_tiff.georeference import Affine
@@ -355,6 +358,67 @@ def test_a_bbox_of_a_rotated_image_is_the_rectangle_of_pixels_around_it():
     assert (found.ends[1], found.ends[0]) == (np.ceil(max(columns)), np.ceil(max(rows)))
     with pytest.raises(ValueError, match="exact=True"):
         Selection(bbox=(left, bottom, right, top), exact=True).region(grid, turned)
+
+
+QUARTERS = {
+    "north up": (10, 0, 0, -20),
+    "turned by 90 degrees": (0, 20, 10, 0),
+    "turned by 180 degrees": (-10, 0, 0, 20),
+    "turned by 270 degrees": (0, -20, -10, 0),
+    "mirrored": (-10, 0, 0, -20),
+    "south up": (10, 0, 0, 20),
+    "transposed": (0, 20, -10, 0),
+    "transposed and mirrored": (0, -20, 10, 0),
+}
+"""Grids parallel to their axes: the change of x by column and row, and that of y."""
+
+
+@pytest.mark.parametrize("way", QUARTERS)
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 50), st.integers(1, 50))
+def test_a_bbox_of_an_image_turned_by_quarters_is_the_pixels_in_it(
+    way: str, column: int, row: int, width: int, length: int
+):
+    """Those whose centres, as rasterio has them, lie in the box."""
+    a, b, d, e = QUARTERS[way]
+    transform = rasterio.Affine(a, b, 500000, d, e, 4600000)
+    ends = min(column + width, 100), min(row + length, 60)
+    corners = [transform @ (column, row), transform @ ends]
+    (left, right), (bottom, top) = (sorted(numbers) for numbers in zip(*corners, strict=True))
+    rows, columns = np.mgrid[:60, :100]
+    x, y = rasterio.transform.xy(transform, rows.ravel(), columns.ravel())
+    inside = (left < np.array(x)) & (x < right) & (bottom < np.array(y)) & (y < top)
+    expected = inside.reshape(60, 100)
+    found = Selection(bbox=(left, bottom, right, top), exact=True).region(
+        tiles(60, 100, block=1), Affine(*transform[:6])
+    )
+    assert found is not None
+    selected = np.zeros((60, 100), bool)
+    selected[found.row : found.ends[0], found.column : found.ends[1]] = True
+    assert np.array_equal(selected, expected)
+
+
+@pytest.mark.parametrize("way", QUARTERS)
+def test_pixels_in_a_bbox_of_a_turned_file_are_gdals(way: str, tmp_path: Path):
+    a, b, d, e = QUARTERS[way]
+    transform = rasterio.Affine(a, b, 500000, d, e, 4600000)
+    pixels = np.arange(64 * 96, dtype="u2").reshape(64, 96)
+    options = {
+        "driver": "GTiff",
+        "count": 1,
+        "dtype": "uint16",
+        "crs": 32633,
+        "compress": "deflate",
+    }
+    blocks = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    path = tmp_path / "a.tif"
+    with rasterio.open(
+        path, "w", width=96, height=64, transform=transform, **options, **blocks
+    ) as file:
+        file.write(pixels, 1)
+    corners = [transform @ (16, 32), transform @ (64, 48)]
+    (left, right), (bottom, top) = (sorted(numbers) for numbers in zip(*corners, strict=True))
+    found = read(path.read_bytes(), ifd=0, bbox=(left, bottom, right, top), exact=True)
+    assert np.array_equal(found, pixels[32:48, 16:64])
 
 
 def test_a_bbox_beside_the_image_is_refused_with_its_bounds():

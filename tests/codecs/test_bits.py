@@ -225,3 +225,37 @@ def test_encoding_is_refused_with_advice():
     codec = BitsCodec(bits=5, row=7)
     with pytest.raises(NotImplementedError, match=r"virtual_tiff\.bits .* choose other codecs"):
         codec._encode_sync(None, chunk_spec(1, 7))
+
+
+@pytest.mark.parametrize("endian", ["big", "little"])
+@pytest.mark.parametrize("row", [1, 2**40])
+@pytest.mark.parametrize("bits", [8, 64, np.int64(16)])
+def test_every_row_and_order_of_whole_bytes_can_be_made(bits: int, row: int, endian: Any) -> None:
+    codec = BitsCodec(bits=bits, row=row, endian=endian)
+    assert (codec.bits, codec.row, codec.endian) == (bits, row, endian)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"bits": 0}, "bits=0 must be 1 to 64 and row=7 positive"),
+        ({"bits": -5}, "bits=-5 must be 1 to 64"),
+        ({"bits": 65}, "bits=65 must be 1 to 64"),
+        ({"row": 0}, "row=0 positive"),
+        ({"row": -1}, "row=-1 positive"),
+        ({"endian": "native"}, "endian='native' of samples of 5 bits"),
+        ({"endian": None}, "endian=None of samples of 5 bits"),
+        ({"endian": "little"}, "endian='little' of samples of 5 bits"),
+        ({"endian": "little", "bits": 12}, "endian='little' of samples of 12 bits"),
+    ],
+    ids=str,
+)
+def test_the_constructor_says_which_number_is_wrong(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        BitsCodec(**{"bits": 5, "row": 7} | change)
+
+
+@pytest.mark.parametrize("change", [{"bits": 5.0}, {"bits": "5"}, {"row": 7.0}, {"row": None}])
+def test_the_constructor_takes_whole_numbers_alone(change: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="integer"):
+        BitsCodec(**{"bits": 5, "row": 7} | change)

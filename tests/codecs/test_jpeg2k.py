@@ -121,6 +121,35 @@ def test_depths_between_read(bits: int):
     assert np.array_equal(read(data), pixels)
 
 
+def gdal_jp2_of(pixels: Pixels, bits: int) -> bytes:
+    """A lossless stream of one band."""
+    rows, columns = pixels.shape
+    options = {"REVERSIBLE": "YES", "QUALITY": "100", "NBITS": str(bits)}
+    shape = {"width": columns, "height": rows, "count": 1}
+    with MemoryFile() as file:
+        with file.open(driver="JP2OpenJPEG", dtype=pixels.dtype, **shape, **options) as dataset:
+            dataset.write(pixels, 1)
+        return bytes(file.read())
+
+
+@pytest.mark.parametrize("bits", [18, 20, 24])
+@pytest.mark.parametrize("tagged", ["as the stream", "32"])
+@pytest.mark.parametrize("dtype", ["u4", "i4"])
+def test_samples_of_more_than_16_bits_keep_their_value_and_sign(
+    dtype: str, bits: int, tagged: str
+) -> None:
+    """OpenJPEG 2.5.4 loses some of 26 and more, and GDAL opens no stream of 32."""
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype == "i4" else (0, 2**bits - 1)
+    pixels = np.random.default_rng(bits).integers(low, high, (40, 24), dtype, endpoint=True)
+    pixels[0, :2] = low, high
+    stream = gdal_jp2_of(pixels, bits)
+    assert np.array_equal(by_gdal_driver(stream)[0], pixels)
+    depth = bits if tagged == "as the stream" else 32
+    found = read(tiff(pixels, lambda _: stream, extra_entries=[entry(258, SHORT, depth)]))
+    assert found.dtype == pixels.dtype
+    assert np.array_equal(found, pixels)
+
+
 @pytest.mark.parametrize("options", [{"QUALITY": "30"}, {"YCBCR420": "YES"}], ids=str)
 def test_a_lossy_file_reads_as_in_gdals_driver(options: dict[str, str]):
     stream = gdal_jp2(colours(), **options)

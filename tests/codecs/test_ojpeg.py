@@ -18,6 +18,7 @@ from support.build import (
     LONG8,
     RATIONAL,
     SHORT,
+    SSHORT,
     Directory,
     Entry,
     block_at,
@@ -619,3 +620,20 @@ def test_damaged_tables_are_an_error_or_the_promised_pixels(seed):
     except ValueError:
         return
     assert pixels.shape == (3, 48, 64)
+
+
+@pytest.mark.parametrize(
+    "factors", [[0, 1], [1, 0], [3, 1], [1, 3], [5, 1], [1, 8], [-1, 2], [255, 255], [257, 257]]
+)
+def test_subsampling_that_no_stream_has_is_refused_by_name(factors: list[int]) -> None:
+    kind = SSHORT if min(factors) < 0 else SHORT
+    data = with_entries(entry(530, kind, factors))
+    words = f"YCbCrSubSampling is {factors[0]} and {factors[1]}, where 1, 2 and 4 are possible"
+    with pytest.raises(FormatError, match=words):
+        virtual(data)
+
+
+@pytest.mark.parametrize("factors", [[1], [2, 2, 2], []], ids=str)
+def test_subsampling_of_another_length_is_ignored_as_in_libtiff(factors: list[int]) -> None:
+    data = with_entries(entry(530, SHORT, factors))
+    np.testing.assert_array_equal(read(data), by_gdal(data))

@@ -35,10 +35,12 @@ from virtual_tiff.tiff import (
     FormatError,
     ImageFileDirectory,
     LimitError,
+    Limits,
     Tag,
     TiffError,
     TiffWarning,
     TruncatedError,
+    UnsupportedError,
     block_grid,
     block_layout,
 )
@@ -717,3 +719,73 @@ def test_an_image_of_more_strips_than_the_limit_allows_is_our_error() -> None:
     ifd = ifd_of(entry(257, LONG8, 2**64 - 1))
     with pytest.raises(LimitError, match=r"strips of the image.*Limits\(blocks="):
         block_layout(ifd)
+
+
+DAMAGE: dict[str, tuple[tuple[Entry, ...], list[int], type[TiffError], int | None, str]] = {
+    # what is changed and left out, the class of the error, the tag that it names, its words
+    "no pixels": ((entry(256, LONG, 0),), [], FormatError, 257, "0 x 20 pixels"),
+    "no offsets": ((), [273], FormatError, 273, "there are no pixels"),
+    "no bits": ((entry(258, SHORT, 0),), [], FormatError, 258, "of 0 bits"),
+    "negative bits": ((entry(258, SLONG, -8),), [279], FormatError, 258, "-8"),
+    "blocks of 2^63 bytes": (
+        (entry(256, LONG8, 2**62), entry(258, SHORT, 16)),
+        [279],
+        FormatError,
+        258,
+        "of 16 bits",
+    ),
+    "a tile of one size": ((entry(322, SHORT, 16),), [], FormatError, 323, "TileLength None"),
+    "tiles of several planes": (
+        (entry(322, SHORT, 16), entry(323, SHORT, 16), entry(32998, SHORT, 2)),
+        [],
+        UnsupportedError,
+        32998,
+        "tiles of 2 planes each",
+    ),
+    "more strips than allowed": (
+        (entry(257, LONG8, 2**64 - 1),),
+        [],
+        LimitError,
+        None,
+        "strips of the image",
+    ),
+    "more lost offsets than allowed": (
+        (entry(278, LONG, 1),),
+        [],
+        LimitError,
+        None,
+        "blocks without offsets",
+    ),
+    "offsets past the end": (
+        (entry(278, SHORT, 8), entry(273, LONG, [0] * 3, offset=9000)),
+        [],
+        TruncatedError,
+        273,
+        "273",
+    ),
+    "counts and the file's size unknown": (
+        (entry(259, SHORT, 8),),
+        [279],
+        FormatError,
+        279,
+        "size of the file is not known",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("entries", "without", "error", "tag", "words"), DAMAGE.values(), ids=DAMAGE
+)
+def test_each_kind_of_damage_has_its_class_of_error_and_names_the_tag(
+    entries: tuple[Entry, ...],
+    without: list[int],
+    error: type[TiffError],
+    tag: int | None,
+    words: str,
+) -> None:
+    ifd = ifd_of(*entries, without=without)
+    with pytest.raises(TiffError, match=words) as caught:
+        block_layout(ifd, limits=Limits(missing_blocks=5))
+    assert type(caught.value) is error
+    assert caught.value.tag == tag
+    assert caught.value.ifd == ifd.path

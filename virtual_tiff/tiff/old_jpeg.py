@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from .blocks import ycbcr_subsampling
 from .constants import FIELD_TYPES, Compression, Photometric, PlanarConfiguration, Tag
 from .entry import Entry, numbers
 from .errors import FormatError, TiffError, TruncatedError, UnsupportedError, warn
@@ -30,7 +31,6 @@ frame header is near the beginning."""
 _LOOKED_AT = 4096
 """Offsets among which the first is sought that is not 0, of a missing block."""
 _LOSSLESS_PROCESS = 14
-_LARGEST_FACTOR = 4
 _MOST_ROWS = 2**16 - 1
 _SOF0, _DHT, _SOS, _DQT = 0xC0, 0xC4, 0xDA, 0xDB
 _WHOLE_SPECTRUM = b"\x00\x3f\x00"
@@ -286,10 +286,7 @@ def _frame(ifd: ImageFileDirectory, tables: list[int]) -> bytes:
     """Return a frame header as libtiff makes it; YCbCrSubSampling is (2, 2) by default."""
     factors = [0x11] * ifd.SamplesPerPixel
     if ifd.PhotometricInterpretation == Photometric.YCbCr:
-        across, down = [*(ifd.integers(Tag.YCbCrSubSampling) or ()), 2, 2][:2]
-        if not (0 < across <= _LARGEST_FACTOR and 0 < down <= _LARGEST_FACTOR):
-            msg = f"YCbCrSubSampling ({across}, {down}); factors are 1 to {_LARGEST_FACTOR}"
-            raise FormatError(msg, tag=Tag.YCbCrSubSampling, ifd=ifd.path)
+        across, down = ycbcr_subsampling(ifd)
         factors[0] = across << 4 | down
     components = map(Component, range(len(factors)), factors, tables)
     size = bytes(4)  # each block has its own
