@@ -47,7 +47,10 @@ ROOMS: dict[str, tuple[str, str]] = {
     "crs": ("CRS", "crs"),
     "table": ("codec table", "codec_table dtypes"),
     "codecs": ("Zarr codecs", "codecs"),
-    "sources": ("locations and sources", "locations urls obspec_source sources forking"),
+    "sources": (
+        "locations and sources",
+        "locations urls obspec_source sources forking running",
+    ),
     "tuning": ("tuning", "tuning"),
     "readers": ("which readers know a codec", "interoperability"),
     "xml": ("safe XML", "safe_xml"),

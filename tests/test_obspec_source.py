@@ -21,9 +21,9 @@ from virtual_tiff.obspec_source import (
     SourceError,
     blocks_safely,
     run_blocking,
-    run_in_thread,
     store_error,
 )
+from virtual_tiff.running import run_in_thread
 from virtual_tiff.tiff import ByteRange, TruncatedError
 
 DATA = bytes(range(256)) * 4

@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
     except SystemExit as end:  # argparse has printed the help, or the version
         return int(end.code or OK)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        _say("error", str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # `virtual-tiff … | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,9 +15,11 @@ import time
 from bisect import bisect_right
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from threading import current_thread, main_thread
+from typing import Any, cast
 
 from virtual_tiff.forking import check_process
+from virtual_tiff.running import first_cause
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
 from virtual_tiff.tiff.redaction import redacted, scrubbed
@@ -27,9 +29,8 @@ __all__ = [
     "ChangedError",
     "ObspecSource",
     "SourceError",
+    "blocks_safely",
     "run_blocking",
-    "run_in_thread",
-    "run_to_end",
     "state_of",
     "store_error",
 ]
@@ -43,6 +44,9 @@ _LONG = 2**20
 
 _PARALLEL = 64
 """Requests at a time for one object: a batch of the reader is meant to take one round trip."""
+
+LOCAL_STORES = frozenset({"LocalStore", "MemoryStore"})
+"""Classes of obstore whose reads do not wait for a network."""
 
 _BROKEN_BODY = re.compile(r"request or response body error|error decoding response body")
 """obstore retries whatever fails before the body, and goes on within a body if it has an ETag.
@@ -246,18 +250,27 @@ def _part(starts: list[int], buffers: list[memoryview], start: int, end: int) ->
 def blocks_safely(store: object) -> bool:
     """Whether the store's synchronous methods can be called here and now.
 
-    obstore's block in Rust and always can. Others may start an event loop of their own
-    (obspec-utils' AiohttpStore does), which fails where one is running already.
+    obstore's block in Rust: those that wait for a network would keep Ctrl-C waiting, which
+    acts in the main thread alone. Others may start an event loop of their own (obspec-utils'
+    AiohttpStore does), which fails where one is running already.
     """
     if not hasattr(store, "get"):
         return False
-    if type(store).__module__.partition(".")[0] == "obstore":
-        return True
+    if _is_obstore(store):
+        return _is_local(store) or current_thread() is not main_thread()
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return True
     return not hasattr(store, "get_async")
+
+
+def _is_obstore(store: object) -> bool:
+    return type(store).__module__.partition(".")[0] == "obstore"
+
+
+def _is_local(store: object) -> bool:
+    return type(store).__name__ in LOCAL_STORES
 
 
 def run_blocking[T](work: Coroutine[Any, Any, T]) -> T:
@@ -272,21 +285,6 @@ def run_blocking[T](work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(msg)
 
 
-def run_to_end[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in an event loop of its own, also within a running one (notebooks)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return run_in_thread(work)
-
-
-def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in an event loop of its own, beside one that may be running here."""
-    with ThreadPoolExecutor(1, thread_name_prefix="virtual_tiff") as thread:
-        return thread.submit(asyncio.run, work).result()
-
-
 def store_error(error: Exception, what: str) -> OSError:
     """Return a store's error as an `OSError` of the matching kind.
 
@@ -297,7 +295,8 @@ def store_error(error: Exception, what: str) -> OSError:
     what
         What was to be read: a url, or a chunk.
     """
-    kind = type(scrubbed(error)).__name__  # it is printed below ours
+    error = cast("Exception", first_cause(scrubbed(error)))  # it is printed below ours
+    kind = type(error).__name__
     what, said = redacted(what), redacted(_first_line(error))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(f"{what}: no such object ({said})")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any
@@ -21,8 +20,8 @@ from virtual_tiff.obspec_source import (
     ObspecSource,
     blocks_safely,
     run_blocking,
-    run_in_thread,
 )
+from virtual_tiff.running import in_parallel, run_to_end
 from virtual_tiff.selection import Selection
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
@@ -183,7 +182,7 @@ class VirtualTIFF:
             source = BlockingObspecSource(store, path, url)
             nodes, state = run_blocking(self._nodes(source, url))
         else:
-            nodes, state = run_in_thread(self._nodes(ObspecSource(store, path, url), url))
+            nodes, state = run_to_end(self._nodes(ObspecSource(store, path, url), url))
         return _stored(nodes, state, reference, registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
@@ -219,7 +218,7 @@ class VirtualTIFF:
         registry: ObjectStoreRegistry[Any],
         *,
         concurrency: int = 128,
-    ) -> list[CheckedManifestStore | TiffError | OSError | ValueError]:
+    ) -> list[CheckedManifestStore | TiffError | OSError | ValueError | RuntimeError]:
         """Parse many TIFFs at once.
 
         Parameters
@@ -254,10 +253,11 @@ class VirtualTIFF:
                     results[i] = await self.parse(url, registry)
                 except (TiffError, OSError, ValueError) as error:
                     results[i] = error
+                except Exception as error:  # noqa: BLE001 (the others are kept, whatever it is)
+                    results[i] = RuntimeError(redacted(f"{url}: {type(error).__name__}: {error}"))
+                    results[i].__cause__ = scrubbed(error)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(places))):
-                group.create_task(work())
+        await in_parallel(work, min(concurrency, len(places)))
         return results
 
     async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:

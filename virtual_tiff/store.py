@@ -25,7 +25,7 @@ from virtual_tiff.codecs.checked_images import STANDARD_NAMES
 from virtual_tiff.codecs.jpeg_checked import checked_jpeg
 from virtual_tiff.codecs.named import Block, name_block, named
 from virtual_tiff.forking import check_process
-from virtual_tiff.obspec_source import run_blocking, store_error
+from virtual_tiff.obspec_source import LOCAL_STORES, run_blocking, store_error
 from virtual_tiff.urls import resolve_reference
 
 __all__ = ["CheckedManifestStore"]
@@ -84,7 +84,7 @@ class CheckedManifestStore(ManifestStore):
         paths = chain.from_iterable(map(_paths, _arrays(self._group)))
         path = next(paths, None)  # a file has one
         try:
-            return path is None or type(self._resolved(path)[0]).__name__ in _LOCAL
+            return path is None or type(self._resolved(path)[0]).__name__ in LOCAL_STORES
         except ValueError:  # no store for it: `get` says so
             return False
 
@@ -158,10 +158,6 @@ _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKe
 def _local_reads(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
     """Return what gives the local reads of an event loop their turns."""
     return _TURNS.setdefault(loop, asyncio.Semaphore(_LOCAL_READS))
-
-
-_LOCAL = {"LocalStore", "MemoryStore"}
-"""Classes of obstore whose reads do not wait for a network."""
 
 
 def _arrays(group: ManifestGroup) -> Iterator[ManifestArray]:

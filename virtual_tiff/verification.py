@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from virtual_tiff.info.reading import examine
 from virtual_tiff.locations import Location
-from virtual_tiff.obspec_source import run_to_end, state_of, store_error
+from virtual_tiff.obspec_source import state_of, store_error
 from virtual_tiff.publishing.known_sources import (
     KnownSource,
     SourceStores,
@@ -20,6 +19,7 @@ from virtual_tiff.publishing.known_sources import (
     sources_were_whole,
 )
 from virtual_tiff.publishing.opening import Place, repository_at, session_of
+from virtual_tiff.running import await_thread, in_parallel, run_to_end
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.redaction import redacted
@@ -170,14 +170,14 @@ async def verify_async(
     if not isinstance(concurrency, int) or concurrency < 1:
         msg = f"concurrency must be a positive integer, not {concurrency!r}"
         raise ValueError(msg)
-    opened = await asyncio.to_thread(repository_at, repository)
-    session = await asyncio.to_thread(lambda: session_of(opened, branch=branch))
-    total = await asyncio.to_thread(number_of_sources, session)
+    opened = await await_thread(lambda: repository_at(repository))
+    session = await await_thread(lambda: session_of(opened, branch=branch))
+    total = await await_thread(lambda: number_of_sources(session))
     stores = SourceStores(opened.config, store_options or {})
-    whole = await asyncio.to_thread(sources_were_whole, session)
+    whole = await await_thread(lambda: sources_were_whole(session))
     inquiry = _Inquiry(stores, concurrency, whole=whole)
     batches = known_sources(session, _BATCH)
-    while batch := await asyncio.to_thread(next, batches, None):
+    while batch := await await_thread(lambda: next(batches, None)):
         await inquiry.ask(batch, total, progress)
     return Verification(
         snapshot=session.snapshot_id,
@@ -228,9 +228,7 @@ class _Inquiry:
                     done = sum(self.counts.values())
                     progress(done, total if total is not None else done)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._concurrency, len(batch))):
-                group.create_task(work())
+        await in_parallel(work, min(self._concurrency, len(batch)))
         self.differing += [source for source in found if source is not None]
 
     async def _asked(self, url: str, before: SourceState | None) -> Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -10,7 +9,6 @@ from typing import Any, Literal
 
 import icechunk
 
-from virtual_tiff.obspec_source import run_to_end
 from virtual_tiff.publishing.arrange import Layout
 from virtual_tiff.publishing.finding import REMOTE_SCHEMES
 from virtual_tiff.publishing.options import Options
@@ -18,6 +16,7 @@ from virtual_tiff.publishing.parsing import Progress, Truncated
 from virtual_tiff.publishing.placing import Values
 from virtual_tiff.publishing.publication import Publication
 from virtual_tiff.publishing.published import Published
+from virtual_tiff.running import await_thread, run_to_end
 
 __all__ = ["publish", "publish_async"]
 
@@ -119,7 +118,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         client. The commit is made by this process.
     cache
         A file for what was read: a next run takes from there what has not changed since, by
-        ETag or else time and size.
+        ETag or else time and size. Several runs can share it. One that is locked or cannot
+        be written to is not used, with a warning.
     check
         Whether to read the first and the last chunk of each array before the commit. If one
         cannot be read, nothing is published.
@@ -150,11 +150,16 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         `to` is in use. Nothing is left behind then.
     OSError
         If nothing matches, or a list cannot be read.
+    KeyboardInterrupt
+        After Ctrl-C; its text says what was kept, and how to go on.
     """
     publication = Publication.of(sources, to, Options.of(_options(locals())))
     with publication.spool:
-        run_to_end(publication.read())
-        return publication.write()
+        try:
+            run_to_end(publication.read())
+            return publication.write()
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(publication.kept()) from interrupt
 
 
 async def publish_async(
@@ -169,7 +174,7 @@ async def publish_async(
     publication = Publication.of(sources, to, Options.of(given))
     with publication.spool:
         await publication.read()
-        return await asyncio.to_thread(publication.write)
+        return await await_thread(publication.write)
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:

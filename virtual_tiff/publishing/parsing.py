@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
@@ -19,7 +18,6 @@ from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ChangedError,
     ObspecSource,
-    run_in_thread,
     state_of,
     store_error,
 )
@@ -28,8 +26,10 @@ from virtual_tiff.publishing.inlining import copies
 from virtual_tiff.publishing.portable import Portability, portable_group
 from virtual_tiff.publishing.record import Block, Failure, Lost, Record, record_of
 from virtual_tiff.publishing.spool import Spool
+from virtual_tiff.running import in_parallel, run_in_thread
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, truncation
+from virtual_tiff.tiff.redaction import redacted
 
 __all__ = [
     "Engine",
@@ -166,6 +166,9 @@ async def parse_one(
         )
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))
+    except Exception as error:  # noqa: BLE001 (one file must not take the others with it)
+        said = redacted(f"{location.url}: {type(error).__name__}: {error}")
+        return Failure(location.url, said)
 
 
 def _settled(nodes: Group, state: SourceState, url: str, truncated: Truncated) -> Group:
@@ -227,7 +230,7 @@ async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency:
                 saved = time.monotonic()
 
     try:
-        await _in_parallel(work, concurrency)
+        await in_parallel(work, concurrency)
     finally:
         spool.save()
 
@@ -243,7 +246,7 @@ async def look_up(spool: Spool, *, concurrency: int) -> None:
             if state is not None:
                 spool.set_state(n, state)
 
-    await _in_parallel(work, concurrency)
+    await in_parallel(work, concurrency)
 
 
 async def _state_now(location: Location) -> SourceState | None:
@@ -253,12 +256,6 @@ async def _state_now(location: Location) -> SourceState | None:
         store_error(error, location.url)
         return None
     return state_of(meta)
-
-
-async def _in_parallel(work: Callable[[], Any], concurrency: int) -> None:
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(work())
 
 
 # ------------------------------------------------------------------------------ engines
@@ -326,7 +323,7 @@ def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
             found.append((n, await parse_one(reader, location, interned.__getitem__)))
 
     # a worker may have a running event loop, as those of Dask do
-    run_in_thread(_in_parallel(work, min(concurrency, len(locations))))
+    run_in_thread(in_parallel(work, min(concurrency, len(locations))))
     return found
 
 

@@ -6,12 +6,12 @@ commit.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -39,7 +39,8 @@ from virtual_tiff.publishing.published import Published
 from virtual_tiff.publishing.readers import how_to_open, readers_need
 from virtual_tiff.publishing.repository import Writer, Written, read_back
 from virtual_tiff.publishing.spool import Spool
-from virtual_tiff.publishing.target import Target, target_of
+from virtual_tiff.publishing.target import Target, save_containers, target_of
+from virtual_tiff.running import await_thread
 from virtual_tiff.tiff import TiffWarning
 
 __all__ = ["Publication"]
@@ -59,6 +60,8 @@ class Publication:
     _repository: icechunk.Repository | None = None
     _base: str | None = None
     """The commit that the ledger was read from; None if there is none."""
+    _writing: bool = False
+    """Whether a commit may have been made."""
 
     @classmethod
     def of(
@@ -74,22 +77,22 @@ class Publication:
             options = replace(options, find={**options.find, "time": "datetime"})
         if not options.append:
             options = options.settled(published=None)
-        return cls(sources, target, options, Spool(options.cache, options.recipe))
+        return cls(sources, target, options, Spool(options.cache))
 
     # --------------------------------------------------------------------------- read
 
     async def read(self) -> None:
         """Find the files, look at what is published, and read what has to be read."""
         options, spool = self.options, self.spool
-        spool.add_items(find_items(self.sources, **options.find))
+        await await_thread(lambda: spool.add_items(find_items(self.sources, **options.find)))
         if not spool.count():
             msg = "there are no sources"
             raise ValueError(msg)
-        self._look_at_target()
+        await await_thread(self._look_at_target)
         ledger = self.ledger
         options = options.settled(published=None if ledger is None else ledger.portable)
         self.options = options
-        spool.depends_on(options.recipe)
+        spool.recall(options.recipe)
         await look_up(spool, concurrency=options.concurrency)
         spool.settle(replace=options.replace_changed)
         tally = Tally(spool.count(), options.progress)
@@ -97,14 +100,8 @@ class Publication:
         if options.engine is None:
             await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
         else:
-            await asyncio.to_thread(
-                parse_there,
-                options.engine,
-                options.reader,
-                spool,
-                tally,
-                concurrency=options.concurrency,
-            )
+            work = partial(parse_there, options.engine, options.reader, spool, tally)
+            await await_thread(partial(work, concurrency=options.concurrency))
         self._report_failures()
 
     def _look_at_target(self) -> None:
@@ -182,8 +179,7 @@ class Publication:
         metadata = {"virtual_tiff": version("virtual-tiff"), **options.metadata}
 
         def work() -> tuple[str, Written]:
-            with self.target.undone(), ExitStack() as undo:
-                repository = self.target.open(self.containers)
+            with self.target.writing(self.containers) as repository, ExitStack() as undo:
                 undo.enter_context(_branch(repository, options.branch))
                 session = repository.writable_session(options.branch)
                 self._check_base(repository, session.snapshot_id)
@@ -206,7 +202,11 @@ class Publication:
                 )
                 if options.check:
                     read_back(session.store, [*written.arrays, *written.coordinates])
-                return session.commit(message, metadata=metadata), written
+                self._writing = True
+                snapshot = session.commit(message, metadata=metadata)
+            if self.target.path is None:
+                save_containers(self.target.storage(), self.containers)
+            return snapshot, written
 
         return _translated(self.target, work)
 
@@ -220,6 +220,41 @@ class Publication:
         return icechunk.Repository.open(
             self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
         )
+
+    # --------------------------------------------------------------------- interruption
+
+    def kept(self) -> str:
+        """Say of a run that was interrupted what it leaves, and how to go on."""
+        spool, name = self.spool, self.target.name
+        committed = self._writing and self._committed()
+        if committed:
+            return f"interrupted after the commit: {name} has all {spool.count()} files"
+        what = "whether it was committed is not known" if committed is None else "nothing was"
+        what = what if committed is None else f"{what} committed to {name}"
+        cache = spool.cache
+        if cache is None:
+            again = "start again (what was read is kept between runs only with a cache)"
+        else:
+            read, total = spool.count("read"), spool.count()
+            again = (
+                f"what was read of {read} of {total} files is kept in {cache}; the same command"
+                " goes on from there"
+            )
+        return f"interrupted: {what}; {again}"
+
+    def _committed(self) -> bool | None:
+        """Whether the branch has a commit that was not there; None if it cannot be told."""
+        try:
+            repository = icechunk.Repository.open(self.target.storage())
+            tip = repository.lookup_branch(self.options.branch)
+            self._check_base(repository, tip)
+        except PublishError:
+            return True
+        except icechunk.RepositoryNotFoundError:
+            return False
+        except icechunk.IcechunkError:
+            return None
+        return False
 
     # -------------------------------------------------------------------------- result
 
@@ -270,11 +305,14 @@ def _branch(repository: icechunk.Repository, name: str) -> Iterator[None]:
     if name in repository.list_branches():
         yield
         return
-    repository.create_branch(name, repository.lookup_branch("main"))
+    first = repository.lookup_branch("main")
+    repository.create_branch(name, first)
     try:
         yield
     except BaseException:
-        repository.delete_branch(name)
+        with suppress(icechunk.IcechunkError):
+            if repository.lookup_branch(name) == first:  # nobody has committed to it meanwhile
+                repository.delete_branch(name)
         raise
 
 

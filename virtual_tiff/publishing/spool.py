@@ -1,15 +1,20 @@
 """The files of a run in SQLite: a million of them are rows on disk, not objects in memory.
 
-The same tables are the cache of a next run: what a file gave, by its url and the options of
-the parser, as long as size and ETag (or time) are those of the parse.
+A cache has the same tables, for the next run: what a file gave, by its url and the options of
+the parser, as long as size and ETag (or time) are those of the parse. Runs that share a cache
+must not wait for each other, nor fail for each other's sake. So a run works in a database of its
+own, which SQLite removes; it copies records from the cache before it reads, and to the cache
+while it reads, each time in one short transaction. A cache that is locked for long, read-only,
+full or damaged is left alone from then on, with a warning: it saves requests, no more.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,19 +34,49 @@ from virtual_tiff.publishing.record import (
 )
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.errors import warn
 from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Published", "Row", "Spool"]
 
 _CACHE = """
-CREATE TABLE IF NOT EXISTS text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
-CREATE TABLE IF NOT EXISTS data (digest TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS file (
+CREATE TABLE IF NOT EXISTS {0}.text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
+CREATE TABLE IF NOT EXISTS {0}.data (digest TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {0}.file (
     id INTEGER PRIMARY KEY, url TEXT, options TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
     template INTEGER, loose INTEGER, refs BLOB, count INTEGER, blocks BLOB,
     truncated TEXT, lost INTEGER, UNIQUE (url, options));
 """
+
+_COPY = (
+    (
+        "INSERT OR IGNORE INTO {to}.text (digest, body) SELECT digest, body FROM {of}.text"
+        " WHERE id IN (SELECT template FROM {of}.file AS file WHERE {which}"
+        " UNION SELECT loose FROM {of}.file AS file WHERE {which})"
+    ),
+    # of the arrays that a template stores inline, each a list whose third member is a digest
+    (
+        "INSERT OR IGNORE INTO {to}.data (digest, body) SELECT digest, body FROM {of}.data"
+        " WHERE digest IN (SELECT json_extract(one.value, '$[2]') FROM {of}.text AS text,"
+        " json_each(text.body, '$.inline') AS one"
+        " WHERE text.id IN (SELECT template FROM {of}.file AS file WHERE {which}))"
+    ),
+    (
+        "INSERT OR REPLACE INTO {to}.file (url, options, size, etag, modified, version,"
+        " template, loose, refs, count, blocks, truncated, lost)"
+        " SELECT url, options, size, etag, modified, version, template.id, loose.id, refs, count,"
+        " blocks, truncated, lost FROM {of}.file AS file"
+        " JOIN {of}.text AS t ON t.id = file.template"
+        " JOIN {to}.text AS template ON template.digest = t.digest"
+        " JOIN {of}.text AS l ON l.id = file.loose"
+        " JOIN {to}.text AS loose ON loose.digest = l.digest WHERE {which}"
+    ),
+)
+"""What copies records between a run and a cache."""
+
+_PATIENCE = 10.0
+"""Seconds that a run waits for a cache that another one writes to."""
 
 _RUN = """
 CREATE TEMP TABLE item (
@@ -90,40 +125,131 @@ class Spool:
     Parameters
     ----------
     path
-        Of the cache; None is for this run alone, in a file that SQLite removes.
-    options
-        What the records depend on beside the files, as text.
+        Of the cache; None keeps nothing.
+
+    Raises
+    ------
+    PublishError
+        If the cache is a file of another kind.
     """
 
-    def __init__(self, path: Path | None, options: str) -> None:
-        self.depends_on(options)
+    def __init__(self, path: Path | None) -> None:
+        self._options = ""
         self._texts: dict[str, int] = {}
         self._data: set[str] = set()
         self._stores: list[Any] = []
+        self._saved = 0
+        # the steps of a run are in several threads, one after another; the cache is waited for
+        # that long
+        self._db = sqlite3.connect("", timeout=_PATIENCE, check_same_thread=False)
+        self._db.execute("PRAGMA synchronous = OFF")  # the file ends with the run
+        self._db.executescript(_CACHE.format("main"))
+        self._db.executescript(_RUN)
+        self.cache: Path | None = None
+        if path is not None:
+            self._attach(path)
+
+    # ---------------------------------------------------------------------------- cache
+
+    def _attach(self, path: Path) -> None:
+        """Open the cache, if it can be opened."""
+        self.cache = path
         try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            # the steps of a run are in several threads, one after another
-            self._db = sqlite3.connect(path or "", timeout=60, check_same_thread=False)
-            self._prepare(path)
-        except (sqlite3.Error, OSError) as error:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db.execute("ATTACH ? AS cache", (str(path),))
+            self._prepare()
+        except OSError as error:
+            self._go_without(error)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+                self._go_without(error)
+                return
+            self._db.close()
             msg = f"{path}: no cache ({error}); remove the file, or name another"
             raise PublishError(msg) from error
 
-    def depends_on(self, options: str) -> None:
-        """Say anew what the records depend on; none may have been read or taken yet."""
-        self._options = digest_of(options.encode())
+    def _prepare(self) -> None:
+        """Make the tables of the cache, or make them anew if they are of another version."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA cache.journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:  # for this SQLite does not wait by itself
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+        self._db.execute("PRAGMA cache.synchronous = NORMAL")
+        with self._short():
+            version = self._one("PRAGMA cache.user_version", ())
+            if version != RECORD_VERSION:
+                for table in ("text", "data", "file") if version else ():
+                    self._db.execute(f"DROP TABLE IF EXISTS cache.{table}")
+                for statement in _CACHE.format("cache").split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA cache.user_version = {RECORD_VERSION}")
 
-    def _prepare(self, path: Path | None) -> None:
-        if path is not None:
-            self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")  # losing a cache costs requests
-        if self._db.execute("PRAGMA user_version").fetchone()[0] not in (0, RECORD_VERSION):
-            for table in ("text", "data", "file"):
-                self._db.execute(f"DROP TABLE IF EXISTS {table}")
-        self._db.executescript(_CACHE)
-        self._db.execute(f"PRAGMA user_version = {RECORD_VERSION}")
-        self._db.executescript(_RUN)
+    @contextmanager
+    def _short(self) -> Iterator[None]:
+        """Do something with the cache in one transaction, which no other run waits for long."""
+        self._db.commit()
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._db.commit()
+
+    def _go_without(self, error: Exception) -> None:
+        """Leave the cache alone from now on: it saves requests, and no run depends on it."""
+        warn(f"the cache {self.cache} is not used from now on: {error}")
+        self.cache = None
+        with suppress(sqlite3.Error):
+            self._db.rollback()
+        with suppress(sqlite3.Error):
+            self._db.execute("DETACH cache")
+
+    def recall(self, options: str) -> None:
+        """Take what the cache has of the items.
+
+        Parameters
+        ----------
+        options
+            What the records depend on beside the files, as text.
+        """
+        self._options = digest_of(options.encode())
+        if self.cache is None:
+            return
+        which = "file.options = ? AND file.url IN (SELECT url FROM item)"
+        try:
+            with self._short():
+                self._copy("cache", "main", which, self._options)
+        except sqlite3.Error as error:
+            self._go_without(error)
+        self._saved = self._last()
+
+    def save(self) -> None:
+        """Keep what was read, whatever happens to this process."""
+        self._db.commit()
+        last = self._last()
+        if self.cache is None or last == self._saved:
+            return
+        try:
+            with self._short():
+                self._copy("main", "cache", "file.id > ?", self._saved)
+            self._saved = last
+        except sqlite3.Error as error:
+            self._go_without(error)
+
+    def _last(self) -> int:
+        return int(self._one("SELECT coalesce(max(id), 0) FROM main.file", ()))
+
+    def _copy(self, of: str, to: str, which: str, value: object) -> None:
+        """Copy records; the numbers of texts differ between the two."""
+        for statement in _COPY:
+            count = statement.count("{which}")
+            self._db.execute(statement.format(of=of, to=to, which=which), (value,) * count)
 
     def __enter__(self) -> Self:
         return self
@@ -135,8 +261,10 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         with suppress(sqlite3.Error):
-            self._db.commit()
-        self._db.close()
+            self.save()
+        if kind is None or issubclass(kind, Exception):
+            self._db.close()
+        # else it was interrupted, and a thread that nobody waits for may be at work in it
 
     # ---------------------------------------------------------------------------- items
 
@@ -285,10 +413,6 @@ class Spool:
         )
         update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
         self._db.execute(update, (cursor.lastrowid, n))
-
-    def save(self) -> None:
-        """Keep what was read, whatever happens to this process."""
-        self._db.commit()
 
     def _text(self, body: str) -> int:
         if body not in self._texts:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,10 +18,11 @@ import icechunk
 from virtual_tiff.locations import check_endpoint, s3_setting
 from virtual_tiff.publishing.containers import Container, access_to, config_with
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.locking import LOCK, locked
 from virtual_tiff.tiff.redaction import redacted, secret_in
 from virtual_tiff.urls import file_path, scheme_of
 
-__all__ = ["Target", "target_of"]
+__all__ = ["Target", "save_containers", "target_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,9 @@ class Target:
             raise PublishError(msg)
         if path is not None and not any(path.iterdir()):
             return None
-        if icechunk.Repository.exists(self.storage()):
-            repository = icechunk.Repository.open(self.storage())
+        storage = self.storage()
+        if icechunk.Repository.exists(storage):
+            repository = icechunk.Repository.open(storage)
             if _is_empty(repository):
                 return None
             if append:
@@ -63,48 +66,150 @@ class Target:
                 " a new place"
             )
             raise PublishError(msg)
-        if path is not None and not {entry.name for entry in path.iterdir()} <= _BEGUN:
-            msg = f"{self.name} exists and is not empty; name a new place"
-            raise PublishError(msg)
+        if path is not None:
+            self._check_unused(storage)
         return None
 
-    def open(self, containers: Sequence[Container]) -> icechunk.Repository:
+    def _check_unused(self, storage: icechunk.Storage) -> None:
+        """Refuse a place that holds what is none of a repository whose making was interrupted."""
+        if self.path is not None:
+            names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        else:
+            names = {one.key.partition("/")[0] for one in storage.list_objects_metadata()}
+        if not names <= _BEGUN:
+            msg = f"{self.name} exists and is not empty; name a new place"
+            raise PublishError(msg)
+
+    @contextmanager
+    def writing(self, containers: Sequence[Container]) -> Iterator[icechunk.Repository]:
         """Open the repository for writing, made if it does not exist.
+
+        A new local repository is made beside its place and moved there when the block has
+        ended: a block that fails, or is killed, leaves the place as it was, and what another
+        publisher has made there meanwhile is not touched. Only the holder of the lock makes
+        the directory beside, so one that is there was left by a run that was killed.
+
+        Raises
+        ------
+        PublishError
+            If another publisher writes there, or has made something there meanwhile.
+        """
+        path = self.path
+        if path is None:
+            yield self._opened_for_writing(self.storage(), containers)
+            return
+        with _parents_of(path, self.name), locked(path, self.name):
+            if not _is_free(path):
+                yield self._opened_for_writing(self.storage(), containers)
+                return
+            new = path.with_name(path.name + _NEW_SUFFIX)
+            shutil.rmtree(new, ignore_errors=True)
+            try:
+                storage = icechunk.local_filesystem_storage(str(new))
+                yield self._opened_for_writing(storage, containers)
+                self._move(new, path)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+
+    def _move(self, new: Path, path: Path) -> None:
+        try:
+            if path.is_dir():  # an empty one
+                new.chmod(stat.S_IMODE(path.stat().st_mode))
+                path.rmdir()
+            new.rename(path)
+        except OSError as error:
+            msg = (
+                f"{self.name}: another program has made something there meanwhile"
+                f" ({error.strerror}); nothing was published; name a new place"
+            )
+            raise PublishError(msg) from error
+
+    def _opened_for_writing(
+        self, storage: icechunk.Storage, containers: Sequence[Container]
+    ) -> icechunk.Repository:
+        """Open the repository, made if it does not exist.
 
         The containers are saved now, and not after the commit: a repository whose
         containers are not used reads as before, one that lacks them does not.
         """
-        storage = self.storage()
+        access = access_to(containers)
         if not icechunk.Repository.exists(storage):
-            repository = icechunk.Repository.create(
-                storage, config_with(containers), access_to(containers)
-            )
-        else:
-            saved = icechunk.Repository.fetch_config(storage)
-            known = dict(saved.virtual_chunk_containers or {}) if saved is not None else {}
-            config = config_with(containers, saved if known else None)
-            repository = icechunk.Repository.open(storage, config, access_to(containers))
-        repository.save_config()
-        return repository
+            create = partial(icechunk.Repository.create, storage, config_with(containers), access)
+            try:
+                try:
+                    return create()
+                except icechunk.InvalidInputError:  # its place is not empty
+                    self._check_unused(storage)
+                    return create(check_clean_root=False)
+            except icechunk.ConflictError as error:
+                msg = (
+                    f"{self.name}: another publisher has made a repository there meanwhile;"
+                    " start again with append (--append), or name a new place"
+                )
+                raise PublishError(msg) from error
+        save_containers(storage, containers)
+        return icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)
 
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """Remove what was made if the block fails."""
-        path = self.path
-        if path is None or (path.is_dir() and any(path.iterdir())):
-            yield  # elsewhere, or an empty repository: a next attempt may use it
+
+def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) -> None:
+    """Save the containers that a repository lacks.
+
+    Icechunk replaces the whole configuration, whatever another publisher has saved since it
+    was read; so this is done before a commit, and once more after it.
+    """
+    for _ in range(_ATTEMPTS):
+        saved = icechunk.Repository.fetch_config(storage)
+        known = dict(saved.virtual_chunk_containers or {}) if saved is not None else {}
+        if all(container.prefix in known for container in containers):
             return
-        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-        try:
-            yield
-        except BaseException:
-            shutil.rmtree(missing[-1] if missing else path, ignore_errors=True)
-            if not missing:
-                path.mkdir()
-            raise
+        config = config_with(containers, saved if known else None)
+        icechunk.Repository.open(storage, config, access_to(containers)).save_config()
 
 
-_BEGUN = {"chunks", "config.yaml", "manifests", "overwritten", "refs", "snapshots", "transactions"}
+_ATTEMPTS = 5
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a new repository can be moved there: in place of nothing, or an empty directory."""
+    if not os.access(path.parent, os.W_OK) or path.is_mount():
+        return False
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
+@contextmanager
+def _parents_of(path: Path, name: str) -> Iterator[None]:
+    """Make the directories above; if the block fails, remove those that this has made.
+
+    Only empty ones: another publisher may have put something there meanwhile.
+    """
+    made: list[Path] = []
+    try:
+        for folder in reversed(path.parents):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if folder.is_dir():  # as / and others say, in place of that they exist
+                    continue
+                msg = f"{name}: {folder} cannot be made: {error.strerror}"
+                raise PublishError(msg) from error
+            made.append(folder)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in reversed(made):
+                folder.rmdir()
+        raise
+
+
+_NEW_SUFFIX = ".virtual-tiff.new"
+"""What follows the name of a local repository in that of the directory where it is made."""
+
+_BEGUN = {
+    *("chunks", "config.yaml", "manifests", "overwritten", "refs", "snapshots", "transactions"),
+    LOCK,
+}
 """What there is of a repository whose making was interrupted: Icechunk writes `repo` last."""
 
 

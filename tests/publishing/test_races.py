@@ -1,0 +1,307 @@
+"""Two publishers at once, and publishers that are killed; `scripts/race_publishers.py` does more.
+
+Also what is left where a run fails, and a cache that others use.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+
+from support import races
+from support.scenes import pixels, read
+from virtual_tiff.publishing import PublishError, publish
+from virtual_tiff.publishing.locking import LOCK, LOCK_SUFFIX, locked
+from virtual_tiff.publishing.publication import Publication
+from virtual_tiff.publishing.repository import Writer
+from virtual_tiff.tiff import TiffWarning
+
+
+@pytest.fixture(autouse=True)
+def _quiet_icechunk() -> None:
+    icechunk.set_logs_filter("error")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return races.scenes(tmp_path_factory.mktemp("scenes"), 16)
+
+
+@pytest.mark.parametrize("kind", races.KINDS)
+def test_two_publishers_at_once(kind: str, scenes: list[Path], tmp_path: Path) -> None:
+    chance = random.Random(kind)
+    for i in range(2):
+        races.trial(kind, scenes, tmp_path / str(i), chance)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["new", "append"])
+def test_killed_while_it_writes(half: bool, scenes: list[Path], tmp_path: Path) -> None:
+    races.kills(3, scenes, tmp_path, half=half, seed=half)
+
+
+# ------------------------------------------------------------- two publishers, in turns
+
+
+class Turns:
+    """Publisher A waits while it writes until B has done what it can."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, interrupted: bool = False) -> None:
+        self.writes, self.goes_on = threading.Event(), threading.Event()
+        self.error: BaseException | None = None
+        original = Writer.write
+
+        def write(writer: Writer, plan: Any) -> Any:
+            if threading.current_thread().name == "A":
+                self.writes.set()
+                assert self.goes_on.wait(120)
+                if interrupted:
+                    raise KeyboardInterrupt
+            return original(writer, plan)
+
+        monkeypatch.setattr(Writer, "write", write)
+
+    def run(self, a: Any, b: Any) -> None:
+        def publish_a() -> None:
+            try:
+                a()
+            except BaseException as error:
+                self.error = error
+            finally:
+                self.writes.set()
+
+        thread = threading.Thread(target=publish_a, name="A")
+        thread.start()
+        assert self.writes.wait(120)
+        try:
+            b()
+        finally:
+            self.goes_on.set()
+            thread.join()
+
+
+def test_the_second_is_told_who_writes(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, cube = Turns(monkeypatch), tmp_path / "new" / "cube"
+
+    def second() -> None:
+        with pytest.raises(PublishError, match=rf"published to by process {os.getpid()} on .*wait"):
+            publish(scenes[1], cube)
+
+    turns.run(lambda: publish(scenes[0], cube, concat="n"), second)
+    assert turns.error is None
+    assert [path.name for path in cube.parent.iterdir()] == ["cube"]
+
+
+def test_an_interrupted_run_leaves_what_another_has_made_below_its_parent(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, folder = Turns(monkeypatch, interrupted=True), tmp_path / "new"
+    turns.run(
+        lambda: publish(scenes[0], folder / "a"),
+        lambda: publish(scenes[1], folder / "b", concat="time", time="tag"),
+    )
+    assert isinstance(turns.error, KeyboardInterrupt)
+    assert "nothing was committed" in str(turns.error)
+    assert [path.name for path in folder.iterdir()] == ["b"]
+    assert races.same(races.values_at(folder / "b"), scenes[1:2])
+
+
+def test_what_another_program_makes_meanwhile_stays(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program does not know the lock."""
+    turns, cube = Turns(monkeypatch), tmp_path / "cube"
+
+    def other() -> None:
+        cube.mkdir()
+        (cube / "notes.txt").write_text("keep")
+
+    turns.run(lambda: publish(scenes[0], cube), other)
+    assert isinstance(turns.error, PublishError)
+    assert "another program" in str(turns.error)
+    assert [path.name for path in tmp_path.iterdir()] == ["cube"]
+    assert (cube / "notes.txt").read_text() == "keep"
+
+
+def test_a_lock_that_was_left_behind_is_none(scenes: list[Path], tmp_path: Path) -> None:
+    lock = tmp_path / f"cube{LOCK_SUFFIX}"
+    lock.write_text("process 1 on this machine since ever\n")
+    (tmp_path / "cube.virtual-tiff.new" / "chunks").mkdir(parents=True)
+    publish(scenes[0], tmp_path / "cube")
+    assert [path.name for path in tmp_path.iterdir()] == ["cube"]
+
+
+def test_a_repository_whose_parent_cannot_be_written_to(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cube = tmp_path / "cube"
+    cube.mkdir()
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path) != tmp_path and allowed(path, mode)
+    )
+    with locked(cube, "cube"):
+        assert (cube / LOCK).exists()
+        with pytest.raises(PublishError, match="is being published to"):
+            publish(scenes[:1], cube, concat="time", time="tag")
+    publish(scenes[:1], cube, concat="time", time="tag")
+    assert races.same(races.values_at(cube), scenes[:1])
+
+
+def test_an_empty_directory_keeps_its_mode(scenes: list[Path], tmp_path: Path) -> None:
+    cube = tmp_path / "cube"
+    cube.mkdir()
+    cube.chmod(0o2775)
+    publish(scenes[0], cube)
+    assert cube.stat().st_mode & 0o7777 == 0o2775
+
+
+# ------------------------------------------------------------------------ object stores
+
+
+def test_two_publishers_to_one_new_place_without_a_lock(
+    scenes: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B commits while A writes: A is refused, by the storage's conditional writes."""
+    turns, storage = Turns(monkeypatch), icechunk.in_memory_storage()
+    published: list[Any] = []
+    turns.run(
+        lambda: publish(scenes[0], storage, concat="n"),
+        lambda: published.append(publish(scenes[1], storage, concat="n")),
+    )
+    assert isinstance(turns.error, PublishError)
+    assert "somebody else has committed meanwhile" in str(turns.error)
+    np.testing.assert_array_equal(read(published[0])[0], pixels(scenes[1]))
+
+
+def test_containers_that_another_publisher_has_overwritten_are_saved_again(
+    scenes: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Icechunk replaces the whole configuration when it is saved."""
+    storage = icechunk.in_memory_storage()
+    stale = icechunk.Repository.create(storage)
+    original = Writer.write
+
+    def write(writer: Writer, plan: Any) -> Any:
+        stale.save_config()
+        return original(writer, plan)
+
+    monkeypatch.setattr(Writer, "write", write)
+    published = publish(scenes[0], storage)
+    config = icechunk.Repository.fetch_config(storage)
+    assert config is not None
+    assert set(config.virtual_chunk_containers or {}) == set(published.containers)
+
+
+# ----------------------------------------------------------------------- interruptions
+
+
+def test_an_interruption_after_the_commit_says_so(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Publication, "_reopened", interrupt)
+    with pytest.raises(KeyboardInterrupt, match=r"after the commit: .*cube has all 2 files"):
+        publish(scenes[:2], tmp_path / "cube", concat="time", time="tag")
+    assert races.same(races.values_at(tmp_path / "cube"), scenes[:2])
+
+
+def test_an_interruption_says_where_what_was_read_is_kept(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Writer, "write", interrupt)
+    cache = tmp_path / "cache"
+    with pytest.raises(KeyboardInterrupt) as caught:
+        publish(scenes[:2], tmp_path / "cube", cache=cache)
+    assert f"2 of 2 files is kept in {cache}; the same command goes on" in str(caught.value)
+    assert not (tmp_path / "cube").exists()
+
+
+# -------------------------------------------------------------------------------- cache
+
+
+def test_runs_that_share_a_cache(scenes: list[Path], tmp_path: Path) -> None:
+    """Six runs at once over two repositories: all succeed, or say which is busy."""
+    command = [sys.executable, "-m", "virtual_tiff", "publish", *map(str, scenes), "--append"]
+    command += ["--concat", "time", "--time", "tag", "--cache", str(tmp_path / "cache")]
+    runs = [
+        subprocess.Popen(
+            [*command, "--to", str(tmp_path / f"cube-{i % 2}")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(6)
+    ]
+    for i, run in enumerate(runs):
+        _, said = run.communicate(timeout=600)
+        assert "the cache" not in said
+        assert run.returncode == 0 or f"cube-{i % 2}" in said, said
+    assert sum(run.returncode == 0 for run in runs) >= 2
+    for i in range(2):
+        assert races.same(races.values_at(tmp_path / f"cube-{i}"), scenes)
+
+
+def test_a_locked_cache_is_not_used(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("virtual_tiff.publishing.spool._PATIENCE", 0.1)
+    cache = tmp_path / "cache"
+    with closing(sqlite3.connect(cache, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.warns(TiffWarning, match="cache is not used .*locked") as said:
+            published = publish(scenes[:2], tmp_path / "cube", concat="n", cache=cache)
+    assert published.files == 2
+    assert len([one for one in said if "cache" in str(one.message)]) == 1
+
+
+def test_a_cache_that_is_locked_while_a_run_reads(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("virtual_tiff.publishing.spool._PATIENCE", 0.1)
+    cache = tmp_path / "cache"
+    publish(scenes[0], "memory://", cache=cache)
+    with closing(sqlite3.connect(cache, isolation_level=None)) as other:
+
+        def lock(_: Any) -> None:
+            if not other.in_transaction:
+                other.execute("BEGIN IMMEDIATE")
+
+        with pytest.warns(TiffWarning, match="cache is not used .*locked"):
+            found = publish(scenes[:3], "memory://", concat="n", cache=cache, progress=lock)
+    np.testing.assert_array_equal(read(found), np.stack([pixels(p) for p in scenes[:3]]))
+
+
+def test_a_cache_where_nothing_can_be_written(scenes: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("no directory")
+    with pytest.warns(TiffWarning, match="cache is not used"):
+        published = publish(scenes[:2], "memory://", concat="n", cache=tmp_path / "home" / "cache")
+    assert published.files == 2
+
+
+def test_a_damaged_cache_is_not_used(scenes: list[Path], tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    publish(scenes, "memory://", cache=cache)
+    with cache.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (cache.stat().st_size - 4096))
+    with pytest.warns(TiffWarning, match="cache is not used"):
+        published = publish(scenes[:2], "memory://", concat="n", cache=cache)
+    np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes[:2]]))

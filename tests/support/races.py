@@ -1,0 +1,263 @@
+"""Publishers that meet in one place, and publishers that are killed, in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from support.scenes import dated, pixels
+from virtual_tiff.publishing import PublishError, publish
+from virtual_tiff.publishing.publication import Publication
+from virtual_tiff.publishing.repository import Writer
+
+_PATIENCE = 300
+"""Seconds after which a process hangs."""
+
+
+def context() -> ForkServerContext:
+    """Processes that have imported much of what they need."""
+    found = multiprocessing.get_context("forkserver")
+    # neither icechunk nor obstore: their threads do not survive a fork, and the child would hang
+    found.set_forkserver_preload(["zarr", "xarray", "rasterio"])
+    return found
+
+
+def scenes(folder: Path, count: int) -> list[Path]:
+    """Files of days that follow each other."""
+    return [
+        dated(folder / f"{i:03}.tif", f"2023-{1 + i // 28:02}-{1 + i % 28:02}", i)
+        for i in range(count)
+    ]
+
+
+def values_at(place: Path) -> dict[str, NDArray[Any]] | None:
+    """Return the published images by their urls; None if there is no commit."""
+    storage = icechunk.local_filesystem_storage(str(place))
+    if not place.exists() or not icechunk.Repository.exists(storage):
+        return None
+    config = icechunk.Repository.fetch_config(storage) or icechunk.RepositoryConfig.default()
+    local = icechunk.credentials.LocalFileSystemAccess
+    prefixes = config.virtual_chunk_containers or {}
+    access = icechunk.containers_credentials(dict.fromkeys(prefixes, local))
+    repository = icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)
+    if len(list(repository.ancestry(branch="main"))) == 1:
+        return None
+    group: Any = zarr.open_group(repository.readonly_session("main").store, mode="r")
+    urls = [str(url) for url in group["_virtual_tiff/url"][:]]
+    places = group["_virtual_tiff/position"][:].tolist()
+    images = group["0"][...]
+    assert len(images) == len(urls) == group["time"].shape[0]
+    return {url: images[at] for url, at in zip(urls, places, strict=True)}
+
+
+def commits_at(place: Path) -> int:
+    """How many commits there are, but the first, empty one."""
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(place)))
+    return len(list(repository.ancestry(branch="main"))) - 1
+
+
+def same(values: Mapping[str, NDArray[Any]] | None, files: Sequence[Path]) -> bool:
+    """Whether these files and no others are published, with the values that GDAL reads."""
+    expected = {path.resolve().as_uri(): path for path in files}
+    if values is None or set(values) != set(expected):
+        return not files and values is None
+    return all(np.array_equal(values[url], pixels(path)) for url, path in expected.items())
+
+
+# ----------------------------------------------------------------------- two publishers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One of the publishers."""
+
+    files: list[Path]
+    to: Path
+    append: bool = False
+    interrupted: bool = False
+    """Whether it gets Ctrl-C while it writes."""
+    delay: float = 0.0
+
+
+def _interrupt(*_: object) -> None:
+    time.sleep(0.02)
+    raise KeyboardInterrupt
+
+
+def _publish(run: Run, barrier: Any, results: Any, number: int) -> None:
+    icechunk.set_logs_filter("error")
+    if run.interrupted:
+        Writer.write = _interrupt  # type: ignore[method-assign,assignment]
+    try:
+        barrier.wait(_PATIENCE)
+        time.sleep(run.delay)
+        publish(run.files, run.to, concat="time", time="tag", append=run.append)
+    except PublishError as error:
+        results.put((number, "refused", str(error)))
+    except KeyboardInterrupt:
+        results.put((number, "interrupted", ""))
+    except BaseException as error:  # the other process tells it
+        results.put((number, "failed", f"{type(error).__name__}: {error}"))
+    else:
+        results.put((number, "published", ""))
+
+
+def meet(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Run publishers at once; return how each ended, and what it said."""
+    processes = context()
+    barrier, results = processes.Barrier(len(runs)), processes.Queue()
+    children = [
+        processes.Process(target=_publish, args=(run, barrier, results, i))
+        for i, run in enumerate(runs)
+    ]
+    for child in children:
+        child.start()
+    found = {number: rest for number, *rest in (results.get(timeout=_PATIENCE) for _ in runs)}
+    for child in children:
+        child.join()
+    return [(found[i][0], found[i][1]) for i in range(len(runs))]
+
+
+KINDS = ("new", "new, both append", "append", "nested", "nested, one interrupted")
+
+
+def trial(kind: str, files: Sequence[Path], folder: Path, chance: random.Random) -> list[str]:
+    """Let two publishers meet in a new folder; return how they ended, or raise what is wrong."""
+    first, second, base = [files[2]], [files[3]], list(files[:2])
+    cube, other = folder / "deep" / "cube", folder / "deep" / "other"
+    append = "append" in kind
+    if kind == "append":
+        publish(base, cube, concat="time", time="tag")
+    else:
+        base = []
+    nested = kind.startswith("nested")
+    runs = [
+        Run(
+            files=first,
+            to=cube,
+            append=append,
+            delay=chance.uniform(0, 0.05),
+            interrupted="interrupted" in kind,
+        ),
+        Run(
+            files=second, to=other if nested else cube, append=append, delay=chance.uniform(0, 0.05)
+        ),
+    ]
+    ends = meet(runs)
+    states = [state for state, _ in ends]
+    assert "failed" not in states, ends
+    if nested:
+        assert states == ["interrupted" if runs[0].interrupted else "published", "published"], ends
+        assert same(values_at(cube), [] if runs[0].interrupted else first)
+        assert same(values_at(other), second)
+    else:
+        winners = [run for run, state in zip(runs, states, strict=True) if state == "published"]
+        assert winners, ends
+        assert len(winners) == 1 or append, ends
+        assert same(values_at(cube), [*base, *(path for run in winners for path in run.files)])
+        assert commits_at(cube) == len(winners) + bool(base)
+    litter = [path.name for path in (folder / "deep").iterdir() if "virtual-tiff" in path.name]
+    assert not litter
+    return states
+
+
+# -------------------------------------------------------------------------------- kills
+
+
+def _publish_watched(files: list[Path], to: Path, cache: Path, phase: Any) -> None:
+    icechunk.set_logs_filter("error")
+    commit = Publication._commit
+
+    def watched(*arguments: Any) -> Any:
+        phase.value = 1
+        found = commit(*arguments)
+        phase.value = 2
+        return found
+
+    Publication._commit = watched  # type: ignore[method-assign,assignment]
+    publish(files, to, concat="time", time="tag", append=True, cache=cache)
+
+
+def kills(count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: int) -> list[int]:
+    """Kill publishers while they write.
+
+    Returns
+    -------
+    list of int
+        How many there were, how many were killed in the write phase, and of these how many left
+        the old state, and the new one.
+    """
+    chance = random.Random(seed)
+    cube, cache, kept = folder / "cube", folder / "cache.sqlite", folder / "kept"
+    old = list(files[: len(files) // 2]) if half else []
+    if half:
+        publish(old, kept, concat="time", time="tag", cache=cache)
+    processes = context()
+    duration = _duration(processes, files, folder, cache, kept if half else None)
+    inside = old_left = new_left = 0
+    for _ in range(count):
+        shutil.rmtree(cube, ignore_errors=True)
+        if half:
+            shutil.copytree(kept, cube)
+        phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
+        child = processes.Process(target=_publish_watched, args=(list(files), cube, cache, phase))
+        child.start()
+        _wait_for(phase, 1)
+        time.sleep(chance.uniform(0, 0.95) * duration)
+        child.kill()
+        child.join()
+        within = phase.value == 1
+        values = values_at(cube)
+        is_old, is_new = same(values, old), same(values, files)
+        assert is_old or is_new, "neither the old nor the new state"
+        inside += within
+        old_left += within and is_old
+        new_left += within and is_new
+        publish(list(files), cube, concat="time", time="tag", append=True, cache=cache)
+        assert same(values_at(cube), files)
+        litter = [path.name for path in folder.iterdir() if "virtual-tiff" in path.name]
+        assert is_new or not litter, litter
+    return [count, inside, old_left, new_left]
+
+
+def _duration(
+    processes: ForkServerContext,
+    files: Sequence[Path],
+    folder: Path,
+    cache: Path,
+    kept: Path | None,
+) -> float:
+    """Return the seconds of an undisturbed write phase: the shortest of three."""
+    found = []
+    for i in range(3):
+        place = folder / f"undisturbed-{i}"
+        if kept is not None:
+            shutil.copytree(kept, place)
+        phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
+        child = processes.Process(target=_publish_watched, args=(list(files), place, cache, phase))
+        child.start()
+        _wait_for(phase, 1)
+        start = time.monotonic()
+        _wait_for(phase, 2)
+        found.append(time.monotonic() - start)
+        child.join()
+    return min(found)
+
+
+def _wait_for(phase: Any, value: int) -> None:
+    until = time.monotonic() + _PATIENCE
+    while phase.value < value:
+        assert time.monotonic() < until, "the publisher hangs"
+        time.sleep(0.0005)

@@ -1,0 +1,129 @@
+"""A lock beside a local repository: Icechunk's local storage has no atomic commit.
+
+The lock is the operating system's, held by an open file: it ends with its process, however that
+ends, so a lock that was left behind by `kill -9` needs no detection. The file says who holds the
+lock, for the message of the next publisher, and is removed by its holder. A process that opened
+the file just before it was removed has a lock of nothing: hence the comparison of inodes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from virtual_tiff.publishing.errors import PublishError
+
+__all__ = ["LOCK", "LOCK_SUFFIX", "locked"]
+
+LOCK = "virtual-tiff.lock"
+"""The file's name within the repository: where its parent cannot be written to."""
+LOCK_SUFFIX = f".{LOCK}"
+"""What follows the repository's name in the name of the file beside it."""
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        os.lseek(file, 2**30, os.SEEK_SET)  # far behind the text, which others may read
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        # not lockf: its locks are those of a process, and do not keep its threads apart
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path, name: str) -> Iterator[None]:
+    """Hold the lock of a local repository.
+
+    Parameters
+    ----------
+    path
+        Its directory, which need not exist; the parent does.
+    name
+        As the user wrote it.
+
+    Raises
+    ------
+    PublishError
+        If another process or thread holds it, or the file system has no locks.
+    """
+    beside = os.access(path.parent, os.W_OK)
+    where = path.with_name(path.name + LOCK_SUFFIX) if beside else path / LOCK
+    file = _acquired(where, name)
+    try:
+        yield
+    finally:
+        if sys.platform == "win32":  # an open file cannot be removed there
+            os.close(file)
+        with suppress(OSError):
+            where.unlink()
+        if sys.platform != "win32":
+            os.close(file)
+
+
+def _acquired(where: Path, name: str) -> int:
+    """Return the open lock file."""
+    while True:
+        try:
+            file = os.open(where, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # another run has failed, and removed the parent that it made
+            where.parent.mkdir(parents=True, exist_ok=True)
+            continue
+        except OSError as error:
+            msg = f"{name}: the lock file {where} cannot be made: {error.strerror}"
+            raise PublishError(msg) from error
+        try:
+            _lock(file)
+            if _is_at(file, where):
+                os.truncate(file, 0)
+                os.lseek(file, 0, os.SEEK_SET)
+                os.write(file, _holder().encode())
+                return file
+        except (BlockingIOError, PermissionError) as error:
+            msg = (
+                f"{name} is being published to by {_read(where)}; wait until it has ended,"
+                " then start again with append (--append)"
+            )
+            os.close(file)
+            raise PublishError(msg) from error
+        except OSError as error:
+            msg = (
+                f"{name}: its file system has no locks ({error.strerror}), and two publishers"
+                " at once would lose data; publish to another file system and copy the"
+                " repository, or pass an icechunk.Storage if nobody else writes there"
+            )
+            os.close(file)
+            raise PublishError(msg) from error
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _is_at(file: int, where: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), where.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder() -> str:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
+
+
+def _read(where: Path) -> str:
+    """Return who holds a lock."""
+    try:
+        text = where.read_text(errors="replace")[:200].partition("\n")[0]
+    except OSError:
+        text = ""
+    return text.strip() or "another process"

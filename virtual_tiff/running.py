@@ -1,0 +1,119 @@
+"""Coroutines run to their end, some at once, and blocking calls beside them.
+
+Ctrl-C has to act at once, also while a server does not answer. Python raises
+`KeyboardInterrupt` in the main thread alone, and only between two of its own instructions: a
+call that blocks in Rust (obstore's and Icechunk's synchronous methods) is not interrupted
+before it returns, which may take minutes. So the main thread waits in an event loop, or for a
+thread, both of which can be interrupted. The threads are daemons: those of an executor are
+joined when it is shut down and when the interpreter ends, and would hold both up.
+
+No `ExceptionGroup` leaves this module: a user reads the first cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Thread
+from typing import Any
+
+__all__ = ["await_thread", "first_cause", "in_parallel", "run_in_thread", "run_to_end"]
+
+
+def run_to_end[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own, also within a running one (notebooks)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_with_grace(work))  # Ctrl-C cancels it
+    return run_in_thread(work)
+
+
+_GRACE = 0.1
+"""Seconds that what is cancelled has to end."""
+
+
+async def _with_grace[T](work: Coroutine[Any, Any, T]) -> T:
+    """Await; if it is cancelled, let obstore's threads notice: at exit they would panic."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        await asyncio.sleep(_GRACE)
+        raise
+
+
+def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own, beside one that may be running here."""
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+    result: Future[T] = Future()
+
+    async def noted() -> T:
+        running.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    def run() -> None:
+        try:
+            value = asyncio.run(noted())
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is wanted)
+            result.set_exception(error)
+        else:
+            result.set_result(value)
+
+    Thread(target=run, name="virtual_tiff", daemon=True).start()
+    try:
+        return result.result()
+    except BaseException:
+        if not result.done():  # the wait was interrupted, not the work
+            for loop, task in running:
+                with suppress(RuntimeError):  # it has ended meanwhile
+                    loop.call_soon_threadsafe(task.cancel if task is not None else loop.stop)
+        raise
+
+
+async def await_thread[T](work: Callable[[], T]) -> T:
+    """Await a blocking call in a thread that nobody waits for if this is cancelled."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+    context = copy_context()
+
+    def tell(setter: Callable[[Any], None], value: object) -> None:
+        def set_if_wanted() -> None:
+            if not result.done():
+                setter(value)
+
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(set_if_wanted)
+
+    def run() -> None:
+        try:
+            value = context.run(work)
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is awaited)
+            tell(result.set_exception, error)
+        else:
+            tell(result.set_result, value)
+
+    Thread(target=run, name="virtual_tiff", daemon=True).start()
+    return await result
+
+
+async def in_parallel(work: Callable[[], Coroutine[Any, Any, None]], count: int) -> None:
+    """Run some workers at once; if one fails, the others are cancelled and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        first = first_cause(errors)
+    else:
+        return
+    raise first  # here, where the group is no part of its context
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the first error of a group; any other error as it is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
