@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tifffile
 
 from support.oracle import judge
-from virtual_tiff.tiff import Limits, MemorySource, ReadAhead, TiffError, read_tiff
+from virtual_tiff.tiff import FormatError, Limits, MemorySource, ReadAhead, TiffError, read_tiff
 
 EXTERNAL = Path(__file__).parent.parent / "testdata" / "external"
 CORPORA = {
@@ -96,6 +98,61 @@ def test_every_directory_is_right_or_refused_for_a_reason(path: Path) -> None:
         if result.verdict != expected:
             surprises.append(f"IFD {ifd}: {result.verdict}, {result.detail}")
     assert not surprises, "\n".join(surprises)
+
+
+NOT_A_TIFF = "gdal/gdrivers/data/dimap/IMAGERY.TIF"  # a VRT
+
+OTHER_DIRECTORIES = {
+    "gdal/gcore/data/gtiff/ossfuzz_470691578.tif": (
+        1,
+        (
+            "by a fuzzer: its 32 SubIFDs lie within the first directory or past the end; tifffile "
+            "lists them, we leave them out with a warning, and GDAL opens none"
+        ),
+    )
+}
+"""File, to the number of directories that we find and why tifffile finds others."""
+
+
+def by_tifffile(path: Path) -> list[tuple[str, int]]:
+    """Path and offset of all directories, SubIFDs too."""
+    found: list[tuple[str, int]] = []
+
+    def walk(pages: Any, above: str) -> None:
+        for number in range(len(pages)):
+            page = pages[number]
+            name = f"{above}{number}"
+            found.append((name, page.offset))
+            whole = page.aspage() if isinstance(page, tifffile.TiffFrame) else page
+            if whole.subifds:
+                walk(whole.pages, f"{name}/")
+
+    with tifffile.TiffFile(path) as file:
+        walk(file.pages, "")
+    return found
+
+
+@pytest.mark.parametrize("path", cases())
+def test_the_directories_are_those_that_tifffile_finds(path: Path) -> None:
+    if path.stat().st_size > MOST_FILE_BYTES:
+        pytest.skip("larger than what this suite reads")
+    corpus = next(c for c in CORPORA if (EXTERNAL / c) in path.parents)
+    name = f"{corpus}/{path.relative_to(EXTERNAL / corpus)}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = ReadAhead(MemorySource(path.read_bytes()))
+        if name == NOT_A_TIFF:
+            with pytest.raises(FormatError, match="not a TIFF"):
+                asyncio.run(read_tiff(source))
+            with pytest.raises(tifffile.TiffFileError, match="not a TIFF"):
+                by_tifffile(path)
+            return
+        tiff = asyncio.run(read_tiff(source))
+    ours = sorted((ifd.path, ifd.offset) for ifd in tiff.walk())
+    if name in OTHER_DIRECTORIES:
+        assert len(ours) == OTHER_DIRECTORIES[name][0]
+        return
+    assert ours == sorted(by_tifffile(path))
 
 
 @pytest.mark.parametrize("corpus", CORPORA)

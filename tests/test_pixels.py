@@ -103,9 +103,6 @@ def pipeline(name: str) -> AbstractContextManager[Any]:
     return zarr.config.set({"codec_pipeline.path": f"zarr.core.codec_pipeline.{name}"})
 
 
-ERRORS = (ValueError, RuntimeError)
-"""What a damaged block may raise."""
-
 every_compression = pytest.mark.parametrize("compression", COMPRESSIONS)
 every_compressed = pytest.mark.parametrize("compression", COMPRESSED)
 every_pipeline = pytest.mark.parametrize("path", PIPELINES)
@@ -580,7 +577,7 @@ def test_a_block_past_the_end_is_an_error_over_http(http_server: HttpServer):
 def test_a_block_that_the_end_cuts_is_an_error_at_read(block: str, compression: str):
     whole = with_offsets(block, [], compression)
     array = zarr_array(virtual(whole[:-5]))
-    with pytest.raises((*ERRORS, OSError)):
+    with pytest.raises(ValueError, match="block"):
         array[...]
 
 
@@ -597,7 +594,7 @@ def test_a_compressed_block_at_offset_0_is_no_block(block: str, compression: str
     if compression == "packbits":  # any bytes are PackBits: the file's header is, too
         np.testing.assert_array_equal(read(data), by_gdal(data))
         return
-    with pytest.raises(ERRORS):
+    with pytest.raises(ValueError, match="block"):
         zarr_array(virtual(data))[...]
 
 
@@ -643,7 +640,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 @every_pipeline
 def test_a_damaged_block_is_an_error_at_read(compression: str, damage: str, block: str, path: str):
     array = zarr_array(virtual(spoiled(compression, DAMAGES[damage], block)))
-    with pipeline(path), pytest.raises(ERRORS):
+    with pipeline(path), pytest.raises(ValueError, match="block"):
         array[...]
 
 
@@ -683,7 +680,7 @@ def of_other_length(compression: str, change: Callable[[bytes], bytes], block: s
 @every_block
 def test_a_block_that_decodes_to_less_is_an_error(compression: str, length: str, block: str):
     array = zarr_array(virtual(of_other_length(compression, LENGTHS[length], block)))
-    with pytest.raises(ERRORS):
+    with pytest.raises(ValueError, match="block"):
         array[...]
 
 
@@ -699,7 +696,7 @@ def test_a_block_that_goes_on_is_cut(compression: str, length: str, block: str):
 @pytest.mark.parametrize("length", LENGTHS)
 def test_a_last_strip_that_is_too_short_is_an_error(compression: str, length: str):
     array = zarr_array(virtual(of_other_last(compression, LENGTHS[length])))
-    with pytest.raises(ERRORS):
+    with pytest.raises(ValueError, match="block"):
         array[...]
 
 
@@ -733,7 +730,7 @@ def test_another_length_behind_a_predictor(predictor: int, length: str):
     if length in LONGER:
         np.testing.assert_array_equal(read(data), values("f4", 24, 32))
         return
-    with pytest.raises(ERRORS):
+    with pytest.raises(ValueError, match="block"):
         read(data)
 
 

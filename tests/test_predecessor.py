@@ -67,7 +67,9 @@ V2_XFAIL = {
 V2 = [
     pytest.param(
         path.name.partition(".")[0],
-        marks=[pytest.mark.xfail(strict=True, reason=reason)] if reason else [],
+        marks=[pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)]
+        if reason
+        else [],
     )
     for path in sorted(DATA.glob("*.v2.json"))
     for reason in [V2_XFAIL.get(path.name.partition(".")[0])]
