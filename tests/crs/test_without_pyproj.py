@@ -10,6 +10,7 @@ import pyproj
 import pytest
 import rioxarray  # noqa: F401 (it adds `.rio`)
 import xarray as xr
+from pyproj.crs import PrimeMeridian
 
 from virtual_tiff.crs.build import Crs, build
 from virtual_tiff.crs.registry import BuiltIn, Proj
@@ -242,3 +243,27 @@ assert isinstance(registry(), BuiltIn)
 def test_importing_the_package_does_not_import_pyproj() -> None:
     code = "import sys, virtual_tiff.crs; assert 'pyproj' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("code", PRIME_MERIDIANS)
+def test_a_built_in_meridian_is_projs(code: int) -> None:
+    ours = BuiltIn().prime_meridian(code)
+    expected = PrimeMeridian.from_epsg(code)
+    assert ours is not None
+    assert (ours["name"], ours["longitude"]) == (expected.name, expected.longitude)
+    assert ours["id"] == {"authority": "EPSG", "code": code}
+
+
+def test_a_crs_that_proj_does_not_read_is_none() -> None:
+    proj, wrong = Proj(), {"type": "GeographicCRS", "name": "x"}
+    wgs84 = proj.crs(4326)
+    assert wgs84 is not None
+    assert proj.wkt(wrong) is None
+    assert not proj.same(wrong, wgs84)
+    assert proj.same(wgs84, wgs84)
+
+
+@pytest.mark.parametrize("name", ["EPSG:4326", "+proj=longlat", 'GEOGCS["x"]', '{"type": 1}'])
+def test_the_name_of_a_crs_is_no_definition(name: str) -> None:
+    assert Proj().crs_named(name) is None
+    assert Proj().crs_named("WGS 84") is not None
