@@ -54,7 +54,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "tuning": ("tuning", "tuning"),
     "readers": ("which readers know a codec", "interoperability"),
     "xml": ("safe XML", "safe_xml"),
-    "nodes": ("arrays and groups as plain data", "nodes"),
+    "nodes": ("arrays and groups as plain data", "nodes json_copy"),
     "core": ("the core: virtual_tiff.tiff", "tiff"),
 }
 """By key: the room's name, and its modules (a package stands for all of its own)."""

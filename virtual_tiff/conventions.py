@@ -8,7 +8,7 @@ from typing import Any
 
 from virtual_tiff.convention_entries import PROJ, SPATIAL, Entry
 from virtual_tiff.georeference import Affine
-from virtual_tiff.nodes import own
+from virtual_tiff.json_copy import json_copy
 from virtual_tiff.place import Place
 
 __all__ = ["place_attributes", "proj_attributes"]
@@ -29,7 +29,7 @@ def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, 
     """
     dimensions = tuple(dimension_names)
     made = place.remembered(("attributes", dimensions), lambda: _attributes(place, dimensions))
-    return own(made)
+    return json_copy(made)
 
 
 def _attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from virtual_tiff.tiff import Loss
 
-__all__ = ["FileArray", "Group", "InlineArray", "own", "with_losses", "without_lost"]
+__all__ = ["FileArray", "Group", "InlineArray", "with_losses", "without_lost"]
 
 type JSON = dict[str, Any]
 
@@ -103,17 +103,3 @@ def _without_lost(array: FileArray | InlineArray) -> FileArray | InlineArray:
         byte_counts=np.where(array.lost, none, array.byte_counts),
         lost=None,
     )
-
-
-def own(found: JSON) -> JSON:
-    """Return a copy of an object of JSON: attributes are anyone's to change."""
-    return {k: v if type(v) not in _CONTAINERS else _own(v) for k, v in found.items()}
-
-
-def _own(value: Any) -> Any:  # noqa: ANN401 (an array or an object of JSON)
-    if type(value) is dict:
-        return own(value)
-    return [v if type(v) not in _CONTAINERS else _own(v) for v in value]
-
-
-_CONTAINERS = (list, dict)

@@ -16,8 +16,8 @@ import numpy as np
 from virtual_tiff.bands import Bands, bands_of, coordinate_name, vertical_scale
 from virtual_tiff.colour_names import UNDEFINED
 from virtual_tiff.gdal_metadata import gdal_metadata, metadata_of
+from virtual_tiff.json_copy import json_copy
 from virtual_tiff.nodata import consolidated, fill_attribute, missing_value, nodata, nodata_text
-from virtual_tiff.nodes import own
 from virtual_tiff.tag_attributes import tag_attributes, varying_attributes
 from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
@@ -54,7 +54,7 @@ def attributes(
 
     key = "attributes", data_type, bands and tuple(bands), vertical_scale(base or ifd)
     found = ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
-    return own(found) | varying_attributes(ifd)
+    return json_copy(found) | varying_attributes(ifd)
 
 
 def _attributes(

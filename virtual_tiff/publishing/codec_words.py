@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.codec_table.json import CodecJSON
 from virtual_tiff.tiff import Tag
 
 __all__ = ["codec_aspects", "codec_tag"]
@@ -53,7 +53,7 @@ _SAMPLES: dict[str, tuple[Tag, str]] = {
 """How samples are stored, by the codec that reads it."""
 
 
-def codec_aspects(codecs: Sequence[JSON]) -> dict[str, str]:
+def codec_aspects(codecs: Sequence[CodecJSON]) -> dict[str, str]:
     """Return compression, predictor and byte order, and what else there is of codecs."""
     found = {"Compression": "none", "Predictor": "1", "byte order": "any"}
     rest = []
@@ -72,7 +72,7 @@ def codec_aspects(codecs: Sequence[JSON]) -> dict[str, str]:
     return found | {"codecs": ", ".join(map(_words, rest)) or "no others"}
 
 
-def codec_tag(codec: JSON) -> tuple[Tag | None, str]:
+def codec_tag(codec: CodecJSON) -> tuple[Tag | None, str]:
     """Return the tag that an array has a codec for, and what it says."""
     name = codec["name"]
     if name in _PREDICTORS:
@@ -84,6 +84,6 @@ def codec_tag(codec: JSON) -> tuple[Tag | None, str]:
     return _SAMPLES.get(name, (None, f"what is stored as {name.partition('.')[2] or name}"))
 
 
-def _words(codec: JSON) -> str:
+def _words(codec: CodecJSON) -> str:
     settings = ", ".join(f"{k}={v}" for k, v in sorted(codec.get("configuration", {}).items()))
     return f"{codec['name']}({settings})" if settings else str(codec["name"])
