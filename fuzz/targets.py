@@ -252,7 +252,7 @@ def _arrays() -> tuple[tuple[_Array, tuple[bytes, ...]], ...]:
     from obstore.store import MemoryStore
 
     from virtual_tiff import VirtualTIFF
-    from virtual_tiff.nodes import FileArray
+    from virtual_tiff.arrays.nodes import FileArray
 
     found: dict[str, tuple[_Array, set[bytes]]] = {}
     for _, data in corpus():

@@ -26,47 +26,35 @@ START = "<!-- diagram: python scripts/make_architecture_diagram.py -->"
 END = "<!-- end of the diagram -->"
 
 ROOMS: dict[str, tuple[str, str]] = {
-    "cli": ("command line", "cli cli_* __main__ command_line completion"),
-    "info": ("info", "info"),
-    "publishing": ("publishing", "publishing"),
-    "verification": ("verification", "verification verification_table"),
-    "parser": ("parser", "parser"),
-    "store": ("manifest and store", "manifest store"),
-    "layouts": ("layouts", "layouts"),
-    "images": ("images", "image metadata chunks budget"),
-    "stacks": ("stacks: pages, OME, ImageJ", "stacks pages imagej ome ome_zarr"),
-    "selection": ("selection", "selection bounds crop exposed"),
-    "place": (
-        "place: transform, coordinates, conventions",
-        "place georeference control_points rpc conv* multiscales coordinates",
+    "cli": (
+        "cli: the commands",
+        "cli cli_info cli_publish verification_table command_line completion __main__",
     ),
-    "values": (
-        "values: nodata, scale, names",
-        "values nodata bands colour_names tag_attributes gdal_metadata",
+    "info": ("info: what is in a file", "info"),
+    "publishing": ("publishing: many files, one commit", "publishing verification"),
+    "door": ("the front door: VirtualTIFF and its store", "parser manifest store tuning"),
+    "layouts": ("arrays/layouts", "arrays.layouts"),
+    "arrays": ("arrays: arrays and groups as plain data", "arrays"),
+    "metadata": (
+        "metadata: what numbers mean, and where they lie",
+        "metadata values nodata bands colour_names tag_attributes gdal_metadata safe_xml place georeference control_points rpc ome imagej json_copy",  # noqa: E501
     ),
-    "crs": ("CRS", "crs"),
-    "table": ("codec table", "codec_table dtypes"),
-    "codecs": ("Zarr codecs", "codecs"),
-    "sources": (
-        "locations and sources",
-        "locations urls obspec_source sources forking running",
-    ),
-    "tuning": ("tuning", "tuning"),
-    "readers": ("which readers know a codec", "interoperability"),
-    "xml": ("safe XML", "safe_xml"),
-    "nodes": ("arrays and groups as plain data", "nodes json_copy"),
-    "core": ("the core: virtual_tiff.tiff", "tiff"),
+    "crs": ("metadata/crs", "metadata.crs crs"),
+    "table": ("codec_table: tags to codecs", "codec_table interoperability"),
+    "codecs": ("codecs: what no library supplies", "codecs"),
+    "sources": ("sources: a name to bytes", "sources locations obspec_source forking running urls"),
+    "core": ("tiff: the core, bytes to directories", "tiff"),
 }
-"""By key: the room's name, and its modules (a package stands for all of its own)."""
+"""By key: the room's name, and its modules or packages; the longest name that fits decides."""
 
 
 def room_of(module: str) -> str:
     """Return the room of a module; that of the package itself is none, as it imports lazily."""
-    name = module.split(".")[1]
-    for key, (_, modules) in ROOMS.items():
-        for one in modules.split():
-            if name == one or (one.endswith("*") and name.startswith(one[:-1])):
-                return key
+    names = module.split(".")[1:]
+    rooms = {one: key for key, (_, modules) in ROOMS.items() for one in modules.split()}
+    for length in range(len(names), 0, -1):
+        if (room := rooms.get(".".join(names[:length]))) is not None:
+            return room
     msg = f"{module} has no room: add it to ROOMS in {Path(__file__).name}"
     raise SystemExit(msg)
 

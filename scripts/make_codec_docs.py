@@ -18,8 +18,8 @@ import numpy as np
 from _documents import write_or_check
 
 from virtual_tiff import codec_table
+from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.codec_table import COMPRESSIONS, CodecJSON
-from virtual_tiff.dtypes import data_type
 from virtual_tiff.interoperability import IMPLEMENTATIONS
 from virtual_tiff.tiff import (
     Compression,

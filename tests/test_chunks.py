@@ -23,7 +23,7 @@ from support.build import (
     parts,
 )
 from support.pixels import directory, values
-from virtual_tiff.chunks import MERGED_BYTES, ChunkPlan, plan_chunks
+from virtual_tiff.arrays.chunks import MERGED_BYTES, ChunkPlan, plan_chunks
 from virtual_tiff.tiff import FormatError, block_layout
 
 MIB = 2**20

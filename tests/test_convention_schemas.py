@@ -17,9 +17,9 @@ from support.build import DOUBLE, SHORT, entry, image
 from support.conventions import check, declared, released
 from support.pixels import LOCAL, stored_metadata, values, virtual
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.convention_entries import MULTISCALES, PROJ, SPATIAL
+from virtual_tiff.arrays.convention_entries import MULTISCALES, PROJ, SPATIAL
+from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
 from virtual_tiff.georeference import Affine
-from virtual_tiff.multiscales import Level, multiscales_attributes
 
 SPECIAL = Path(__file__).parent.parent / "testdata" / "special"
 PLACED = sorted([*SPECIAL.glob("geo_*.tif"), *SPECIAL.glob("cog*.tif")])

@@ -17,9 +17,9 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 from support.build import LONG, SHORT, Picture, entry, image, many_tiles
 from support.pixels import directory, in_memory, values, zarr_array
 from virtual_tiff import codec_table
-from virtual_tiff.chunks import ChunkPlan, plan_chunks
-from virtual_tiff.crop import Region, check_whole, crop
-from virtual_tiff.dtypes import data_type
+from virtual_tiff.arrays.chunks import ChunkPlan, plan_chunks
+from virtual_tiff.arrays.data_types import data_type
+from virtual_tiff.arrays.selection.region import Region, check_whole, crop
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import BlockGrid, BlockLayout, UnsupportedError, block_layout
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.build import LONG, SHORT, Directory, Entry, build, entry
 from support.pixels import directory
-from virtual_tiff.dtypes import data_type
+from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.tiff import ImageFileDirectory, UnsupportedError
 
 KNOWN = [

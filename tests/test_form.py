@@ -14,7 +14,7 @@ import pytest
 
 from support.pixels import in_memory
 from virtual_tiff import TiffWarning, VirtualTIFF
-from virtual_tiff.nodes import FileArray, Group
+from virtual_tiff.arrays.nodes import FileArray, Group
 from virtual_tiff.tiff import MemorySource, Tag, Tiff, TiffError, read_tiff
 from virtual_tiff.tiff.form import FINDINGS, VARYING, _interned
 

@@ -20,7 +20,7 @@ import rasterio
 import zarr
 
 from support.node import read_with_zarrita
-from virtual_tiff.image import Options, image_array
+from virtual_tiff.arrays.image import Options, image_array
 from virtual_tiff.interoperability import IMPLEMENTATIONS, codec_names, readers
 from virtual_tiff.tiff import MemorySource, read_tiff
 

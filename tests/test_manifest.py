@@ -20,9 +20,9 @@ from zarr.core.metadata.v3 import ArrayV3Metadata
 from support.build import ASCII, DOUBLE, SHORT, entry, image
 from support.pixels import in_memory, values
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.layouts import arrange
+from virtual_tiff.arrays.layouts import arrange
+from virtual_tiff.arrays.nodes import FileArray, Group, InlineArray
 from virtual_tiff.manifest import _metadata, manifest_group
-from virtual_tiff.nodes import FileArray, Group, InlineArray
 from virtual_tiff.tiff import TiffError
 
 TESTDATA = Path(__file__).parent.parent / "testdata"

@@ -12,8 +12,8 @@ import pytest
 
 from support.build import ASCII, Picture, entry, image, images
 from support.pixels import by_gdal, read, stored_metadata, values, virtual, zarr_array
-from virtual_tiff import image as image_module
-from virtual_tiff.metadata import array_metadata
+from virtual_tiff.arrays import image as image_module
+from virtual_tiff.arrays.metadata import array_metadata
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_zarr_reads_a_large_fill_value_without_loss():
 
 def test_it_needs_no_zarr():
     code = (
-        "import sys, virtual_tiff.metadata, virtual_tiff.chunks;"
+        "import sys, virtual_tiff.arrays.metadata, virtual_tiff.arrays.chunks;"
         "print([name for name in ('zarr', 'virtualizarr', 'xarray') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,8 +10,12 @@ import pytest
 import tifffile
 
 from support.stacks import numbered, only_stack, written
-from virtual_tiff.ome_zarr import bioformats2raw_attributes, group_attributes, series_attributes
-from virtual_tiff.stacks import Stack
+from virtual_tiff.arrays.layouts.find_stacks import Stack
+from virtual_tiff.arrays.layouts.ome_zarr import (
+    bioformats2raw_attributes,
+    group_attributes,
+    series_attributes,
+)
 
 METADATA = {
     "axes": "TCZYX",

@@ -12,7 +12,7 @@ import tifffile
 from support.build import ASCII, DOUBLE, SHORT, Picture, entry, image, images
 from support.stacks import numbered, numbers, only_stack, pixels, stacks_of, written
 from tiff.reading import read
-from virtual_tiff.stacks import find_stacks
+from virtual_tiff.arrays.layouts.find_stacks import find_stacks
 from virtual_tiff.tiff import Limits, TiffWarning
 
 ORDERS = ["".join(order) for order in itertools.permutations("TCZ")]

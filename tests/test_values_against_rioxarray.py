@@ -16,7 +16,7 @@ import xarray as xr
 
 from support.build import ASCII, DOUBLE, SHORT, entry, image
 from support.pixels import directory, virtual
-from virtual_tiff.dtypes import data_type
+from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.tiff import ImageFileDirectory, MemorySource, ReadAhead, read_tiff
 from virtual_tiff.values import attributes, band_coordinates, nodata
 

@@ -17,8 +17,8 @@ from support.http import HttpServer
 from support.node import Repository, export_zarr, group_attributes, read_with_zarrita
 from support.pixels import values
 from virtual_tiff import publish
+from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
 from virtual_tiff.georeference import Affine
-from virtual_tiff.multiscales import Level, multiscales_attributes
 
 SIZES = [(100, 130), (50, 65), (25, 33)]
 NAME = "image"

@@ -12,7 +12,7 @@ from virtualizarr.manifests import ChunkManifest, ManifestArray, ManifestGroup
 from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
 from zarr.core.metadata.v3 import ArrayV3Metadata, RegularChunkGridMetadata
 
-from virtual_tiff.nodes import JSON, FileArray, Group, InlineArray
+from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
 
 __all__ = ["manifest_group"]
 

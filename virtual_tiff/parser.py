@@ -8,13 +8,14 @@ from typing import Any
 
 from obspec_utils.registry import ObjectStoreRegistry
 
-from virtual_tiff import layouts
-from virtual_tiff.bounds import CrsInput
-from virtual_tiff.budget import Budget
-from virtual_tiff.exposed import can_be_left_out, exposed, warn_of_refused
-from virtual_tiff.image import ImageArray, Options, SampleOrder, charge, image_array
+from virtual_tiff.arrays import layouts
+from virtual_tiff.arrays.budget import Budget
+from virtual_tiff.arrays.image import ImageArray, Options, SampleOrder, charge, image_array
+from virtual_tiff.arrays.nodes import Group, with_losses
+from virtual_tiff.arrays.selection.bounding_box import CrsInput
+from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
+from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.manifest import manifest_group
-from virtual_tiff.nodes import Group, with_losses
 from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ObspecSource,
@@ -22,7 +23,6 @@ from virtual_tiff.obspec_source import (
     run_blocking,
 )
 from virtual_tiff.running import in_parallel, run_to_end
-from virtual_tiff.selection import Selection
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
     BoundedSource,

@@ -10,7 +10,7 @@ import pytest
 from support.build import SHORT, entry, image
 from support.pixels import by_gdal, directory, read, values
 from virtual_tiff import codec_table
-from virtual_tiff.dtypes import data_type
+from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.tiff import UnsupportedError, block_grid
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

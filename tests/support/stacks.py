@@ -10,7 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from tiff.reading import read
-from virtual_tiff.stacks import Page, Stack, find_stacks
+from virtual_tiff.arrays.layouts.find_stacks import Page, Stack, find_stacks
 from virtual_tiff.tiff import Limits, Tag
 
 type Array = NDArray[Any]

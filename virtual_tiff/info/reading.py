@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-from virtual_tiff.budget import Budget
-from virtual_tiff.dtypes import data_type
-from virtual_tiff.image import Options, charge, image_array, losses_of
+from virtual_tiff.arrays.budget import Budget
+from virtual_tiff.arrays.data_types import data_type
+from virtual_tiff.arrays.image import Options, charge, image_array, losses_of
 from virtual_tiff.info.advice import Subject, advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo

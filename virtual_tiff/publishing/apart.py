@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.names import new_group_names
 from virtual_tiff.publishing.plan import Existing, Members, Part, joined

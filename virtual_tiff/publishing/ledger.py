@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.names import LEDGER
 from virtual_tiff.publishing.spool import Row, Spool, microseconds

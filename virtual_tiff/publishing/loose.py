@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.attribute_table import PER_SCENE
 from virtual_tiff.publishing.names import is_zarr_name
 from virtual_tiff.publishing.plan import Column

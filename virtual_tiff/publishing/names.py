@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.plan import parents
 from virtual_tiff.publishing.record import Template

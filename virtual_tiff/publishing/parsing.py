@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from obspec_utils.registry import ObjectStoreRegistry
 
+from virtual_tiff.arrays.nodes import Group, without_lost
 from virtual_tiff.locations import Location
-from virtual_tiff.nodes import Group, without_lost
 from virtual_tiff.obspec_source import (
     BlockingObspecSource,
     ChangedError,

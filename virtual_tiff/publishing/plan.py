@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.published import PublishedArray
 from virtual_tiff.publishing.spool import Published
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.nodes import JSON, FileArray, Group, InlineArray
+from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
 from virtual_tiff.publishing.attribute_table import decides
 from virtual_tiff.tiff import SourceState
 

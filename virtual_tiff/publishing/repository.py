@@ -17,7 +17,7 @@ from zarr.codecs import ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.checksums import checksum_of
 from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_stack
 from virtual_tiff.publishing.ledger import LedgerRows

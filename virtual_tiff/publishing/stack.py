@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.loose import Key, Loose, named_columns, take

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from virtual_tiff.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.mosaic import Merged, merge

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from virtual_tiff.image import ImageArray
-from virtual_tiff.layouts.parts import (
+from virtual_tiff.arrays.image import ImageArray
+from virtual_tiff.arrays.layouts.named_arrays import (
     Arrays,
     Names,
     coordinate_arrays,
@@ -13,7 +13,7 @@ from virtual_tiff.layouts.parts import (
     name_of,
     pixels_of,
 )
-from virtual_tiff.nodes import Group
+from virtual_tiff.arrays.nodes import Group
 
 __all__ = ["flat", "nested"]
 

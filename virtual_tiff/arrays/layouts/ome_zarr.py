@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from virtual_tiff.arrays.layouts.find_stacks import Stack
 from virtual_tiff.ome import OmeChannel, OmeImage
-from virtual_tiff.stacks import Stack
 from virtual_tiff.tiff import SampleFormat
 
 __all__ = ["bioformats2raw_attributes", "group_attributes", "series_attributes"]

@@ -10,12 +10,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.budget import Budget
-from virtual_tiff.chunks import ChunkPlan
-from virtual_tiff.conventions import place_attributes, proj_attributes
-from virtual_tiff.coordinates import band_array
-from virtual_tiff.exposed import can_be_left_out, exposed, warn_of_refused
-from virtual_tiff.image import (
+from virtual_tiff.arrays.budget import Budget
+from virtual_tiff.arrays.chunks import ChunkPlan
+from virtual_tiff.arrays.conventions import place_attributes, proj_attributes
+from virtual_tiff.arrays.coordinates import band_array
+from virtual_tiff.arrays.image import (
     ImageArray,
     Options,
     charge,
@@ -23,14 +22,15 @@ from virtual_tiff.image import (
     image_chunks,
     losses_of,
 )
-from virtual_tiff.layouts.parts import Arrays, Names, coordinate_arrays, references
-from virtual_tiff.layouts.pyramid import described
-from virtual_tiff.multiscales import multiscales_attributes
-from virtual_tiff.nodes import JSON, FileArray, Group
-from virtual_tiff.ome_zarr import bioformats2raw_attributes, group_attributes
-from virtual_tiff.pages import signatures
-from virtual_tiff.selection import Selection
-from virtual_tiff.stacks import Page, Stack, find_stacks
+from virtual_tiff.arrays.layouts.find_stacks import Page, Stack, find_stacks
+from virtual_tiff.arrays.layouts.named_arrays import Arrays, Names, coordinate_arrays, references
+from virtual_tiff.arrays.layouts.ome_zarr import bioformats2raw_attributes, group_attributes
+from virtual_tiff.arrays.layouts.page_kinds import signatures
+from virtual_tiff.arrays.layouts.pyramid import described
+from virtual_tiff.arrays.multiscales import multiscales_attributes
+from virtual_tiff.arrays.nodes import JSON, FileArray, Group
+from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
+from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.tiff import Tag, Tiff, TiffError, UnsupportedError
 from virtual_tiff.tiff.errors import LimitError
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from virtual_tiff.arrays.nodes import InlineArray
 from virtual_tiff.control_points import gcps_attribute
-from virtual_tiff.nodes import InlineArray
 from virtual_tiff.place import Place
 from virtual_tiff.rpc import rpcs_attribute
 

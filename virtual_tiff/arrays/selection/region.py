@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from virtual_tiff import codec_table
-from virtual_tiff.dtypes import data_type
+from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.tiff import (
     BlockGrid,
     BlockLayout,

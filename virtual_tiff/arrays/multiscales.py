@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from virtual_tiff.convention_entries import MULTISCALES, PROJ, SPATIAL
+from virtual_tiff.arrays.convention_entries import MULTISCALES, PROJ, SPATIAL
 from virtual_tiff.georeference import Affine
 
 __all__ = ["Level", "multiscales_attributes"]

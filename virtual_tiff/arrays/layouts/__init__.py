@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
-from virtual_tiff.image import ImageArray
-from virtual_tiff.layouts.flat import flat, nested
-from virtual_tiff.layouts.pyramid import pyramid
-from virtual_tiff.layouts.stack import stack
-from virtual_tiff.nodes import Group
+from virtual_tiff.arrays.image import ImageArray
+from virtual_tiff.arrays.layouts.flat import flat, nested
+from virtual_tiff.arrays.layouts.page_stack import stack
+from virtual_tiff.arrays.layouts.pyramid import pyramid
+from virtual_tiff.arrays.nodes import Group
 
 __all__ = ["LAYOUTS", "IfdLayout", "arrange", "stack"]
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from virtual_tiff import codec_table, values
-from virtual_tiff.chunks import ChunkPlan
-from virtual_tiff.dtypes import data_type
+from virtual_tiff.arrays.chunks import ChunkPlan
+from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.gdal_metadata import metadata_of
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 

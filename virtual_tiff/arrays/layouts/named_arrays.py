@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from virtual_tiff.budget import Budget
-from virtual_tiff.conventions import place_attributes
-from virtual_tiff.coordinates import axis_array, band_array, has_axes, spatial_ref_array
-from virtual_tiff.image import ImageArray, losses_of
-from virtual_tiff.metadata import Axis
-from virtual_tiff.nodes import JSON, FileArray, InlineArray
+from virtual_tiff.arrays.budget import Budget
+from virtual_tiff.arrays.conventions import place_attributes
+from virtual_tiff.arrays.coordinates import axis_array, band_array, has_axes, spatial_ref_array
+from virtual_tiff.arrays.image import ImageArray, losses_of
+from virtual_tiff.arrays.metadata import Axis
+from virtual_tiff.arrays.nodes import JSON, FileArray, InlineArray
 
 __all__ = [
     "Arrays",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtual_tiff.conventions import proj_attributes
-from virtual_tiff.image import ImageArray
-from virtual_tiff.layouts.parts import (
+from virtual_tiff.arrays.conventions import proj_attributes
+from virtual_tiff.arrays.image import ImageArray
+from virtual_tiff.arrays.layouts.named_arrays import (
     Arrays,
     Names,
     coordinate_arrays,
@@ -18,8 +18,8 @@ from virtual_tiff.layouts.parts import (
     name_of,
     pixels_of,
 )
-from virtual_tiff.multiscales import Level, multiscales_attributes
-from virtual_tiff.nodes import Group
+from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
+from virtual_tiff.arrays.nodes import Group
 from virtual_tiff.tiff import kind_of
 from virtual_tiff.tiff.errors import warn
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from virtual_tiff.selection import Selection
+from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.tiff import ImageFileDirectory, Tiff, TiffError, full_images, is_full, kind_of
 from virtual_tiff.tiff.errors import LimitError, warn
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from virtual_tiff.convention_entries import PROJ, SPATIAL, Entry
+from virtual_tiff.arrays.convention_entries import PROJ, SPATIAL, Entry
 from virtual_tiff.georeference import Affine
 from virtual_tiff.json_copy import json_copy
 from virtual_tiff.place import Place

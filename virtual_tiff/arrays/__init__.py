@@ -1,0 +1,1 @@
+"""Directories, codecs and metadata become arrays and groups as plain data."""

@@ -1,0 +1,1 @@
+"""What of a file is exposed: directories, bands, blocks."""
