@@ -22,8 +22,8 @@ from pyproj.enums import PJType
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
-from virtual_tiff.crs.build import build
-from virtual_tiff.crs.registry import BuiltIn, registry
+from virtual_tiff.metadata.crs.build import build
+from virtual_tiff.metadata.crs.registry import BuiltIn, registry
 
 KINDS: Mapping[PJType, tuple[int, int, int]] = {
     PJType.PROJECTED_CRS: (1, 3072, 0),

@@ -18,9 +18,9 @@ from rasterio.crs import CRS
 from support.build import DOUBLE, SHORT, Entry, entry, every_variant, image
 from support.pixels import values
 from tiff.reading import read
-from virtual_tiff.control_points import gcps_attribute
-from virtual_tiff.crs import crs_of
-from virtual_tiff.georeference import GroundControlPoint, ground_control_points
+from virtual_tiff.metadata.control_points import gcps_attribute
+from virtual_tiff.metadata.crs import crs_of
+from virtual_tiff.metadata.transform import GroundControlPoint, ground_control_points
 from virtual_tiff.tiff.errors import TiffWarning
 
 EXTERNAL = Path(__file__).parent.parent / "testdata" / "external"

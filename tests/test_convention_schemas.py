@@ -19,7 +19,7 @@ from support.pixels import LOCAL, stored_metadata, values, virtual
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.arrays.convention_entries import MULTISCALES, PROJ, SPATIAL
 from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.transform import Affine
 
 SPECIAL = Path(__file__).parent.parent / "testdata" / "special"
 PLACED = sorted([*SPECIAL.glob("geo_*.tif"), *SPECIAL.glob("cog*.tif")])

@@ -14,8 +14,13 @@ from xarray.backends.zarr import FillValueCoder
 
 from support.build import ASCII, BYTE, DOUBLE, LONG, Entry, entry, image
 from support.pixels import directory, values
+from virtual_tiff.metadata.image_attributes import (
+    attributes,
+    band_coordinates,
+    missing_value,
+    nodata,
+)
 from virtual_tiff.tiff import ImageFileDirectory, TiffWarning
-from virtual_tiff.values import attributes, band_coordinates, missing_value, nodata
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -11,7 +11,7 @@ import tifffile
 
 from support.build import ASCII, END, Entry, Picture, entry, image, images
 from support.stacks import numbered, numbers, only_stack, pixels, stacks_of, written
-from virtual_tiff.imagej import ImageJ, parse_imagej
+from virtual_tiff.metadata.imagej import ImageJ, parse_imagej
 from virtual_tiff.tiff import LimitError, TiffWarning
 
 

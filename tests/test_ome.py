@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from virtual_tiff.ome import OmeChannel, OmeImage, Planes, find_planes, parse_ome
+from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage, Planes, find_planes, parse_ome
 from virtual_tiff.tiff import TiffWarning
 
 NAMESPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'

@@ -33,7 +33,7 @@ from support.build import (
 from support.pixels import values, virtual
 from virtual_tiff import UnsupportedError
 from virtual_tiff.codec_table import arrangements
-from virtual_tiff.tag_attributes import _TAGS
+from virtual_tiff.metadata.tag_attributes import _TAGS
 from virtual_tiff.tiff import Tag
 
 PAGE = values("u1", 8, 9)

@@ -13,8 +13,8 @@ from rasterio.windows import Window
 
 from support.build import DOUBLE, LONG, SHORT, Picture, entry, images
 from support.pixels import directory, values
-from virtual_tiff.georeference import Affine, GroundControlPoint
-from virtual_tiff.place import Place, place_of
+from virtual_tiff.metadata.place import Place, place_of
+from virtual_tiff.metadata.transform import Affine, GroundControlPoint
 
 SPECIAL = Path(__file__).parent.parent / "testdata" / "special"
 

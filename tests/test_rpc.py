@@ -16,7 +16,7 @@ from rasterio.rpc import RPC
 from support.build import ASCII, DOUBLE, FLOAT, Entry, entry, every_variant, image
 from support.pixels import values
 from tiff.reading import read
-from virtual_tiff.rpc import rpc_of, rpc_of_domain, rpcs_attribute
+from virtual_tiff.metadata.rpc import rpc_of, rpc_of_domain, rpcs_attribute
 from virtual_tiff.tiff import ImageFileDirectory
 from virtual_tiff.tiff.errors import TiffWarning
 

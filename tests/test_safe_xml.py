@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from virtual_tiff.safe_xml import children, local_name, parse_xml
+from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
 from virtual_tiff.tiff import Limits, TiffWarning
 
 

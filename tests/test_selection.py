@@ -22,8 +22,8 @@ from support.build import image
 from support.pixels import directory, read, values
 from virtual_tiff.arrays.selection.region import Region
 from virtual_tiff.arrays.selection.selection import Selection
-from virtual_tiff.crs import Crs
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.crs import Crs
+from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.tiff import BlockGrid, UnsupportedError
 
 

@@ -15,8 +15,8 @@ from xarray.backends.zarr import FillValueCoder
 
 from support.build import ASCII, BYTE, DOUBLE, LONG, SHORT, Entry, entry, image
 from support.pixels import directory, stored_metadata, values, virtual
+from virtual_tiff.metadata.image_attributes import attributes, band_coordinates, nodata
 from virtual_tiff.tiff import TiffWarning
-from virtual_tiff.values import attributes, band_coordinates, nodata
 
 GEOKEYS = {
     1024: "model_type",

@@ -17,8 +17,8 @@ import xarray as xr
 from support.build import ASCII, DOUBLE, SHORT, entry, image
 from support.pixels import directory, virtual
 from virtual_tiff.arrays.data_types import data_type
+from virtual_tiff.metadata.image_attributes import attributes, band_coordinates, nodata
 from virtual_tiff.tiff import ImageFileDirectory, MemorySource, ReadAhead, read_tiff
-from virtual_tiff.values import attributes, band_coordinates, nodata
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -18,7 +18,7 @@ from support.node import Repository, export_zarr, group_attributes, read_with_za
 from support.pixels import values
 from virtual_tiff import publish
 from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.transform import Affine
 
 SIZES = [(100, 130), (50, 65), (25, 33)]
 NAME = "image"

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
 from support.build import ASCII, DOUBLE, SHORT, entry, image
-from virtual_tiff.crs import Crs, crs_of
+from virtual_tiff.metadata.crs import Crs, crs_of
 from virtual_tiff.tiff import ImageFileDirectory, MemorySource, TiffWarning, read_tiff
 
 type Keys = Mapping[int, int | float | str | tuple[float, ...]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyproj
 import pytest
 
-from virtual_tiff.crs.citations import (
+from virtual_tiff.metadata.crs.citations import (
     fields,
     linear_unit_factor,
     plain_name,

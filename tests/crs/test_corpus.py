@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from virtual_tiff.crs import crs_of
+from virtual_tiff.metadata.crs import crs_of
 from virtual_tiff.tiff import MemorySource, read_tiff
 
 from .oracle import gdal, same

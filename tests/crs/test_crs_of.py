@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.build import ASCII, DOUBLE, SHORT, Directory, build, entry, every_variant, image
-from virtual_tiff.crs import crs_of
-from virtual_tiff.crs.build import build as build_crs
-from virtual_tiff.crs.registry import BuiltIn, registry
+from virtual_tiff.metadata.crs import crs_of
+from virtual_tiff.metadata.crs.build import build as build_crs
+from virtual_tiff.metadata.crs.registry import BuiltIn, registry
 from virtual_tiff.tiff import GeoKey, TiffWarning
 from virtual_tiff.tiff.errors import source_name
 

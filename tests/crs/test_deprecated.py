@@ -7,7 +7,7 @@ from pyproj import CRS
 from pyproj.database import get_codes
 from pyproj.enums import PJType
 
-from virtual_tiff.crs.deprecated import _REPLACEMENTS, current_code
+from virtual_tiff.metadata.crs.deprecated import _REPLACEMENTS, current_code
 
 from .oracle import gdal, ours, same, tiff
 

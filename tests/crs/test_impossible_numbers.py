@@ -10,9 +10,9 @@ import pyproj
 import pytest
 from rasterio.errors import CRSError
 
-from virtual_tiff.crs.build import build
-from virtual_tiff.crs.registry import BuiltIn
-from virtual_tiff.crs.tables import ROLES
+from virtual_tiff.metadata.crs.build import build
+from virtual_tiff.metadata.crs.registry import BuiltIn
+from virtual_tiff.metadata.crs.tables import ROLES
 from virtual_tiff.tiff import GeoKey
 
 from .oracle import GEOTIFF_1_0, Keys, assert_same, gdal, ours, tiff

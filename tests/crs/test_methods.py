@@ -7,7 +7,7 @@ from typing import Any
 import pyproj
 import pytest
 
-from virtual_tiff.crs.tables import METHODS
+from virtual_tiff.metadata.crs.tables import METHODS
 
 from .oracle import Keys, assert_same, gdal, ours, same, tiff, written_by_gdal
 

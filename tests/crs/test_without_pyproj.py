@@ -12,9 +12,9 @@ import rioxarray  # noqa: F401 (it adds `.rio`)
 import xarray as xr
 from pyproj.crs import PrimeMeridian
 
-from virtual_tiff.crs.build import Crs, build
-from virtual_tiff.crs.registry import BuiltIn, Proj
-from virtual_tiff.crs.tables import (
+from virtual_tiff.metadata.crs.build import Crs, build
+from virtual_tiff.metadata.crs.registry import BuiltIn, Proj
+from virtual_tiff.metadata.crs.tables import (
     ANGULAR_UNITS,
     ELLIPSOIDS,
     GEOGRAPHIC,
@@ -24,7 +24,7 @@ from virtual_tiff.crs.tables import (
     UTM_FAMILIES,
     VERTICAL,
 )
-from virtual_tiff.crs.wkt import to_wkt
+from virtual_tiff.metadata.crs.wkt import to_wkt
 
 from .oracle import GEOTIFF_1_0, GEOTIFF_1_1, Keys
 from .test_citations import CITATIONS, ROBINSON
@@ -234,14 +234,14 @@ def test_the_package_works_where_pyproj_is_missing() -> None:
     code = """
 import sys
 sys.modules["pyproj"] = None
-from virtual_tiff.crs.registry import BuiltIn, registry
+from virtual_tiff.metadata.crs.registry import BuiltIn, registry
 assert isinstance(registry(), BuiltIn)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_importing_the_package_does_not_import_pyproj() -> None:
-    code = "import sys, virtual_tiff.crs; assert 'pyproj' not in sys.modules"
+    code = "import sys, virtual_tiff.metadata.crs; assert 'pyproj' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.pixels import virtual
-from virtual_tiff import tag_attributes
+from virtual_tiff.metadata import tag_attributes
 from virtual_tiff.publishing.attribute_table import ATTRIBUTES, PER_SCENE, decides, rule_of
 from virtual_tiff.tiff import TiffError
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from virtual_tiff.arrays.convention_entries import PROJ, SPATIAL, Entry
-from virtual_tiff.georeference import Affine
-from virtual_tiff.json_copy import json_copy
-from virtual_tiff.place import Place
+from virtual_tiff.metadata.json_copy import json_copy
+from virtual_tiff.metadata.place import Place
+from virtual_tiff.metadata.transform import Affine
 
 __all__ = ["place_attributes", "proj_attributes"]
 

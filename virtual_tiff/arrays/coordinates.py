@@ -15,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 
 from virtual_tiff.arrays.nodes import InlineArray
-from virtual_tiff.control_points import gcps_attribute
-from virtual_tiff.place import Place
-from virtual_tiff.rpc import rpcs_attribute
+from virtual_tiff.metadata.control_points import gcps_attribute
+from virtual_tiff.metadata.place import Place
+from virtual_tiff.metadata.rpc import rpcs_attribute
 
 __all__ = ["axis_array", "band_array", "has_axes", "spatial_ref_array"]
 

@@ -13,14 +13,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from virtual_tiff import codec_table, values
+from virtual_tiff import codec_table
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.chunks import ChunkPlan, plan_chunks
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.arrays.metadata import Axis, array_metadata
 from virtual_tiff.arrays.selection.region import Region, check_whole, crop
 from virtual_tiff.arrays.selection.selection import Selection
-from virtual_tiff.place import Place, place_of
+from virtual_tiff.metadata import image_attributes as values
+from virtual_tiff.metadata.place import Place, place_of
 from virtual_tiff.tiff import (
     BlockLayout,
     ImageFileDirectory,

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from virtual_tiff import codec_table, values
+from virtual_tiff import codec_table
 from virtual_tiff.arrays.chunks import ChunkPlan
 from virtual_tiff.arrays.data_types import data_type
-from virtual_tiff.gdal_metadata import metadata_of
+from virtual_tiff.metadata import image_attributes as values
+from virtual_tiff.metadata.gdal_metadata import metadata_of
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
 __all__ = ["Axis", "array_metadata"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from virtual_tiff.arrays.convention_entries import MULTISCALES, PROJ, SPATIAL
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.transform import Affine
 
 __all__ = ["Level", "multiscales_attributes"]
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.catalogue import Catalogue, Files
 from virtual_tiff.publishing.differences import differences, refuse
 from virtual_tiff.publishing.errors import PublishError

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.plan import Integers
 

@@ -13,8 +13,8 @@ from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from virtual_tiff.arrays.layouts.page_kinds import can_be_level, groups_of_one_shape, signatures
-from virtual_tiff.imagej import ImageJ, contiguous_run, parse_imagej
-from virtual_tiff.ome import Ome, OmeImage, Planes, find_planes, parse_ome
+from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
+from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
 from virtual_tiff.tiff import (
     ImageFileDirectory,
     Limits,

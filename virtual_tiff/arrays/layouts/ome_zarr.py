@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from virtual_tiff.arrays.layouts.find_stacks import Stack
-from virtual_tiff.ome import OmeChannel, OmeImage
+from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage
 from virtual_tiff.tiff import SampleFormat
 
 __all__ = ["bioformats2raw_attributes", "group_attributes", "series_attributes"]

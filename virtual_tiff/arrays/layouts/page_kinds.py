@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
-from virtual_tiff.gdal_metadata import gdal_metadata
+from virtual_tiff.metadata.gdal_metadata import gdal_metadata
 from virtual_tiff.tiff import ImageFileDirectory, Photometric, Tag
 
 __all__ = ["can_be_level", "groups_of_one_shape", "signatures"]

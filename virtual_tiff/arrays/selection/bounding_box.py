@@ -7,7 +7,7 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from virtual_tiff.crs import Crs
+from virtual_tiff.metadata.crs import Crs
 
 __all__ = ["Bounds", "CrsInput", "in_crs_of", "portable_crs"]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from virtual_tiff.arrays.selection.bounding_box import Bounds, CrsInput, in_crs_of, portable_crs
 from virtual_tiff.arrays.selection.region import Region
-from virtual_tiff.crs import Crs
-from virtual_tiff.georeference import Affine
+from virtual_tiff.metadata.crs import Crs
+from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Tag, UnsupportedError
 
 __all__ = ["Selection"]

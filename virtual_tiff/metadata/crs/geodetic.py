@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from virtual_tiff.crs.citations import fields
-from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError, is_possible
-from virtual_tiff.crs.deprecated import current_code
-from virtual_tiff.crs.projjson import (
+from virtual_tiff.metadata.crs.citations import fields
+from virtual_tiff.metadata.crs.context import USER_DEFINED, Context, NoCrsError, is_possible
+from virtual_tiff.metadata.crs.deprecated import current_code
+from virtual_tiff.metadata.crs.projjson import (
     DEGREE,
     JSON,
     UNKNOWN_ANGLE,
@@ -22,7 +22,7 @@ from virtual_tiff.crs.projjson import (
     number_of_axes,
     without,
 )
-from virtual_tiff.crs.tables import ANGULAR_UNITS
+from virtual_tiff.metadata.crs.tables import ANGULAR_UNITS
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = [

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from virtual_tiff.crs.citations import plain_name, projection_engine_string
-from virtual_tiff.crs.context import Context, NoCrsError
-from virtual_tiff.crs.deprecated import current_code
-from virtual_tiff.crs.directory import flaw, version
-from virtual_tiff.crs.geodetic import bound_to_wgs84, geocentric, geographic
-from virtual_tiff.crs.projected import (
+from virtual_tiff.metadata.crs.citations import plain_name, projection_engine_string
+from virtual_tiff.metadata.crs.context import Context, NoCrsError
+from virtual_tiff.metadata.crs.deprecated import current_code
+from virtual_tiff.metadata.crs.directory import flaw, version
+from virtual_tiff.metadata.crs.geodetic import bound_to_wgs84, geocentric, geographic
+from virtual_tiff.metadata.crs.projected import (
     axis_unit,
     by_code,
     code_alone,
@@ -24,9 +24,14 @@ from virtual_tiff.crs.projected import (
     projected,
     projected_name,
 )
-from virtual_tiff.crs.projjson import JSON, SCHEMA, UNKNOWN_LENGTH, axis, coordinate_system
-from virtual_tiff.crs.registry import Registry, registry
-from virtual_tiff.crs.vertical import VERTICAL_KEYS, has_heights, vertical_code, with_heights
+from virtual_tiff.metadata.crs.projjson import JSON, SCHEMA, UNKNOWN_LENGTH, axis, coordinate_system
+from virtual_tiff.metadata.crs.registry import Registry, registry
+from virtual_tiff.metadata.crs.vertical import (
+    VERTICAL_KEYS,
+    has_heights,
+    vertical_code,
+    with_heights,
+)
 from virtual_tiff.tiff import GeoKey as K
 from virtual_tiff.tiff import ImageFileDirectory, parse_geokeys
 from virtual_tiff.tiff.errors import warn

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from virtual_tiff.crs.projjson import DEGREE, METRE, Unit
+from virtual_tiff.metadata.crs.projjson import DEGREE, METRE, Unit
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = [

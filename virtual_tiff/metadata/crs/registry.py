@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, Literal, Protocol
 
-from virtual_tiff.crs.projjson import (
+from virtual_tiff.metadata.crs.projjson import (
     DEGREE,
     JSON,
     METRE,
@@ -19,7 +19,7 @@ from virtual_tiff.crs.projjson import (
     identifier,
     without,
 )
-from virtual_tiff.crs.tables import (
+from virtual_tiff.metadata.crs.tables import (
     ANGULAR_UNITS,
     ELLIPSOIDS,
     GEOGRAPHIC,
@@ -27,7 +27,7 @@ from virtual_tiff.crs.tables import (
     PRIME_MERIDIANS,
     UTM_FAMILIES,
 )
-from virtual_tiff.crs.wkt import to_wkt
+from virtual_tiff.metadata.crs.wkt import to_wkt
 
 __all__ = ["BuiltIn", "Proj", "Registry", "registry"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from virtual_tiff.crs.citations import fields
-from virtual_tiff.crs.context import Context
-from virtual_tiff.crs.projjson import JSON, METRE, Unit, axis, coordinate_system, without
-from virtual_tiff.crs.tables import LINEAR_UNITS
+from virtual_tiff.metadata.crs.citations import fields
+from virtual_tiff.metadata.crs.context import Context
+from virtual_tiff.metadata.crs.projjson import JSON, METRE, Unit, axis, coordinate_system, without
+from virtual_tiff.metadata.crs.tables import LINEAR_UNITS
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = ["state_plane"]

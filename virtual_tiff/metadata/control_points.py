@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from virtual_tiff.georeference import GroundControlPoint
+from virtual_tiff.metadata.transform import GroundControlPoint
 from virtual_tiff.tiff.errors import warn
 
 __all__ = ["gcps_attribute"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from virtual_tiff.crs.tables import CITATION_UNITS
+from virtual_tiff.metadata.crs.tables import CITATION_UNITS
 
 __all__ = ["fields", "linear_unit_factor", "plain_name", "projection_engine_string"]
 

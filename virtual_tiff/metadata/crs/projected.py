@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from virtual_tiff.crs.citations import fields, linear_unit_factor, plain_name
-from virtual_tiff.crs.context import USER_DEFINED, Context, NoCrsError
-from virtual_tiff.crs.deprecated import current_code
-from virtual_tiff.crs.geodetic import angular_unit, geodetic, is_sphere
-from virtual_tiff.crs.projjson import (
+from virtual_tiff.metadata.crs.citations import fields, linear_unit_factor, plain_name
+from virtual_tiff.metadata.crs.context import USER_DEFINED, Context, NoCrsError
+from virtual_tiff.metadata.crs.deprecated import current_code
+from virtual_tiff.metadata.crs.geodetic import angular_unit, geodetic, is_sphere
+from virtual_tiff.metadata.crs.projjson import (
     DEGREE,
     JSON,
     METRE,
@@ -20,8 +20,8 @@ from virtual_tiff.crs.projjson import (
     identifier,
     without,
 )
-from virtual_tiff.crs.state_plane import state_plane
-from virtual_tiff.crs.tables import METHODS, ROLES, Kind, Method, Values
+from virtual_tiff.metadata.crs.state_plane import state_plane
+from virtual_tiff.metadata.crs.tables import METHODS, ROLES, Kind, Method, Values
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = ["axis_unit", "by_code", "code_alone", "linear_unit", "projected", "projected_name"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from virtual_tiff.crs.projjson import JSON
+from virtual_tiff.metadata.crs.projjson import JSON
 
 __all__ = ["to_wkt"]
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from virtual_tiff.crs import Crs, crs_of
-from virtual_tiff.gdal_metadata import gdal_metadata
-from virtual_tiff.georeference import (
+from virtual_tiff.metadata.crs import Crs, crs_of
+from virtual_tiff.metadata.gdal_metadata import gdal_metadata
+from virtual_tiff.metadata.rpc import Rpc, rpc_of, rpc_of_domain
+from virtual_tiff.metadata.transform import (
     Affine,
     GroundControlPoint,
     affine_of,
     ground_control_points,
 )
-from virtual_tiff.rpc import Rpc, rpc_of, rpc_of_domain
 from virtual_tiff.tiff import ImageFileDirectory, Tag
 
 __all__ = ["Place", "place_of"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from virtual_tiff.crs.citations import fields
-from virtual_tiff.crs.context import USER_DEFINED, Context
-from virtual_tiff.crs.geodetic import datum_of
-from virtual_tiff.crs.projjson import (
+from virtual_tiff.metadata.crs.citations import fields
+from virtual_tiff.metadata.crs.context import USER_DEFINED, Context
+from virtual_tiff.metadata.crs.geodetic import datum_of
+from virtual_tiff.metadata.crs.projjson import (
     JSON,
     METRE,
     Unit,
@@ -14,7 +14,7 @@ from virtual_tiff.crs.projjson import (
     number_of_axes,
     without,
 )
-from virtual_tiff.crs.tables import VERTICAL
+from virtual_tiff.metadata.crs.tables import VERTICAL
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = ["VERTICAL_KEYS", "has_heights", "vertical_code", "with_heights"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from virtual_tiff.crs.registry import Registry
+from virtual_tiff.metadata.crs.registry import Registry
 from virtual_tiff.tiff import GeoKey
 from virtual_tiff.tiff.geokeys import GeoValue, key_name
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from virtual_tiff.colour_names import colour_interpretations
-from virtual_tiff.crs import crs_of
-from virtual_tiff.gdal_metadata import GdalMetadata, gdal_metadata, metadata_of
-from virtual_tiff.nodata import number_of
+from virtual_tiff.metadata.colours import colour_interpretations
+from virtual_tiff.metadata.crs import crs_of
+from virtual_tiff.metadata.gdal_metadata import GdalMetadata, gdal_metadata, metadata_of
+from virtual_tiff.metadata.nodata import number_of
 from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys
 from virtual_tiff.tiff.errors import warn
 

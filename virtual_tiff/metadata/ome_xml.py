@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from xml.etree.ElementTree import Element
 
-from virtual_tiff.safe_xml import children, local_name, parse_xml
+from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
 from virtual_tiff.tiff import Limits
 from virtual_tiff.tiff.errors import warn
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.gdal_metadata import gdal_metadata, metadata_of
+from virtual_tiff.metadata.gdal_metadata import gdal_metadata, metadata_of
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
 from virtual_tiff.tiff.errors import warn
 

@@ -13,12 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.bands import Bands, bands_of, coordinate_name, vertical_scale
-from virtual_tiff.colour_names import UNDEFINED
-from virtual_tiff.gdal_metadata import gdal_metadata, metadata_of
-from virtual_tiff.json_copy import json_copy
-from virtual_tiff.nodata import consolidated, fill_attribute, missing_value, nodata, nodata_text
-from virtual_tiff.tag_attributes import tag_attributes, varying_attributes
+from virtual_tiff.metadata.bands import Bands, bands_of, coordinate_name, vertical_scale
+from virtual_tiff.metadata.colours import UNDEFINED
+from virtual_tiff.metadata.gdal_metadata import gdal_metadata, metadata_of
+from virtual_tiff.metadata.json_copy import json_copy
+from virtual_tiff.metadata.nodata import (
+    consolidated,
+    fill_attribute,
+    missing_value,
+    nodata,
+    nodata_text,
+)
+from virtual_tiff.metadata.tag_attributes import tag_attributes, varying_attributes
 from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
 __all__ = ["attributes", "band_coordinates", "missing_value", "nodata"]

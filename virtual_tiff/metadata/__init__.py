@@ -1,0 +1,1 @@
+"""What the numbers of an image mean and where they lie."""
