@@ -139,7 +139,7 @@ def test_unforeseen_error_is_named(
         message = "lost"
         raise LookupError(message)
 
-    monkeypatch.setattr("virtual_tiff.locations.locate", fail)
+    monkeypatch.setattr("virtual_tiff.sources.locations.locate", fail)
     assert main(["info", COG]) == 1
     assert capsys.readouterr().err == "virtual-tiff: error: LookupError: lost\n"
 
@@ -148,7 +148,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("virtual_tiff.locations.locate", interrupt)
+    monkeypatch.setattr("virtual_tiff.sources.locations.locate", interrupt)
     assert main(["info", COG]) == 130
 
 

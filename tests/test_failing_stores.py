@@ -22,8 +22,9 @@ from support.http import HttpServer
 from support.published import s3_options
 from support.s3 import S3
 from support.stores import ObspecStore
-from virtual_tiff import VirtualTIFF, obspec_source
-from virtual_tiff.obspec_source import (
+from virtual_tiff import VirtualTIFF
+from virtual_tiff.sources import object_source as obspec_source
+from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ChangedError,
     ObspecSource,

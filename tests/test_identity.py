@@ -13,13 +13,13 @@ from obstore.store import LocalStore, MemoryStore
 
 from support.scenes import dated
 from virtual_tiff import verify
-from virtual_tiff.locations import Location
-from virtual_tiff.obspec_source import ChangedError, _check_unchanged
 from virtual_tiff.publishing import publish
 from virtual_tiff.publishing.items import Item
 from virtual_tiff.publishing.record import Record
 from virtual_tiff.publishing.spool import Spool, microseconds
 from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import ChangedError, _check_unchanged
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.verification import change
 

@@ -18,7 +18,7 @@ from support.build import LONG, SHORT, Directory, Picture, build, entry, image, 
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff.info import DirectoryInfo, FileInfo, inspect
-from virtual_tiff.locations import locate
+from virtual_tiff.sources.locations import locate
 from virtual_tiff.tiff import Limits
 
 TESTDATA = Path(__file__).parents[1] / "testdata"

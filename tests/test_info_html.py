@@ -16,7 +16,7 @@ from support.build import ASCII, entry, image
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.info import FileInfo, inspect
 from virtual_tiff.info.html import MOST_ROWS
-from virtual_tiff.locations import locate
+from virtual_tiff.sources.locations import locate
 from virtual_tiff.store import CheckedManifestStore
 
 SPECIAL = Path(__file__).parents[1] / "testdata" / "special"

@@ -20,7 +20,7 @@ from virtual_tiff.info import Examined, examine
 from virtual_tiff.info.extents import Spans, gaps
 from virtual_tiff.info.picture import png, svg
 from virtual_tiff.info.scene import WIDTH, Scene, scene_of
-from virtual_tiff.locations import locate
+from virtual_tiff.sources.locations import locate
 
 SPECIAL = Path(__file__).parents[1] / "testdata" / "special"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,7 +12,7 @@ import pytest
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.locations import LocationRegistry, Stores, locate
+from virtual_tiff.sources.locations import LocationRegistry, Stores, locate
 from virtual_tiff.tiff.redaction import redacted, secret_in
 
 COG = (Path(__file__).parents[1] / "testdata" / "special" / "cog.tif").read_bytes()

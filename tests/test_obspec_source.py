@@ -14,8 +14,8 @@ from obstore.store import HTTPStore, LocalStore, MemoryStore
 from support.http import HttpServer
 from support.s3 import S3
 from support.stores import AsyncObspecStore, CountingStore, ObspecStore
-from virtual_tiff import obspec_source
-from virtual_tiff.obspec_source import (
+from virtual_tiff.sources import object_source as obspec_source
+from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ObspecSource,
     SourceError,
@@ -23,7 +23,7 @@ from virtual_tiff.obspec_source import (
     run_blocking,
     store_error,
 )
-from virtual_tiff.running import run_in_thread
+from virtual_tiff.sources.running import run_in_thread
 from virtual_tiff.tiff import ByteRange, TruncatedError
 
 DATA = bytes(range(256)) * 4

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from support.build import END, FRONT, SCATTERED, VARIANTS, Picture, images, layout, parts
 from support.pixels import read, virtual, zarr_array
 from virtual_tiff import TiffError
-from virtual_tiff.obspec_source import SourceError
+from virtual_tiff.sources.object_source import SourceError
 from virtual_tiff.tiff import (
     ByteRange,
     ByteSource,

@@ -16,9 +16,9 @@ from obspec_utils.registry import ObjectStoreRegistry
 
 from support.http import HttpServer
 from virtual_tiff import VirtualTIFF, publish, verify
-from virtual_tiff.obspec_source import store_error
 from virtual_tiff.publishing import PublishError
-from virtual_tiff.running import await_thread, in_parallel, run_in_thread, run_to_end
+from virtual_tiff.sources.object_source import store_error
+from virtual_tiff.sources.running import await_thread, in_parallel, run_in_thread, run_to_end
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 SERIES = sorted((TESTDATA / "series").glob("*.tif"))

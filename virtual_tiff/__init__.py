@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from virtual_tiff.codecs.predecessor_images import register_codecs_of_050
-    from virtual_tiff.obspec_source import ChangedError, SourceError
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish, publish_async
     from virtual_tiff.publishing.opening import open_published
+    from virtual_tiff.sources.object_source import ChangedError, SourceError
     from virtual_tiff.tiff import (
         FormatError,
         LimitError,
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ChangedError": "virtual_tiff.obspec_source",
-    "SourceError": "virtual_tiff.obspec_source",
+    "ChangedError": "virtual_tiff.sources.object_source",
+    "SourceError": "virtual_tiff.sources.object_source",
     "Tuning": "virtual_tiff.tuning",
     "VirtualTIFF": "virtual_tiff.parser",
     "open_published": "virtual_tiff.publishing.opening",

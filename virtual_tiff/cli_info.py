@@ -15,7 +15,7 @@ from virtual_tiff.tiff.redaction import redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.info import FileInfo
-    from virtual_tiff.locations import Location
+    from virtual_tiff.sources.locations import Location
 
 __all__ = ["add_info"]
 
@@ -52,7 +52,7 @@ def add_info(commands: Any, add_common: Callable[..., None]) -> None:  # noqa: A
 def _run(options: argparse.Namespace) -> int:
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import inspect  # noqa: PLC0415
-    from virtual_tiff.locations import locate  # noqa: PLC0415
+    from virtual_tiff.sources.locations import locate  # noqa: PLC0415
 
     console = None if options.json else _console(sys.stdout)
     locations = locate(options.files, dict(options.store_option))

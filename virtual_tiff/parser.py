@@ -16,13 +16,14 @@ from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.manifest import manifest_group
-from virtual_tiff.obspec_source import (
+from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ObspecSource,
     blocks_safely,
     run_blocking,
 )
-from virtual_tiff.running import in_parallel, run_to_end
+from virtual_tiff.sources.running import in_parallel, run_to_end
+from virtual_tiff.sources.urls import reference_of, resolve_reference, scheme_of
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
     BoundedSource,
@@ -40,7 +41,6 @@ from virtual_tiff.tiff import (
 )
 from virtual_tiff.tiff.errors import source_name, warn
 from virtual_tiff.tiff.redaction import redacted, scrubbed
-from virtual_tiff.urls import reference_of, resolve_reference, scheme_of
 
 __all__ = ["VirtualTIFF"]
 
@@ -164,7 +164,7 @@ class VirtualTIFF:
         url
             Where the TIFF is, with its scheme: `s3://…`, `https://…`, `file:///…`. After
             `file://`, `%XX` is decoded, as `Path.as_uri()` wants; all else stands for itself.
-            See `virtual_tiff.urls`.
+            See `virtual_tiff.sources.urls`.
         registry
             The stores, by the urls that they serve.
 

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from virtual_tiff.info.reading import examine
-from virtual_tiff.locations import Location
-from virtual_tiff.obspec_source import state_of, store_error
 from virtual_tiff.publishing.known_sources import (
     KnownSource,
     SourceStores,
@@ -19,8 +17,10 @@ from virtual_tiff.publishing.known_sources import (
     sources_were_whole,
 )
 from virtual_tiff.publishing.opening import Place, repository_at, session_of
-from virtual_tiff.running import await_thread, in_parallel, run_to_end
 from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import state_of, store_error
+from virtual_tiff.sources.running import await_thread, in_parallel, run_to_end
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.redaction import redacted
 

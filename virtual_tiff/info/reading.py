@@ -15,8 +15,8 @@ from virtual_tiff.info.advice import Subject, advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
 from virtual_tiff.interoperability import readers
-from virtual_tiff.locations import Location
-from virtual_tiff.obspec_source import ObspecSource
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import ObspecSource
 from virtual_tiff.tiff import (
     BlockLayout,
     BoundedSource,

@@ -16,7 +16,7 @@ from virtual_tiff.publishing.parsing import Progress, Truncated
 from virtual_tiff.publishing.placing import Values
 from virtual_tiff.publishing.publication import Publication
 from virtual_tiff.publishing.published import Published
-from virtual_tiff.running import await_thread, run_to_end
+from virtual_tiff.sources.running import await_thread, run_to_end
 
 __all__ = ["publish", "publish_async"]
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import icechunk
 from icechunk.storage import azure_store
 
-from virtual_tiff.locations import Location, s3_setting
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.urls import scheme_of
+from virtual_tiff.sources.locations import Location, s3_setting
+from virtual_tiff.sources.urls import scheme_of
 
 __all__ = ["Container", "access_to", "config_with", "containers_of", "saved_containers"]
 

@@ -12,10 +12,7 @@ from typing import Any
 
 from obstore.exceptions import BaseError
 
-from virtual_tiff.locations import Location, Stores, check_endpoint
-from virtual_tiff.obspec_source import store_error
 from virtual_tiff.publishing.items import Item
-from virtual_tiff.publishing.listings import is_listing, listed
 from virtual_tiff.publishing.placing import Placing, Values, in_order
 from virtual_tiff.publishing.stac import (
     TIMES,
@@ -27,10 +24,13 @@ from virtual_tiff.publishing.stac import (
     self_link,
     tiffs_of,
 )
+from virtual_tiff.sources.listings import is_listing, listed
+from virtual_tiff.sources.locations import Location, Stores, check_endpoint
+from virtual_tiff.sources.object_source import store_error
+from virtual_tiff.sources.urls import file_path, is_remote, reference_to, scheme_of
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.errors import warn
 from virtual_tiff.tiff.redaction import redacted, secret_in
-from virtual_tiff.urls import file_path, is_remote, reference_to, scheme_of
 
 __all__ = ["REMOTE_SCHEMES", "checked_schemes", "find_items", "names_stac"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from virtual_tiff.locations import Location
+from virtual_tiff.sources.locations import Location
 from virtual_tiff.tiff import SourceState
 
 __all__ = ["Coordinate", "Item"]

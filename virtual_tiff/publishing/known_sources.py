@@ -9,12 +9,12 @@ from typing import Any
 import icechunk
 import zarr
 
-from virtual_tiff.locations import CLIENT_OPTIONS, locate
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.ledger import LEDGER, Ledger
 from virtual_tiff.publishing.opening import containers_in, s3_settings
+from virtual_tiff.sources.locations import CLIENT_OPTIONS, locate
+from virtual_tiff.sources.urls import path_of, root_of
 from virtual_tiff.tiff import SourceState
-from virtual_tiff.urls import path_of, root_of
 
 __all__ = [
     "KnownSource",

@@ -10,7 +10,7 @@ import icechunk
 
 from virtual_tiff.publishing.errors import PublishError, first_line
 from virtual_tiff.publishing.target import target_of
-from virtual_tiff.urls import scheme_of
+from virtual_tiff.sources.urls import scheme_of
 
 __all__ = [
     "Place",

@@ -13,21 +13,21 @@ from typing import Any, Literal
 from obspec_utils.registry import ObjectStoreRegistry
 
 from virtual_tiff.arrays.nodes import Group, without_lost
-from virtual_tiff.locations import Location
-from virtual_tiff.obspec_source import (
+from virtual_tiff.parser import VirtualTIFF
+from virtual_tiff.publishing.inlining import copies
+from virtual_tiff.publishing.portable import Portability, portable_group
+from virtual_tiff.publishing.record import Block, Failure, Lost, Record, record_of
+from virtual_tiff.publishing.spool import Spool
+from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ChangedError,
     ObspecSource,
     state_of,
     store_error,
 )
-from virtual_tiff.parser import VirtualTIFF
-from virtual_tiff.publishing.inlining import copies
-from virtual_tiff.publishing.portable import Portability, portable_group
-from virtual_tiff.publishing.record import Block, Failure, Lost, Record, record_of
-from virtual_tiff.publishing.spool import Spool
-from virtual_tiff.running import in_parallel, run_in_thread
-from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.running import in_parallel, run_in_thread
 from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, truncation
 from virtual_tiff.tiff.redaction import redacted
 

@@ -12,12 +12,12 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
-from virtual_tiff.locations import Location
 from virtual_tiff.publishing.items import Coordinate, Item
-from virtual_tiff.publishing.listings import natural
 from virtual_tiff.publishing.patterns import Pattern, TimePattern, is_pattern
 from virtual_tiff.publishing.stac import TIMES, StacAsset
 from virtual_tiff.publishing.times import as_utc, iso_time
+from virtual_tiff.sources.listings import natural
+from virtual_tiff.sources.locations import Location
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.redaction import redacted
 

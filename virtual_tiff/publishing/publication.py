@@ -40,7 +40,7 @@ from virtual_tiff.publishing.readers import how_to_open, readers_need
 from virtual_tiff.publishing.repository import Writer, Written, read_back
 from virtual_tiff.publishing.spool import Spool
 from virtual_tiff.publishing.target import Target, save_containers, target_of
-from virtual_tiff.running import await_thread
+from virtual_tiff.sources.running import await_thread
 from virtual_tiff.tiff import TiffWarning
 
 __all__ = ["Publication"]

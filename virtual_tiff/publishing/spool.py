@@ -21,7 +21,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from virtual_tiff.locations import Location
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.items import Coordinate, Item
 from virtual_tiff.publishing.record import (
@@ -33,6 +32,7 @@ from virtual_tiff.publishing.record import (
     packed_blocks,
 )
 from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.errors import warn
 from virtual_tiff.tiff.redaction import redacted

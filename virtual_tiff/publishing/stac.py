@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from virtual_tiff.publishing.times import as_utc, iso_time
+from virtual_tiff.sources.urls import is_remote, scheme_of
 from virtual_tiff.tiff.errors import warn
 from virtual_tiff.tiff.redaction import redacted
-from virtual_tiff.urls import is_remote, scheme_of
 
 __all__ = [
     "TIMES",

@@ -15,12 +15,12 @@ from typing import Any
 
 import icechunk
 
-from virtual_tiff.locations import check_endpoint, s3_setting
 from virtual_tiff.publishing.containers import Container, access_to, config_with
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.locking import LOCK, locked
+from virtual_tiff.sources.locations import check_endpoint, s3_setting
+from virtual_tiff.sources.urls import file_path, scheme_of
 from virtual_tiff.tiff.redaction import redacted, secret_in
-from virtual_tiff.urls import file_path, scheme_of
 
 __all__ = ["Target", "save_containers", "target_of"]
 

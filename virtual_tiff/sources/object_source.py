@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import current_thread, main_thread
 from typing import Any, cast
 
-from virtual_tiff.forking import check_process
-from virtual_tiff.running import first_cause
+from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.running import first_cause
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
 from virtual_tiff.tiff.redaction import redacted, scrubbed
 

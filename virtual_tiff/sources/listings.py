@@ -12,11 +12,11 @@ from urllib.parse import unquote
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore
 
-from virtual_tiff.locations import Location, Stores
-from virtual_tiff.obspec_source import state_of, store_error
+from virtual_tiff.sources.locations import Location, Stores
+from virtual_tiff.sources.object_source import state_of, store_error
+from virtual_tiff.sources.urls import file_path, scheme_of, web_path
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.redaction import redacted
-from virtual_tiff.urls import file_path, scheme_of, web_path
 
 __all__ = ["Listed", "is_listing", "listed", "natural"]
 

@@ -14,8 +14,7 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
 
-from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
-from virtual_tiff.urls import (
+from virtual_tiff.sources.urls import (
     file_path,
     is_plain_web_path,
     path_of,
@@ -24,6 +23,7 @@ from virtual_tiff.urls import (
     scheme_of,
     web_path,
 )
+from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
 
 __all__ = [
     "CLIENT_OPTIONS",
@@ -126,7 +126,7 @@ def locate(
     sources
         Paths, globs (the files of one are sorted), and urls: `file://`, `http(s)://`,
         `s3://`, `gs://`, `az://`. The keys of object stores are taken literally; what
-        follows `http(s)://` and `file://` may be percent-encoded; see `virtual_tiff.urls`.
+        follows `http(s)://` and `file://` may be percent-encoded; see `virtual_tiff.sources.urls`.
     store_options
         obstore's options of the stores and of the HTTP client, as `region`,
         `skip_signature`, `endpoint`, `timeout`. Stores read the environment too.
