@@ -31,7 +31,7 @@ from rasterio.windows import Window
 from support.node import Selection, ZarritaError, export_array, read_many
 from support.oracle import agreement, bands_first, by_tifffile, gdal
 from virtual_tiff import VirtualTIFF, publish
-from virtual_tiff.interoperability import codec_names
+from virtual_tiff.codec_table.readers import codec_names
 from virtual_tiff.tiff import Compression, MemorySource, code_name, read_tiff
 
 type Pixels = NDArray[Any]

@@ -20,7 +20,7 @@ from _documents import write_or_check
 from virtual_tiff import codec_table
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.codec_table import COMPRESSIONS, CodecJSON
-from virtual_tiff.interoperability import IMPLEMENTATIONS
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
 from virtual_tiff.tiff import (
     Compression,
     ImageFileDirectory,
@@ -190,7 +190,7 @@ The codecs stand in the order of the metadata: what decodes a block runs from ri
 implementation is marked where it has all of them and the data type: zarr-python alone, with
 `imagecodecs-zarr` beside it, with `virtual-tiff` beside both; zarrs; zarrita without codecs of the
 page's own, in an engine without Float16Array; tensorstore; GDAL, which takes `transpose` too but
-gives wrong pixels. The marks are those of `virtual_tiff/interoperability.py`, which
+gives wrong pixels. The marks are those of `virtual_tiff/codec_table/readers.py`, which
 `tests/test_info_readers.py` holds to what the implementations do; `virtual-tiff info` says the same
 of a file's own arrays.
 """

@@ -18,10 +18,10 @@ from _documents import write_or_check
 
 from virtual_tiff import verification
 from virtual_tiff.cli import EXIT_CODES, make_parser
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
 from virtual_tiff.command_line import Argument, Command, commands_of
 from virtual_tiff.completion import SHELLS, script
 from virtual_tiff.info import SCHEMA_VERSION, advice, model
-from virtual_tiff.interoperability import IMPLEMENTATIONS
 from virtual_tiff.tiff import source
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "command-line.md"

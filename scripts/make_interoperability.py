@@ -41,7 +41,7 @@ from _interoperability import (  # noqa: E402
 
 from support.node import installed, module_names  # noqa: E402
 from virtual_tiff import publish  # noqa: E402
-from virtual_tiff.interoperability import IMPLEMENTATIONS  # noqa: E402
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "interoperability.md"
 CORPUS = ROOT / "testdata" / "external" / "gdal"

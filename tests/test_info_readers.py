@@ -21,7 +21,7 @@ import zarr
 
 from support.node import read_with_zarrita
 from virtual_tiff.arrays.image import Options, image_array
-from virtual_tiff.interoperability import IMPLEMENTATIONS, codec_names, readers
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS, codec_names, readers
 from virtual_tiff.tiff import MemorySource, read_tiff
 
 TESTDATA = Path(__file__).parents[1] / "testdata"

@@ -28,7 +28,7 @@ from support.node import (
 )
 from support.pixels import values
 from virtual_tiff import publish
-from virtual_tiff.interoperability import IMPLEMENTATIONS, Implementation
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS, Implementation
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -11,9 +11,9 @@ from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from virtual_tiff.codec_table.readers import readers
 from virtual_tiff.info.table import CELLS, chains, heading, readers_text
 from virtual_tiff.info.units import by, counted, human_size, listed
-from virtual_tiff.interoperability import readers
 from virtual_tiff.tiff.errors import printable
 
 if TYPE_CHECKING:

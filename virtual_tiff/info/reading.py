@@ -11,10 +11,10 @@ from typing import Any
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.arrays.image import Options, charge, image_array, losses_of
+from virtual_tiff.codec_table.readers import readers
 from virtual_tiff.info.advice import Subject, advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
-from virtual_tiff.interoperability import readers
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import ObspecSource
 from virtual_tiff.tiff import (

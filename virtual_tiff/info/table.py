@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
 from virtual_tiff.info.units import by, counted, human_size, listed
-from virtual_tiff.interoperability import IMPLEMENTATIONS
 from virtual_tiff.tiff.errors import printable
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.codec_table.words import codec_aspects
 from virtual_tiff.publishing.attribute_table import PER_SCENE
-from virtual_tiff.publishing.codec_words import codec_aspects
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.record import Template, canonical
 

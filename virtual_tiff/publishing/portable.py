@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
-from virtual_tiff.interoperability import IMPLEMENTATIONS
-from virtual_tiff.publishing.codec_words import codec_tag
+from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
+from virtual_tiff.codec_table.words import codec_tag
 from virtual_tiff.publishing.plan import joined
 from virtual_tiff.tiff import ByteRange, LimitError, Limits, Tag, UnsupportedError
 
