@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 with atheris.instrument_imports(include=["virtual_tiff"]):
     from targets import targets
 
-    import virtual_tiff.codecs.ccitt
+    import virtual_tiff.codecs.rows.ccitt
     import virtual_tiff.parser  # noqa: F401 (what is to be watched)
 
 

@@ -333,7 +333,7 @@ def _pipeline(array: _Array) -> Callable[[bytes], Any]:
     from zarr.core.metadata.v3 import parse_codecs
     from zarr.dtype import parse_dtype
 
-    from virtual_tiff.codecs.named import name_block
+    from virtual_tiff.codecs.checked.block import name_block
     from virtual_tiff.store import _checked
 
     document = {"codecs": array.codecs, "data_type": array.dtype, "node_type": "array"}

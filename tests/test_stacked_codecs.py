@@ -22,7 +22,7 @@ from zarr.abc.codec import BytesBytesCodec
 
 from support.build import LONG, SHORT, Directory, block_at, build, entry, image
 from support.pixels import read, stored_metadata, virtual
-from virtual_tiff.codecs.ccitt_lines import code_words
+from virtual_tiff.codecs.rows.ccitt_lines import code_words
 from virtual_tiff.publishing import publish
 
 type Pixels = NDArray[Any]
@@ -405,7 +405,7 @@ def test_each_codec_of_ours_is_among_them() -> None:
         if point.value.startswith("virtual_tiff.")
         and not issubclass(point.load(), BytesBytesCodec)
         and not point.name.startswith("virtual_tiff.checked_")
-        and not point.value.startswith("virtual_tiff.codecs.predecessor")
+        and not point.value.startswith("virtual_tiff.codecs.compat_050.samples")
     }
     assert ours <= {codec for codec, _ in FILES.values()}
     assert len(ours) > 10

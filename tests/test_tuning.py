@@ -19,7 +19,7 @@ from zarr.storage import MemoryStore
 from support.build import image
 from support.pixels import chunk_spec, read, virtual, zarr_array
 from virtual_tiff import tune_zarr
-from virtual_tiff.codecs import fast
+from virtual_tiff.codecs.checked import bounded as fast
 
 FUSED = "FusedCodecPipeline"
 PIXELS = (np.arange(64 * 48, dtype="u2").reshape(64, 48) * 37) % 5000

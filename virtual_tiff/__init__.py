@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from virtual_tiff.codecs.predecessor_images import register_codecs_of_050
+    from virtual_tiff.codecs.compat_050.images import register_codecs_of_050
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish, publish_async
     from virtual_tiff.publishing.opening import open_published
@@ -59,7 +59,7 @@ _HOMES = {
     "open_published": "virtual_tiff.publishing.opening",
     "publish": "virtual_tiff.publishing",
     "publish_async": "virtual_tiff.publishing",
-    "register_codecs_of_050": "virtual_tiff.codecs.predecessor_images",
+    "register_codecs_of_050": "virtual_tiff.codecs.compat_050.images",
     "tune_zarr": "virtual_tiff.tuning",
     "verify": "virtual_tiff.verification",
     "verify_async": "virtual_tiff.verification",

@@ -21,9 +21,9 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from virtual_tiff.codecs.base import Edges, image_axes
-from virtual_tiff.codecs.checked_images import STANDARD_NAMES
-from virtual_tiff.codecs.jpeg_checked import checked_jpeg
-from virtual_tiff.codecs.named import Block, name_block, named
+from virtual_tiff.codecs.checked.block import Block, name_block, named
+from virtual_tiff.codecs.checked.images import STANDARD_NAMES
+from virtual_tiff.codecs.checked.jpeg import checked_jpeg
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.object_source import LOCAL_STORES, run_blocking, store_error
 from virtual_tiff.sources.urls import resolve_reference

@@ -14,7 +14,7 @@ from virtualizarr.manifests import ManifestStore
 
 from support.build import ASCII, LONG, SHORT, Entry, entry, image
 from support.pixels import bands_first, stored_metadata, values, virtual, zarr_array
-from virtual_tiff.codecs.checked_images import STANDARD_NAMES
+from virtual_tiff.codecs.checked.images import STANDARD_NAMES
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import UnsupportedError
 

@@ -26,7 +26,7 @@ from support.pixels import (
     virtual,
 )
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.codecs.jpeg_checked import CheckedJpegCodec
+from virtual_tiff.codecs.checked.jpeg import CheckedJpegCodec
 from virtual_tiff.tiff import (
     CountingSource,
     FormatError,

@@ -22,7 +22,7 @@ from support.pixels import (
     stored_metadata,
     virtual,
 )
-from virtual_tiff.codecs.bits import BitsCodec
+from virtual_tiff.codecs.samples.bits import BitsCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -31,7 +31,7 @@ from support.pixels import (
     zarr_array,
 )
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.codecs.named import named
+from virtual_tiff.codecs.checked.block import named
 
 CODECS: dict[str, tuple[int, Callable[[bytes], bytes], dict[str, Any]]] = {
     "zstd": (50000, imagecodecs.zstd_encode, {"level": 0, "checksum": False}),

@@ -25,7 +25,7 @@ from support.pixels import (
     virtual,
     zarr_array,
 )
-from virtual_tiff.codecs.complex_parts import ComplexPartsCodec
+from virtual_tiff.codecs.samples.complex_parts import ComplexPartsCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -17,8 +17,8 @@ from zarr.registry import get_codec_class
 
 from support.build import LONG, SHORT, entry, image, reverse_bits
 from support.pixels import buffer, by_gdal, by_tifffile, chunk_spec, read, stored_metadata, virtual
-from virtual_tiff.codecs.ccitt import CcittCodec
-from virtual_tiff.codecs.ccitt_lines import EOL, code_words
+from virtual_tiff.codecs.rows.ccitt import CcittCodec
+from virtual_tiff.codecs.rows.ccitt_lines import EOL, code_words
 from virtual_tiff.tiff import UnsupportedError
 
 WIDTH, HEIGHT = 133, 57

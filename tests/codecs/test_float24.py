@@ -23,7 +23,7 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.float24_predictor import Float24PredictorCodec
+from virtual_tiff.codecs.samples.float24_predictor import Float24PredictorCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

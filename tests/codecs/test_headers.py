@@ -14,7 +14,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
 from support.pixels import values
-from virtual_tiff.codecs.headers import (
+from virtual_tiff.codecs.images.headers import (
     ImageHeader,
     ImageSizeError,
     check_size,
@@ -24,7 +24,7 @@ from virtual_tiff.codecs.headers import (
     png_header,
     webp_header,
 )
-from virtual_tiff.codecs.jxl_header import jpegxl_header
+from virtual_tiff.codecs.images.jxl_header import jpegxl_header
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -18,9 +18,9 @@ from zarr.registry import get_codec_class
 from support.build import image
 from support.pixels import buffer, chunk_spec, read, stored_metadata, virtual
 from support.scenes import group_of
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.jpeg import JpegCodec
-from virtual_tiff.codecs.jpeg_checked import CheckedJpegCodec, checked_jpeg
+from virtual_tiff.codecs.checked.jpeg import CheckedJpegCodec, checked_jpeg
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.jpeg import JpegCodec
 from virtual_tiff.publishing import publish
 
 Y, X = np.mgrid[:32, :48]

@@ -24,9 +24,9 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked_images import CheckedJpeg2k
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.jpeg2k_ycbcr import Jpeg2kYcbcrCodec
+from virtual_tiff.codecs.checked.images import CheckedJpeg2k
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.jpeg2k_ycbcr import Jpeg2kYcbcrCodec
 from virtual_tiff.tiff import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

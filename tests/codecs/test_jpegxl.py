@@ -26,9 +26,9 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked_images import CheckedJpegxl
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.jpegxl import JpegxlCodec
+from virtual_tiff.codecs.checked.images import CheckedJpegxl
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.jpegxl import JpegxlCodec
 from virtual_tiff.tiff import UnsupportedError
 
 type Pixels = NDArray[Any]

@@ -21,8 +21,8 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked_images import CheckedJpegxr
-from virtual_tiff.codecs.headers import ImageSizeError
+from virtual_tiff.codecs.checked.images import CheckedJpegxr
+from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.tiff import UnsupportedError
 
 type Pixels = NDArray[Any]

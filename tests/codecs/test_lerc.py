@@ -31,9 +31,9 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked_images import CheckedLerc
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.lerc import LercCodec
+from virtual_tiff.codecs.checked.images import CheckedLerc
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.lerc import LercCodec
 from virtual_tiff.tiff import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -14,7 +14,7 @@ from zarr.registry import get_codec_class
 
 from support.build import ENCODERS, image
 from support.pixels import chunk_spec, read, stored_metadata, virtual, zarr_array
-from virtual_tiff.codecs.named import name_block, named
+from virtual_tiff.codecs.checked.block import name_block, named
 
 PIXELS = np.arange(40 * 30, dtype="u2").reshape(40, 30)
 

@@ -13,7 +13,7 @@ from zarr.registry import get_codec_class
 
 from support.build import image, pack_bits
 from support.pixels import buffer, by_gdal, chunk_spec, read, stored_metadata, virtual
-from virtual_tiff.codecs.next import NextCodec
+from virtual_tiff.codecs.rows.next import NextCodec
 from virtual_tiff.tiff import UnsupportedError
 
 LITERAL_ROW, LITERAL_SPAN = b"\0", b"\x40"

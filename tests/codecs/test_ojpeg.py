@@ -35,7 +35,7 @@ from support.pixels import (
     stored_metadata,
     virtual,
 )
-from virtual_tiff.codecs.jpeg_old import OldJpegCodec
+from virtual_tiff.codecs.images.jpeg_old import OldJpegCodec
 from virtual_tiff.tiff import (
     CountingSource,
     FormatError,

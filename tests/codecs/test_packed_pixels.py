@@ -12,7 +12,7 @@ from zarr.registry import get_codec_class
 
 from support.build import SHORT, entry, image
 from support.pixels import bands_first, buffer, by_tifffile, chunk_spec, read
-from virtual_tiff.codecs.packed_pixels import PackedPixelsCodec
+from virtual_tiff.codecs.samples.packed_pixels import PackedPixelsCodec
 
 NAME = "virtual_tiff.packed_pixels"
 JSON: dict[str, Any] = {

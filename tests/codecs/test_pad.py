@@ -12,7 +12,7 @@ from zarr.registry import get_codec_class
 
 from support.pixels import buffer, chunk_spec
 from virtual_tiff.codecs.base import Edges
-from virtual_tiff.codecs.pad import PadCodec
+from virtual_tiff.codecs.samples.pad import PadCodec
 
 CODEC = PadCodec(size=40, last=3)
 JSON = {"name": "virtual_tiff.pad", "configuration": {"size": 40, "last": 3}}

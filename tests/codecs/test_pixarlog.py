@@ -22,7 +22,7 @@ from support.pixels import (
     stored_metadata,
     virtual,
 )
-from virtual_tiff.codecs.pixarlog import PixarLogCodec
+from virtual_tiff.codecs.rows.pixarlog import PixarLogCodec
 from virtual_tiff.tiff import UnsupportedError
 
 

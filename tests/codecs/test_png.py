@@ -24,8 +24,8 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked_images import CheckedPng
-from virtual_tiff.codecs.headers import ImageSizeError
+from virtual_tiff.codecs.checked.images import CheckedPng
+from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.tiff import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

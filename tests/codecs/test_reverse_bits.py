@@ -9,7 +9,7 @@ from zarr.registry import get_codec_class
 
 from support.build import Picture, image, reverse_bits
 from support.pixels import bands_first, buffer, by_gdal, by_tifffile, chunk_spec, read, values
-from virtual_tiff.codecs.reverse_bits import ReverseBitsCodec
+from virtual_tiff.codecs.samples.reverse_bits import ReverseBitsCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

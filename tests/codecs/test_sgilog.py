@@ -12,7 +12,7 @@ from zarr.registry import get_codec_class
 
 from support.build import SHORT, Picture, entry, images
 from support.pixels import buffer, by_gdal, chunk_spec, read, stored_metadata, virtual
-from virtual_tiff.codecs.sgilog import SgiLogCodec
+from virtual_tiff.codecs.rows.sgilog import SgiLogCodec
 from virtual_tiff.tiff import UnsupportedError
 
 LOGL, LOGLUV = 32844, 32845

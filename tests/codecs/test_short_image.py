@@ -15,8 +15,8 @@ from zarr.registry import get_codec_class
 
 from support.build import image
 from support.pixels import bands_first, buffer, chunk_spec, read, stored_metadata, values, virtual
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.short_image import ShortImageCodec
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.short_image import ShortImageCodec
 
 type Pixels = NDArray[Any]
 

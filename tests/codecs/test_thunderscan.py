@@ -11,7 +11,7 @@ from zarr.registry import get_codec_class
 
 from support.build import image
 from support.pixels import buffer, by_gdal, chunk_spec, read, stored_metadata, virtual
-from virtual_tiff.codecs.thunderscan import ThunderScanCodec
+from virtual_tiff.codecs.rows.thunderscan import ThunderScanCodec
 from virtual_tiff.tiff import UnsupportedError
 
 TWO_BITS = {0: 0, 1: 1, -1: 3}

@@ -13,7 +13,7 @@ from zarr.registry import get_codec_class
 
 from support.build import image
 from support.pixels import bands_first, by_gdal, chunk_spec, read, values
-from virtual_tiff.codecs.view import ViewCodec
+from virtual_tiff.codecs.samples.view import ViewCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

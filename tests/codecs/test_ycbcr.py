@@ -25,7 +25,7 @@ from support.pixels import (
     virtual,
     zarr_array,
 )
-from virtual_tiff.codecs.ycbcr import YCbCrCodec
+from virtual_tiff.codecs.samples.ycbcr import YCbCrCodec
 from virtual_tiff.tiff import FormatError, UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -18,8 +18,8 @@ import imagecodecs
 import numpy as np
 
 from virtual_tiff.codecs.base import image_sizes
-from virtual_tiff.codecs.headers import LERC_MAGIC, ImageSizeError, LercHeader, lerc_header
-from virtual_tiff.codecs.image_checks import ImageCodec, check_type, damaged
+from virtual_tiff.codecs.images.headers import LERC_MAGIC, ImageSizeError, LercHeader, lerc_header
+from virtual_tiff.codecs.images.image_checks import ImageCodec, check_type, damaged
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

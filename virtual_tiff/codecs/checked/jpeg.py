@@ -2,7 +2,7 @@
 
 imagecodecs' own class decodes whatever size the stream states, and then reshapes to the
 chunk. This one compares the frame header with the chunk first. Like the other checked
-codecs (see `virtual_tiff.codecs.named`) only `virtual_tiff.store.CheckedManifestStore`
+codecs (see `virtual_tiff.codecs.checked.block`) only `virtual_tiff.store.CheckedManifestStore`
 names it, and `to_dict` writes what is persisted: `imagecodecs_jpeg`, or
 `virtual_tiff.short_image` around it.
 
@@ -23,9 +23,9 @@ import numpy as np
 from imagecodecs.zarr import Jpeg
 
 from virtual_tiff.codecs.base import Edges, image_axes
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.image_checks import ImageCodec
-from virtual_tiff.codecs.jpeg import (
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.image_checks import ImageCodec
+from virtual_tiff.codecs.images.jpeg import (
     Image,
     as_chunk,
     decode_complete,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 import imagecodecs
 import numpy as np
 
-from virtual_tiff.codecs.image_checks import ImageCodec, decoded_image
-from virtual_tiff.codecs.jxl_header import jpegxl_header
+from virtual_tiff.codecs.images.image_checks import ImageCodec, decoded_image
+from virtual_tiff.codecs.images.jxl_header import jpegxl_header
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

@@ -6,7 +6,7 @@ copies; zlib streams are decoded by libdeflate; a predictor is undone in the dec
 memory, which no other has seen (`Fresh`).
 
 There are two kinds. Those of `BOUNDED` stop when the array's bytes are full, as libtiff does:
-Photoshop and others write LZW data that go on. `virtual_tiff.codecs.named` uses them in the
+Photoshop and others write LZW data that go on. `virtual_tiff.codecs.checked.block` uses them in the
 stores that `VirtualTIFF` returns. Those of `FAST` fall back on the standard implementation for
 such a block: under other serializers a block may be larger than its array.
 `virtual_tiff.tune_zarr` gives zarr these.
@@ -26,8 +26,8 @@ from imagecodecs.zarr import Delta, Lzw, Packbits
 from zarr.codecs import ZstdCodec
 from zarr.codecs.numcodecs import Zlib
 
-from virtual_tiff.codecs.lzma_bounded import BoundedLzma
-from virtual_tiff.codecs.predecessor_images import Floatpred
+from virtual_tiff.codecs.checked.lzma_bounded import BoundedLzma
+from virtual_tiff.codecs.compat_050.images import Floatpred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from virtual_tiff.codecs.headers import Block, ImageHeader, boxes
+from virtual_tiff.codecs.images.headers import Block, ImageHeader, boxes
 
 __all__ = ["jpegxl_header"]
 

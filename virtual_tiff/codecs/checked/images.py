@@ -3,7 +3,7 @@
 imagecodecs' own classes decode whatever size the stream states, and then reshape to the
 chunk, so that a stream of 20 x 30 fits a chunk of 30 x 20, and zarr casts its type. These
 are the same codecs: they compare the stream's header with the chunk before decoding, its
-type after, and raise `ValueError` for what is damaged. As in `virtual_tiff.codecs.named`,
+type after, and raise `ValueError` for what is damaged. As in `virtual_tiff.codecs.checked.block`,
 `to_dict` writes the standard name, and only `virtual_tiff.store.CheckedManifestStore` and
 `virtual_tiff.short_image` ask for these names.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from imagecodecs.zarr import Jpeg2k, Jpegxl, Jpegxr, Lerc, Png, Webp
 
-from virtual_tiff.codecs.headers import (
+from virtual_tiff.codecs.images.headers import (
     Block,
     ImageHeader,
     ImageSizeError,
@@ -25,9 +25,9 @@ from virtual_tiff.codecs.headers import (
     png_header,
     webp_header,
 )
-from virtual_tiff.codecs.image_checks import check_type, damaged
-from virtual_tiff.codecs.jxl_header import jpegxl_header
-from virtual_tiff.codecs.lerc import checked_header, unpacked
+from virtual_tiff.codecs.images.image_checks import check_type, damaged
+from virtual_tiff.codecs.images.jxl_header import jpegxl_header
+from virtual_tiff.codecs.images.lerc import checked_header, unpacked
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

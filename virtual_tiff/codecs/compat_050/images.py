@@ -25,16 +25,16 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.registry import register_codec
 
 from virtual_tiff.codecs.base import ReadingCodec
-from virtual_tiff.codecs.checked_images import (
+from virtual_tiff.codecs.checked.images import (
     CheckedJpeg2k,
     CheckedJpegxl,
     CheckedJpegxr,
     CheckedPng,
     CheckedWebp,
 )
-from virtual_tiff.codecs.jpeg_checked import CheckedJpegCodec
-from virtual_tiff.codecs.lerc import LercCodec
-from virtual_tiff.codecs.predecessor import FloatDifferencesCodec
+from virtual_tiff.codecs.checked.jpeg import CheckedJpegCodec
+from virtual_tiff.codecs.compat_050.samples import FloatDifferencesCodec
+from virtual_tiff.codecs.images.lerc import LercCodec
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

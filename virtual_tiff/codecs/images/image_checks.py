@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zarr.abc.codec import ArrayBytesCodec
 
 from virtual_tiff.codecs.base import ReadingCodec
-from virtual_tiff.codecs.headers import Block, ImageHeader, check_size
+from virtual_tiff.codecs.images.headers import Block, ImageHeader, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

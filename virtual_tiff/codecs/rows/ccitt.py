@@ -5,7 +5,7 @@ imagecodecs decodes, as in its `imagecodecs_ccittrle`, `_ccittfax3` and `_ccittf
 these turn data that are damaged or end too early into white pixels and say nothing. Here a
 line of our own is put behind those of the block: where it does not come out, imagecodecs
 did not reach the end, and the block is decoded once more, slowly, as libtiff would
-(`virtual_tiff.codecs.ccitt_lines`), with a warning of what is damaged. What imagecodecs
+(`virtual_tiff.codecs.rows.ccitt_lines`), with a warning of what is damaged. What imagecodecs
 gets over within one line is not told: where the last run reaches past the edge it is cut,
 and a line that an EOL ends too early is white from there. Compression 32771, for which
 imagecodecs has no decoder, is always read line by line.
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import imagecodecs
 import numpy as np
 
-from virtual_tiff.codecs.ccitt_lines import (
+from virtual_tiff.codecs.rows.ccitt_lines import (
     ALIGNMENT,
     EOL,
     Bits,
@@ -32,7 +32,7 @@ from virtual_tiff.codecs.ccitt_lines import (
     lacks_first_eol,
     undivided,
 )
-from virtual_tiff.codecs.strip import StripCodec
+from virtual_tiff.codecs.rows.strip import StripCodec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

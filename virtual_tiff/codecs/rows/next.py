@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from virtual_tiff.codecs.strip import StripCodec
+from virtual_tiff.codecs.rows.strip import StripCodec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.codecs.base import image_sizes
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.image_checks import ImageCodec, damaged
-from virtual_tiff.codecs.jpeg_lossless import decode_bogus_huffman, lacks_selectors
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.image_checks import ImageCodec, damaged
+from virtual_tiff.codecs.images.jpeg_lossless import decode_bogus_huffman, lacks_selectors
 from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader
 
 if TYPE_CHECKING:

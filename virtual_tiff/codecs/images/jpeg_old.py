@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.image_checks import ImageCodec
-from virtual_tiff.codecs.jpeg import (
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.image_checks import ImageCodec
+from virtual_tiff.codecs.images.jpeg import (
     Image,
     as_chunk,
     decode_complete,

@@ -15,8 +15,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.codecs.headers import jpeg2k_header
-from virtual_tiff.codecs.image_checks import ImageCodec, decoded_image
+from virtual_tiff.codecs.images.headers import jpeg2k_header
+from virtual_tiff.codecs.images.image_checks import ImageCodec, decoded_image
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

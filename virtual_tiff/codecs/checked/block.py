@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zarr.registry import get_codec_class, register_codec
 
 from virtual_tiff.codecs.base import Edges, ReadingCodec
-from virtual_tiff.codecs.fast import BOUNDED
+from virtual_tiff.codecs.checked.bounded import BOUNDED
 from virtual_tiff.tiff.errors import printable
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import numpy as np
 from zarr.registry import get_codec_class
 
 from virtual_tiff.codecs.base import Edges
-from virtual_tiff.codecs.checked_images import STANDARD_NAMES
-from virtual_tiff.codecs.headers import ImageSizeError
-from virtual_tiff.codecs.image_checks import ImageCodec
+from virtual_tiff.codecs.checked.images import STANDARD_NAMES
+from virtual_tiff.codecs.images.headers import ImageSizeError
+from virtual_tiff.codecs.images.image_checks import ImageCodec
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

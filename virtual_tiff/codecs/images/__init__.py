@@ -1,0 +1,1 @@
+"""Codecs of whole images: a block is a picture file."""

@@ -1,0 +1,1 @@
+"""Codecs that decode row by row."""

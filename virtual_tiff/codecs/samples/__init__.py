@@ -1,0 +1,1 @@
+"""Codecs of samples: bits, bytes, numbers."""
