@@ -16,12 +16,12 @@ from types import ModuleType
 
 from _documents import write_or_check
 
-from virtual_tiff import verification
 from virtual_tiff.cli import EXIT_CODES, make_parser
 from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
 from virtual_tiff.command_line import Argument, Command, commands_of
 from virtual_tiff.completion import SHELLS, script
 from virtual_tiff.info import SCHEMA_VERSION, advice, model
+from virtual_tiff.publishing import verification
 from virtual_tiff.tiff import source
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "command-line.md"

@@ -38,7 +38,7 @@ from support.published import (  # noqa: E402
     s3_options,
 )
 from support.s3 import S3, s3_server  # noqa: E402
-from virtual_tiff.verification import verify_async  # noqa: E402
+from virtual_tiff.publishing.verification import verify_async  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "drift.md"
 START, END = "<!-- table: python scripts/make_drift_table.py -->", "<!-- end of the table -->"

@@ -9,7 +9,7 @@ import icechunk
 import pytest
 
 from support.scripts import load_script
-from virtual_tiff.publishing.checksums import checksum_of
+from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.tiff import SourceState
 
 

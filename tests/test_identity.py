@@ -14,14 +14,14 @@ from obstore.store import LocalStore, MemoryStore
 from support.scenes import dated
 from virtual_tiff import verify
 from virtual_tiff.publishing import publish
-from virtual_tiff.publishing.items import Item
-from virtual_tiff.publishing.record import Record
-from virtual_tiff.publishing.spool import Spool, microseconds
+from virtual_tiff.publishing.finding.items import Item
+from virtual_tiff.publishing.reading.record import Record
+from virtual_tiff.publishing.reading.spool import Spool, microseconds
+from virtual_tiff.publishing.verification import change
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import ChangedError, _check_unchanged
 from virtual_tiff.tiff import SourceState
-from virtual_tiff.verification import change
 
 DAY = datetime(2026, 11, 1, 12, 30, 15, tzinfo=UTC)
 LATER = DAY + timedelta(seconds=9)

@@ -23,7 +23,8 @@ from support.published import (
 )
 from support.s3 import S3
 from virtual_tiff import open_published
-from virtual_tiff.publishing import PublishError, opening
+from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing.repository import opening
 
 PLAIN = Path(__file__).parents[1] / "testdata" / "special" / "strips_many.tif"
 """A file without compression, whose codecs need not be told."""

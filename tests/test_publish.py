@@ -24,8 +24,8 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from support.scenes import group_of, pixels, read
 from virtual_tiff.publishing import Progress, PublishError, publish
-from virtual_tiff.publishing import repository as repository_module
-from virtual_tiff.publishing.names import group_names
+from virtual_tiff.publishing.planning.names import group_names
+from virtual_tiff.publishing.repository import writer as repository_module
 from virtual_tiff.tiff import Limits, TiffWarning
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
@@ -531,7 +531,7 @@ except ImportError as error:
 
 
 @pytest.mark.parametrize(
-    "first", ["", "import virtual_tiff.publishing", "import virtual_tiff.publishing.publication"]
+    "first", ["", "import virtual_tiff.publishing", "import virtual_tiff.publishing.run"]
 )
 def test_the_package_gives_the_function(first: str) -> None:
     """Whatever was imported before: a module of that name would take its place."""

@@ -16,9 +16,9 @@ import pytest
 
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
-from virtual_tiff.publishing.finding import find_items
-from virtual_tiff.publishing.items import Item
-from virtual_tiff.publishing.times import guessed_time, tiff_datetime
+from virtual_tiff.publishing.finding.items import Item
+from virtual_tiff.publishing.finding.search import find_items
+from virtual_tiff.publishing.finding.times import guessed_time, tiff_datetime
 from virtual_tiff.tiff import TiffWarning
 
 NAMES = ("a10.tif", "a2.TIF", "sub/b.tiff", "sub/deep/c.TiFF", "notes.txt", "a2.tif.aux.xml")

@@ -12,9 +12,9 @@ import pytest
 
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
-from virtual_tiff.publishing.finding import find_items
-from virtual_tiff.publishing.items import Item
-from virtual_tiff.publishing.stac import absolute
+from virtual_tiff.publishing.finding.items import Item
+from virtual_tiff.publishing.finding.search import find_items
+from virtual_tiff.publishing.finding.stac import absolute
 from virtual_tiff.tiff import TiffWarning
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"

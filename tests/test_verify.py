@@ -24,11 +24,11 @@ from support.published import (
     with_ledger,
 )
 from support.s3 import S3
-from virtual_tiff import open_published, publish, verification, verify
+from virtual_tiff import open_published, publish, verify
 from virtual_tiff.cli import main
-from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing import PublishError, verification
+from virtual_tiff.publishing.verification import Verification, change, verify_async
 from virtual_tiff.tiff import SourceState
-from virtual_tiff.verification import Verification, change, verify_async
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 PLAIN = TESTDATA / "special" / "strips_many.tif"

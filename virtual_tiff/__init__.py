@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from virtual_tiff.codecs.compat_050.images import register_codecs_of_050
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish, publish_async
-    from virtual_tiff.publishing.opening import open_published
+    from virtual_tiff.publishing.repository.opening import open_published
+    from virtual_tiff.publishing.verification import verify, verify_async
     from virtual_tiff.sources.object_source import ChangedError, SourceError
     from virtual_tiff.tiff import (
         FormatError,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from virtual_tiff.tuning import Tuning, tune_zarr
-    from virtual_tiff.verification import verify, verify_async
 
 __all__ = [
     "ChangedError",
@@ -56,13 +56,13 @@ _HOMES = {
     "SourceError": "virtual_tiff.sources.object_source",
     "Tuning": "virtual_tiff.tuning",
     "VirtualTIFF": "virtual_tiff.parser",
-    "open_published": "virtual_tiff.publishing.opening",
+    "open_published": "virtual_tiff.publishing.repository.opening",
     "publish": "virtual_tiff.publishing",
     "publish_async": "virtual_tiff.publishing",
     "register_codecs_of_050": "virtual_tiff.codecs.compat_050.images",
     "tune_zarr": "virtual_tiff.tuning",
-    "verify": "virtual_tiff.verification",
-    "verify_async": "virtual_tiff.verification",
+    "verify": "virtual_tiff.publishing.verification",
+    "verify_async": "virtual_tiff.publishing.verification",
 }
 
 

@@ -225,7 +225,7 @@ def _completion(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from virtual_tiff.verification import verify  # noqa: PLC0415
+    from virtual_tiff.publishing.verification import verify  # noqa: PLC0415
     from virtual_tiff.verification_table import lines  # noqa: PLC0415
 
     _hush_icechunk()

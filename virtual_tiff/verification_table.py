@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from virtual_tiff.tiff.redaction import redacted
 
 if TYPE_CHECKING:
-    from virtual_tiff.verification import Verification
+    from virtual_tiff.publishing.verification import Verification
 
 __all__ = ["lines"]
 

@@ -26,7 +26,7 @@ PUBLIC = [
     "virtual_tiff",
     "virtual_tiff.publishing",
     "virtual_tiff.tiff",
-    "virtual_tiff.verification",
+    "virtual_tiff.publishing.verification",
 ]
 """Where a user imports from; `docs/reference/` lists it."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from support.pixels import virtual
 from virtual_tiff.metadata import tag_attributes
-from virtual_tiff.publishing.attribute_table import ATTRIBUTES, PER_SCENE, decides, rule_of
+from virtual_tiff.publishing.planning.attribute_table import ATTRIBUTES, PER_SCENE, decides, rule_of
 from virtual_tiff.tiff import TiffError
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ import pytest
 
 from support.http import HttpServer
 from support.scenes import commits, dated, pixels, read, scene
-from virtual_tiff.publishing import Progress, PublishError, parsing, publish, publish_async
+from virtual_tiff.publishing import Progress, PublishError, publish, publish_async
+from virtual_tiff.publishing.reading import workers as parsing
 
 
 @pytest.fixture(autouse=True)

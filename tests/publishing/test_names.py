@@ -16,7 +16,7 @@ import tifffile
 
 from support.scenes import dataset_of, pixels, read, scene
 from virtual_tiff.publishing import PublishError, publish
-from virtual_tiff.publishing.names import group_names, new_group_names
+from virtual_tiff.publishing.planning.names import group_names, new_group_names
 
 SOURCES = {
     "concat, a new dimension: its coordinate": "test_a_dimension_that_is_called_as_something_else",

@@ -29,7 +29,7 @@ from support.http import HttpServer
 from support.scenes import dated, group_of, pixels, read, scene
 from virtual_tiff import VirtualTIFF, cli, verify
 from virtual_tiff.publishing import Published, PublishError, publish
-from virtual_tiff.publishing.portable import Portability
+from virtual_tiff.publishing.reading.portable import Portability
 
 CODECS = {"bytes", "zstd", "numcodecs.zlib"}
 STRIPS: dict[str, Any] = {"shape": (20, 13), "tiled": False, "blockysize": 7}

@@ -22,9 +22,9 @@ import pytest
 from support import races
 from support.scenes import pixels, read
 from virtual_tiff.publishing import PublishError, publish
-from virtual_tiff.publishing.locking import LOCK, LOCK_SUFFIX, locked
-from virtual_tiff.publishing.publication import Publication
-from virtual_tiff.publishing.repository import Writer
+from virtual_tiff.publishing.repository.locking import LOCK, LOCK_SUFFIX, locked
+from virtual_tiff.publishing.repository.writer import Writer
+from virtual_tiff.publishing.run import Publication
 from virtual_tiff.tiff import TiffWarning
 
 
@@ -262,7 +262,7 @@ def test_runs_that_share_a_cache(scenes: list[Path], tmp_path: Path) -> None:
 def test_a_locked_cache_is_not_used(
     scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("virtual_tiff.publishing.spool._PATIENCE", 0.1)
+    monkeypatch.setattr("virtual_tiff.publishing.reading.spool._PATIENCE", 0.1)
     cache = tmp_path / "cache"
     with closing(sqlite3.connect(cache, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -275,7 +275,7 @@ def test_a_locked_cache_is_not_used(
 def test_a_cache_that_is_locked_while_a_run_reads(
     scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("virtual_tiff.publishing.spool._PATIENCE", 0.1)
+    monkeypatch.setattr("virtual_tiff.publishing.reading.spool._PATIENCE", 0.1)
     cache = tmp_path / "cache"
     publish(scenes[0], "memory://", cache=cache)
     with closing(sqlite3.connect(cache, isolation_level=None)) as other:

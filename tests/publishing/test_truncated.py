@@ -563,7 +563,7 @@ def test_verify_finds_it_in_repositories_of_before(
 def test_verify_reads_no_directory_where_all_were_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from virtual_tiff import verification
+    from virtual_tiff.publishing import verification
 
     KINDS["tiles"](tmp_path / "whole.tif")
     publish(tmp_path / "whole.tif", tmp_path / "cube")

@@ -15,7 +15,7 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray
-from virtual_tiff.publishing.checksums import checksum_of
+from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.sources.locations import LocationRegistry, locate
 from virtual_tiff.tiff import SourceState
 

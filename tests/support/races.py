@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from support.scenes import dated, pixels
 from virtual_tiff.publishing import PublishError, publish
-from virtual_tiff.publishing.publication import Publication
-from virtual_tiff.publishing.repository import Writer
+from virtual_tiff.publishing.repository.writer import Writer
+from virtual_tiff.publishing.run import Publication
 
 _PATIENCE = 300
 """Seconds after which a process hangs."""

@@ -12,10 +12,10 @@ except ImportError as missing:
     text = 'publishing needs Icechunk: pip install "virtual-tiff[icechunk]"'
     raise ImportError(text) from missing
 
-from virtual_tiff.publishing.command import publish, publish_async
+from virtual_tiff.publishing.api import publish, publish_async
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.parsing import Progress
-from virtual_tiff.publishing.published import Published, PublishedArray
+from virtual_tiff.publishing.reading.workers import Progress
+from virtual_tiff.publishing.result import Published, PublishedArray
 
 __all__ = [
     "Progress",

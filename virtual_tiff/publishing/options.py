@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
-from virtual_tiff.publishing.arrange import LAYOUTS, Layout
-from virtual_tiff.publishing.attribute_table import PER_SCENE
-from virtual_tiff.publishing.parsing import Engine, Progress, Reader, Truncated, engine_of
-from virtual_tiff.publishing.portable import Portability
+from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
+from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
+from virtual_tiff.publishing.reading.portable import Portability
+from virtual_tiff.publishing.reading.workers import Engine, Progress, Reader, Truncated, engine_of
 
 __all__ = ["Options"]
 

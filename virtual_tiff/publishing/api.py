@@ -1,0 +1,181 @@
+"""`publish` and `publish_async`: what users call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, Literal
+
+import icechunk
+
+from virtual_tiff.publishing.finding.positions import Values
+from virtual_tiff.publishing.finding.search import REMOTE_SCHEMES
+from virtual_tiff.publishing.options import Options
+from virtual_tiff.publishing.planning.arrange import Layout
+from virtual_tiff.publishing.reading.workers import Progress, Truncated
+from virtual_tiff.publishing.result import Published
+from virtual_tiff.publishing.run import Publication
+from virtual_tiff.sources.running import await_thread, run_to_end
+
+__all__ = ["publish", "publish_async"]
+
+
+def publish(  # noqa: PLR0913 (one keyword an option)
+    sources: Any,  # noqa: ANN401 (names, dicts, whatever has to_dict)
+    to: str | os.PathLike[str] | icechunk.Storage,
+    *,
+    concat: str | Sequence[str] | None = None,
+    layout: Layout | None = None,
+    time: str | None = None,
+    variable: str | None = None,
+    values: Values | None = None,
+    assets: str | Sequence[str] | None = None,
+    append: bool = False,
+    replace_changed: bool = False,
+    on_error: Literal["raise", "skip"] = "raise",
+    truncated: Truncated = "refuse",
+    branch: str = "main",
+    message: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    store_options: Mapping[str, Any] | None = None,
+    remote_schemes: Sequence[str] = REMOTE_SCHEMES,
+    concurrency: int = 64,
+    parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False,
+    cache: str | os.PathLike[str] | None = None,
+    check: bool = False,
+    portable: bool | None = None,
+    inline_limit: int | None = None,
+    per_scene: str | Sequence[str] = (),
+    progress: Callable[[Progress], None] | None = None,
+    **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
+) -> Published:
+    r"""Publish TIFFs as virtual arrays of an Icechunk repository, in one commit.
+
+    Each reference carries the state of its source as it was when it was parsed: Icechunk
+    refuses to read from a source that has changed since then. An interrupted run leaves the
+    repository as it was.
+
+    Attributes of the files that differ become coordinates along a new dimension, if they are
+    numbers or texts; others are left out, and listed in the result.
+
+    Parameters
+    ----------
+    sources
+        Paths, directories, globs, urls and prefixes, lists of them (`@list.txt`, `-`), and
+        STAC items; see `find_items`.
+    to
+        A local path, `s3://bucket/prefix`, `gs://…`, `az://…` (with the credentials of the
+        environment), `memory://`, or an `icechunk.Storage`. Without `append` it must hold no
+        repository, or an empty one.
+    concat
+        A new dimension: the files are stacked along it, in the order of their coordinates
+        or, without `time` and `values`, their own. Or dimensions that the files have (`"y"`,
+        `("y", "x")`, `"band"`): they are put together as tiles by their transforms, rotated
+        ones too, or as bands in their order; every file but the last along a dimension must be
+        a whole number of chunks long. Files must agree in type, codecs, chunks, fill value, CRS and
+        whatever else decides what a stored number means.
+    layout
+        `"stack"` (default with `concat`): one array, or one a variable. `"group per file"`
+        (default without): called by the file's name without suffix or, where two files
+        share one, by its path below their common directory. `"group per signature"`: files
+        that fit on each other share a group, and are stacked there: images of one place or, with
+        `concat=("y", "x")`, tiles of one grid. `"group per variable"`.
+    time, variable, values, assets
+        What the coordinates are (`time="tag"`: the files' own DateTime), and which variable
+        a file is of; see `find_items`. A variable's name takes the place of `"0"`.
+    append
+        Add what is new to a repository that was published by this function, after what is
+        there; what is there and unchanged is skipped. Without a repository it is made.
+    replace_changed
+        Also write new references of files that have changed since they were published; else
+        they are only reported.
+    on_error
+        `"raise"`: publish nothing if a file cannot be read. `"skip"`: publish the others.
+    truncated
+        How to publish a file that ends before its last block, directory or value of a tag.
+        `"refuse"`: it is an error, as a file that cannot be read. `"missing"`: publish what it
+        has; the blocks that it has lost, wholly or in part, are missing chunks, which read as
+        the fill value. `"keep"`: refer to all blocks; reading a lost one fails. It is for
+        writers that state too many bytes. The result counts what is lost.
+    branch
+        The branch of the commit; made if there is none.
+    message, metadata
+        Of the commit.
+    store_options
+        obstore's options of the sources' stores, as `{"region": "us-west-2",
+        "skip_signature": True}`. Region, endpoint and whether to sign are saved in the
+        repository, credentials are not.
+    remote_schemes
+        The schemes of urls that a list or a STAC document may name which is remote itself; by
+        default those of remote objects. Files of this machine are refused, unless `"file"` is
+        added.
+    concurrency
+        Files that are read at the same time (by each worker, with `parallel`).
+    parallel
+        Where the files are read, as VirtualiZarr takes it: False is this process; `"dask"`,
+        `"lithops"`, or an executor of `concurrent.futures`, for instance that of a Dask
+        client. The commit is made by this process.
+    cache
+        A file for what was read: a next run takes from there what has not changed since, by
+        ETag or else time and size. Several runs can share it. One that is locked or cannot
+        be written to is not used, with a warning.
+    check
+        Whether to read the first and the last chunk of each array before the commit. If one
+        cannot be read, nothing is published.
+    portable
+        Whether to use only codecs and data types that zarr-python, zarrs and zarrita have:
+        `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Samples are as they are
+        stored, (y, x, band). A short last strip is copied into the repository, filled up, where
+        the file does not go on behind it; a file that would have to be copied as a whole is an
+        error. None is what `append` finds, and False of a new repository.
+    inline_limit
+        With `portable`: most bytes of one array of one file that may be copied; None is 1 MiB,
+        or 5 % of what the array takes in the file if that is more.
+    per_scene
+        With `concat` along a new dimension: what of `"gcps"` (ground control points) and
+        `"rpcs"` becomes a coordinate of texts along it, one a scene, which also may be equal.
+        Otherwise scenes that differ in them are an error. `append` takes the same.
+    progress
+        Called for each file that was read.
+    **parser_options
+        Options of `VirtualTIFF`: `ifd`, `ifd_layout`, `overviews`, …
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed, or a file is named twice.
+    PublishError
+        If files cannot be read (it has the error of each) or do not fit on each other, or
+        `to` is in use. Nothing is left behind then.
+    OSError
+        If nothing matches, or a list cannot be read.
+    KeyboardInterrupt
+        After Ctrl-C; its text says what was kept, and how to go on.
+    """
+    publication = Publication.of(sources, to, Options.of(_options(locals())))
+    with publication.spool:
+        try:
+            run_to_end(publication.read())
+            return publication.write()
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(publication.kept()) from interrupt
+
+
+async def publish_async(
+    sources: Any,  # noqa: ANN401
+    to: str | os.PathLike[str] | icechunk.Storage,
+    **options: Any,  # noqa: ANN401 (those of `publish`)
+) -> Published:
+    """Do what `publish` does, within a running event loop; see there for the options."""
+    known = publish.__kwdefaults__ or {}
+    given = dict(known) | {name: value for name, value in options.items() if name in known}
+    given["parser_options"] = {k: v for k, v in options.items() if k not in known}
+    publication = Publication.of(sources, to, Options.of(given))
+    with publication.spool:
+        await publication.read()
+        return await await_thread(publication.write)
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in ("sources", "to")}

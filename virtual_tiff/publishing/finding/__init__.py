@@ -1,0 +1,1 @@
+"""What a user names becomes items."""

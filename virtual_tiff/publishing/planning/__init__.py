@@ -1,0 +1,1 @@
+"""Records become a plan: which array holds what."""

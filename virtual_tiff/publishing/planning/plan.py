@@ -1,0 +1,162 @@
+"""All that is to be written, as plain data: every rule is testable without a repository."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.reading.spool import Published
+from virtual_tiff.publishing.result import PublishedArray
+
+__all__ = [
+    "Column",
+    "Existing",
+    "Integers",
+    "Members",
+    "Part",
+    "Plan",
+    "document",
+    "joined",
+    "parents",
+    "with_dimension",
+]
+
+type Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A coordinate along the new dimension: one value for each of its positions."""
+
+    path: str
+    dimension: str
+    data_type: str
+    """int64, float64 or string."""
+    values: Sequence[Any]
+    """At all positions, those that are published already too."""
+    attributes: JSON = field(default_factory=dict)
+    changed: int = 0
+    """The first position whose value is not what it was."""
+
+    @property
+    def array(self) -> PublishedArray:
+        """What the array will be."""
+        return PublishedArray(
+            path=self.path,
+            shape=(len(self.values),),
+            dimensions=(self.dimension,),
+            data_type=self.data_type,
+            references=0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """Files whose arrays go to the same arrays of the repository."""
+
+    place: str
+    """The group that is theirs, as the ledger says it."""
+    variable: str
+    numbers: Integers
+    """Of the items."""
+    paths: Mapping[str, str]
+    """By path in the file: which array of the repository."""
+    positions: Integers | None = None
+    """Along the new first dimension; None if there is none."""
+    origins: Mapping[str, Integers] | None = None
+    """By path in the file: a row a file, its first chunk along each of the array's own
+    dimensions; None if all begin at the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is written together."""
+
+    groups: Mapping[str, JSON]
+    """Attributes by path."""
+    arrays: Mapping[str, JSON]
+    """`zarr.json` by path, of arrays whose chunks lie in files."""
+    inline: Mapping[str, tuple[JSON, bytes]] = field(default_factory=dict)
+    """`zarr.json` and the one chunk of others."""
+    columns: Sequence[Column] = ()
+    members: Sequence[Members] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that is to be written."""
+
+    parts: Iterator[Part]
+    """Made one after another: a group for each of a million files is not held at once."""
+    files: int
+    how: str
+    """In words, for the commit's message."""
+    places: Mapping[str, JSON] = field(default_factory=dict)
+    """What the ledger keeps of each group for the next files, by path."""
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By path: attributes in which the stacked files differ, and that are no coordinates."""
+    missing: int = 0
+    """Places of a stack that have no file: they read as the fill value."""
+
+
+def joined(group: str, path: str) -> str:
+    """Return the path of a node within a group; "" is the root, or the group itself."""
+    return f"{group}/{path}" if group and path else group or path
+
+
+def parents(path: str) -> list[str]:
+    """Return the groups above a node, the root first."""
+    found = []
+    while path:
+        path = posixpath.dirname(path)
+        found.append(path)
+    return found[::-1]
+
+
+def document(metadata: JSON) -> bytes:
+    """Return the text of a `zarr.json`."""
+    return json.dumps(metadata, allow_nan=False).encode()
+
+
+def with_dimension(metadata: JSON, dimension: str, count: int) -> JSON:
+    """Put a dimension in front, one chunk for each of its positions."""
+    chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    return metadata | {
+        "shape": [count, *metadata["shape"]],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, *chunk_shape]}},
+        "codecs": [_shifted(codec) for codec in metadata["codecs"]],
+        "dimension_names": [dimension, *metadata["dimension_names"]],
+    }
+
+
+def _shifted(codec: JSON) -> JSON:
+    """Renumber the axes that a codec names from the front."""
+    configuration = dict(codec.get("configuration", {}))
+    if "order" in configuration and codec["name"] == "transpose":
+        configuration["order"] = [0, *(axis + 1 for axis in configuration["order"])]
+    if isinstance(axis := configuration.get("axis"), int) and axis >= 0:
+        configuration["axis"] = axis + 1
+    return {**codec, "configuration": configuration}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existing:
+    """What is published already."""
+
+    places: Mapping[str, JSON] = field(default_factory=dict)
+    """What the ledger keeps of each group."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """By url: the group of a file, where each has its own."""
+    columns: Mapping[str, list[Any]] = field(default_factory=dict)
+    """Values of the coordinates along new dimensions, by path."""
+    earlier: Mapping[int, Published] = field(default_factory=dict)
+    """By item: where files that have changed are published."""
+    taken: Mapping[tuple[str, str], set[int]] = field(default_factory=dict)
+    """By group and variable: the positions that have a file."""

@@ -1,0 +1,424 @@
+"""Files stacked along a new first dimension, one array (or several variables) a group."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.planning.differing_attributes import Key, Loose, named_columns, take
+from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
+from virtual_tiff.publishing.planning.plan import (
+    Column,
+    Existing,
+    Integers,
+    Members,
+    Part,
+    joined,
+    with_dimension,
+)
+from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
+from virtual_tiff.publishing.reading.record import Inline, Template
+from virtual_tiff.publishing.reading.spool import Published
+from virtual_tiff.tiff.redaction import redacted
+
+__all__ = ["Stack", "Stacked", "stack"]
+
+_UNITS = {"units": "microseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
+"""CF 1.11, 4.4; the finest that Python's times have, so that any can be appended."""
+
+_TYPES = {"time": "int64", "int": "int64", "float": "float64", "text": "string"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Stack:
+    """What is published of a stack already, or nothing yet."""
+
+    place: str
+    dimension: str
+    size: int = 0
+    kind: str = ""
+    """Of its coordinates; "" if nothing is published."""
+    values: list[Any] = field(default_factory=list)
+    """Coordinates of all positions; none if it has none."""
+    taken: dict[str, set[int]] = field(default_factory=dict)
+    """By variable: positions that have a file."""
+    loose: Loose = field(default_factory=Loose)
+    names: dict[Key, str] = field(default_factory=dict)
+    """Paths of the coordinates that attributes became."""
+
+    @classmethod
+    def of(cls, place: str, dimension: str, kept: JSON, existing: Existing) -> Stack:
+        """Return what is published of a group; `kept` is what the ledger says of it."""
+        columns = {(node, name): path for node, name, path in kept.get("columns", ())}
+        coordinate = next(
+            (path for path in existing.columns if path in kept.get("coordinates", ())), None
+        )
+        varying = {key: list(existing.columns[path]) for key, path in columns.items()}
+        return cls(
+            place=place,
+            dimension=dimension,
+            size=kept.get("size", 0),
+            kind=kept.get("kind", ""),
+            values=list(existing.columns[coordinate]) if coordinate else [],
+            taken={
+                variable: set(positions)
+                for (at, variable), positions in existing.taken.items()
+                if at == place
+            },
+            loose=Loose(
+                constant={node: dict(found) for node, found in kept.get("constant", {}).items()},
+                varying=varying,
+                left_out={(node, name) for node, name in kept.get("left_out", ())},
+            ),
+            names=columns,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stacked:
+    """A part, and what is kept of it for the next files."""
+
+    place: str
+    part: Part
+    kept: JSON
+    left_out: Mapping[str, tuple[str, ...]]
+    missing: int
+
+
+def stack(
+    catalogue: Catalogue,
+    sets: Sequence[tuple[Files, Template]],
+    old: Stack,
+    earlier: Mapping[int, Published],
+    texts: Mapping[str, str],
+) -> Stacked:
+    """Lay out files along a dimension.
+
+    Parameters
+    ----------
+    catalogue
+        That has the files.
+    sets
+        For each variable its files, and their template.
+    old
+        What is published already.
+    earlier
+        By item: where files that have changed are published.
+    texts
+        The templates of all variables, as they are kept.
+    """
+    values, placed = _positions(catalogue, [files for files, _ in sets], old, earlier)
+    size = max([old.size, *(int(p.max()) + 1 for p in placed if len(p))])
+    parts = _Parts(catalogue, old, size)
+    for (files, template), positions in zip(sets, placed, strict=True):
+        parts.add(files, template, positions)
+    return parts.finished(values, sets[0][0].kind, texts)
+
+
+def _positions(
+    catalogue: Catalogue,
+    sets: Sequence[Files],
+    old: Stack,
+    earlier: Mapping[int, Published],
+) -> tuple[list[Any], list[Integers]]:
+    """Return the coordinates of all positions, and the position of each file."""
+    kind = sets[0].kind
+    if old.kind and kind != old.kind:
+        msg = (
+            f"{old.dimension} has coordinates of the kind {old.kind!r}, that of these files is"
+            f" {kind!r}; give time or values as before"
+        )
+        raise PublishError(msg)
+    if kind == "none":
+        return [], [_counted(files, old, earlier) for files in sets]
+    new = {v for files in sets for v in files.values or ()} - set(old.values)
+    added = (
+        sorted(new)
+        if kind != "text"
+        else list(dict.fromkeys(v for files in sets for v in files.values or () if v in new))
+    )
+    if kind != "text" and old.values and added and added[0] < old.values[-1]:
+        raise PublishError(_too_early(catalogue, sets, old, added[0], kind))
+    values = [*old.values, *added]
+    where = {value: position for position, value in enumerate(values)}
+    placed = []
+    _check_one_a_position(catalogue, sets, old.dimension)
+    for files in sets:
+        positions = np.array([where[v] for v in files.values or ()], dtype=np.int64)
+        _check_free(catalogue, files, positions, old, earlier, values)
+        placed.append(positions)
+    return values, placed
+
+
+def _check_one_a_position(catalogue: Catalogue, sets: Sequence[Files], dimension: str) -> None:
+    """Refuse two files of one variable with the same coordinate."""
+    twice = []
+    for files in sets:
+        first: dict[Any, int] = {}
+        for n, value in zip(files.numbers.tolist(), files.values or (), strict=True):
+            if (other := first.setdefault(value, n)) != n:
+                names = (redacted(catalogue.spool.name(each)) for each in (other, n))
+                of = f" of {files.variable}" if files.variable else ""
+                at = f"{dimension} {shown(value, files.kind)}"
+                twice.append(f"\n  {' and '.join(names)} are both{of} at {at}")
+    if twice:
+        more = f"\n  and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
+        msg = (
+            f"files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
+            " places need a group each (layout='group per signature'); several images of one time"
+            " need a variable each"
+        )
+        raise PublishError(msg)
+
+
+_SHOWN = 10
+"""Pairs of files that an error names."""
+
+
+def _too_early(
+    catalogue: Catalogue,
+    sets: Sequence[Files],
+    old: Stack,
+    value: Any,  # noqa: ANN401 (a coordinate)
+    kind: str,
+) -> str:
+    numbers = [
+        int(files.numbers[i])
+        for files in sets
+        for i, v in enumerate(files.values or ())
+        if v == value
+    ]
+    return (
+        f"{catalogue.spool.name(numbers[0])}: its {old.dimension} {shown(value, kind)} lies before"
+        f" the last that is published, {shown(old.values[-1], kind)}; what is appended comes"
+        " after it. To insert it publish all files anew: to another place, or another branch"
+    )
+
+
+def _counted(files: Files, old: Stack, earlier: Mapping[int, Published]) -> Integers:
+    """Return positions of files that have no coordinates, after those that are there."""
+    positions, count = [], len(old.taken.get(files.variable, ()))
+    for n in files.numbers.tolist():
+        if n in earlier:
+            positions.append(earlier[n].position)
+        else:
+            positions.append(count)
+            count += 1
+    return np.array(positions, dtype=np.int64)
+
+
+def _check_free(
+    catalogue: Catalogue,
+    files: Files,
+    positions: Integers,
+    old: Stack,
+    earlier: Mapping[int, Published],
+    values: Sequence[Any],
+) -> None:
+    """Refuse a file whose place is that of another one, published already."""
+    taken = old.taken.get(files.variable, set())
+    for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True):
+        before = earlier.get(n)
+        if before is not None and before.position != position:
+            msg = (
+                f"{catalogue.spool.name(n)} has changed, and so has its {old.dimension}: now"
+                f" {shown(values[position], files.kind)}, published at"
+                f" {shown(values[before.position], files.kind)}"
+            )
+            raise PublishError(msg)
+        if before is None and position in taken:
+            msg = (
+                f"{catalogue.spool.name(n)}: at {old.dimension}"
+                f" {shown(values[position], files.kind)} another file is published already"
+            )
+            raise PublishError(msg)
+
+
+class _Parts:
+    """Gathers what is written of a stack."""
+
+    def __init__(self, catalogue: Catalogue, old: Stack, size: int) -> None:
+        self._catalogue = catalogue
+        self._old = old
+        self._size = size
+        self._names = NodeNames()
+        self._groups: dict[str, JSON] = {}
+        self._arrays: dict[str, JSON] = {}
+        self._inline: dict[str, Inline] = {}
+        self._written: set[str] = set()
+        """Paths of inline arrays that are published already."""
+        self._members: list[Members] = []
+        self._missing = 0
+        self._changed = old.size
+
+    def add(self, files: Files, template: Template, positions: Integers) -> None:
+        """Add a variable."""
+        old, place = self._old, self._old.place
+        names = variable_names(template, files.variable)
+        paths = {path: joined(place, name) for path, name in names.items()}
+        for path, attributes in template.groups.items():
+            self._names.add_group(joined(place, path), f"the group {path or '/'} of the files")
+            self._groups.setdefault(joined(place, path), dict(attributes))
+        for path, metadata in template.arrays.items():
+            self._add_array(paths[path], metadata, described(path, files.variable))
+        for path, inline in template.inline.items():
+            self._add_inline(joined(place, path), inline)
+            if files.variable in old.taken:
+                self._written.add(joined(place, path))
+        self._add_loose(
+            files,
+            positions,
+            {f"a:{p}": to for p, to in paths.items()}
+            | {f"g:{p}": f"{joined(place, p)}/" for p in template.groups}
+            | {f"i:{p}": joined(place, p) for p in template.inline},
+        )
+        if len(positions):
+            self._changed = min(self._changed, int(positions.min()))
+        self._members.append(
+            Members(
+                place=place,
+                variable=files.variable,
+                numbers=files.numbers,
+                paths=paths,
+                positions=positions,
+            )
+        )
+        there = old.taken.get(files.variable, set()) | set(positions.tolist())
+        self._missing += self._size - len(there)
+
+    def _add_array(self, path: str, metadata: JSON, what: str) -> None:
+        if self._old.dimension in metadata["dimension_names"]:
+            msg = f"concat {self._old.dimension!r} is a dimension of the files already"
+            raise ValueError(msg)
+        self._arrays[path] = with_dimension(metadata, self._old.dimension, self._size)
+        self._names.add_array(path, what, self._arrays[path])
+
+    def _add_inline(self, path: str, inline: Inline) -> None:
+        if path not in self._inline:
+            self._names.add_array(path, f"the coordinate {path} of the files", inline.metadata)
+        before = self._inline.setdefault(path, inline)
+        if before != inline:
+            msg = (
+                f"the variables differ in the coordinate {path}; publish each in a group of its"
+                " own: layout='group per variable' (--layout)"
+            )
+            raise PublishError(msg)
+
+    def _add_loose(self, files: Files, positions: Integers, nodes: Mapping[str, str]) -> None:
+        texts = {n: json.loads(self._catalogue.spool.text(n)) for n in set(files.loose.tolist())}
+        found = [
+            (position, texts[n])
+            for position, n in zip(positions.tolist(), files.loose.tolist(), strict=True)
+        ]
+        before = self._old.taken.get(files.variable, set())
+        take(self._old.loose, nodes, found, size=self._size, before=before)
+
+    def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> Stacked:
+        """Return the part, when all variables are there."""
+        old, loose = self._old, self._old.loose
+        dimensions = self._dimension_columns(values, kind)
+        self._add_columns(dimensions, f"the coordinate of the new dimension {old.dimension!r}")
+        taken = self._names.reserved()
+        columns, names = named_columns(loose, old.dimension, old.names, taken, self._changed)
+        self._add_columns(columns, "the coordinate of an attribute of the files")
+        self._names.check()
+        self._attach(names)
+        part = Part(
+            groups=self._groups,
+            arrays=self._arrays,
+            inline=self._inline_data(),
+            columns=[*dimensions, *columns],
+            members=self._members,
+        )
+        left_out: dict[str, list[str]] = {}
+        for node, name in sorted(loose.left_out):
+            left_out.setdefault(node.rstrip("/"), []).append(name)
+        return Stacked(
+            place=old.place,
+            part=part,
+            kept={
+                "templates": dict(texts),
+                "coordinates": [column.path for column in dimensions],
+                "dimension": old.dimension,
+                "kind": kind,
+                "size": self._size,
+                "constant": loose.constant,
+                "columns": [[*key, path] for key, path in names.items()],
+                "left_out": [list(key) for key in sorted(loose.left_out)],
+            },
+            left_out={path: tuple(found) for path, found in left_out.items()},
+            missing=self._missing,
+        )
+
+    def _add_columns(self, columns: Sequence[Column], what: str) -> None:
+        for column in columns:
+            array = {"dimension_names": [column.dimension], "shape": [len(column.values)]}
+            self._names.add_array(column.path, what, array)
+
+    def _inline_data(self) -> dict[str, tuple[JSON, bytes]]:
+        data = self._catalogue.spool.data
+        return {
+            path: (found.metadata, data(found.digest))
+            for path, found in self._inline.items()
+            if path not in self._written
+        }
+
+    def _dimension_columns(self, values: Sequence[Any], kind: str) -> list[Column]:
+        """Return the coordinate of the dimension, in each group that has stacked arrays."""
+        if kind == "none":
+            return []
+        groups = dict.fromkeys(posixpath.dirname(path) for path in self._arrays)
+        return [
+            Column(
+                path=joined(group, self._old.dimension),
+                dimension=self._old.dimension,
+                data_type=_TYPES[kind],
+                values=values,
+                attributes=dict(_UNITS) if kind == "time" else {},
+                changed=self._old.size,
+            )
+            for group in groups
+        ]
+
+    def _attach(self, names: Mapping[Key, str]) -> None:
+        """Give each node its attributes; bind the new coordinates to the arrays."""
+        for node, attributes in self._old.loose.constant.items():
+            if node.endswith("/"):
+                group = self._groups[node[:-1]]
+                self._groups[node[:-1]] = {**group, **attributes}
+                continue
+            metadata = self._arrays.get(node)
+            if metadata is None:  # an inline array: it has no constant attributes of this kind
+                continue
+            self._arrays[node] = metadata | {"attributes": metadata["attributes"] | attributes}
+        for (node, _), path in names.items():
+            for array in self._bearers(node):
+                if posixpath.dirname(array) == posixpath.dirname(path):
+                    self._bind(array, posixpath.basename(path))
+
+    def _bearers(self, node: str) -> list[str]:
+        """Return the arrays of which a node's attributes speak."""
+        if node in self._arrays:
+            return [node]
+        if node.endswith("/"):
+            return list(self._arrays)
+        name = posixpath.basename(node)
+        return [
+            array
+            for array, metadata in self._arrays.items()
+            if metadata["attributes"].get("grid_mapping") == name
+        ]
+
+    def _bind(self, array: str, name: str) -> None:
+        metadata = self._arrays[array]
+        attributes = dict(metadata["attributes"])
+        listed = attributes.get("coordinates", "").split()
+        attributes["coordinates"] = " ".join(dict.fromkeys([*listed, name]))
+        self._arrays[array] = metadata | {"attributes": attributes}

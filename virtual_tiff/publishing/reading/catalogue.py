@@ -1,0 +1,143 @@
+"""What was read, as columns: a million files are a few arrays of numbers."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.finding.times import tiff_datetime
+from virtual_tiff.publishing.planning.plan import Integers
+from virtual_tiff.publishing.reading.record import Template
+from virtual_tiff.publishing.reading.spool import Spool, microseconds
+
+__all__ = ["DATETIME", "Catalogue", "Files", "shown"]
+
+DATETIME = "TIFFTAG_DATETIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Some files that were read, in order."""
+
+    numbers: Integers
+    templates: Integers
+    loose: Integers
+    values: Sequence[Any] | None
+    """Coordinates: numbers, texts, or times in microseconds since 1970; None without."""
+    kind: str
+    """time, int, float, text; none without coordinates."""
+    variable: str = ""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def none_of(self, variable: str) -> Files:
+        """Return no files, of another variable."""
+        none = np.empty(0, dtype=np.int64)
+        return Files(none, none, none, None if self.values is None else [], self.kind, variable)
+
+    def taken(self, where: Any) -> Files:  # noqa: ANN401 (a mask, or indices)
+        """Return some of the files."""
+        indices = np.flatnonzero(where) if where.dtype == bool else where
+        return Files(
+            self.numbers[indices],
+            self.templates[indices],
+            self.loose[indices],
+            None if self.values is None else [self.values[i] for i in indices.tolist()],
+            self.kind,
+            self.variable,
+        )
+
+
+class Catalogue:
+    """The files of a run by variable, with their templates.
+
+    Parameters
+    ----------
+    spool
+        That has them.
+    from_tag
+        Whether coordinates are the files' own DateTime.
+    """
+
+    def __init__(self, spool: Spool, *, from_tag: bool = False) -> None:
+        self.spool = spool
+        self._templates: dict[int, Template] = {}
+        self.sets = list(self._read(from_tag=from_tag))
+
+    def _read(self, *, from_tag: bool) -> Iterator[Files]:
+        columns: dict[str, tuple[array[int], array[int], array[int], list[Any]]] = {}
+        kinds: set[str] = set()
+        for n, template, loose, variable, kind, value in self.spool.columns():
+            found = columns.setdefault(variable or "", (array("q"), array("q"), array("q"), []))
+            for column, number in zip(found, (n, template, loose), strict=False):
+                column.append(number)
+            if from_tag:
+                kinds.add("time")
+                found[3].append(self._tag(n, loose))
+                continue
+            if kind is not None:
+                found[3].append(value)
+            kinds.add(kind or "none")
+        if len(kinds) > 1:
+            msg = f"some files have a coordinate and others none, or of another kind: {kinds}"
+            raise PublishError(msg)
+        for variable, (numbers, templates, loose, values) in columns.items():
+            files = Files(
+                np.array(numbers, dtype=np.int64),
+                np.array(templates, dtype=np.int64),
+                np.array(loose, dtype=np.int64),
+                values or None,
+                next(iter(kinds)),
+                variable,
+            )
+            if from_tag:
+                order = np.argsort(np.array(values, dtype=np.int64), kind="stable")
+                files = files.taken(order)
+            yield files
+
+    def _tag(self, n: int, loose: int) -> int:
+        for attributes in json.loads(self.spool.text(loose)).values():
+            if DATETIME in attributes:
+                time = tiff_datetime(str(attributes[DATETIME]))
+                if time is not None:
+                    return microseconds(time)
+        msg = f"{self.spool.name(n)} has no DateTime that is a time; give values, or a pattern"
+        raise PublishError(msg)
+
+    def template(self, number: int) -> Template:
+        """Return a template; some thousands are kept."""
+        if number not in self._templates:
+            if len(self._templates) > 4096:
+                self._templates.clear()
+            self._templates[number] = self.spool.template(number)
+        return self._templates[number]
+
+    def names(self, files: Files, limit: int = 100) -> dict[int, list[str]]:
+        """Return names of files by the number of their template: some, which errors show."""
+        found: dict[int, list[str]] = {}
+        for number in np.unique(files.templates).tolist():
+            numbers = files.numbers[files.templates == number][:limit].tolist()
+            found[number] = [self.spool.name(n) for n in numbers]
+        return found
+
+    def counts(self, files: Files) -> Mapping[int, int]:
+        """Return the number of files of each template, in the order of their first files."""
+        templates, first, counts = np.unique(files.templates, return_index=True, return_counts=True)
+        order = np.argsort(first)
+        return dict(zip(templates[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def shown(value: Any, kind: str) -> str:  # noqa: ANN401 (a coordinate)
+    """Return a coordinate as people write it."""
+    if kind != "time":
+        return str(value)
+    time = datetime.fromtimestamp(value / 1e6, UTC)
+    return time.replace(tzinfo=None).isoformat()

@@ -1,0 +1,296 @@
+"""What one parsed file gives, so small that there can be a million, and so plain that it ships.
+
+A record has two kinds of metadata. Its *template* is what files must share to become one
+array: types, codecs, places, what a stored number means. The rest, *loose* attributes,
+may differ. Both are JSON text, known by its digest: files of one archive share few of them.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
+from virtual_tiff.publishing.planning.attribute_table import decides
+from virtual_tiff.tiff import SourceState
+
+__all__ = [
+    "RECORD_VERSION",
+    "Block",
+    "Failure",
+    "Inline",
+    "Lost",
+    "Record",
+    "Template",
+    "canonical",
+    "chunk_grid",
+    "digest_of",
+    "packed_blocks",
+    "record_of",
+    "unpacked_blocks",
+]
+
+RECORD_VERSION = 5
+"""Of the records in a cache; others are read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file gives no record."""
+
+    url: str
+    error: str
+
+
+class Lost(NamedTuple):
+    """What a truncated file lacks that was published for all that."""
+
+    words: str
+    blocks: int
+    """Strips or tiles that lie beyond its end."""
+
+
+class Block(NamedTuple):
+    """A chunk that is copied, in the place of a reference."""
+
+    path: str
+    """Of its array."""
+    chunk: int
+    """Which, in C order of the chunk grid."""
+    data: bytes
+    """Encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one file gives."""
+
+    url: str
+    state: SourceState
+    """What the object was when it was parsed."""
+    template: str
+    loose: str
+    """JSON: by path of group ("g:…") or array ("a:…"), the attributes that may differ; of an
+    inline array ("i:…"), those that are kept a scene each."""
+    inline: tuple[bytes, ...]
+    """The data of the template's inline arrays, in its order."""
+    references: bytes
+    """For each of the template's arrays its offsets, then its byte counts: uint64."""
+    count: int
+    """References of all arrays."""
+    blocks: tuple[Block, ...] = ()
+    """Chunks that are copied."""
+    lost: Lost | None = None
+    """None if the file has all that it promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """An array whose one chunk is known."""
+
+    metadata: JSON
+    digest: str
+    """Of the chunk's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The metadata that files must share to be stacked."""
+
+    groups: Mapping[str, JSON]
+    """Deciding attributes by path, the root's is empty."""
+    arrays: Mapping[str, JSON]
+    """By path: `zarr.json` of the arrays whose chunks lie in the file."""
+    inline: Mapping[str, Inline]
+    axes: Mapping[str, tuple[str, ...]]
+    """By path of an array of `arrays`: what each of its dimensions is of, as `FileArray` says it.
+    Templates in ledgers of before have none; nothing asks for them."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Template:
+        """Read what `record_of` wrote."""
+        plain = json.loads(text)
+        return cls(
+            groups=dict(plain["groups"]),
+            arrays=dict(plain["arrays"]),
+            inline={path: Inline(metadata, digest) for path, metadata, digest in plain["inline"]},
+            axes={path: tuple(axes) for path, axes in plain.get("axes", ())},
+        )
+
+    def references(self, packed: bytes) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+        """Unpack offsets and byte counts of each array, flat."""
+        numbers = np.frombuffer(packed, dtype=np.uint64)
+        at = 0
+        for path, metadata in self.arrays.items():
+            size = int(np.prod(chunk_grid(metadata), dtype=np.int64))
+            yield path, numbers[at : at + size], numbers[at + size : at + 2 * size]
+            at += 2 * size
+
+
+def chunk_grid(metadata: JSON) -> tuple[int, ...]:
+    """Return the number of chunks along each dimension."""
+    chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    return tuple(-(-n // c) for n, c in zip(metadata["shape"], chunk_shape, strict=True))
+
+
+def packed_blocks(blocks: Sequence[Block]) -> bytes:
+    """Return chunks as one run of bytes: a line that lists them, and then their data."""
+    if not blocks:
+        return b""
+    listed = json.dumps([(block.path, block.chunk, len(block.data)) for block in blocks])
+    return b"".join([listed.encode(), b"\n", *(block.data for block in blocks)])
+
+
+def unpacked_blocks(packed: bytes) -> list[Block]:
+    """Read what `packed_blocks` wrote."""
+    if not packed:
+        return []
+    line, _, data = packed.partition(b"\n")  # JSON has no line end but where it is asked for
+    listed = json.loads(line)
+    spans = pairwise(accumulate((size for _, _, size in listed), initial=0))
+    return [
+        Block(path, chunk, data[start:end])
+        for (path, chunk, _), (start, end) in zip(listed, spans, strict=True)
+    ]
+
+
+@lru_cache(maxsize=64)
+def digest_of(data: bytes) -> str:
+    """Return the name by which equal bytes are known."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """Return JSON that is equal for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def record_of(  # noqa: PLR0913 (one keyword a part of the record)
+    url: str,
+    group: Group,
+    state: SourceState,
+    intern: Callable[[str], str] = str,
+    *,
+    blocks: Iterable[Block] = (),
+    lost: Lost | None = None,
+    per_scene: Collection[str] = (),
+) -> Record:
+    """Return the record of a parsed file.
+
+    Parameters
+    ----------
+    url
+        Of the file.
+    group
+        What it holds.
+    state
+        What the object was when it was parsed.
+    intern
+        Gives one string for equal ones, which then are pickled once.
+    blocks
+        Chunks that are copied; they have no reference.
+    lost
+        What the file lacks, if it is truncated.
+    per_scene
+        Attributes of `spatial_ref` that become coordinates along the new dimension.
+    """
+    parts = _Parts(per_scene)
+    parts.take(group, "")
+    template = _template_text(
+        {
+            "groups": parts.groups,
+            "arrays": parts.arrays,
+            "inline": parts.inline,
+            "axes": parts.axes,
+        }
+    )
+    return Record(
+        url=url,
+        state=state,
+        template=intern(template),
+        loose=intern(canonical(parts.loose)),
+        inline=tuple(parts.data),
+        references=b"".join(parts.references),
+        count=parts.count,
+        blocks=tuple(blocks),
+        lost=lost,
+    )
+
+
+_KNOWN: dict[bytes, str] = {}
+"""Texts of the last templates: files of one archive have the same, and JSON is slow."""
+
+
+def _template_text(template: JSON) -> str:
+    # version 2 marks no repeated objects, so equal values mostly give equal bytes
+    key = marshal.dumps(template, 2)
+    text = _KNOWN.get(key)
+    if text is None:
+        if len(_KNOWN) >= 64:
+            _KNOWN.clear()
+        text = _KNOWN[key] = canonical(template)
+    return text
+
+
+class _Parts:
+    """Gathers a record from the tree of nodes; lists of pairs keep the file's order."""
+
+    def __init__(self, per_scene: Collection[str]) -> None:
+        self._per_scene = per_scene
+        self.groups: list[tuple[str, JSON]] = []
+        self.arrays: list[tuple[str, JSON]] = []
+        self.inline: list[tuple[str, JSON, str]] = []
+        self.axes: list[tuple[str, tuple[str, ...]]] = []
+        self.loose: dict[str, JSON] = {}
+        self.data: list[bytes] = []
+        self.references: list[bytes] = []
+        self.count = 0
+
+    def take(self, group: Group, at: str) -> None:
+        self.groups.append((at, self._parted(f"g:{at}", group.attributes)))
+        prefix = f"{at}/" if at else ""
+        for name, array in group.arrays.items():
+            self._take_array(prefix + name, array)
+        for name, child in group.groups.items():
+            self.take(child, prefix + name)
+
+    def _take_array(self, path: str, array: FileArray | InlineArray) -> None:
+        if isinstance(array, InlineArray):
+            self.inline.append((path, self._shared(path, array.metadata), digest_of(array.data)))
+            self.data.append(array.data)
+            return
+        attributes = self._parted(f"a:{path}", array.metadata["attributes"])
+        self.arrays.append((path, array.metadata | {"attributes": attributes}))
+        self.axes.append((path, array.axes))
+        for numbers in (array.offsets, array.byte_counts):
+            self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
+        self.count += int(np.count_nonzero(array.byte_counts))
+
+    def _shared(self, path: str, metadata: JSON) -> JSON:
+        """Return the metadata of an inline array without what is kept a scene each."""
+        attributes = metadata["attributes"]
+        own = {name: attributes[name] for name in self._per_scene if name in attributes}
+        if not own:
+            return metadata
+        self.loose[f"i:{path}"] = own
+        shared = {name: value for name, value in attributes.items() if name not in own}
+        return {**metadata, "attributes": shared}
+
+    def _parted(self, node: str, attributes: JSON) -> JSON:
+        """Keep the loose attributes apart; return the others."""
+        deciding: JSON = {}
+        loose: JSON = {}
+        for name, value in attributes.items():
+            (deciding if decides(name, attributes) else loose)[name] = value
+        if loose:
+            self.loose[node] = loose
+        return deciding

@@ -1,0 +1,553 @@
+"""The files of a run in SQLite: a million of them are rows on disk, not objects in memory.
+
+A cache has the same tables, for the next run: what a file gave, by its url and the options of
+the parser, as long as size and ETag (or time) are those of the parse. Runs that share a cache
+must not wait for each other, nor fail for each other's sake. So a run works in a database of its
+own, which SQLite removes; it copies records from the cache before it reads, and to the cache
+while it reads, each time in one short transaction. A cache that is locked for long, read-only,
+full or damaged is left alone from then on, with a warning: it saves requests, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.finding.items import Coordinate, Item
+from virtual_tiff.publishing.reading.record import (
+    RECORD_VERSION,
+    Failure,
+    Record,
+    Template,
+    digest_of,
+    packed_blocks,
+)
+from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff.redaction import redacted
+
+__all__ = ["Published", "Row", "Spool"]
+
+_CACHE = """
+CREATE TABLE IF NOT EXISTS {0}.text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
+CREATE TABLE IF NOT EXISTS {0}.data (digest TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {0}.file (
+    id INTEGER PRIMARY KEY, url TEXT, options TEXT,
+    size INTEGER, etag TEXT, modified INTEGER, version TEXT,
+    template INTEGER, loose INTEGER, refs BLOB, count INTEGER, blocks BLOB,
+    truncated TEXT, lost INTEGER, UNIQUE (url, options));
+"""
+
+_COPY = (
+    (
+        "INSERT OR IGNORE INTO {to}.text (digest, body) SELECT digest, body FROM {of}.text"
+        " WHERE id IN (SELECT template FROM {of}.file AS file WHERE {which}"
+        " UNION SELECT loose FROM {of}.file AS file WHERE {which})"
+    ),
+    # of the arrays that a template stores inline, each a list whose third member is a digest
+    (
+        "INSERT OR IGNORE INTO {to}.data (digest, body) SELECT digest, body FROM {of}.data"
+        " WHERE digest IN (SELECT json_extract(one.value, '$[2]') FROM {of}.text AS text,"
+        " json_each(text.body, '$.inline') AS one"
+        " WHERE text.id IN (SELECT template FROM {of}.file AS file WHERE {which}))"
+    ),
+    (
+        "INSERT OR REPLACE INTO {to}.file (url, options, size, etag, modified, version,"
+        " template, loose, refs, count, blocks, truncated, lost)"
+        " SELECT url, options, size, etag, modified, version, template.id, loose.id, refs, count,"
+        " blocks, truncated, lost FROM {of}.file AS file"
+        " JOIN {of}.text AS t ON t.id = file.template"
+        " JOIN {to}.text AS template ON template.digest = t.digest"
+        " JOIN {of}.text AS l ON l.id = file.loose"
+        " JOIN {to}.text AS loose ON loose.digest = l.digest WHERE {which}"
+    ),
+)
+"""What copies records between a run and a cache."""
+
+_PATIENCE = 10.0
+"""Seconds that a run waits for a cache that another one writes to."""
+
+_RUN = """
+CREATE TEMP TABLE item (
+    n INTEGER PRIMARY KEY, url TEXT UNIQUE, name TEXT, store INTEGER, path TEXT,
+    kind TEXT, value, variable TEXT,
+    size INTEGER, etag TEXT, modified INTEGER, version TEXT,
+    status TEXT DEFAULT 'new', file INTEGER, error TEXT);
+CREATE TEMP TABLE published (
+    row INTEGER PRIMARY KEY, url TEXT UNIQUE, size INTEGER, etag TEXT, modified INTEGER,
+    place TEXT, variable TEXT, position INTEGER);
+"""
+
+_ITEM = "n, url, name, store, path, kind, value, variable, size, etag, modified, version"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is written of one file."""
+
+    url: str
+    state: SourceState
+    template: int
+    references: bytes
+    blocks: bytes = b""
+    """Chunks that are copied, packed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A row of a repository's ledger."""
+
+    row: int
+    url: str
+    state: SourceState
+    place: str
+    variable: str
+    position: int
+
+
+class Spool:
+    """The items of a run, and what their files gave.
+
+    Parameters
+    ----------
+    path
+        Of the cache; None keeps nothing.
+
+    Raises
+    ------
+    PublishError
+        If the cache is a file of another kind.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._options = ""
+        self._texts: dict[str, int] = {}
+        self._data: set[str] = set()
+        self._stores: list[Any] = []
+        self._saved = 0
+        # the steps of a run are in several threads, one after another; the cache is waited for
+        # that long
+        self._db = sqlite3.connect("", timeout=_PATIENCE, check_same_thread=False)
+        self._db.execute("PRAGMA synchronous = OFF")  # the file ends with the run
+        self._db.executescript(_CACHE.format("main"))
+        self._db.executescript(_RUN)
+        self.cache: Path | None = None
+        if path is not None:
+            self._attach(path)
+
+    # ---------------------------------------------------------------------------- cache
+
+    def _attach(self, path: Path) -> None:
+        """Open the cache, if it can be opened."""
+        self.cache = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db.execute("ATTACH ? AS cache", (str(path),))
+            self._prepare()
+        except OSError as error:
+            self._go_without(error)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+                self._go_without(error)
+                return
+            self._db.close()
+            msg = f"{path}: no cache ({error}); remove the file, or name another"
+            raise PublishError(msg) from error
+
+    def _prepare(self) -> None:
+        """Make the tables of the cache, or make them anew if they are of another version."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA cache.journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:  # for this SQLite does not wait by itself
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+        self._db.execute("PRAGMA cache.synchronous = NORMAL")
+        with self._short():
+            version = self._one("PRAGMA cache.user_version", ())
+            if version != RECORD_VERSION:
+                for table in ("text", "data", "file") if version else ():
+                    self._db.execute(f"DROP TABLE IF EXISTS cache.{table}")
+                for statement in _CACHE.format("cache").split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA cache.user_version = {RECORD_VERSION}")
+
+    @contextmanager
+    def _short(self) -> Iterator[None]:
+        """Do something with the cache in one transaction, which no other run waits for long."""
+        self._db.commit()
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._db.commit()
+
+    def _go_without(self, error: Exception) -> None:
+        """Leave the cache alone from now on: it saves requests, and no run depends on it."""
+        warn(f"the cache {self.cache} is not used from now on: {error}")
+        self.cache = None
+        with suppress(sqlite3.Error):
+            self._db.rollback()
+        with suppress(sqlite3.Error):
+            self._db.execute("DETACH cache")
+
+    def recall(self, options: str) -> None:
+        """Take what the cache has of the items.
+
+        Parameters
+        ----------
+        options
+            What the records depend on beside the files, as text.
+        """
+        self._options = digest_of(options.encode())
+        if self.cache is None:
+            return
+        which = "file.options = ? AND file.url IN (SELECT url FROM item)"
+        try:
+            with self._short():
+                self._copy("cache", "main", which, self._options)
+        except sqlite3.Error as error:
+            self._go_without(error)
+        self._saved = self._last()
+
+    def save(self) -> None:
+        """Keep what was read, whatever happens to this process."""
+        self._db.commit()
+        last = self._last()
+        if self.cache is None or last == self._saved:
+            return
+        try:
+            with self._short():
+                self._copy("main", "cache", "file.id > ?", self._saved)
+            self._saved = last
+        except sqlite3.Error as error:
+            self._go_without(error)
+
+    def _last(self) -> int:
+        return int(self._one("SELECT coalesce(max(id), 0) FROM main.file", ()))
+
+    def _copy(self, of: str, to: str, which: str, value: object) -> None:
+        """Copy records; the numbers of texts differ between the two."""
+        for statement in _COPY:
+            count = statement.count("{which}")
+            self._db.execute(statement.format(of=of, to=to, which=which), (value,) * count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(sqlite3.Error):
+            self.save()
+        if kind is None or issubclass(kind, Exception):
+            self._db.close()
+        # else it was interrupted, and a thread that nobody waits for may be at work in it
+
+    # ---------------------------------------------------------------------------- items
+
+    def add_items(self, items: Iterable[Item]) -> None:
+        """Take the items of the run.
+
+        Raises
+        ------
+        ValueError
+            If one is named twice.
+        """
+        numbers: dict[int, int] = {}
+        for n, item in enumerate(items):
+            store = item.location.store
+            if id(store) not in numbers:
+                numbers[id(store)] = len(self._stores)
+                self._stores.append(store)
+            kind, value = _coordinate_columns(item.coordinate)
+            where = (n, item.location.url, item.location.name, numbers[id(store)])
+            what = (item.location.path, kind, value, item.variable)
+            try:
+                self._db.execute(
+                    "INSERT INTO item (n, url, name, store, path, kind, value, variable,"
+                    " size, etag, modified, version) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                    (*where, *what, *_state_columns(item.listed)),
+                )
+            except sqlite3.IntegrityError as error:
+                msg = f"named more than once: {redacted(item.location.url)}"
+                raise ValueError(msg) from error
+
+    def add_published(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Take the rows of a repository's ledger, in the order of the table's columns."""
+        self._db.executemany("INSERT INTO published VALUES (?,?,?,?,?,?,?,?)", rows)
+
+    def count(self, status: str | None = None) -> int:
+        """Return the number of items, of all or of one status."""
+        where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
+        return int(self._one(f"SELECT count(*) FROM item {where}", values))  # noqa: S608
+
+    def urls(self, status: str | None = None) -> list[str]:
+        """Return the urls of items."""
+        where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
+        found = self._db.execute(f"SELECT url FROM item {where} ORDER BY n", values)  # noqa: S608
+        return [url for (url,) in found]
+
+    def items(self, where: str = "1") -> Iterator[tuple[int, Item]]:
+        """Yield items with their numbers, in pages: rows may be changed meanwhile."""
+        last = -1
+        while page := self._db.execute(
+            f"SELECT {_ITEM} FROM item WHERE n > ? AND ({where}) ORDER BY n LIMIT 1000",  # noqa: S608
+            (last,),
+        ).fetchall():
+            for n, url, name, store, path, kind, value, variable, *state in page:
+                location = Location(name=name, url=url, store=self._stores[store], path=path)
+                listed = None if state[0] is None else _state(*state)
+                yield n, Item(location, _coordinate(kind, value), variable, listed)
+            last = page[-1][0]
+
+    # -------------------------------------------------------- states, ledger and cache
+
+    def known(self) -> str:
+        """Return the condition of items of which an earlier state is known."""
+        read = f"SELECT url FROM file WHERE options = '{self._options}'"  # noqa: S608 (a digest)
+        published = "SELECT url FROM published"
+        return f"size IS NULL AND (url IN ({published}) OR url IN ({read}))"
+
+    def set_state(self, n: int, state: SourceState) -> None:
+        """Note the present state of an item."""
+        self._db.execute(
+            "UPDATE item SET size = ?, etag = ?, modified = ?, version = ? WHERE n = ?",
+            (*_state_columns(state), n),
+        )
+
+    def settle(self, *, replace: bool) -> None:
+        """Say of each item what is to be done: nothing, take it of the cache, read it.
+
+        Statuses: `unchanged` and `changed` since they were published, `read`, else `new`.
+        """
+        changed = "new" if replace else "changed"
+        self._settle(
+            "SELECT i.n, i.url, i.size, i.etag, i.modified, NULL,"
+            " o.size, o.etag, o.modified, NULL, NULL FROM item i JOIN published o"
+            " ON o.url = i.url WHERE i.size IS NOT NULL AND i.n > ? ORDER BY i.n LIMIT 10000",
+            (),
+            lambda same, n, _: (("unchanged" if same else changed), None, n),
+        )
+        self._settle(
+            "SELECT i.n, i.url, i.size, i.etag, i.modified, i.version,"
+            " o.size, o.etag, o.modified, o.version, o.id FROM item i JOIN file o"
+            " ON o.url = i.url WHERE i.size IS NOT NULL AND i.status = 'new' AND i.n > ?"
+            " AND o.options = ? ORDER BY i.n LIMIT 10000",
+            (self._options,),
+            lambda same, n, file: ("read", file, n) if same else None,
+        )
+
+    def _settle(
+        self,
+        candidates: str,
+        values: tuple[Any, ...],
+        status_of: Callable[[bool, int, int], tuple[str, int | None, int] | None],
+    ) -> None:
+        """Compare items with earlier states of theirs, and note what that means for each.
+
+        Parameters
+        ----------
+        candidates
+            A query: number, url, both states, and the number of a record; of the items from a
+            number on, some thousands at a time.
+        values
+            Of the query, beside that number.
+        status_of
+            By whether it is the same object, the item and the record: what is noted.
+        """
+        last = -1
+        while page := self._db.execute(candidates, (last, *values)).fetchall():
+            noted = []
+            for n, url, *columns, file in page:
+                now, before = _state(*columns[:4]), _state(*columns[4:])
+                noted.append(status_of(same_object(before, now, url=url).same, n, file))
+            last = page[-1][0]
+            self._db.executemany(
+                "UPDATE item SET status = ?, file = ? WHERE n = ?", filter(None, noted)
+            )
+
+    # -------------------------------------------------------------------------- records
+
+    def add(self, n: int, found: Record | Failure) -> None:
+        """Take what an item gave."""
+        if isinstance(found, Failure):
+            update = "UPDATE item SET status = 'failed', error = ? WHERE n = ?"
+            self._db.execute(update, (found.error, n))
+            return
+        template = self._text(found.template)
+        if found.inline:
+            self._add_data(template, found)
+        cursor = self._db.execute(
+            "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
+            " template, loose, refs, count, blocks, truncated, lost)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                *(found.url, self._options, *_state_columns(found.state)),
+                *(template, self._text(found.loose), found.references, found.count),
+                packed_blocks(found.blocks),
+                *(found.lost or (None, 0)),
+            ),
+        )
+        update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
+        self._db.execute(update, (cursor.lastrowid, n))
+
+    def _text(self, body: str) -> int:
+        if body not in self._texts:
+            if len(self._texts) > 10_000:  # loose attributes may be a million
+                self._texts.clear()
+            digest = digest_of(body.encode())
+            insert = "INSERT OR IGNORE INTO text (digest, body) VALUES (?, ?)"
+            self._db.execute(insert, (digest, body))
+            self._texts[body] = self._one("SELECT id FROM text WHERE digest = ?", (digest,))
+        return self._texts[body]
+
+    def _add_data(self, template: int, found: Record) -> None:
+        key = f"{template}"
+        if key in self._data:
+            return
+        self._data.add(key)
+        digests = [digest for _, _, digest in json.loads(found.template)["inline"]]
+        rows = zip(digests, found.inline, strict=True)
+        self._db.executemany("INSERT OR IGNORE INTO data VALUES (?, ?)", rows)
+
+    def failures(self) -> dict[str, str]:
+        """Return the errors by the names of their files."""
+        found = self._db.execute("SELECT name, error FROM item WHERE status = 'failed' ORDER BY n")
+        return dict(found.fetchall())
+
+    def truncated(self) -> dict[str, str]:
+        """Return what truncated files lack that are published, by the files' names."""
+        found = self._db.execute(
+            "SELECT name, truncated FROM item JOIN file ON file.id = item.file"
+            " WHERE status = 'read' AND truncated IS NOT NULL ORDER BY n"
+        )
+        return dict(found.fetchall())
+
+    def lost(self) -> int:
+        """Return how many blocks they lack."""
+        query = "SELECT coalesce(sum(lost), 0) FROM item JOIN file ON file.id = item.file"
+        return int(self._one(f"{query} WHERE status = 'read'", ()))
+
+    # -------------------------------------------------------------------------- reading
+
+    def columns(self) -> Iterator[tuple[Any, ...]]:
+        """Yield (n, template, loose, variable, kind, value) of what was read, in order."""
+        return self._db.execute(
+            "SELECT n, template, loose, variable, kind, value FROM item"
+            " JOIN file ON file.id = item.file WHERE status = 'read' ORDER BY n"
+        )
+
+    def earlier(self) -> dict[int, Published]:
+        """Return where items that were read had been published, by their number."""
+        found = self._db.execute(
+            "SELECT n, row, o.url, o.size, o.etag, o.modified, place, o.variable, position"
+            " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
+        )
+        return {
+            n: Published(row, url, _state(size, etag, modified, None), *rest)
+            for n, row, url, size, etag, modified, *rest in found
+        }
+
+    def taken(self) -> dict[tuple[str, str], set[int]]:
+        """Return the positions that have a file, by group and variable."""
+        taken: dict[tuple[str, str], set[int]] = {}
+        for place, variable, position in self._db.execute(
+            "SELECT place, variable, position FROM published"
+        ):
+            taken.setdefault((place, variable), set()).add(position)
+        return taken
+
+    def published_groups(self) -> dict[str, str]:
+        """Return the groups of published files by their urls."""
+        return dict(self._db.execute("SELECT url, place FROM published").fetchall())
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return files, references and bytes of what need not be read."""
+        return self._db.execute(  # type: ignore[no-any-return]
+            "SELECT count(*), coalesce(sum(f.count), 0), coalesce(sum(f.size), 0) FROM item i"
+            " LEFT JOIN file f ON f.id = i.file WHERE i.status <> 'new'"
+        ).fetchone()
+
+    def name(self, n: int) -> str:
+        """Return an item's name, as the user wrote it."""
+        return str(self._one("SELECT name FROM item WHERE n = ?", (n,)))
+
+    def url(self, n: int) -> str:
+        """Return an item's url."""
+        return str(self._one("SELECT url FROM item WHERE n = ?", (n,)))
+
+    def row(self, n: int) -> Row:
+        """Return what is written of an item."""
+        url, *state, template, refs, blocks = self._db.execute(
+            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs, blocks"
+            " FROM item JOIN file f ON f.id = item.file WHERE n = ?",
+            (n,),
+        ).fetchone()
+        return Row(url, _state(*state), template, refs, blocks)
+
+    def template(self, number: int) -> Template:
+        """Return a template by its number."""
+        return Template.from_text(self.text(number))
+
+    def text(self, number: int) -> str:
+        """Return a template or loose attributes by their number."""
+        return str(self._one("SELECT body FROM text WHERE id = ?", (number,)))
+
+    def data(self, digest: str) -> bytes:
+        """Return the chunk of an inline array."""
+        return bytes(self._one("SELECT body FROM data WHERE digest = ?", (digest,)))
+
+    def _one(self, query: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 (a column's type)
+        return self._db.execute(query, values).fetchone()[0]
+
+
+def microseconds(time: datetime | None) -> int:
+    """Return a time as a number, 0 for an unknown one."""
+    return 0 if time is None else (time - _EPOCH) // _MICROSECOND
+
+
+def _state_columns(state: SourceState | None) -> tuple[Any, ...]:
+    if state is None:
+        return (None, None, None, None)
+    return (state.size, state.etag or "", microseconds(state.last_modified), state.version)
+
+
+def _state(size: int, etag: str, modified: int, version: str | None) -> SourceState:
+    time = _EPOCH + modified * _MICROSECOND if modified else None
+    return SourceState(size=size, etag=etag or None, last_modified=time, version=version)
+
+
+def _coordinate_columns(value: Coordinate | None) -> tuple[str | None, Any]:
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return "time", microseconds(aware)
+    kinds = {int: "int", float: "float", str: "text"}
+    return (None, None) if value is None else (kinds[type(value)], value)
+
+
+def _coordinate(kind: str | None, value: Any) -> Coordinate | None:  # noqa: ANN401
+    found: Coordinate | None = value
+    return _EPOCH + value * _MICROSECOND if kind == "time" else found

@@ -1,0 +1,342 @@
+"""The files of a run read: here with bounded concurrency, or by the workers of an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import batched, islice
+from typing import Any, Literal
+
+from obspec_utils.registry import ObjectStoreRegistry
+
+from virtual_tiff.arrays.nodes import Group, without_lost
+from virtual_tiff.parser import VirtualTIFF
+from virtual_tiff.publishing.reading.copied_blocks import copies
+from virtual_tiff.publishing.reading.portable import Portability, portable_group
+from virtual_tiff.publishing.reading.record import Block, Failure, Lost, Record, record_of
+from virtual_tiff.publishing.reading.spool import Spool
+from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import (
+    BlockingObspecSource,
+    ChangedError,
+    ObspecSource,
+    state_of,
+    store_error,
+)
+from virtual_tiff.sources.running import in_parallel, run_in_thread
+from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, truncation
+from virtual_tiff.tiff.redaction import redacted
+
+__all__ = [
+    "Engine",
+    "Progress",
+    "Reader",
+    "Tally",
+    "Truncated",
+    "engine_of",
+    "look_up",
+    "parse_batch",
+    "parse_here",
+    "parse_there",
+]
+
+type Engine = Callable[[], Any]
+"""Makes an executor; `None` in its place is this process."""
+
+type Truncated = Literal["refuse", "missing", "keep"]
+"""What becomes of a file that ends before what it promises: it is an error; the chunks that it has
+lost are missing; or they are referred to like all others."""
+
+_BATCH = 64
+"""Files that a worker is sent at once."""
+_SAVE_EVERY = 1.0
+"""Seconds after which what was read is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is."""
+
+    files: int
+    """Read, or found in the cache, or failed."""
+    total: int
+    references: int
+    """To chunks of the files so far."""
+    bytes: int
+    """Sizes of the files so far: what is published without being copied."""
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How a file is read."""
+
+    parser: VirtualTIFF
+    portable: Portability | None = None
+    """What is asked of a portable store; None of any other."""
+    truncated: Truncated = "refuse"
+    """What becomes of a file that ends before what it promises."""
+    per_scene: tuple[str, ...] = ()
+    """Attributes of `spatial_ref` that become coordinates along the new dimension."""
+
+
+class Tally:
+    """Counts what is read, and tells it."""
+
+    def __init__(self, total: int, tell: Callable[[Progress], None] | None) -> None:
+        self._total = total
+        self._tell = tell
+        self._files = self._references = self._bytes = self._failed = 0
+
+    def add(self, found: Record | Failure) -> None:
+        """Count one file."""
+        self._files += 1
+        if isinstance(found, Failure):
+            self._failed += 1
+        else:
+            self._references += found.count
+            self._bytes += found.state.size
+        self.tell()
+
+    def start(self, files: int, references: int, size: int) -> None:
+        """Count what need not be read."""
+        self._files, self._references, self._bytes = files, references, size
+
+    def tell(self) -> None:
+        """Tell the numbers."""
+        if self._tell is not None:
+            self._tell(
+                Progress(
+                    files=self._files,
+                    total=self._total,
+                    references=self._references,
+                    bytes=self._bytes,
+                    failed=self._failed,
+                )
+            )
+
+
+class _Registry(ObjectStoreRegistry[Any]):
+    """Serves one location, whatever its url looks like."""
+
+    def __init__(self, location: Location) -> None:
+        super().__init__()
+        self._place = (location.store, location.path)
+
+    resolves_references = True
+
+    def resolve(self, url: str) -> tuple[Any, str]:  # noqa: ARG002 (there is but one)
+        return self._place
+
+
+class _Interned(dict[str, str]):
+    """Gives one string for equal ones: pickle writes it once."""
+
+    def __missing__(self, text: str) -> str:
+        self[text] = text
+        return text
+
+
+async def parse_one(
+    reader: Reader, location: Location, intern: Callable[[str], str] = str
+) -> Record | Failure:
+    """Read one file; what is wrong with it is a result like others."""
+    try:
+        nodes, state = await reader.parser.parse_nodes(location.url, _Registry(location))
+        losses = nodes.losses
+        nodes = _settled(nodes, state, location.url, reader.truncated)
+        blocks: list[Block] = []
+        if reader.portable is not None:
+            nodes, blocks = await _portable(nodes, state, location, reader.portable)
+        lost = None
+        if losses:
+            lost = Lost(truncation(losses, state.size), sum(loss.blocks for loss in losses))
+        return record_of(
+            location.url,
+            nodes,
+            state,
+            intern,
+            blocks=blocks,
+            lost=lost,
+            per_scene=reader.per_scene,
+        )
+    except (TiffError, OSError, ValueError) as error:
+        return Failure(location.url, str(error))
+    except Exception as error:  # noqa: BLE001 (one file must not take the others with it)
+        said = redacted(f"{location.url}: {type(error).__name__}: {error}")
+        return Failure(location.url, said)
+
+
+def _settled(nodes: Group, state: SourceState, url: str, truncated: Truncated) -> Group:
+    """Return what is published of a file.
+
+    Raises
+    ------
+    TruncatedError
+        If it ends before what it promises, and such files are refused. Uncompressed blocks of
+        too few bytes are never kept: a reader of the cube could not tell one from a last strip.
+    """
+    short = any(loss.short for loss in nodes.losses)
+    if not nodes.losses or (truncated == "keep" and not short):
+        return nodes
+    if truncated == "missing":
+        return without_lost(nodes)
+    msg = f"{truncation(nodes.losses, state.size)}; {_REMEDY}"
+    raise TruncatedError(msg, url=url)
+
+
+_REMEDY = (
+    "copy it again, leave it out (on_error='skip', --on-error skip), or publish what it has"
+    " with truncated='missing' (--truncated missing)"
+)
+
+
+async def _portable(
+    nodes: Group, state: SourceState, location: Location, asked: Portability
+) -> tuple[Group, list[Block]]:
+    """Return a file in codecs that all read, and the blocks that are copied for that."""
+    try:
+        nodes, short = portable_group(nodes, state.size, asked)
+        make = ObspecSource if hasattr(location.store, "get_async") else BlockingObspecSource
+        source = make(location.store, location.path, location.url)
+        blocks = await copies(short, source)
+    except TiffError as error:
+        raise error.locate(url=location.url) from error.__cause__
+    if source.state is not None:
+        found = same_object(state, source.state, url=location.url, one_read=True)
+        if found.other:
+            msg = f"{location.url}: changed while it was read: {found.words}"
+            raise ChangedError(msg)
+    return nodes, blocks
+
+
+async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency: int) -> None:
+    """Read the new items in this process."""
+    queue = spool.items("status = 'new'")
+    saved = time.monotonic()
+
+    async def work() -> None:
+        nonlocal saved
+        for n, item in queue:  # one iterator for all workers: each file is taken once
+            found = await parse_one(reader, item.location)
+            spool.add(n, found)
+            tally.add(found)
+            if time.monotonic() - saved > _SAVE_EVERY:
+                spool.save()
+                saved = time.monotonic()
+
+    try:
+        await in_parallel(work, concurrency)
+    finally:
+        spool.save()
+
+
+async def look_up(spool: Spool, *, concurrency: int) -> None:
+    """Ask for the present state of the items of which an earlier one is known."""
+    queue = spool.items(spool.known())
+
+    async def work() -> None:
+        for n, item in queue:
+            # who cannot say is read; then the reason is reported, if it is still there
+            state = await _state_now(item.location)
+            if state is not None:
+                spool.set_state(n, state)
+
+    await in_parallel(work, concurrency)
+
+
+async def _state_now(location: Location) -> SourceState | None:
+    try:
+        meta = await location.store.head_async(location.path)
+    except Exception as error:  # noqa: BLE001 (stores share no class of errors)
+        store_error(error, location.url)
+        return None
+    return state_of(meta)
+
+
+# ------------------------------------------------------------------------------ engines
+
+
+def engine_of(parallel: Any) -> Engine | None:  # noqa: ANN401 (what VirtualiZarr takes)
+    """Return what makes the executor that `parallel` names.
+
+    Raises
+    ------
+    ValueError
+        If it is none of False, "dask", "lithops", an executor or its class.
+    """
+    if parallel is False:
+        return None
+    from virtualizarr.parallel import get_executor  # noqa: PLC0415 (loads much)
+
+    try:
+        found = get_executor(parallel)
+    except ValueError as error:
+        msg = (
+            "parallel must be False, 'dask', 'lithops', an executor of concurrent.futures or"
+            f" its class, not {parallel!r}"
+        )
+        raise ValueError(msg) from error
+    # who gave an executor shuts it down
+    return (lambda: nullcontext(found)) if isinstance(found, Executor) else found
+
+
+def parse_there(
+    engine: Engine, reader: Reader, spool: Spool, tally: Tally, *, concurrency: int
+) -> None:
+    """Read the new items by the workers of an engine."""
+    items = ((n, item.location) for n, item in spool.items("status = 'new'"))
+    batches = ((reader, batch, concurrency) for batch in batched(items, _BATCH))
+    try:
+        with engine() as executor:
+            for results in _results(executor, batches):
+                for n, found in results:
+                    spool.add(n, found)
+                    tally.add(found)
+                spool.save()
+    finally:
+        spool.save()
+
+
+type _Batch = tuple[Reader, Sequence[tuple[int, Location]], int]
+
+
+def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
+    """Read some files, wherever this runs.
+
+    Parameters
+    ----------
+    batch
+        Reader, numbered locations, and how many are read at the same time.
+    """
+    reader, locations, concurrency = batch
+    queue = iter(locations)
+    interned = _Interned()
+    found: list[tuple[int, Record | Failure]] = []
+
+    async def work() -> None:
+        for n, location in queue:
+            found.append((n, await parse_one(reader, location, interned.__getitem__)))
+
+    # a worker may have a running event loop, as those of Dask do
+    run_in_thread(in_parallel(work, min(concurrency, len(locations))))
+    return found
+
+
+def _results(executor: Any, batches: Iterator[_Batch]) -> Iterator[Any]:  # noqa: ANN401
+    """Yield what the workers give, in whatever order."""
+    if type(executor).__module__ == "virtualizarr.parallel":
+        yield from executor.map(parse_batch, batches)  # for these a submit waits for its result
+        return
+    waiting = {executor.submit(parse_batch, batch) for batch in islice(batches, 64)}
+    while waiting:
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+            batch = next(batches, None)
+            if batch is not None:
+                waiting.add(executor.submit(parse_batch, batch))

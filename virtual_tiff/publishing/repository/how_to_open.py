@@ -1,0 +1,45 @@
+"""What people need who read what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from virtual_tiff.publishing.repository.containers import Container
+from virtual_tiff.publishing.repository.target import Target
+
+__all__ = ["how_to_open", "readers_need"]
+
+_PACKAGES = {"imagecodecs_": "imagecodecs-zarr", "virtual_tiff.": "virtual-tiff"}
+"""Where codecs come from, by how their names begin; the others are zarr's own."""
+
+
+def readers_need(codecs: Iterable[str]) -> tuple[str, ...]:
+    """Return the packages beside icechunk, zarr and xarray that have codecs of these names."""
+    names = list(codecs)
+    return tuple(
+        package
+        for start, package in _PACKAGES.items()
+        if any(name.startswith(start) for name in names)
+    )
+
+
+def how_to_open(
+    target: Target, containers: Iterable[Container], branch: str, *, groups: bool
+) -> str:
+    """Return five lines of Python that open the repository in xarray."""
+    access = ", ".join(f"{c.prefix!r}: {c.code}" for c in containers)
+    store = f"repo.readonly_session({branch!r}).store"
+    opened = (
+        f"ds = xarray.open_zarr({store}, consolidated=False)"
+        if not groups
+        else f'tree = xarray.open_datatree({store}, engine="zarr", consolidated=False)'
+    )
+    return "\n".join(
+        [
+            "import icechunk, xarray",
+            target.code,
+            f"access = icechunk.containers_credentials({{{access}}})",
+            "repo = icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)",
+            opened,
+        ]
+    )

@@ -1,0 +1,306 @@
+"""Where the repository is to be, which must be unused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import icechunk
+
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.repository.containers import Container, access_to, config_with
+from virtual_tiff.publishing.repository.locking import LOCK, locked
+from virtual_tiff.sources.locations import check_endpoint, s3_setting
+from virtual_tiff.sources.urls import file_path, scheme_of
+from virtual_tiff.tiff.redaction import redacted, secret_in
+
+__all__ = ["Target", "save_containers", "target_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the repository is to be."""
+
+    name: str
+    storage: Callable[[], icechunk.Storage]
+    """Makes it; a local one makes its directory with it."""
+    code: str
+    """Python that makes it."""
+    path: Path | None = None
+    """The directory, of a local one."""
+
+    def opened(self, *, append: bool) -> icechunk.Repository | None:
+        """Return the repository that there is, to be appended to; None if there is none yet.
+
+        Raises
+        ------
+        PublishError
+            If there are files that are none of a repository; or commits, and nothing is to
+            be appended.
+        """
+        path = self.path
+        if path is not None and not path.exists():
+            return None
+        if path is not None and not path.is_dir():
+            msg = f"{self.name} exists and is no directory"
+            raise PublishError(msg)
+        if path is not None and not any(path.iterdir()):
+            return None
+        storage = self.storage()
+        if icechunk.Repository.exists(storage):
+            repository = icechunk.Repository.open(storage)
+            if _is_empty(repository):
+                return None
+            if append:
+                return repository
+            msg = (
+                f"{self.name} holds a repository; append to it (append=True, --append), or name"
+                " a new place"
+            )
+            raise PublishError(msg)
+        if path is not None:
+            self._check_unused(storage)
+        return None
+
+    def _check_unused(self, storage: icechunk.Storage) -> None:
+        """Refuse a place that holds what is none of a repository whose making was interrupted."""
+        if self.path is not None:
+            names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        else:
+            names = {one.key.partition("/")[0] for one in storage.list_objects_metadata()}
+        if not names <= _BEGUN:
+            msg = f"{self.name} exists and is not empty; name a new place"
+            raise PublishError(msg)
+
+    @contextmanager
+    def writing(self, containers: Sequence[Container]) -> Iterator[icechunk.Repository]:
+        """Open the repository for writing, made if it does not exist.
+
+        A new local repository is made beside its place and moved there when the block has
+        ended: a block that fails, or is killed, leaves the place as it was, and what another
+        publisher has made there meanwhile is not touched. Only the holder of the lock makes
+        the directory beside, so one that is there was left by a run that was killed.
+
+        Raises
+        ------
+        PublishError
+            If another publisher writes there, or has made something there meanwhile.
+        """
+        path = self.path
+        if path is None:
+            yield self._opened_for_writing(self.storage(), containers)
+            return
+        with _parents_of(path, self.name), locked(path, self.name):
+            if not _is_free(path):
+                yield self._opened_for_writing(self.storage(), containers)
+                return
+            new = path.with_name(path.name + _NEW_SUFFIX)
+            shutil.rmtree(new, ignore_errors=True)
+            try:
+                storage = icechunk.local_filesystem_storage(str(new))
+                yield self._opened_for_writing(storage, containers)
+                self._move(new, path)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+
+    def _move(self, new: Path, path: Path) -> None:
+        try:
+            if path.is_dir():  # an empty one
+                new.chmod(stat.S_IMODE(path.stat().st_mode))
+                path.rmdir()
+            new.rename(path)
+        except OSError as error:
+            msg = (
+                f"{self.name}: another program has made something there meanwhile"
+                f" ({error.strerror}); nothing was published; name a new place"
+            )
+            raise PublishError(msg) from error
+
+    def _opened_for_writing(
+        self, storage: icechunk.Storage, containers: Sequence[Container]
+    ) -> icechunk.Repository:
+        """Open the repository, made if it does not exist.
+
+        The containers are saved now, and not after the commit: a repository whose
+        containers are not used reads as before, one that lacks them does not.
+        """
+        access = access_to(containers)
+        if not icechunk.Repository.exists(storage):
+            create = partial(icechunk.Repository.create, storage, config_with(containers), access)
+            try:
+                try:
+                    return create()
+                except icechunk.InvalidInputError:  # its place is not empty
+                    self._check_unused(storage)
+                    return create(check_clean_root=False)
+            except icechunk.ConflictError as error:
+                msg = (
+                    f"{self.name}: another publisher has made a repository there meanwhile;"
+                    " start again with append (--append), or name a new place"
+                )
+                raise PublishError(msg) from error
+        save_containers(storage, containers)
+        return icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)
+
+
+def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) -> None:
+    """Save the containers that a repository lacks.
+
+    Icechunk replaces the whole configuration, whatever another publisher has saved since it
+    was read; so this is done before a commit, and once more after it.
+    """
+    for _ in range(_ATTEMPTS):
+        saved = icechunk.Repository.fetch_config(storage)
+        known = dict(saved.virtual_chunk_containers or {}) if saved is not None else {}
+        if all(container.prefix in known for container in containers):
+            return
+        config = config_with(containers, saved if known else None)
+        icechunk.Repository.open(storage, config, access_to(containers)).save_config()
+
+
+_ATTEMPTS = 5
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a new repository can be moved there: in place of nothing, or an empty directory."""
+    if not os.access(path.parent, os.W_OK) or path.is_mount():
+        return False
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
+@contextmanager
+def _parents_of(path: Path, name: str) -> Iterator[None]:
+    """Make the directories above; if the block fails, remove those that this has made.
+
+    Only empty ones: another publisher may have put something there meanwhile.
+    """
+    made: list[Path] = []
+    try:
+        for folder in reversed(path.parents):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if folder.is_dir():  # as / and others say, in place of that they exist
+                    continue
+                msg = f"{name}: {folder} cannot be made: {error.strerror}"
+                raise PublishError(msg) from error
+            made.append(folder)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in reversed(made):
+                folder.rmdir()
+        raise
+
+
+_NEW_SUFFIX = ".virtual-tiff.new"
+"""What follows the name of a local repository in that of the directory where it is made."""
+
+_BEGUN = {
+    *("chunks", "config.yaml", "manifests", "overwritten", "refs", "snapshots", "transactions"),
+    LOCK,
+}
+"""What there is of a repository whose making was interrupted: Icechunk writes `repo` last."""
+
+
+def _is_empty(repository: icechunk.Repository) -> bool:
+    """Whether a repository was made and never written to."""
+    return all(
+        len(list(islice(repository.ancestry(branch=branch), 2))) == 1
+        for branch in repository.list_branches()
+    )
+
+
+def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
+    """Return the place that a user names; nothing is made or looked at yet.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if isinstance(to, icechunk.Storage):
+        code = "storage = ...  # the one that it was published to"
+        return Target(name="the storage", storage=lambda: to, code=code)
+    name = os.fspath(to)
+    scheme = scheme_of(name)
+    if what := secret_in(name):
+        msg = f"{redacted(name)} has a {what}; credentials are taken from the environment"
+        raise ValueError(msg)
+    if scheme == "memory":
+        memory = icechunk.in_memory_storage()
+        code = "storage = ...  # in memory: use Published.repository"
+        return Target(name=name, storage=lambda: memory, code=code)
+    if scheme in _CLOUDS:
+        return _cloud_target(name, str(scheme))
+    if scheme not in (None, "file"):
+        msg = (
+            "to must be a local path, s3://…, gs://…, az://…, memory:// or an icechunk.Storage,"
+            f" not {redacted(name)}"
+        )
+        raise ValueError(msg)
+    path = Path(file_path(name))
+    path = (path if scheme else path.expanduser()).resolve()
+    return Target(
+        name=name,
+        storage=partial(icechunk.local_filesystem_storage, str(path)),
+        code=f"storage = icechunk.local_filesystem_storage({str(path)!r})",
+        path=path,
+    )
+
+
+def _cloud_target(name: str, scheme: str) -> Target:
+    bucket, _, prefix = name.partition("://")[2].partition("/")
+    if not bucket or not prefix.strip("/"):
+        msg = f"to must name a bucket and a prefix, as {scheme}://bucket/cube, not {name}"
+        raise ValueError(msg)
+    function, settings = _CLOUDS[scheme](bucket)
+    settings |= {"prefix": prefix.strip("/"), "from_env": True}
+    arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+    return Target(
+        name=name,
+        storage=lambda: getattr(icechunk, function)(**settings),
+        code=f"storage = icechunk.{function}({arguments})",
+    )
+
+
+def _s3(bucket: str) -> tuple[str, dict[str, Any]]:
+    check_endpoint({})  # it is a part of the code for readers
+    settings: dict[str, Any] = {"bucket": bucket}
+    region, endpoint = s3_setting({}, "region"), s3_setting({}, "endpoint")
+    if region is not None:
+        settings["region"] = region
+    if endpoint is not None:
+        plain = scheme_of(endpoint) == "http"
+        settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
+    return "s3_storage", settings
+
+
+def _google(bucket: str) -> tuple[str, dict[str, Any]]:
+    return "gcs_storage", {"bucket": bucket}
+
+
+def _azure(container: str) -> tuple[str, dict[str, Any]]:
+    names = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
+    account = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    if account is None:
+        msg = f"az:// needs the name of the account in the environment: {names[0]}"
+        raise ValueError(msg)
+    return "azure_storage", {"account": account, "container": container}
+
+
+_CLOUDS: dict[str, Callable[[str], tuple[str, dict[str, Any]]]] = {
+    "s3": _s3,
+    "gs": _google,
+    "az": _azure,
+}

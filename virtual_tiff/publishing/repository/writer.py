@@ -1,0 +1,321 @@
+"""A plan to one commit, and what was committed read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import ZstdCodec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+
+from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_stack
+from virtual_tiff.publishing.planning.plan import Column, Members, Part, Plan, document, parents
+from virtual_tiff.publishing.reading.record import Template, chunk_grid, unpacked_blocks
+from virtual_tiff.publishing.reading.spool import Published as Earlier
+from virtual_tiff.publishing.reading.spool import Spool
+from virtual_tiff.publishing.repository.checksums import checksum_of
+from virtual_tiff.publishing.repository.ledger import LedgerRows
+from virtual_tiff.publishing.result import PublishedArray
+
+__all__ = ["Writer", "Written", "read_back"]
+
+_TOGETHER = 64
+"""Parts whose metadata are written at once."""
+_COLUMN_CHUNK = 16384
+"""Values a chunk of a coordinate: appending writes the last one anew."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written."""
+
+    arrays: dict[str, PublishedArray] = field(default_factory=dict)
+    coordinates: dict[str, PublishedArray] = field(default_factory=dict)
+    codecs: set[str] = field(default_factory=set)
+    """Names of those that the arrays need."""
+    groups: set[str] = field(default_factory=set)
+    unknown_times: list[str] = field(default_factory=list)
+    """Some urls of sources whose changes no reader will notice."""
+    unknown: int = 0
+    """How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The chunks of one array of one file."""
+
+    path: str
+    """Of the array in the repository."""
+    grid: tuple[int, ...]
+    origin: tuple[int, ...]
+    """The first of them in the repository's array."""
+    offsets: NDArray[np.uint64]
+    lengths: NDArray[np.uint64]
+
+    def missing(self) -> list[str]:
+        """Return the keys of chunks without bytes: a file may have had them before it changed."""
+        if self.lengths.all():
+            return []
+        return [self.key(chunk) for chunk in np.flatnonzero(self.lengths == 0).tolist()]
+
+    def key(self, chunk: int) -> str:
+        """Return the key of a chunk, by its number in C order."""
+        index = np.array(np.unravel_index(chunk, self.grid), dtype=np.int64) + self.origin
+        return "/".join(map(str, (self.path, "c", *index.tolist())))
+
+
+class Writer:
+    """Writes a plan into a session, which somebody commits.
+
+    Parameters
+    ----------
+    session
+        That can be written to.
+    spool
+        That has the files.
+    ledger
+        Its rows.
+    earlier
+        By item: where files are published that have changed.
+    """
+
+    def __init__(
+        self,
+        session: icechunk.Session,
+        spool: Spool,
+        ledger: LedgerRows,
+        earlier: Mapping[int, Earlier],
+    ) -> None:
+        self._store = session.store
+        self._spool = spool
+        self._ledger = ledger
+        self._earlier = earlier
+        self._templates: dict[int, Template] = {}
+        self.written = Written()
+
+    def write(self, plan: Plan) -> Written:
+        """Write all parts."""
+        for parts in batched(plan.parts, _TOGETHER):
+            self._write_nodes(parts)
+            for part in parts:
+                for column in part.columns:
+                    self._write_column(column)
+                for members in part.members:
+                    self._write_members(members)
+        self._try_codecs()
+        return self.written
+
+    # ---------------------------------------------------------------------------- nodes
+
+    def _write_nodes(self, parts: Iterable[Part]) -> None:
+        documents: dict[str, bytes] = {}
+        for part in parts:
+            documents.update(self._documents(part))
+        sync(_set_all(self._store, documents))
+
+    def _documents(self, part: Part) -> Iterator[tuple[str, bytes]]:
+        for path, attributes in self._with_parents(part.groups).items():
+            self.written.groups.add(path)
+            group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+            yield _key(path), document(group)
+        for path, metadata in part.arrays.items():
+            yield _key(path), document(metadata)
+            stacked = any(members.positions is not None for members in part.members)
+            self._note(self.written.arrays, path, metadata, stacked=stacked)
+        for path, (metadata, data) in part.inline.items():
+            yield _key(path), document(metadata)
+            zeros = "/0" * len(metadata["shape"])
+            yield f"{path}/c{zeros}", data
+            self._note(self.written.coordinates, path, metadata)
+
+    def _with_parents(self, groups: Mapping[str, JSON]) -> dict[str, JSON]:
+        found: dict[str, JSON] = {}
+        for path, attributes in groups.items():
+            for above in parents(path):
+                if above not in self.written.groups:
+                    found.setdefault(above, groups.get(above, {}))
+            found[path] = dict(attributes)
+        return found
+
+    def _note(
+        self,
+        found: dict[str, PublishedArray],
+        path: str,
+        metadata: JSON,
+        *,
+        stacked: bool = False,
+    ) -> None:
+        self.written.codecs |= {codec["name"] for codec in metadata["codecs"]}
+        found[path] = PublishedArray(
+            path=path,
+            shape=tuple(metadata["shape"]),
+            dimensions=tuple(metadata["dimension_names"]),
+            data_type=str(metadata["data_type"]),
+            references=0,
+            stacked=stacked,
+        )
+
+    def _write_column(self, column: Column) -> None:
+        self.written.coordinates[column.path] = column.array
+        dtype: Any = str if column.data_type == "string" else column.data_type
+        values: Any = column.values
+        if column.data_type == "string":
+            values = np.array(column.values, dtype=np.dtypes.StringDType())
+        group = zarr.open_group(self._store, mode="r+")
+        array: Any = group.get(column.path)
+        if array is None or array.dtype != np.asarray(values).dtype:
+            array = group.create_array(
+                column.path,
+                shape=(len(values),),
+                chunks=(_COLUMN_CHUNK,),
+                dtype=dtype,
+                dimension_names=[column.dimension],
+                attributes=column.attributes,
+                compressors=ZstdCodec(),
+                fill_value=float("nan") if column.data_type == "float64" else None,
+                overwrite=array is not None,
+            )
+            array[:] = np.asarray(values)
+            return
+        array.resize((len(values),))
+        if column.changed < len(values):
+            array[column.changed :] = np.asarray(values)[column.changed :]
+
+    # ----------------------------------------------------------------------- references
+
+    def _write_members(self, members: Members) -> None:
+        totals = {path: np.zeros(3, np.int64) for path in members.paths.values()}
+        for i, n in enumerate(members.numbers.tolist()):
+            row = self._spool.row(n)
+            position = -1 if members.positions is None else int(members.positions[i])
+            checksum = checksum_of(row.url, row.state)
+            self._check_time(row.url, checksum)
+            template = self._template(row.template)
+            blocks = unpacked_blocks(row.blocks)
+            for path, offsets, lengths in template.references(row.references):
+                grid = chunk_grid(template.arrays[path])
+                origin = (0,) * len(grid)
+                if members.origins is not None:
+                    origin = tuple(members.origins[path][i].tolist())
+                if position >= 0:
+                    grid, origin = (1, *grid), (position, *origin)
+                block = _Block(members.paths[path], grid, origin, offsets, lengths)
+                references = self._refer(block, row.url, checksum)
+                own = {block.key(one.chunk): one.data for one in blocks if one.path == path}
+                if own:
+                    sync(_set_all(self._store, own))
+                totals[block.path] += (references, len(own), sum(map(len, own.values())))
+            before = self._earlier.get(n)
+            at = None if before is None else before.row
+            self._ledger.add(row, members.place, members.variable, position, at)
+        for path, counts in totals.items():
+            self.written.arrays[path] = self.written.arrays[path].with_chunks(*counts.tolist())
+
+    def _template(self, number: int) -> Template:
+        if number not in self._templates:
+            if len(self._templates) > 1024:
+                self._templates.clear()
+            self._templates[number] = self._spool.template(number)
+        return self._templates[number]
+
+    def _check_time(self, url: str, checksum: object) -> None:
+        if checksum is None:
+            self.written.unknown += 1
+            if not self.written.unknown_times:
+                self.written.unknown_times.append(url)
+
+    def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
+        """Write the references of one array of one file; return how many there are."""
+        if self._earlier:
+            sync(_delete_all(self._store, block.missing()))
+        count = int(np.count_nonzero(block.lengths))
+        if not count:
+            return 0
+        whole = count == len(block.lengths)
+        refused = self._store.set_virtual_refs_arr(
+            block.path,
+            block.grid,
+            [url] * count if whole else [url if n else "" for n in block.lengths.tolist()],
+            block.offsets,
+            block.lengths,
+            arr_offset=block.origin,
+            checksum=checksum,
+        )
+        if refused:
+            msg = f"{url}: Icechunk has no container for it"
+            raise PublishError(msg)
+        return count
+
+    def _try_codecs(self) -> None:
+        """Read a chunk of each stacked array whose codecs are ours and know the chunk's shape.
+
+        Others reshape what they decode, and take a further dimension of length 1 as it is.
+        """
+        if not any(name.startswith("virtual_tiff.") for name in self.written.codecs):
+            return
+        group = zarr.open_group(self._store, mode="r")
+        for path, found in self.written.arrays.items():
+            if not found.stacked:
+                continue
+            array: Any = group[path]
+            codecs = array.metadata.codecs
+            ours = [c for c in codecs if type(c).__module__.startswith("virtual_tiff.")]
+            if not all(isinstance(codec, BytesBytesCodec) for codec in ours):
+                try:
+                    _read_chunk(group, path, last=True)
+                except icechunk.IcechunkError:
+                    raise
+                except Exception as error:  # of whatever class: codecs share none
+                    raise PublishError(not_as_a_stack(path, error)) from error
+
+
+def _key(path: str) -> str:
+    return f"{path}/zarr.json" if path else "zarr.json"
+
+
+async def _set_all(store: icechunk.IcechunkStore, documents: Mapping[str, bytes]) -> None:
+    make = default_buffer_prototype().buffer.from_bytes
+    for key, data in documents.items():
+        await store.set(key, make(data))
+
+
+async def _delete_all(store: icechunk.IcechunkStore, keys: Iterable[str]) -> None:
+    for key in keys:
+        await store.delete(key)
+
+
+def read_back(store: icechunk.IcechunkStore, paths: Iterable[str]) -> None:
+    """Read the first and the last chunk of each array, before they are committed.
+
+    Raises
+    ------
+    PublishError
+        If one cannot be read.
+    """
+    group = zarr.open_group(store, mode="r")
+    for path in paths:
+        try:
+            _read_chunk(group, path, last=False)
+            _read_chunk(group, path, last=True)
+        except Exception as error:
+            msg = f"nothing was published: {path} cannot be read back: {first_line(error)}"
+            raise PublishError(msg) from error
+
+
+def _read_chunk(group: zarr.Group, path: str, *, last: bool) -> None:
+    array: Any = group[path]
+    starts = [
+        (size - 1) // chunk * chunk if last else 0
+        for size, chunk in zip(array.shape, array.chunks, strict=True)
+    ]
+    array[tuple(slice(s, s + chunk) for s, chunk in zip(starts, array.chunks, strict=True))]

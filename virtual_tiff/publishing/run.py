@@ -1,0 +1,339 @@
+"""`publish`, step by step.
+
+Find the files, read them all, lay out the arrays, and only then write: one session, one
+commit.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from itertools import islice
+from typing import Any
+
+import icechunk
+import zarr
+
+from virtual_tiff.publishing.errors import PublishError, first_line
+from virtual_tiff.publishing.finding.search import find_items, names_stac
+from virtual_tiff.publishing.options import Options
+from virtual_tiff.publishing.planning.arrange import Arrangement, Layout, arrange
+from virtual_tiff.publishing.planning.plan import Existing, Plan
+from virtual_tiff.publishing.reading.catalogue import Catalogue
+from virtual_tiff.publishing.reading.spool import Spool
+from virtual_tiff.publishing.reading.workers import Tally, look_up, parse_here, parse_there
+from virtual_tiff.publishing.repository.appending import existing_of
+from virtual_tiff.publishing.repository.containers import (
+    Container,
+    access_to,
+    containers_of,
+    saved_containers,
+)
+from virtual_tiff.publishing.repository.how_to_open import how_to_open, readers_need
+from virtual_tiff.publishing.repository.ledger import LEDGER, Ledger, LedgerRows, read_ledger
+from virtual_tiff.publishing.repository.opening import is_anonymous
+from virtual_tiff.publishing.repository.target import Target, save_containers, target_of
+from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
+from virtual_tiff.publishing.result import Published
+from virtual_tiff.sources.running import await_thread
+from virtual_tiff.tiff import TiffWarning
+
+__all__ = ["Publication"]
+
+
+@dataclass(slots=True)
+class Publication:
+    """One run: `read`, which awaits, and then `write`, which blocks."""
+
+    sources: Any
+    target: Target
+    options: Options
+    spool: Spool
+    containers: tuple[Container, ...] = ()
+    ledger: Ledger | None = None
+    existing: Existing = field(default_factory=Existing)
+    _repository: icechunk.Repository | None = None
+    _base: str | None = None
+    """The commit that the ledger was read from; None if there is none."""
+    _writing: bool = False
+    """Whether a commit may have been made."""
+
+    @classmethod
+    def of(
+        cls,
+        sources: Any,  # noqa: ANN401 (see `find_items`)
+        to: str | os.PathLike[str] | icechunk.Storage,
+        options: Options,
+    ) -> Publication:
+        """Begin a run; nothing is made or read yet, but the cache."""
+        target = target_of(to)
+        unsaid = options.find["time"] is None and options.find["values"] is None
+        if options.concat == ("time",) and unsaid and names_stac(sources):
+            options = replace(options, find={**options.find, "time": "datetime"})
+        if not options.append:
+            options = options.settled(published=None)
+        return cls(sources, target, options, Spool(options.cache))
+
+    # --------------------------------------------------------------------------- read
+
+    async def read(self) -> None:
+        """Find the files, look at what is published, and read what has to be read."""
+        options, spool = self.options, self.spool
+        await await_thread(lambda: spool.add_items(find_items(self.sources, **options.find)))
+        if not spool.count():
+            msg = "there are no sources"
+            raise ValueError(msg)
+        await await_thread(self._look_at_target)
+        ledger = self.ledger
+        options = options.settled(published=None if ledger is None else ledger.portable)
+        self.options = options
+        spool.recall(options.recipe)
+        await look_up(spool, concurrency=options.concurrency)
+        spool.settle(replace=options.replace_changed)
+        tally = Tally(spool.count(), options.progress)
+        tally.start(*spool.totals())
+        if options.engine is None:
+            await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
+        else:
+            work = partial(parse_there, options.engine, options.reader, spool, tally)
+            await await_thread(partial(work, concurrency=options.concurrency))
+        self._report_failures()
+
+    def _look_at_target(self) -> None:
+        """Open what there is, and take the ledger of it."""
+        options = self.options
+        store_options = options.find["store_options"] or {}
+        locations = (item.location for _, item in self.spool.items())
+        self._repository = _translated(
+            self.target, lambda: self.target.opened(append=options.append)
+        )
+        if self._repository is None:
+            self.containers = containers_of(locations, store_options)
+            return
+        repository = self._repository
+        saved = saved_containers(repository.config, store_options, is_anonymous)
+        new = containers_of(locations, store_options, [c.prefix for c in saved])
+        self.containers = (*saved, *new)
+        branch = options.branch if options.branch in repository.list_branches() else "main"
+        self._base = repository.lookup_branch(branch)
+        self.ledger = read_ledger(self._base_store(), self.spool)
+
+    def _base_store(self) -> icechunk.IcechunkStore:
+        """Return what was published when this run began."""
+        assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
+        return self._repository.readonly_session(snapshot_id=self._base).store
+
+    def _report_failures(self) -> None:
+        failures = self.spool.failures()
+        total = self.spool.count()
+        if not failures or (self.options.on_error == "skip" and len(failures) < total):
+            return
+        if total == 1:
+            raise PublishError(next(iter(failures.values())), failures)
+        lines = [f"\n  {name}: {error}" for name, error in failures.items()]
+        msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
+        raise PublishError(msg, failures)
+
+    # -------------------------------------------------------------------------- write
+
+    def write(self) -> Published:
+        """Lay out what was read, write it in one commit, and say what was done."""
+        options, spool = self.options, self.spool
+        arrangement = self._arrangement()
+        if not spool.count("read"):
+            return self._nothing_new()
+        if self._repository is not None and self.ledger is not None:
+            self.existing = existing_of(self.ledger, self._base_store(), spool)
+        catalogue = Catalogue(spool, from_tag=options.find["time"] == "tag")
+        plan = arrange(catalogue, arrangement, self.existing)
+        snapshot, written = self._commit(plan, arrangement)
+        _warn_of_unknown_times(written, plan.files)
+        repository = self._reopened()
+        return self._published(plan, written, snapshot, repository)
+
+    def _arrangement(self) -> Arrangement:
+        options, ledger = self.options, self.ledger
+        if ledger is None:
+            layout: Layout = options.layout or ("stack" if options.concat else "group per file")
+            return Arrangement(layout=layout, axes=options.concat, per_scene=options.per_scene)
+        asked = {"layout": options.layout, "concat": options.concat or None}
+        there = {"layout": ledger.layout, "concat": ledger.axes}
+        for name, value in asked.items():
+            if value is not None and value != there[name]:
+                msg = f"{self.target.name} was published with {name} {there[name]!r}, not {value!r}"
+                raise ValueError(msg)
+        return Arrangement(
+            layout=ledger.layout,  # type: ignore[arg-type]
+            axes=ledger.axes,
+            per_scene=options.per_scene,
+        )
+
+    def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
+        options = self.options
+        message = options.message or f"{plan.files} TIFFs {plan.how}"
+        metadata = {"virtual_tiff": version("virtual-tiff"), **options.metadata}
+
+        def work() -> tuple[str, Written]:
+            with self.target.writing(self.containers) as repository, ExitStack() as undo:
+                undo.enter_context(_branch(repository, options.branch))
+                session = repository.writable_session(options.branch)
+                self._check_base(repository, session.snapshot_id)
+                earlier = self.existing.earlier
+                rows = LedgerRows(
+                    session.store,
+                    0 if self.ledger is None else self.ledger.rows,
+                    plan.files - len(earlier),
+                )
+                written = Writer(session, self.spool, rows, earlier).write(plan)
+                rows.finish(
+                    {
+                        "layout": arrangement.layout,
+                        "concat": list(arrangement.axes),
+                        "places": dict(plan.places),
+                        "portable": bool(options.portable),
+                        "whole": (self.ledger is None or self.ledger.whole)
+                        and not self.spool.truncated(),
+                    }
+                )
+                if options.check:
+                    read_back(session.store, [*written.arrays, *written.coordinates])
+                self._writing = True
+                snapshot = session.commit(message, metadata=metadata)
+            if self.target.path is None:
+                save_containers(self.target.storage(), self.containers)
+            return snapshot, written
+
+        return _translated(self.target, work)
+
+    def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
+        """Refuse to write upon what was not there when this run began."""
+        first = len(list(islice(repository.ancestry(snapshot_id=tip), 2))) == 1
+        if tip != self._base and not (self._base is None and first):
+            raise PublishError(_MEANWHILE.format(self.target.name))
+
+    def _reopened(self) -> icechunk.Repository:
+        return icechunk.Repository.open(
+            self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
+        )
+
+    # --------------------------------------------------------------------- interruption
+
+    def kept(self) -> str:
+        """Say of a run that was interrupted what it leaves, and how to go on."""
+        spool, name = self.spool, self.target.name
+        committed = self._writing and self._committed()
+        if committed:
+            return f"interrupted after the commit: {name} has all {spool.count()} files"
+        what = "whether it was committed is not known" if committed is None else "nothing was"
+        what = what if committed is None else f"{what} committed to {name}"
+        cache = spool.cache
+        if cache is None:
+            again = "start again (what was read is kept between runs only with a cache)"
+        else:
+            read, total = spool.count("read"), spool.count()
+            again = (
+                f"what was read of {read} of {total} files is kept in {cache}; the same command"
+                " goes on from there"
+            )
+        return f"interrupted: {what}; {again}"
+
+    def _committed(self) -> bool | None:
+        """Whether the branch has a commit that was not there; None if it cannot be told."""
+        try:
+            repository = icechunk.Repository.open(self.target.storage())
+            tip = repository.lookup_branch(self.options.branch)
+            self._check_base(repository, tip)
+        except PublishError:
+            return True
+        except icechunk.RepositoryNotFoundError:
+            return False
+        except icechunk.IcechunkError:
+            return None
+        return False
+
+    # -------------------------------------------------------------------------- result
+
+    def _nothing_new(self) -> Published:
+        plan = Plan(parts=iter(()), files=0, how="")
+        group = zarr.open_group(self._base_store(), mode="r")
+        written = Written(groups=set(group.group_keys()) - {LEDGER})
+        return self._published(plan, written, str(self._base), self._reopened(), new=False)
+
+    def _published(
+        self,
+        plan: Plan,
+        written: Written,
+        snapshot: str,
+        repository: icechunk.Repository,
+        *,
+        new: bool = True,
+    ) -> Published:
+        options, spool = self.options, self.spool
+        return Published(
+            snapshot=snapshot,
+            branch=options.branch,
+            files=plan.files,
+            arrays=tuple(written.arrays.values()),
+            coordinates=tuple(written.coordinates.values()),
+            containers=tuple(container.prefix for container in self.containers),
+            left_out=plan.left_out,
+            failures=spool.failures(),
+            truncated=spool.truncated(),
+            lost=spool.lost(),
+            unchanged=spool.count("unchanged"),
+            changed=tuple(spool.urls("changed")),
+            replaced=tuple(before.url for before in self.existing.earlier.values()),
+            missing=plan.missing,
+            new=new,
+            portable=bool(options.portable),
+            readers_need=readers_need(written.codecs),
+            how_to_open=how_to_open(
+                self.target, self.containers, options.branch, groups=bool(written.groups - {""})
+            ),
+            repository=repository,
+        )
+
+
+@contextmanager
+def _branch(repository: icechunk.Repository, name: str) -> Iterator[None]:
+    """Make a branch if there is none; remove it again if the block fails."""
+    if name in repository.list_branches():
+        yield
+        return
+    first = repository.lookup_branch("main")
+    repository.create_branch(name, first)
+    try:
+        yield
+    except BaseException:
+        with suppress(icechunk.IcechunkError):
+            if repository.lookup_branch(name) == first:  # nobody has committed to it meanwhile
+                repository.delete_branch(name)
+        raise
+
+
+_MEANWHILE = "{}: somebody else has committed meanwhile; start again with append (--append)"
+
+
+def _translated[T](target: Target, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except icechunk.ConflictError as error:
+        raise PublishError(_MEANWHILE.format(target.name)) from error
+    except icechunk.IcechunkError as error:
+        msg = f"{target.name}: Icechunk failed: {first_line(error)}"
+        raise PublishError(msg) from error
+
+
+def _warn_of_unknown_times(written: Written, files: int) -> None:
+    """Warn of sources whose changes readers will not notice."""
+    if written.unknown:
+        text = (
+            f"{written.unknown} of {files} sources have no modification time, so readers"
+            f" will not notice when they change; one is {written.unknown_times[0]}"
+        )
+        warnings.warn(text, TiffWarning, stacklevel=4)

@@ -1,0 +1,290 @@
+"""`verify`: which sources are no longer what they were when they were published."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from virtual_tiff.info.reading import examine
+from virtual_tiff.publishing.repository.known_sources import (
+    KnownSource,
+    SourceStores,
+    known_sources,
+    number_of_sources,
+    sources_were_whole,
+)
+from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
+from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import state_of, store_error
+from virtual_tiff.sources.running import await_thread, in_parallel, run_to_end
+from virtual_tiff.tiff import SourceState
+from virtual_tiff.tiff.redaction import redacted
+
+if TYPE_CHECKING:
+    import icechunk
+
+__all__ = ["Source", "Status", "Verification", "change", "verify", "verify_async"]
+
+type Status = Literal["unchanged", "changed", "missing", "unreachable", "truncated", "unknown"]
+"""`truncated`: it is what was published, and ends before its last block. `unknown`: it is there,
+but nothing tells whether it is what was published."""
+
+STATUSES: tuple[Status, ...] = get_args(Status.__value__)
+
+_GOOD: tuple[Status, ...] = ("unchanged", "unknown")
+
+_BATCH = 16384
+"""Sources that are in memory at a time, as many as a chunk of the ledger has; those that are
+unchanged leave nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source of a published repository."""
+
+    url: str
+    status: Status
+    before: SourceState | None = None
+    """At the parse; None if the repository does not say."""
+    now: SourceState | None = None
+    """None if the source could not be asked; in `Verification.sources`, of one that is not among
+    `differing`, what it was before."""
+    error: str | None = None
+    """What has changed, or why it cannot be told."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data; times are in ISO 8601."""
+        found = asdict(self) | {"url": redacted(self.url)}
+        for state in (found["before"], found["now"]):
+            if state is not None and state["last_modified"] is not None:
+                state["last_modified"] = state["last_modified"].isoformat()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What has become of the sources."""
+
+    snapshot: str
+    """The commit whose sources were asked for."""
+    has_ledger: bool
+    """Whether the repository says what its sources were. Of one that does not (published
+    by others), a change cannot be told: what is there is `unknown`."""
+    counts: Mapping[Status, int]
+    differing: tuple[Source, ...]
+    """Those that are not `unchanged`, in the order of the repository; without a ledger those
+    that are missing or unreachable, as all others are `unknown`."""
+    _all: Callable[[], Iterator[KnownSource]] = field(repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no source has changed, is missing, unreachable or truncated."""
+        return not any(self.counts[status] for status in STATUSES if status not in _GOOD)
+
+    @property
+    def total(self) -> int:
+        """Sources that were asked."""
+        return sum(self.counts.values())
+
+    def sources(self) -> Iterator[Source]:
+        """Yield each source, in the order of the repository, from which it is read again."""
+        differing = {source.url: source for source in self.differing}
+        for url, before in self._all():
+            yield differing.get(url) or Source(
+                url=url, status=_usual(before), before=before, now=before
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, of the sources those that are not unchanged."""
+        return {
+            "ok": self.ok,
+            "snapshot": self.snapshot,
+            "has_ledger": self.has_ledger,
+            "counts": dict(self.counts),
+            "differing": [source.to_json() for source in self.differing],
+        }
+
+
+def verify(
+    repository: Place,
+    *,
+    branch: str = "main",
+    store_options: Mapping[str, Any] | None = None,
+    concurrency: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Ask each source of a published repository what it is now, and compare.
+
+    Size and ETag are compared, where the source had one and has one; else size and time of
+    modification. Of local files it is always size and time.
+
+    A ledger says whether all sources were whole when they were published. Where it does not (it
+    was written by an earlier version, or with `truncated="missing"` or `"keep"`), the directories
+    of sources that have not changed are read too, and truncated ones are found.
+
+    Parameters
+    ----------
+    repository
+        A local path, `s3://bucket/prefix` (with the credentials of the environment), an
+        `icechunk.Storage` or `icechunk.Repository`.
+    branch
+        Whose newest commit is verified.
+    store_options
+        obstore's options of the sources' stores. Region, endpoint and whether to sign are
+        taken from the repository where they are not given.
+    concurrency
+        Sources that are asked at the same time.
+    progress
+        Called with the number of sources asked, and of all sources.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed.
+    PublishError
+        If there is no repository. What is wrong with sources raises nothing.
+    """
+    work = verify_async(
+        repository,
+        branch=branch,
+        store_options=store_options,
+        concurrency=concurrency,
+        progress=progress,
+    )
+    return run_to_end(work)
+
+
+async def verify_async(
+    repository: Place,
+    *,
+    branch: str = "main",
+    store_options: Mapping[str, Any] | None = None,
+    concurrency: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Do the same, asynchronously; see `verify`."""
+    if not isinstance(concurrency, int) or concurrency < 1:
+        msg = f"concurrency must be a positive integer, not {concurrency!r}"
+        raise ValueError(msg)
+    opened = await await_thread(lambda: repository_at(repository))
+    session = await await_thread(lambda: session_of(opened, branch=branch))
+    total = await await_thread(lambda: number_of_sources(session))
+    stores = SourceStores(opened.config, store_options or {})
+    whole = await await_thread(lambda: sources_were_whole(session))
+    inquiry = _Inquiry(stores, concurrency, whole=whole)
+    batches = known_sources(session, _BATCH)
+    while batch := await await_thread(lambda: next(batches, None)):
+        await inquiry.ask(batch, total, progress)
+    return Verification(
+        snapshot=session.snapshot_id,
+        has_ledger=total is not None,
+        counts={status: inquiry.counts[status] for status in STATUSES},
+        differing=tuple(inquiry.differing),
+        _all=lambda: _one_by_one(session),
+    )
+
+
+def _one_by_one(session: icechunk.Session) -> Iterator[KnownSource]:
+    for batch in known_sources(session, _BATCH):
+        yield from batch
+
+
+def _usual(before: SourceState | None) -> Status:
+    """Return the status of sources that are not kept: there may be a million of them."""
+    return "unknown" if before is None else "unchanged"
+
+
+class _Inquiry:
+    """Asks sources, some at the same time, and keeps what differs."""
+
+    def __init__(self, stores: SourceStores, concurrency: int, *, whole: bool) -> None:
+        self._stores = stores
+        self._concurrency = concurrency
+        self._whole = whole
+        self.counts: Counter[Status] = Counter()
+        self.differing: list[Source] = []
+
+    async def ask(
+        self,
+        batch: list[KnownSource],
+        total: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Ask a batch of sources."""
+        found: list[Source | None] = [None] * len(batch)
+        queue = iter(enumerate(batch))
+
+        async def work() -> None:
+            for place, (url, before) in queue:  # one iterator for all: each is asked once
+                source = await self._asked(url, before)
+                self.counts[source.status] += 1
+                if source.status != _usual(before):
+                    found[place] = source
+                if progress is not None:
+                    done = sum(self.counts.values())
+                    progress(done, total if total is not None else done)
+
+        await in_parallel(work, min(self._concurrency, len(batch)))
+        self.differing += [source for source in found if source is not None]
+
+    async def _asked(self, url: str, before: SourceState | None) -> Source:
+        store, path = self._stores.resolve(url)
+        status: Status
+        try:
+            now = await _state_now(store, path)
+        except Exception as error:  # noqa: BLE001 (stores share no class of errors)
+            known = store_error(error, url)
+            missing = isinstance(known, FileNotFoundError)
+            status = "missing" if missing else "unreachable"
+            return Source(url=url, status=status, before=before, error=str(known))
+        status, words = change(url, before, now)
+        if status in _GOOD and not self._whole:
+            location = Location(name=url, url=url, store=store, path=path)
+            lost = (await examine(location)).info.truncated
+            if lost is not None:
+                status, words = "truncated", lost
+        return Source(url=url, status=status, before=before, now=now, error=words)
+
+
+_REFUSED = re.compile(r"status code: (400|401|403|405|501)\b")
+"""Some servers refuse HEAD, and some signatures are good for GET alone."""
+
+
+async def _state_now(store: Any, path: str) -> SourceState:  # noqa: ANN401 (obstore's union)
+    """Ask for an object's state without its bytes."""
+    try:
+        meta = await store.head_async(path)
+    except Exception as error:
+        if not _REFUSED.search(str(error)):
+            raise
+        meta = (await store.get_async(path, options={"range": (0, 1)})).meta
+    return state_of(meta)
+
+
+def change(
+    url: str, before: SourceState | None, now: SourceState
+) -> tuple[Literal["unchanged", "changed", "unknown"], str | None]:
+    """Say whether a source is what it was, and if not, in words why; see `same_object`.
+
+    Parameters
+    ----------
+    url
+        Of the source.
+    before, now
+        What it was at the parse (None: not known), and what it is.
+    """
+    if before is None:
+        return "unknown", "the repository does not say what it was when it was published"
+    found = same_object(before, now, url=url)
+    return _ANSWERS[found.answer], found.words
+
+
+_ANSWERS: dict[str, Literal["unchanged", "changed", "unknown"]] = {
+    "same": "unchanged",
+    "other": "changed",
+    "unknown": "unknown",
+}
