@@ -16,10 +16,10 @@ from types import ModuleType
 
 from _documents import write_or_check
 
-from virtual_tiff.cli import EXIT_CODES, make_parser
+from virtual_tiff.cli.completion import SHELLS, script
+from virtual_tiff.cli.description import Argument, Command, commands_of
+from virtual_tiff.cli.main import EXIT_CODES, make_parser
 from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
-from virtual_tiff.command_line import Argument, Command, commands_of
-from virtual_tiff.completion import SHELLS, script
 from virtual_tiff.info import SCHEMA_VERSION, advice, model
 from virtual_tiff.publishing import verification
 from virtual_tiff.tiff import source

@@ -20,8 +20,8 @@ import tifffile
 
 from support.build import LONG, entry, image
 from support.http import HttpServer
-from virtual_tiff.cli import EXIT_CODES, main, make_parser
-from virtual_tiff.command_line import commands_of
+from virtual_tiff.cli.description import commands_of
+from virtual_tiff.cli.main import EXIT_CODES, main, make_parser
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 SERIES = [str(path) for path in sorted((TESTDATA / "series").glob("*.tif"))]
@@ -288,7 +288,7 @@ def test_http(http_server: HttpServer, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_reader_that_goes_away() -> None:
     """As `virtual-tiff info … | head -1` does."""
-    code = f"from virtual_tiff.cli import main; import sys; sys.exit(main(['info', {COG!r}]))"
+    code = f"from virtual_tiff.cli.main import main; import sys; sys.exit(main(['info', {COG!r}]))"
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

@@ -28,8 +28,8 @@ def kept(name):
 atexit.register(kept, "atexit")
 threading.Thread(target=kept, args=("thread",)).start()
 """
-RUN = "from virtual_tiff.cli import run; run()"
-PLAIN = "import sys; from virtual_tiff.cli import main; sys.exit(main())"
+RUN = "from virtual_tiff.cli.main import run; run()"
+PLAIN = "import sys; from virtual_tiff.cli.main import main; sys.exit(main())"
 
 
 def ended(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -93,4 +93,4 @@ def test_a_pipe_gets_all_that_is_printed(tmp_path: Path) -> None:
 
 def test_the_installed_command_ends_so() -> None:
     (script,) = entry_points(group="console_scripts", name="virtual-tiff")
-    assert script.value == "virtual_tiff.cli:run"
+    assert script.value == "virtual_tiff.cli.main:run"

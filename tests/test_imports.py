@@ -24,7 +24,9 @@ def loaded(program: str) -> set[str]:
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
 def test_info_on_a_local_file_loads_no_zarr(form: list[str]):
-    program = f"from virtual_tiff.cli import main; assert main({['info', *form, str(COG)]}) == 0"
+    program = (
+        f"from virtual_tiff.cli.main import main; assert main({['info', *form, str(COG)]}) == 0"
+    )
     assert not loaded(program) & set(HEAVY)
 
 

@@ -291,7 +291,7 @@ def test_neither_xarray_nor_zarr_is_loaded() -> None:
     for arguments in (["info", "--json"], ["info"]):
         code = f"""
 import sys
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 status = main({arguments} + [{str(SPECIAL / "cog.tif")!r}])
 print(status, [name for name in {heavy} if name in sys.modules], file=sys.stderr)
 """
@@ -303,7 +303,7 @@ print(status, [name for name in {heavy} if name in sys.modules], file=sys.stderr
 
 
 def test_without_rich_there_is_json() -> None:
-    code = "import sys; sys.modules['rich'] = None\nfrom virtual_tiff.cli import main\n"
+    code = "import sys; sys.modules['rich'] = None\nfrom virtual_tiff.cli.main import main\n"
     path = str(SPECIAL / "cog.tif")
     call = f"sys.exit(main(['info', {path!r}]))"
     table = subprocess.run(

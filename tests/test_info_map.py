@@ -15,7 +15,7 @@ import pytest
 import tifffile
 
 from support.build import ASCII, LONG, LONG8, SHORT, Directory, build, entry, every_variant, image
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 from virtual_tiff.info import Examined, examine
 from virtual_tiff.info.extents import Spans, gaps
 from virtual_tiff.info.picture import png, svg

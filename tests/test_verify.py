@@ -25,7 +25,7 @@ from support.published import (
 )
 from support.s3 import S3
 from virtual_tiff import open_published, publish, verify
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, verification
 from virtual_tiff.publishing.verification import Verification, change, verify_async
 from virtual_tiff.tiff import SourceState

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.fenced import ROOT, Block
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 
 SHELL = {"bash", "console", "sh", "shell"}
 DATA: dict[str, Callable[[str], Any]] = {"json": json.loads, "toml": tomllib.loads}

@@ -16,7 +16,7 @@ import pytest
 
 import virtual_tiff
 from docs.fenced import PAGES, ROOT
-from virtual_tiff.cli import make_parser
+from virtual_tiff.cli.main import make_parser
 
 PACKAGE = ROOT / "virtual_tiff"
 DOCUMENTS = [*PAGES, *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"))]

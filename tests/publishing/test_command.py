@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.scenes import dated
-from virtual_tiff import cli_publish
-from virtual_tiff.cli import main
+from virtual_tiff.cli import publish as cli_publish
+from virtual_tiff.cli.main import main
 
 
 @pytest.fixture(autouse=True)

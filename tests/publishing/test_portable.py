@@ -27,7 +27,8 @@ from zarr.core.sync import sync
 from support import node
 from support.http import HttpServer
 from support.scenes import dated, group_of, pixels, read, scene
-from virtual_tiff import VirtualTIFF, cli, verify
+from virtual_tiff import VirtualTIFF, verify
+from virtual_tiff.cli import main as cli
 from virtual_tiff.publishing import Published, PublishError, publish
 from virtual_tiff.publishing.reading.portable import Portability
 

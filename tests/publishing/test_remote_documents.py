@@ -12,7 +12,7 @@ import pytest
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import publish
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 from virtual_tiff.publishing.finding.search import find_items
 
 COG = (Path(__file__).parents[2] / "testdata" / "special" / "cog.tif").read_bytes()

@@ -15,7 +15,7 @@ from obstore.store import HTTPStore
 
 from support.http import HttpServer
 from virtual_tiff import VirtualTIFF, open_published, publish, verify
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 from virtual_tiff.sources.locations import locate
 
 HUSH = "hUsH0123"

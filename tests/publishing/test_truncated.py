@@ -28,7 +28,7 @@ from support.build import image as tiff_of
 from support.pixels import read, virtual, zarr_array
 from support.scenes import group_of
 from virtual_tiff import TiffWarning, VirtualTIFF, verify
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, publish
 
 CUTS = int(os.environ.get("VIRTUAL_TIFF_CUTS", "160"))

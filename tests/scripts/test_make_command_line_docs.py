@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from virtual_tiff import publish
-from virtual_tiff.cli import main
+from virtual_tiff.cli.main import main
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ROOT / "scripts" / "make_command_line_docs.py"

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
-from virtual_tiff.cli_info import add_info
-from virtual_tiff.cli_publish import add_publish, key_and_value
+from virtual_tiff.cli.info import add_info
+from virtual_tiff.cli.publish import add_publish, key_and_value
 from virtual_tiff.tiff import TiffError, TiffWarning
 from virtual_tiff.tiff.errors import printable
 from virtual_tiff.tiff.redaction import redacted
@@ -217,16 +217,16 @@ def _add_completion(commands: Any) -> None:  # noqa: ANN401
 
 
 def _completion(options: argparse.Namespace) -> int:
-    from virtual_tiff.command_line import commands_of  # noqa: PLC0415
-    from virtual_tiff.completion import script  # noqa: PLC0415
+    from virtual_tiff.cli.completion import script  # noqa: PLC0415
+    from virtual_tiff.cli.description import commands_of  # noqa: PLC0415
 
     print(script(options.shell, commands_of(make_parser())), end="")
     return OK
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from virtual_tiff.cli.verification_table import lines  # noqa: PLC0415
     from virtual_tiff.publishing.verification import verify  # noqa: PLC0415
-    from virtual_tiff.verification_table import lines  # noqa: PLC0415
 
     _hush_icechunk()
     with _progress(quiet=options.quiet, doing="asking sources") as progress:

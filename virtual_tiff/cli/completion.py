@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from virtual_tiff.command_line import Argument, Command
+from virtual_tiff.cli.description import Argument, Command
 
 __all__ = ["SHELLS", "script"]
 
