@@ -16,7 +16,7 @@ from support.pixels import in_memory
 from virtual_tiff import TiffWarning, VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray, Group
 from virtual_tiff.tiff import MemorySource, Tag, Tiff, TiffError, read_tiff
-from virtual_tiff.tiff.form import FINDINGS, VARYING, _interned
+from virtual_tiff.tiff.shared_findings import FINDINGS, VARYING, _interned
 
 TESTDATA = Path(__file__).parent.parent / "testdata"
 OURS = sorted(TESTDATA.glob("[ms]*/*.tif"))

@@ -22,7 +22,7 @@ from virtual_tiff.tiff import (
 )
 from virtual_tiff.tiff.entry import decode_text
 from virtual_tiff.tiff.errors import warn
-from virtual_tiff.tiff.form import VARYING
+from virtual_tiff.tiff.shared_findings import VARYING
 
 __all__ = ["tag_attributes", "varying_attributes"]
 

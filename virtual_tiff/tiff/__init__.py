@@ -32,7 +32,6 @@ from .ifd import ImageFileDirectory
 from .limits import Limits
 from .losses import Loss, truncation
 from .reader import Tiff, read_tiff
-from .relations import Kind, full_image_of, full_images, is_full, kind_of, subfile_bits
 from .source import (
     Anticipating,
     ByteRange,
@@ -43,6 +42,7 @@ from .source import (
     Reading,
     SourceState,
 )
+from .subfiles import Kind, full_image_of, full_images, is_full, kind_of, subfile_bits
 
 __all__ = [
     "Anticipating",

@@ -13,9 +13,9 @@ from typing import Any, overload
 from .constants import Tag
 from .entry import Entry, Value, numbers, rationals, raw, texts, value
 from .errors import FormatError, TiffError, warnings_issued
-from .form import FINDINGS, Form, form_of, is_short
 from .header import Variant
 from .limits import Limits
+from .shared_findings import FINDINGS, Form, form_of, is_short
 
 __all__ = ["ImageFileDirectory"]
 

@@ -25,7 +25,7 @@ from .entry import Entry, numbers
 from .errors import FormatError, TiffError, UnsupportedError, warn
 from .header import NDPI, Header, Variant
 from .ifd import ImageFileDirectory
-from .relations import is_full
+from .subfiles import is_full
 
 __all__ = [
     "PROBE_BYTES",

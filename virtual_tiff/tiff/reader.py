@@ -23,8 +23,8 @@ from .large import (
 )
 from .limits import Limits
 from .losses import Loss
-from .relations import full_images
 from .source import Anticipating, ByteSource, SourceState
+from .subfiles import full_images
 from .walk import Request, Walk
 
 __all__ = ["Tiff", "read_tiff"]

@@ -27,8 +27,8 @@ from .large import with_high_words
 from .limits import Limits
 from .losses import Loss
 from .old_jpeg import POINTERS, pointed, repaired
-from .relations import full_image_of, is_full
 from .source import ByteRange
+from .subfiles import full_image_of, is_full
 
 __all__ = ["Request", "Walk"]
 
