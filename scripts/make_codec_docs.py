@@ -191,8 +191,8 @@ implementation is marked where it has all of them and the data type: zarr-python
 `imagecodecs-zarr` beside it, with `virtual-tiff` beside both; zarrs; zarrita without codecs of the
 page's own, in an engine without Float16Array; tensorstore; GDAL, which takes `transpose` too but
 gives wrong pixels. The marks are those of `virtual_tiff/codec_table/readers.py`, which
-`tests/test_info_readers.py` holds to what the implementations do; `virtual-tiff info` says the same
-of a file's own arrays.
+`tests/info/test_info_readers.py` holds to what the implementations do; `virtual-tiff info` says the
+same of a file's own arrays.
 """
 
 

@@ -1,4 +1,4 @@
-"""Small TIFFs for the stores that virtual-tiff 0.5.0 writes; see tests/test_predecessor.py.
+"""Small TIFFs for the stores that virtual-tiff 0.5.0 writes; see tests/whole/test_predecessor.py.
 
 ``python tests/support/predecessor.py FOLDER`` writes them. With `write_by_050.py` beside it, run
 by a Python that has 0.5.0 (and zarr 3.2, with which its `ChunkyCodec` works), it made what is

@@ -98,13 +98,13 @@ CASES = {
 """Name of the limit -> what it is about."""
 
 OF_OTHERS = {
-    "block_bytes": "tests/test_parser.py: how large a chunk is, the core does not decide",
-    "samples": "tests/test_hostile.py",
-    "coordinates": "tests/test_hostile.py",
-    "geokeys": "tests/test_hostile.py",
-    "xml_bytes": "tests/test_safe_xml.py",
-    "xml_depth": "tests/test_safe_xml.py",
-    "xml_elements": "tests/test_safe_xml.py",
+    "block_bytes": "tests/whole/test_parser.py: how large a chunk is, the core does not decide",
+    "samples": "tests/whole/test_hostile.py",
+    "coordinates": "tests/whole/test_hostile.py",
+    "geokeys": "tests/whole/test_hostile.py",
+    "xml_bytes": "tests/metadata/test_safe_xml.py",
+    "xml_depth": "tests/metadata/test_safe_xml.py",
+    "xml_elements": "tests/metadata/test_safe_xml.py",
 }
 """Where the other limits are tested."""
 

@@ -2,7 +2,7 @@
 
 A reader that ignores one of them returns an image of the right size in the wrong order. The other
 tags that change what a pixel means are in `tag_attributes`; the list of all that were looked
-at is in tests/test_pixel_tags.py.
+at is in tests/arrays/test_pixel_tags.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which Zarr implementations read an array: one table, by its codecs and its data type.
 
-Measured on arrays whose chunks are blocks of TIFFs. `tests/test_info_readers.py` reads such
+Measured on arrays whose chunks are blocks of TIFFs. `tests/info/test_info_readers.py` reads such
 arrays with each implementation that is installed, and `docs/codecs.md` is made from this table.
 """
 

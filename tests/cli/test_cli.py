@@ -1,0 +1,514 @@
+"""The command line: what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import tifffile
+
+from support.build import LONG, entry, image
+from support.http import HttpServer
+from virtual_tiff.cli.description import commands_of
+from virtual_tiff.cli.main import EXIT_CODES, main, make_parser
+
+TESTDATA = Path(__file__).parents[2] / "testdata"
+SERIES = [str(path) for path in sorted((TESTDATA / "series").glob("*.tif"))]
+COG = str(TESTDATA / "special" / "cog.tif")
+RGB = str(TESTDATA / "special" / "cog_rgb.tif")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def lines_of(text: str) -> list[str]:
+    return text.splitlines()
+
+
+# --------------------------------------------------------------------------------- all
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"virtual-tiff {version('virtual-tiff')}\n"
+
+
+def test_entry_point_is_installed() -> None:
+    program = Path(sys.executable).with_name("virtual-tiff")
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    assert "info" in done.stdout
+    assert "publish" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["explode"],
+        ["info"],
+        ["info", COG, "--explode"],
+        ["completion"],
+        ["completion", "cmd.exe"],
+        ["info", COG, "--store-option", "region"],
+        ["publish", COG],
+        ["publish", "--to", "cube"],
+    ],
+)
+def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    (line,) = lines_of(capsys.readouterr().err)
+    assert line.startswith("virtual-tiff: error: ")
+    assert line.endswith(" --help)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["info", COG, "--store-option", "region=x"], 2, "no source takes the store option"),
+        (["info", "foo://x/a.tif"], 2, "foo://x"),
+        (["info", COG, "--map", "{tmp}/a.gif"], 2, "as .svg or .png, not as 'a.gif'"),
+        (["info", COG, RGB, "--map", "{tmp}/a.svg"], 2, "one file, not 2"),
+        (["info", "/no/such.tif", "--map", "{tmp}/a.svg"], 1, "no such object"),
+        (["info", COG, "--map", "{tmp}/no/a.svg"], 1, "a.svg"),
+        (["info", "/no/such.tif"], 1, "file:///no/such.tif: no such object"),
+        (["info", "/no/such*.tif"], 1, "no file matches"),
+        (["info", str(TESTDATA)], 1, "is a directory"),
+        (["info", str(TESTDATA / "README.md")], 1, "not a TIFF"),
+        (["publish", COG, "--to", "memory://"], 2, "name a path"),
+        (["publish", COG, "--to", "ftp://b/c"], 2, "to must be"),
+        (["publish", COG, "--to", "{tmp}/cube", "--ifd", "x"], 2, "ifd must be"),
+        (["publish", COG, "--to", "{tmp}/cube", "--ifd", "9"], 1, "no IFD '9'"),
+        (["publish", COG, "--to", "{tmp}/cube", "--ifd-layout", "x"], 2, "'flat', 'nested'"),
+        (["publish", COG, "--to", "{tmp}/cube", "--concat", "x,t"], 2, "not both"),
+        (["publish", "/no/such.tif", "--to", "{tmp}/cube"], 1, "no such object"),
+        (["publish", COG, "--to", COG], 1, "exists and is no directory"),
+        (["publish", COG, "--to", str(TESTDATA)], 1, "is not empty"),
+    ],
+)
+def test_error_is_one_line(
+    arguments: list[str],
+    status: int,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([part.format(tmp=tmp_path) for part in arguments]) == status
+    printed = capsys.readouterr()
+    (line,) = lines_of(printed.err)
+    assert line.startswith("virtual-tiff: error: ")
+    assert words in line
+    assert printed.out == ""
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info", str(TESTDATA), "--debug"],
+        ["info", "--debug", str(TESTDATA)],
+        ["--debug", "info", str(TESTDATA)],
+        ["--debug", "explode"],
+        ["explode", "--debug"],
+        ["info", "--map", "--debug"],
+    ],
+)
+def test_debug_shows_where(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) in (1, 2)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last):")
+    assert lines_of(printed)[-1].startswith("virtual-tiff: error: ")
+
+
+def test_unforeseen_error_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> None:
+        message = "lost"
+        raise LookupError(message)
+
+    monkeypatch.setattr("virtual_tiff.sources.locations.locate", fail)
+    assert main(["info", COG]) == 1
+    assert capsys.readouterr().err == "virtual-tiff: error: LookupError: lost\n"
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("virtual_tiff.sources.locations.locate", interrupt)
+    assert main(["info", COG]) == 130
+
+
+def test_warnings_are_one_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "odd.tif"
+    strips = entry(278, LONG, 0)  # RowsPerStrip
+    path.write_bytes(image(np.zeros((4, 4), "u1"), extra_entries=[strips]))
+    for _ in range(2):  # and not only once a process
+        assert main(["info", str(path)]) == 0
+        line, *_ = lines_of(capsys.readouterr().err)
+        assert line == (
+            f"virtual-tiff: warning: file://{path}: IFD 0: RowsPerStrip is 0;"
+            " the image is taken as one strip"
+        )
+
+
+# --------------------------------------------------------------------------------- info
+
+
+def test_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", RGB, COG]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    text = printed.out
+    assert f"{RGB}  (II, " in text
+    assert text.index(RGB) < text.index(COG)
+    row = next(line for line in lines_of(text) if line.startswith(" 1 "))
+    columns = [part.strip() for part in row.split("  ") if part.strip()]
+    assert columns == [
+        "1",
+        "overview",
+        "30 x 20, 3 bands",
+        "uint8",
+        "AdobeDeflate",
+        "1 tile 128 x 128",
+        "1.6 kB",
+        "1 x 1 x 1 of 3 x 128 x 128",
+    ]
+    assert " IFD 0, 1, 2: transpose, bytes, numcodecs.zlib\n" in text
+    assert "  read by zarr-python, zarrs, zarrita; not by tensorstore, GDAL\n" in text
+    assert "\x1b" not in text
+
+
+def test_colours_are_for_terminals_and_no_color_is_obeyed() -> None:
+    """In a terminal of the kernel's own: what is under test decides by itself."""
+    pty = pytest.importorskip("pty")
+    shown = {}
+    for setting in ({}, {"NO_COLOR": "1"}):
+        ours, theirs = pty.openpty()
+        environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        done = subprocess.Popen(
+            [sys.executable, "-m", "virtual_tiff", "info", COG],
+            stdout=theirs,
+            env={**environment, "TERM": "xterm-256color", "COLUMNS": "120", **setting},
+        )
+        os.close(theirs)
+        text = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while part := os.read(ours, 65536):
+                text += part
+        os.close(ours)
+        assert done.wait(timeout=60) == 0
+        shown["NO_COLOR" in setting] = text.decode()
+    green = "\x1b[32m"
+    assert green in shown[False]
+    assert green not in shown[True]
+    assert "read by zarr-python" in shown[True]
+
+
+def test_python_m() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "virtual_tiff", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"virtual-tiff {version('virtual-tiff')}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["info"], ["publish"], ["verify"], ["completion"]])
+def test_help_says_how_it_ends(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code} {meaning}" in text
+
+
+def test_advice_is_shown_and_changes_no_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "strips.tif"
+    tifffile.imwrite(path, np.zeros((200, 300), "u1"), compression="zlib", rowsperstrip=1)
+    assert main(["info", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "tiny-chunks (IFD 0): 200 chunks of 300 bytes" in text
+    assert "to mend: gdal_translate -of COG" in text
+
+
+def test_unsupported_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "jbig.tif"
+    path.write_bytes(image(np.zeros((8, 8), "u1"), compression=34661, encode=bytes))
+    assert main(["info", str(path)]) == 0
+    assert "unsupported: Compression JBIG (34661)" in capsys.readouterr().out
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json", COG, *SERIES]) == 0
+    printed = capsys.readouterr()
+    files = json.loads(printed.out)
+    assert [file["url"] for file in files] == [f"file://{path}" for path in (COG, *SERIES)]
+    assert files[0]["directories"][0]["chunk_shape"] == [16, 16]
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_good_files_are_shown_beside_bad_ones(
+    form: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", *form, "/no/such.tif", COG]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("virtual-tiff: error: file:///no/such.tif: no such object")
+    assert "cog.tif" in printed.out
+
+
+def test_quoted_glob(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json", str(TESTDATA / "series" / "*.tif")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [file["url"] for file in found] == [f"file://{path}" for path in SERIES]
+
+
+def test_http(http_server: HttpServer, capsys: pytest.CaptureFixture[str]) -> None:
+    url = http_server.put("a.tif", Path(COG).read_bytes())
+    assert main(["info", url, "--store-option", "timeout=20s"]) == 0
+    assert url in capsys.readouterr().out
+    assert (http_server.gets, http_server.heads) == (1, 0)
+
+
+def test_reader_that_goes_away() -> None:
+    """As `virtual-tiff info … | head -1` does."""
+    code = f"from virtual_tiff.cli.main import main; import sys; sys.exit(main(['info', {COG!r}]))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+# --------------------------------------------------------------------------- completion
+
+
+def completed(script: str, *words: str, folder: Path) -> list[str]:
+    """What bash offers for the last of the words."""
+    line = " ".join(shlex.quote(word) for word in ("virtual-tiff", *words))
+    program = f"""
+source {shlex.quote(script)}
+COMP_WORDS=({line}); COMP_CWORD={len(words)}
+_virtual_tiff
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    done = subprocess.run(
+        [bash, "--norc", "-euo", "pipefail", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    return sorted(done.stdout.split())
+
+
+def completion(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["completion", shell]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("",), {"info", "publish", "verify", "completion", "--version", "--debug"}),
+        (("pub",), {"publish"}),
+        (("info", "--j"), {"--json"}),
+        (("--debug", "info", "--m"), {"--map"}),
+        (("publish", "a.tif", "--to", "cube", "--check", "--conc"), {"--concat", "--concurrency"}),
+        (("completion", ""), {"bash", "zsh", "fish"}),
+        # where nothing is offered, `complete -o default` offers files
+        (("info", ""), set()),
+        (("info", "--map", "--"), set()),
+    ],
+)
+def test_bash_completes(
+    words: tuple[str, ...], offered: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "completion.bash"
+    script.write_text(completion("bash", capsys))
+    found = completed(str(script), *words, folder=tmp_path)
+    assert offered <= set(found)
+    assert all(word.startswith(words[-1]) for word in found)
+    if not offered:
+        assert found == []
+
+
+def test_bash_names_files_where_it_offers_no_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "complete -o default -F _virtual_tiff virtual-tiff\n" in completion("bash", capsys)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_each_command_and_option(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = completion(shell, capsys)
+    for command in commands_of(make_parser()):
+        for option in command.options:
+            for flag in option.flags:
+                said = f"-{'sl'[flag[1] == '-']} {flag.lstrip('-')}" if shell == "fish" else flag
+                assert said in script
+        assert command.name in script
+
+
+@pytest.mark.parametrize(("shell", "checks"), [("zsh", ["-n"]), ("fish", ["--no-execute"])])
+def test_other_shells_can_parse_their_script(
+    shell: str, checks: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "completion"
+    script.write_text(completion(shell, capsys))
+    subprocess.run([program, *checks, script], check=True)
+
+
+def test_what_bourne_shells_quote_is_balanced(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help texts have quotes and brackets."""
+    script = completion("zsh", capsys)
+    words = shlex.split(script, comments=True)
+    (time,) = (word for word in words if word.startswith("--time["))
+    assert time.endswith(":TIME:_files")
+    assert "'(?P<time>" in time
+
+
+# ------------------------------------------------------------------------------ publish
+
+
+def test_stdout_is_a_program(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cube = tmp_path / "cube"
+    assert main(["publish", *SERIES, "--to", str(cube), "--concat", "time", "--check"]) == 0
+    printed = capfd.readouterr()
+    assert len(lines_of(printed.out)) == 5
+    names: dict[str, Any] = {}
+    exec(printed.out, names)
+    found = names["ds"]["0"].values
+    for position, path in enumerate(SERIES):
+        with rasterio.open(path) as dataset:
+            expected = dataset.read(1, masked=True).astype("f4").filled(np.nan)
+        np.testing.assert_array_equal(found[position], expected)
+    summary = lines_of(printed.err)
+    assert summary[0].startswith(f"published 3 files with 12 references to {cube}: main is now ")
+    assert summary[1:] == [
+        "  0  uint16 (time: 3, y: 40, x: 60)",
+        "read back: the first and the last chunk of each array",
+        "open it with",
+    ]
+
+
+def test_program_runs_in_a_fresh_process(tmp_path: Path) -> None:
+    """The two commands as a user types them."""
+    program = Path(sys.executable).with_name("virtual-tiff")
+    cube = tmp_path / "cube"
+    with (tmp_path / "open.py").open("w") as script:
+        subprocess.run(
+            [program, "publish", *SERIES, "--to", cube, "--concat", "time", "--quiet"],
+            stdout=script,
+            check=True,
+        )
+        script.write("import sys\nprint(ds['0'].shape, 'virtual_tiff' in sys.modules)\n")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "open.py"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(3, 40, 60) False\n"
+
+
+def test_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", COG, "--to", str(tmp_path / "cube"), "--quiet"]) == 0
+    printed = capfd.readouterr()
+    assert len(lines_of(printed.out)) == 5
+    assert printed.err == ""
+
+
+def test_groups_branch_and_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["publish", COG, RGB, "--to", str(tmp_path / "cube"), "--branch", "dev"]
+    said = ["--message", "a day's work", "--metadata", "ticket=a=7", "--metadata", "who=me"]
+    assert main([*command, *said, "--ifd", "0"]) == 0
+    printed = capfd.readouterr()
+    assert "  cog/0  uint16 (y: 40, x: 60)" in lines_of(printed.err)
+    assert "  cog_rgb/0  uint8 (band: 3, y: 40, x: 60)" in lines_of(printed.err)
+    names: dict[str, Any] = {}
+    exec(printed.out, names)
+    (commit, *_) = names["repo"].ancestry(branch="dev")
+    assert commit.message == "a day's work"
+    assert {"ticket": "a=7", "who": "me"}.items() <= commit.metadata.items()
+
+
+def test_what_readers_need_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = TESTDATA / "special" / "cog_float_nan_predictor.tif"
+    assert main(["publish", str(path), "--to", str(tmp_path / "cube")]) == 0
+    assert "readers need beside icechunk and xarray: imagecodecs-zarr" in capfd.readouterr().err
+
+
+def test_attributes_left_out_are_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.tif"
+    shutil.copy(TESTDATA / "special" / "geo_point.tif", other)
+    with rasterio.open(other, "r+") as dataset:
+        dataset.transform @= rasterio.Affine.translation(dataset.width, 0)
+    files = [str(TESTDATA / "special" / "geo_point.tif"), str(other)]
+    assert main(["publish", *files, "--to", str(tmp_path / "cube"), "--concat", "x"]) == 0
+    assert "left out, as the files differ in them: 0: model_tiepoint" in capfd.readouterr().err
+
+
+def test_no_merge_strips(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = str(TESTDATA / "special" / "strips_of_one_row.tif")
+    for option, references in (([], 1), (["--no-merge-strips"], 21)):
+        cube = tmp_path / f"cube{references}"
+        assert main(["publish", path, "--to", str(cube), *option]) == 0
+        assert f"with {references} references" in capfd.readouterr().err
+
+
+def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cube = tmp_path / "cube"
+    assert main(["publish", *SERIES, COG, "--to", str(cube), "--concat", "n", "--ifd", "0"]) == 1
+    printed = capsys.readouterr()
+    assert lines_of(printed.err) == [
+        "virtual-tiff: error: the files do not fit on each other:",
+        f"  {COG}: array 0: chunks 16 x 16, the others 32 x 32",
+        f"  {COG}: array 0: nodata not given, the others given",
+        (
+            "Publish these apart, those that fit in a group each (layout='group per signature'),"
+            " or all without concat: a group for each file."
+        ),
+        "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.",
+    ]
+    assert printed.out == ""
+    assert not cube.exists()
+
+
+def test_second_publication_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["publish", COG, "--to", str(tmp_path / "cube")]
+    assert main(command) == 0
+    capfd.readouterr()
+    assert main(command) == 1
+    assert "holds a repository" in capfd.readouterr().err
+
+
+def test_bar_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["publish", *SERIES, "--to", str(tmp_path / "cube")]) == 0
+    assert "reading directories" in capsys.readouterr().err

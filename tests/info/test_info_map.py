@@ -1,0 +1,253 @@
+"""The map of a file: true to tifffile's positions, bounded, and safe to show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from support.build import ASCII, LONG, LONG8, SHORT, Directory, build, entry, every_variant, image
+from virtual_tiff.cli.main import main
+from virtual_tiff.info import Examined, examine
+from virtual_tiff.info.extents import Spans, gaps
+from virtual_tiff.info.picture import png, svg
+from virtual_tiff.info.scene import WIDTH, Scene, scene_of
+from virtual_tiff.sources.locations import locate
+
+SPECIAL = Path(__file__).parents[2] / "testdata" / "special"
+SVG = "{http://www.w3.org/2000/svg}"
+COLOURS = {"header": "#1a1a1a", "directories": "#c8321e", "values of tags": "#f0a020"}
+
+
+def examined(path: Path) -> Examined:
+    (location,) = locate([path])
+    return asyncio.run(examine(location))
+
+
+def scene(path: Path, name: str = "a.tif") -> Scene:
+    found = examined(path)
+    assert found.extents is not None
+    return scene_of(found.info, found.extents, name)
+
+
+def pairs(spans: Spans) -> set[tuple[int, int]]:
+    return set(zip(spans.starts.tolist(), spans.ends.tolist(), strict=True))
+
+
+# -------------------------------------------------------------------------- where it lies
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cog_rgb_mask", "cog_bigtiff_zstd", "subifds_mm_bigtiff", "sparse_tiles", "strips_many"],
+)
+def test_positions_are_those_of_tifffile(name: str) -> None:
+    path = SPECIAL / f"{name}.tif"
+    found = examined(path)
+    assert found.extents is not None
+    with tifffile.TiffFile(path) as tiff:
+        pages = [p for page in tiff.pages for p in (page, *(page.pages or ()))]
+        assert found.extents.directories.starts.tolist() == [page.offset for page in pages]
+        values = {
+            (tag.valueoffset, tag.valueoffset + tag.valuebytecount)
+            for page in pages
+            for tag in page.tags
+            if not page.offset < tag.valueoffset < page.offset + 2000
+            or tag.valuebytecount > tiff.tiff.offsetsize
+        }
+        for info, page in zip(found.info.directories, pages, strict=True):
+            blocks = zip(page.dataoffsets, page.databytecounts, strict=True)
+            expected = {(offset, offset + count) for offset, count in blocks if count}
+            assert pairs(found.extents.blocks[info.path]) == expected
+    assert pairs(found.extents.values) == values
+
+
+@every_variant
+def test_nothing_lies_in_a_file_but_what_was_written(byteorder: str, big: bool, tmp_path: Path):
+    """The writer of the tests leaves no gaps but those of alignment."""
+    path = tmp_path / "a.tif"
+    array = np.arange(64 * 64, dtype="u2").reshape(64, 64)
+    path.write_bytes(image(array, tile=(16, 16), byteorder=byteorder, big=big))
+    found = examined(path)
+    assert found.extents is not None
+    free = gaps(found.extents)
+    assert free.nbytes < 32
+    known = found.extents.all()
+    assert known.nbytes + free.nbytes == path.stat().st_size
+
+
+def test_gaps_are_what_is_left() -> None:
+    path = SPECIAL / "cog.tif"
+    found = examined(path)
+    assert found.extents is not None
+    covered = np.zeros(path.stat().st_size, bool)
+    for start, end in pairs(found.extents.all()):
+        covered[start:end] = True
+    free = gaps(found.extents)
+    assert free.nbytes == (~covered).sum()
+    assert not any(covered[start:end].any() for start, end in pairs(free))
+
+
+# ------------------------------------------------------------------------------- pictures
+
+
+def test_the_picture_shows_what_lies_where() -> None:
+    """Each cell of the whole file's panel, beside the bytes that it stands for."""
+    path = SPECIAL / "cog_rgb.tif"
+    found = examined(path)
+    assert found.extents is not None
+    kinds = np.full(path.stat().st_size, "nothing points here", dtype=object)
+    for info in found.info.directories:
+        for start, end in pairs(found.extents.blocks[info.path]):
+            kinds[start:end] = f"IFD {info.path}, {info.kind}"
+    for name in ("values", "directories", "header"):
+        for start, end in pairs(getattr(found.extents, name)):
+            kinds[start:end] = "values of tags" if name == "values" else name
+    drawn = scene(path)
+    seen = set()
+    for box in drawn.boxes:
+        name, _, place = box.title.partition(": ")
+        if place:
+            start, end = (int(part.replace(",", "")) for part in place.split(" to "))
+            assert name in kinds[max(0, start - 4) : end + 4]
+            assert name not in COLOURS or box.colour[0] == "#"
+            seen.add(name)
+    assert seen == set(kinds)
+
+
+def test_svg_is_a_document_with_legend_scale_and_title() -> None:
+    root = ET.fromstring(svg(scene(SPECIAL / "cog_rgb.tif", "my file.tif")))
+    assert root.tag == f"{SVG}svg"
+    texts = [element.text or "" for element in root.iter(f"{SVG}text")]
+    assert texts[0] == "my file.tif"
+    assert any(text.startswith("The whole file: a row is 1.0 kB") for text in texts)
+    assert {"0", "1.0 kB", "9.0 kB"} <= set(texts)
+    for words in ("header: 8 bytes", "directories: 3 with", "values of tags: ", "nothing points"):
+        assert any(text.startswith(words) for text in texts), words
+    assert "IFD 0, image: 60 x 40, 12 tiles, 6.3 kB" in texts
+    fills = {element.get("fill") for element in root.iter(f"{SVG}rect")}
+    assert set(COLOURS.values()) <= fills
+    height = int(root.get("height") or 0)
+    for element in root.iter(f"{SVG}rect"):
+        if element.get("width") != "100%":
+            assert int(element.get("x") or 0) + int(element.get("width") or 0) <= WIDTH
+            assert int(element.get("y") or 0) + int(element.get("height") or 0) <= height
+
+
+def test_png_is_the_same_picture() -> None:
+    drawn = scene(SPECIAL / "cog_rgb.tif")
+    pixels = imagecodecs.png_decode(png(drawn))
+    assert pixels.shape == (drawn.height * 2, WIDTH * 2, 3)
+    for box in drawn.boxes:
+        y, x = box.y * 2 + box.height, box.x * 2 + box.width
+        assert pixels[y, x].tolist() == list(bytes.fromhex(box.colour[1:]))
+
+
+def test_letters_are_drawn_apart() -> None:
+    """Each printable letter of ASCII has a shape of its own."""
+    from virtual_tiff.info.font import GLYPHS
+
+    assert len({glyph.tobytes() for glyph in GLYPHS}) == len(GLYPHS) == 95
+    assert not GLYPHS[0].any()
+
+
+def test_hostile_names_are_text(tmp_path: Path) -> None:
+    name = "</title><script>alert(1)</script>&\x1b[2J\uffff\u202e" + "x" * 5000
+    drawn = scene(SPECIAL / "cog.tif", name)
+    document = svg(drawn)
+    root = ET.fromstring(document)
+    assert {element.tag for element in root.iter()} <= {
+        f"{SVG}{tag}" for tag in ("svg", "title", "rect", "text")
+    }
+    assert b"<script" not in document
+    assert len(document) < 100_000
+    assert imagecodecs.png_decode(png(drawn)).shape[1] == 2 * WIDTH
+
+
+def test_a_million_blocks_are_a_bounded_picture(tmp_path: Path) -> None:
+    """Every second block is out of order, and between them are gaps."""
+    count = 2**20
+    offsets = (np.arange(count, dtype="<u8") ^ 1) * 128 + 2**25
+    lengths = np.full(count, 100, "<u2")
+    tags = {256: 16, 257: 16 * count, 322: 16, 323: 16}
+    entries = [entry(tag, LONG, n) for tag, n in tags.items()]
+    entries += [entry(258, SHORT, 8), entry(259, SHORT, 8), entry(262, SHORT, 1)]
+    entries += [
+        entry(324, LONG8, count=count, offset=4096),
+        entry(325, SHORT, count=count, offset=4096 + offsets.nbytes),
+    ]
+    entries.sort(key=lambda e: e.tag)
+    path = tmp_path / "a.tif"
+    with path.open("wb") as file:
+        file.write(build([Directory(entries)], big=True).ljust(4096, b"\0"))
+        file.write(offsets.tobytes() + lengths.tobytes())
+        file.truncate(2**25 + count * 128)
+    found = examined(path)
+    assert found.extents is not None
+    assert len(found.extents.blocks["0"]) == count
+    begun = time.process_time()
+    drawn = scene_of(found.info, found.extents, "a.tif")
+    document = svg(drawn)
+    assert time.process_time() - begun < 10
+    assert len(drawn.boxes) < 5000
+    assert len(document) < 1_000_000
+
+
+def test_many_directories_are_a_bounded_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for _ in range(300):
+            tiff.write(np.zeros((4, 4), "u1"), contiguous=False, metadata=None)
+    drawn = scene(path)
+    texts = [label.text for label in drawn.labels]
+    assert "and the blocks of 288 more images" in texts
+    assert drawn.height < 900
+
+
+def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    whole = (SPECIAL / "cog.tif").read_bytes()
+    path = tmp_path / "a.tif"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with tifffile.TiffFile(SPECIAL / "cog.tif") as tiff:
+        ends = [
+            offset + count
+            for page in tiff.pages
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+    past = sum(end > path.stat().st_size for end in ends)
+    texts = [label.text for label in scene(path).labels]
+    assert f"past the end of the file: {past} blocks" in texts
+
+
+@pytest.mark.parametrize("value", [2**63 + 5, 2**64 - 1, 2**62])
+def test_places_that_no_file_has(value: int, tmp_path: Path) -> None:
+    entries = [entry(tag, SHORT, 8) for tag in (256, 257, 258)]
+    entries += [entry(259, SHORT, 1), entry(262, SHORT, 1)]
+    entries += [entry(273, LONG8, value), entry(279, LONG8, value), entry(305, ASCII, "x" * 20)]
+    path = tmp_path / "a.tif"
+    path.write_bytes(build([Directory(entries)], big=True))
+    drawn = scene(path)
+    texts = [label.text for label in drawn.labels]
+    assert "past the end of the file: 1 block" in texts
+
+
+# ------------------------------------------------------------------------- command line
+
+
+@pytest.mark.parametrize("ending", ["svg", "PNG"])
+def test_command(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / f"map.{ending}"
+    assert main(["info", "--json", "--map", str(picture), str(SPECIAL / "cog.tif")]) == 0
+    printed = capsys.readouterr()
+    (file,) = json.loads(printed.out)
+    assert len(file["directories"]) == 3
+    start: Any = picture.read_bytes()[:8]
+    assert start == (b"\x89PNG\r\n\x1a\n" if ending == "PNG" else b"<svg xml")

@@ -1,0 +1,145 @@
+"""`open_published`: what it authorises, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+import rasterio
+import zarr
+
+from support.http import HttpServer
+from support.published import (
+    file_container,
+    http_container,
+    publish_one,
+    s3_container,
+    s3_options,
+    with_ledger,
+)
+from support.s3 import S3
+from virtual_tiff import open_published
+from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing.repository import opening
+
+PLAIN = Path(__file__).parents[3] / "testdata" / "special" / "strips_many.tif"
+"""A file without compression, whose codecs need not be told."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet_icechunk() -> None:
+    icechunk.set_logs_filter("error")
+
+
+def pixels() -> Any:
+    with rasterio.open(PLAIN) as dataset:
+        return dataset.read(1)
+
+
+def first(store: Any) -> Any:
+    array: Any = zarr.open_group(store, mode="r")["0"]
+    return np.asarray(array[...])
+
+
+async def kept(folder: Path, url: str, containers: Any, **options: Any) -> Path:
+    """The repository of one file, in a folder; opened anew it knows no access."""
+    repository = await publish_one(url, containers, storage=folder, **options)
+    assert repository is not None
+    return folder
+
+
+async def test_local_files_are_opened(tmp_path: Path) -> None:
+    path = Path(shutil.copy2(PLAIN, tmp_path))
+    place = await kept(tmp_path / "cube", path.as_uri(), file_container(str(tmp_path)))
+    for given in (place, str(place), icechunk.local_filesystem_storage(str(place))):
+        np.testing.assert_array_equal(first(open_published(given)), pixels())
+
+
+async def test_a_small_chunk_is_one_request(tmp_path: Path, http_server: HttpServer) -> None:
+    """The repository was saved with Icechunk's own settings: five requests a chunk."""
+    url = http_server.put("a.tif", PLAIN.read_bytes())
+    place = await kept(tmp_path / "cube", url, http_container(http_server))
+    group = zarr.open_group(open_published(place), mode="r")
+    http_server.requests.clear()
+    array: Any = group["0"]
+    np.testing.assert_array_equal(array[...], pixels())
+    assert http_server.gets == array.nchunks
+
+
+async def test_s3_with_keys(tmp_path: Path, s3: S3) -> None:
+    s3.upload(PLAIN, "test_open/a.tif")
+    place = await kept(
+        tmp_path / "cube", s3.url("test_open/a.tif"), s3_container(s3), options=s3_options(s3)
+    )
+    keys = {"access_key_id": "testing", "secret_access_key": "testing"}
+    np.testing.assert_array_equal(first(open_published(place, store_options=keys)), pixels())
+    given = {s3.url(): icechunk.s3_credentials(**keys)}
+    np.testing.assert_array_equal(first(open_published(place, credentials=given)), pixels())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "anonymous", "options", "kind"),
+    [
+        ("s3://b/", True, {}, "Anonymous"),
+        ("s3://b/", False, {}, "FromEnv"),
+        ("s3://b/", False, {"skip_signature": "true"}, "Anonymous"),
+        ("s3://b/", True, {"skip_signature": False}, "FromEnv"),
+        ("s3://b/", True, {"access_key_id": "a", "secret_access_key": "b"}, "Static"),
+        ("gs://b/", False, {}, "FromEnv"),
+        ("gs://b/", False, {"skip_signature": True}, "Anonymous"),
+        ("az://b/", False, {}, "FromEnv"),
+        ("https://h/", False, {}, "HttpAccess"),
+        ("file:///d/", False, {}, "LocalFileSystemAccess"),
+    ],
+)
+def test_access_is_that_of_the_publisher(
+    prefix: str, anonymous: bool, options: dict[str, Any], kind: str
+) -> None:
+    store = icechunk.s3_store(region="x", anonymous=anonymous)
+    found = opening._credentials(prefix, store, options)
+    assert kind in type(found).__name__
+
+
+async def test_branch_tag_and_snapshot(tmp_path: Path) -> None:
+    repository = with_ledger({}, tmp_path / "cube")
+    snapshot = repository.lookup_branch("main")
+    repository.create_tag("v1", snapshot)
+    for options in ({"tag": "v1"}, {"snapshot": snapshot}, {"branch": "main"}):
+        assert open_published(repository, **options).session.snapshot_id == snapshot
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tag": "v2"}, "there is no tag 'v2'; there are none"),
+        ({"branch": "x", "tag": "y"}, "give one of branch, tag and snapshot"),
+        ({"snapshot": "nonsense"}, "there is no snapshot 'nonsense'"),
+        ({"store_options": {"region": "x"}}, "region: no such store option"),
+        ({"credentials": {"s3://b/": None}}, "no such container: s3://b/; there are none"),
+    ],
+)
+def test_wrong_ways_to_open(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with_ledger({}, tmp_path / "cube")
+    with pytest.raises(ValueError, match=words):
+        open_published(tmp_path / "cube", **options)
+
+
+def test_an_open_repository_takes_no_credentials() -> None:
+    with pytest.raises(ValueError, match="open already"):
+        open_published(with_ledger({}), store_options={"skip_signature": True})
+
+
+def test_nothing_to_open(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="there is no Icechunk repository"):
+        open_published(tmp_path / "nowhere")
+
+
+async def test_references_without_a_container(tmp_path: Path, http_server: HttpServer) -> None:
+    url = http_server.put("a.tif", PLAIN.read_bytes())
+    place = await kept(tmp_path / "cube", url, http_container(http_server), save=False)
+    with pytest.raises(PublishError, match="no virtual chunk container is saved"):
+        open_published(place)
