@@ -37,8 +37,9 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 # --------------------------------------------------------------------------------- kills
 
 
-def publish_in_child(urls: list[str], cube: Path, cache: Path) -> None:
+def publish_in_child(urls: list[str], cube: Path, cache: Path, started: Any) -> None:
     icechunk.set_logs_filter("error")
+    started.set()
     publish(urls, cube, concat="time", time="tag", append=True, cache=cache)
 
 
@@ -72,14 +73,15 @@ def test_killed_at_random_moments(
     if half:
         publish(urls[:6], cube, concat="time", time="tag", cache=cache)
         before = 6
-    # its children have imported all there is to import: moments are those of the run
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["virtual_tiff.publishing", "icechunk", "zarr"])
+    # "spawn": after a fork, Icechunk's threads are missing, and the child hangs
+    context = multiprocessing.get_context("spawn")
     states = []
-    for _ in range(10):
-        process = context.Process(target=publish_in_child, args=(urls, cube, cache))
+    for moment in sorted(chance.uniform(0, 0.6) for _ in range(10)):
+        started = context.Event()
+        process = context.Process(target=publish_in_child, args=(urls, cube, cache, started))
         process.start()
-        process.join(chance.uniform(0.05, 0.8))
+        assert started.wait(300)  # moments are those of the run, and not of its imports
+        process.join(moment)
         process.kill()
         process.join()
         states.append(state_of(cube))

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ _PATIENCE = 300
 """Seconds after which a process hangs."""
 
 
-def context() -> ForkServerContext:
-    """Processes that have imported much of what they need."""
-    found = multiprocessing.get_context("forkserver")
-    # neither icechunk nor obstore: their threads do not survive a fork, and the child would hang
-    found.set_forkserver_preload(["zarr", "xarray", "rasterio"])
-    return found
+def context() -> SpawnContext:
+    """Processes that share nothing: after a fork, obstore's and Icechunk's threads are missing.
+
+    A fork server is no way out: its preloaded modules are those that the first test of the
+    process asked for, and one that has preloaded Icechunk makes children that hang.
+    """
+    return multiprocessing.get_context("spawn")
 
 
 def scenes(folder: Path, count: int) -> list[Path]:
@@ -233,7 +234,7 @@ def kills(count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: 
 
 
 def _duration(
-    processes: ForkServerContext,
+    processes: SpawnContext,
     files: Sequence[Path],
     folder: Path,
     cache: Path,
