@@ -183,7 +183,7 @@ def test_publish_answers_by_the_table(case: tuple[Any, ...]) -> None:
     """Of a file in the ledger; it is published again unless it is known to be the same."""
     _, url, _, _, runs, _ = case
     before, now = states(case)
-    with Spool(None, "") as spool:
+    with Spool(None) as spool:
         spool.add_items([item(url, now)])
         columns = (before.size, before.etag or "", microseconds(before.last_modified))
         spool.add_published([(0, url, *columns, "", "", 0)])
@@ -197,11 +197,14 @@ def test_the_cache_answers_by_the_table(case: tuple[Any, ...], tmp_path: Path) -
     before, now = states(case)
     cache = tmp_path / "cache.sqlite"
     record = Record(url, before, '{"inline":[]}', "{}", (), b"", 0)
-    with Spool(cache, "") as spool:
+    with Spool(cache) as spool:
         spool.add_items([item(url, before)])
+        spool.recall("")
         spool.add(0, record)
-    with Spool(cache, "") as spool:
+        spool.save()
+    with Spool(cache) as spool:
         spool.add_items([item(url, now)])
+        spool.recall("")
         spool.settle(replace=False)
         assert spool.count("read" if runs == "same" else "new") == 1
 

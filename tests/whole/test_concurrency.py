@@ -148,14 +148,14 @@ def test_processes(method: str, expected: list[str], tmp_path: Path) -> None:
 def test_a_process_forked_before_the_first_read(tmp_path: Path) -> None:
     (tmp_path / "0.tif").write_bytes(picture(0))
     code = (
-        "import multiprocessing as mp, sys; sys.path.insert(0, sys.argv[2]);"
+        "import multiprocessing as mp, sys; sys.path[:0] = sys.argv[2:];"
         "import test_concurrency as t; from concurrent.futures import ProcessPoolExecutor as P;"
         "p = P(1, mp_context=mp.get_context('fork'));"
         "print(p.submit(t.local, sys.argv[1]).result(60))"
     )
     arguments = [sys.executable, "-W", "ignore", "-c", code, f"file://{tmp_path}/0.tif"]
     done = subprocess.run(
-        [*arguments, str(Path(__file__).parent.parent)],
+        [*arguments, str(Path(__file__).parents[1]), str(Path(__file__).parent)],
         capture_output=True,
         text=True,
         timeout=120,
