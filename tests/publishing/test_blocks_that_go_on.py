@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from support.build import image, lzw_encode
-from test_publish import run
+from support.fresh import run
 from virtual_tiff import publish
 
 ENCODERS: dict[str, tuple[int, Any]] = {

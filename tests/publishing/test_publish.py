@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from support.build import image
+from support.fresh import run
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from support.scenes import group_of, pixels, read
@@ -45,31 +44,6 @@ def series(tmp_path: Path) -> list[Path]:
     folder = tmp_path / "series"
     folder.mkdir()
     return [Path(shutil.copy2(path, folder)) for path in SERIES]
-
-
-WITHOUT_US = """
-import importlib.metadata, sys
-sys.modules["virtual_tiff"] = None
-found = importlib.metadata.entry_points
-def others(**params):  # an installation is more than its modules
-    points = (point for point in found(**params) if point.dist.name != "virtual-tiff")
-    return importlib.metadata.EntryPoints(points)
-importlib.metadata.entry_points = others
-"""
-
-
-def run(code: str, environment: dict[str, str] | None = None, *, without_us: bool = True) -> str:
-    """Run Python in a fresh process, where `virtual_tiff` cannot be imported."""
-    block = WITHOUT_US if without_us else ""
-    done = subprocess.run(
-        [sys.executable, "-c", block + code],
-        capture_output=True,
-        text=True,
-        env=os.environ | (environment or {}),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def as_xarray(path: Path) -> NDArray[Any]:

@@ -1,0 +1,33 @@
+"""Fresh processes, where the package is not installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+__all__ = ["WITHOUT_US", "run"]
+
+WITHOUT_US = """
+import importlib.metadata, sys
+sys.modules["virtual_tiff"] = None
+found = importlib.metadata.entry_points
+def others(**params):  # an installation is more than its modules
+    points = (point for point in found(**params) if point.dist.name != "virtual-tiff")
+    return importlib.metadata.EntryPoints(points)
+importlib.metadata.entry_points = others
+"""
+
+
+def run(code: str, environment: dict[str, str] | None = None, *, without_us: bool = True) -> str:
+    """Run Python in a fresh process, where `virtual_tiff` cannot be imported."""
+    block = WITHOUT_US if without_us else ""
+    done = subprocess.run(
+        [sys.executable, "-c", block + code],
+        capture_output=True,
+        text=True,
+        env=os.environ | (environment or {}),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
