@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isqrt
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ MERGED_BYTES = (2**20, 2**23)
 """Size of a chunk of merged strips: large enough that requests and event-loop wake-ups do
 not count, small enough to be read in parallel and for a window."""
 
+_FEW_BLOCKS = 64
+"""Of so few, Python's own loops see more in less time than numpy takes to begin."""
 
 _TAGS = {
     "strip": (Tag.StripOffsets, Tag.StripByteCounts),
@@ -84,7 +87,8 @@ def plan_chunks(
     tags = _TAGS[grid.kind]
     offsets = _unsigned(layout.offsets, tags[0]).reshape(shape)
     counts = _unsigned(layout.byte_counts, tags[1]).reshape(shape)
-    if not counts.all():
+    few = counts.size <= _FEW_BLOCKS
+    if 0 in layout.byte_counts if few else not counts.all():
         offsets = np.where(counts == 0, np.uint64(0), offsets)  # libtiff: missing, as if sparse
     last_length = grid.last_length
     short = None
@@ -144,8 +148,11 @@ def _lost(
     offsets: NDArray[np.uint64], counts: NDArray[np.uint64], file_size: int
 ) -> NDArray[np.bool_] | None:
     """Return which blocks do not end within the file; a missing one lacks nothing."""
-    most = int(counts.max())
-    if int(offsets.max()) + most <= file_size:
+    if counts.size <= _FEW_BLOCKS:
+        ends = map(add, offsets.ravel().tolist(), counts.ravel().tolist())
+        if max(ends) <= file_size:
+            return None
+    elif int(offsets.max()) + int(counts.max()) <= file_size:
         return None  # so it is with most files, and costs a million blocks no array
     size = np.uint64(file_size)
     lost = (counts > size - np.minimum(offsets, size)) & (counts != 0)  # a sum may overflow

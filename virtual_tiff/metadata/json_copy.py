@@ -11,10 +11,13 @@ _CONTAINERS = (list, dict)
 
 def json_copy(value: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of an object of JSON, and of every list and object in it."""
-    return {k: v if type(v) not in _CONTAINERS else _copied(v) for k, v in value.items()}
+    copy: dict[str, Any] = _copied(value)
+    return copy
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 (an array or an object of JSON)
-    if type(value) is dict:
-        return json_copy(value)
-    return [v if type(v) not in _CONTAINERS else _copied(v) for v in value]
+    copy = value.copy()
+    for key, item in value.items() if type(value) is dict else enumerate(value):
+        if type(item) in _CONTAINERS:
+            copy[key] = _copied(item)
+    return copy

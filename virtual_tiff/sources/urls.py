@@ -45,6 +45,10 @@ _NEEDED = re.compile("[%?#;\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^ | $")
 
 Other readers (fsspec's, obspec-utils' registry) decode nothing: blanks and the like are left to
 them as they are."""
+_PLAIN_URL = re.compile(r"(?:file:///|(?!file:|https?:)[a-z][a-z0-9+.-]+://)[A-Za-z0-9/._~-]*")
+"""A url of a file or an object that is its own reference, as most are: nothing is encoded."""
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*")
+"""A path that is the same in every form: nothing of it is ever encoded (RFC 3986, "unreserved")."""
 _STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _WEB = ("http", "https")
 
@@ -135,6 +139,8 @@ def reference_of(url: str) -> str:
     ValueError
         If it has a secret, or is none that a store of a registry can be asked for.
     """
+    if _PLAIN_URL.fullmatch(url):
+        return url
     scheme = scheme_of(url)
     if what := secret_in(url):
         msg = (
@@ -170,14 +176,8 @@ def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa
         return store, path
     root = root_of(reference)
     path = _decoded(reference[len(root) :])
-    # a store may be registered under a prefix in any of these forms; the longest match is meant
-    forms = (
-        _NEEDED.sub(_encoded, path),
-        quote(path, _SAFE.replace(";", ""), errors="surrogateescape"),
-        quote(path, errors="surrogateescape"),  # as `Path.as_uri`
-    )
     answers, failure = [], ValueError(reference)
-    for form in dict.fromkeys(forms):
+    for form in _forms(path):
         try:
             answers.append(registry.resolve(f"{root}{form}"))
         except ValueError as error:
@@ -195,8 +195,20 @@ def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa
     return store, within
 
 
+def _forms(path: str) -> list[str]:
+    """Return the forms in which a store's prefix may be registered; the longest match is meant."""
+    if _PLAIN_PATH.fullmatch(path):
+        return [path]
+    forms = (
+        _NEEDED.sub(_encoded, path),
+        quote(path, _SAFE.replace(";", ""), errors="surrogateescape"),
+        quote(path, errors="surrogateescape"),  # as `Path.as_uri`
+    )
+    return list(dict.fromkeys(forms))
+
+
 def _decoded(path: str) -> str:
-    return unquote(path, errors="surrogateescape")
+    return unquote(path, errors="surrogateescape") if "%" in path else path
 
 
 def _encoded(found: re.Match[str]) -> str:

@@ -20,6 +20,9 @@ _NAME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:(?!: |[\"'\n])[\s\S])+")
 _END = re.compile(r"[)\]},;:.!]*$")
 """Of the sentence that a url stands in, and not of the url."""
 
+_SUSPECT = re.compile(r"[@?#]|://[^/]*:")
+"""What each url with a secret has: a user's sign, a query, a fragment, or what is like a port."""
+
 _WEB = ("http", "https")
 _AZURE = ("abfs", "abfss")
 """In abfs://container@account.dfs… the first part is no user."""
@@ -41,6 +44,8 @@ _SETTING = re.compile(
 
 def secret_in(url: str) -> str | None:
     """Return what of a url may be a secret, in words; None if nothing is."""
+    if _SUSPECT.search(url) is None:
+        return None
     found = _URL.search(url)  # a blank before it, or /vsicurl/, makes it no less a url
     if found is None:
         return None
