@@ -37,6 +37,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "table": ("codec_table: tags to codecs", "codec_table"),
     "codecs": ("codecs: what no library supplies", "codecs"),
     "sources": ("sources: a name to bytes", "sources"),
+    "text": ("text: what users read", "text"),
     "core": ("tiff: the core, bytes to directories", "tiff"),
 }
 """By key: the room's name, and its modules or packages; the longest name that fits decides."""

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
+from math import prod
 from typing import Any, Never
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from virtual_tiff.codec_table.readers import readers, readers_text
 from virtual_tiff.codecs.base import Edges, image_axes
 from virtual_tiff.codecs.checked.block import Block, name_block, named
 from virtual_tiff.codecs.checked.images import STANDARD_NAMES
@@ -27,6 +29,8 @@ from virtual_tiff.codecs.checked.jpeg import checked_jpeg
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.object_source import LOCAL_STORES, run_blocking, store_error
 from virtual_tiff.sources.urls import resolve_reference
+from virtual_tiff.text.html import html_table
+from virtual_tiff.text.numbers import by, counted, human_size
 
 __all__ = ["CheckedManifestStore"]
 
@@ -41,9 +45,16 @@ class CheckedManifestStore(ManifestStore):
 
     def _repr_html_(self) -> str:
         """Return its arrays as a table, for notebooks."""
-        from virtual_tiff.info.html import store_html  # noqa: PLC0415 (notebooks alone)
-
-        return store_html(self._group)
+        arrays = dict(_named_arrays(self._group))
+        paths = chain.from_iterable(map(_paths, arrays.values()))
+        source = next(filter(None, paths), "")
+        title = f"virtual Zarr store of {counted(len(arrays), 'array')}"
+        return html_table(
+            f"{title}: {source}" if source else title,
+            ("array", "dimensions", "type", "chunks", "referenced", "codecs", "read by"),
+            (_table_row(name, array) for name, array in arrays.items()),
+            len(arrays),
+        )
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -81,7 +92,7 @@ class CheckedManifestStore(ManifestStore):
 
         Those of local files and memory are; over a network many more must be on their way.
         """
-        paths = chain.from_iterable(map(_paths, _arrays(self._group)))
+        paths = chain.from_iterable(_paths(array) for _, array in _named_arrays(self._group))
         path = next(paths, None)  # a file has one
         try:
             return path is None or type(self._resolved(path)[0]).__name__ in LOCAL_STORES
@@ -160,11 +171,36 @@ def _local_reads(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
     return _TURNS.setdefault(loop, asyncio.Semaphore(_LOCAL_READS))
 
 
-def _arrays(group: ManifestGroup) -> Iterator[ManifestArray]:
-    """Return all arrays below a group."""
-    yield from group.arrays.values()
-    for below in group.groups.values():
-        yield from _arrays(below)
+def _named_arrays(group: ManifestGroup, prefix: str = "") -> Iterator[tuple[str, ManifestArray]]:
+    """Yield all arrays below a group with their paths."""
+    for name, array in group.arrays.items():
+        yield prefix + name, array
+    for name, below in group.groups.items():
+        yield from _named_arrays(below, f"{prefix}{name}/")
+
+
+def _table_row(path: str, array: ManifestArray) -> list[str]:
+    """Return the cells of an array in the table for notebooks."""
+    metadata = array.metadata.to_dict()
+    names = array.metadata.dimension_names or [f"dim_{i}" for i in range(len(array.shape))]
+    sizes = [f"{name}: {size}" for name, size in zip(names, array.shape, strict=True)]
+    grid = array.manifest.shape_chunk_grid
+    chunk_shape = array.metadata.chunk_grid.chunk_shape  # type: ignore[union-attr]
+    chunks = f"{counted(prod(grid), 'chunk')} of {by(chunk_shape)}" if grid else "1 chunk"
+    # zarr's own codecs leave out a configuration that is empty
+    codecs: list[dict[str, Any]] = [
+        {"configuration": {}} | codec.to_dict() for codec in array.metadata.codecs
+    ]
+    data_type = str(metadata["data_type"])
+    return [
+        path,
+        ", ".join(sizes) or "scalar",
+        data_type,
+        chunks,
+        human_size(array.nbytes_virtual),
+        ", ".join(codec["name"] for codec in codecs),
+        readers_text(readers(codecs, data_type)).removeprefix("read by "),
+    ]
 
 
 def _paths(array: ManifestArray) -> Iterator[str]:

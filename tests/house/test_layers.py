@@ -14,8 +14,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "virtual_tiff"
 CORE = "virtual_tiff.tiff"
 
-UPPER = {"manifest", "store", "parser", "tuning", "publishing", "verify", "cli"}
+UPPER = {"manifest", "store", "parser", "tuning", "publishing", "cli"}
 """The modules (and packages) that may know VirtualiZarr."""
+
+WINGS = {"publishing", "info", "cli"}
+"""The packages that use the pipeline, and that nothing in the pipeline uses."""
+
+MOST_NAMES = 14
+"""Modules and packages at the top of `virtual_tiff`, `__init__` and `__main__` not counted."""
 
 
 def module_name(path: Path) -> str:
@@ -78,9 +84,14 @@ def users_of(package: str) -> set[str]:
     }
 
 
+def room(module: str) -> str:
+    """The module or package at the top of the package; "" is the package itself."""
+    return (module + ".").split(".")[1]
+
+
 def upstairs(modules: Iterable[str]) -> set[str]:
     """Those that lie in the upper floor, in one of its packages or as a module."""
-    return {module for module in modules if (module + ".").split(".")[1] in UPPER}
+    return {module for module in modules if room(module) in UPPER}
 
 
 def test_the_walk_sees_what_the_modules_import() -> None:
@@ -141,6 +152,18 @@ def test_virtualizarr_is_known_upstairs_alone() -> None:
 def test_zarr_is_known_to_codecs_and_upstairs_alone() -> None:
     below = {module for module in users_of("zarr") if not module.startswith("virtual_tiff.codecs")}
     assert below == upstairs(below)
+
+
+def test_the_pipeline_imports_no_wing() -> None:
+    pipeline = {module for module in MODULES if room(module) not in {*WINGS, "", "__main__"}}
+    wings = {m: {name for name in imported(m) if room(name) in WINGS} for m in pipeline}
+    assert {module: names for module, names in wings.items() if names} == {}
+
+
+def test_the_top_of_the_package_is_short() -> None:
+    names = {room(module) for module in MODULES} - {"", "__main__"}
+    assert names >= WINGS
+    assert len(names) <= MOST_NAMES
 
 
 def test_no_modules_import_in_a_circle() -> None:

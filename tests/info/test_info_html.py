@@ -15,9 +15,9 @@ from obstore.store import LocalStore
 from support.build import ASCII, entry, image
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.info import FileInfo, inspect
-from virtual_tiff.info.html import MOST_ROWS
 from virtual_tiff.sources.locations import locate
 from virtual_tiff.store import CheckedManifestStore
+from virtual_tiff.text.html import MOST_ROWS
 
 SPECIAL = Path(__file__).parents[2] / "testdata" / "special"
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(2)>&\x1b[2J'

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["IMPLEMENTATIONS", "Implementation", "codec_names", "readers"]
+__all__ = ["IMPLEMENTATIONS", "Implementation", "codec_names", "readers", "readers_text"]
 
 type CodecJSON = Mapping[str, Any]
 
@@ -85,3 +85,16 @@ def readers(codecs: Iterable[CodecJSON], data_type: str) -> tuple[str, ...]:
     """
     steps = tuple(codecs)
     return tuple(known.name for known in IMPLEMENTATIONS if known.reads(steps, data_type))
+
+
+def readers_text(names: tuple[str, ...]) -> str:
+    """Say which implementations read an array, and which do not.
+
+    Of zarr-python the one is named that needs the fewest other packages.
+    """
+    least = next((name for name in names if name.startswith("zarr-python")), None)
+    others = [known.name for known in IMPLEMENTATIONS if not known.name.startswith("zarr-python")]
+    can = [least, *(name for name in others if name in names)]
+    cannot = [name for name in others if name not in names]
+    text = "read by " + ", ".join(name for name in can if name is not None)
+    return text + (f"; not by {', '.join(cannot)}" if cannot else "")

@@ -15,7 +15,7 @@ import numpy as np
 
 from virtual_tiff.info.extents import Extents
 from virtual_tiff.info.model import Advice, DirectoryInfo, FileInfo
-from virtual_tiff.info.units import counted, human_size, listed
+from virtual_tiff.text.numbers import counted, human_size, listed
 from virtual_tiff.tiff import BlockLayout, Compression
 
 __all__ = ["MEANINGS", "Subject", "advise"]

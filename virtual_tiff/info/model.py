@@ -144,6 +144,6 @@ class FileInfo:
 
     def _repr_html_(self) -> str:
         """Return it as a table, for notebooks."""
-        from virtual_tiff.info.html import file_html  # noqa: PLC0415 (notebooks alone)
+        from virtual_tiff.info.table import file_html  # noqa: PLC0415 (notebooks alone)
 
         return file_html(self)

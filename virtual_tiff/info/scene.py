@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from virtual_tiff.info.extents import Extents, Spans, gaps
 from virtual_tiff.info.model import DirectoryInfo, FileInfo
 from virtual_tiff.info.table import heading
-from virtual_tiff.info.units import counted, human_size
+from virtual_tiff.text.numbers import counted, human_size
 from virtual_tiff.tiff.errors import printable
 
 __all__ = ["WIDTH", "Box", "Label", "Scene", "scene_of"]

@@ -1,4 +1,4 @@
-"""A file as a table on a terminal: what lies in it, what its arrays are, what is slow."""
+"""A file as a table, on a terminal and in a notebook: its directories, arrays and advice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
-from virtual_tiff.info.units import by, counted, human_size, listed
+from virtual_tiff.codec_table.readers import readers_text
+from virtual_tiff.text.html import html_table
+from virtual_tiff.text.numbers import by, counted, human_size, listed
 from virtual_tiff.tiff.errors import printable
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from virtual_tiff.info.model import DirectoryInfo, FileInfo
 
-__all__ = ["CELLS", "chains", "heading", "readers_text", "render"]
+__all__ = ["file_html", "heading", "render"]
 
 
 def heading(file: FileInfo) -> str:
@@ -41,7 +42,7 @@ def _reading(file: FileInfo) -> str | None:
     return f"directories read with {counted(file.requests, 'request')}{trips}"
 
 
-def chains(file: FileInfo) -> Iterator[tuple[list[str], DirectoryInfo]]:
+def _chains(file: FileInfo) -> Iterator[tuple[list[str], DirectoryInfo]]:
     """Yield the arrays that have the same codecs and data type: their paths, and the first."""
     groups: dict[object, tuple[list[str], DirectoryInfo]] = {}
     for info in file.directories:
@@ -49,16 +50,6 @@ def chains(file: FileInfo) -> Iterator[tuple[list[str], DirectoryInfo]]:
             key = info.codecs, info.readable_by
             groups.setdefault(key, ([], info))[0].append(info.path)
     yield from groups.values()
-
-
-def readers_text(names: tuple[str, ...]) -> str:
-    """Say who reads an array, and who does not; of zarr-python the least that it takes."""
-    least = next((name for name in names if name.startswith("zarr-python")), None)
-    others = [k.name for k in IMPLEMENTATIONS if not k.name.startswith("zarr-python")]
-    can = [least, *(name for name in others if name in names)]
-    cannot = [name for name in others if name not in names]
-    text = "read by " + ", ".join(name for name in can if name is not None)
-    return text + (f"; not by {', '.join(cannot)}" if cannot else "")
 
 
 def render(file: FileInfo, name: str) -> RenderableType:
@@ -83,15 +74,40 @@ def render(file: FileInfo, name: str) -> RenderableType:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for header in CELLS:
+    for header in _CELLS:
         table.add_column(header, overflow="fold")
     for info in file.directories:
         style = _STYLES.get(info.kind, "")
-        cells = (Text(printable(cell(info))) for cell in CELLS.values())
+        cells = (Text(printable(cell(info))) for cell in _CELLS.values())
         table.add_row(*cells, style="red" if info.error is not None else style)
     title = Text.assemble((printable(name), "bold"), f"  ({printable(heading(file))})")
     notes = [Padding(note, (0, 0, 0, 1), expand=False) for note in (*_notes(file), Text())]
     return Group(title, table, *notes)
+
+
+def file_html(file: FileInfo) -> str:
+    """Return a file's table as HTML."""
+    notes = [] if file.error is None else [f"error: {file.error}"]
+    notes += [
+        f"IFD {listed(paths)}: {', '.join(info.codecs or ())};"
+        f" {readers_text(info.readable_by or ())}"
+        for paths, info in _chains(file)
+    ]
+    notes += [
+        f"IFD {info.path}: {'unsupported' if info.unsupported else 'error'}: {info.error}"
+        for info in file.directories
+        if info.error is not None
+    ]
+    notes += [
+        f"{advice.code}: {advice.message}. To mend: {advice.remedy}" for advice in file.advice
+    ]
+    return html_table(
+        file.url if file.size is None else f"{file.url} ({heading(file)})",
+        tuple(_CELLS),
+        ([cell(info) for cell in _CELLS.values()] for info in file.directories),
+        len(file.directories),
+        notes,
+    )
 
 
 _STYLES = {"overview": "dim", "mask": "dim"}
@@ -101,7 +117,7 @@ def _notes(file: FileInfo) -> Iterator[Text]:
     """Yield the lines below the table."""
     from rich.text import Text  # noqa: PLC0415
 
-    for paths, info in chains(file):
+    for paths, info in _chains(file):
         yield Text(f"IFD {listed(paths)}: {', '.join(info.codecs or ())}")
         yield Text(f"  {readers_text(info.readable_by or ())}", style="green")
     for info in file.directories:
@@ -142,7 +158,7 @@ def _chunks(info: DirectoryInfo) -> str:
     return f"{by(info.chunk_grid)} of {by(info.chunk_shape)}"
 
 
-CELLS: dict[str, Callable[[DirectoryInfo], str]] = {
+_CELLS: dict[str, Callable[[DirectoryInfo], str]] = {
     "IFD": lambda info: info.path,
     "kind": lambda info: info.kind,
     "size": _size,

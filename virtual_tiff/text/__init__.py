@@ -1,0 +1,1 @@
+"""Texts that users read: numbers with their nouns, and tables as HTML."""
