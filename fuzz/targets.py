@@ -248,7 +248,6 @@ def _makes_bytes(name: str) -> bool:
 @cache
 def _arrays() -> tuple[tuple[_Array, tuple[bytes, ...]], ...]:
     """Return the codecs of all seeds with the blocks that they decode."""
-    from obspec_utils.registry import ObjectStoreRegistry
     from obstore.store import MemoryStore
 
     from virtual_tiff import VirtualTIFF
@@ -258,10 +257,9 @@ def _arrays() -> tuple[tuple[_Array, tuple[bytes, ...]], ...]:
     for _, data in corpus():
         memory = MemoryStore()
         memory.put("a.tif", data)
-        registry = ObjectStoreRegistry({"memory://bucket": memory})
         try:
             group, _state = asyncio.run(
-                VirtualTIFF().parse_nodes("memory://bucket/a.tif", registry)
+                VirtualTIFF().parse_nodes(memory, "a.tif", url="memory://bucket/a.tif")
             )
         except TiffError:
             continue

@@ -40,7 +40,7 @@ from virtual_tiff.tiff import (
     truncation,
 )
 from virtual_tiff.tiff.errors import source_name, warn
-from virtual_tiff.tiff.redaction import redacted, scrubbed
+from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
 
 __all__ = ["VirtualTIFF"]
 
@@ -183,7 +183,7 @@ class VirtualTIFF:
             nodes, state = run_blocking(self._nodes(source, url))
         else:
             nodes, state = run_to_end(self._nodes(ObspecSource(store, path, url), url))
-        return _stored(nodes, state, reference, registry)
+        return _stored(nodes, state, reference, registry=registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
         """Parse one TIFF; see `__call__` for parameters and errors."""
@@ -199,17 +199,50 @@ class VirtualTIFF:
         """
         store, path, reference = _resolve(url, registry)
         nodes, state = await self._nodes(_source(store, path, url), url)
-        return _stored(nodes, state, reference, registry), state
+        return _stored(nodes, state, reference, registry=registry), state
 
-    async def parse_nodes(
-        self, url: str, registry: ObjectStoreRegistry[Any]
-    ) -> tuple[Group, SourceState]:
-        """Parse one TIFF to plain data: metadata, byte ranges, and the object's state.
+    async def parse_object(self, store: Any, path: str, *, url: str) -> CheckedManifestStore:  # noqa: ANN401 (duck-typed)
+        """Parse one object of a store: no registry is needed to find it.
 
-        What `parse_with_state` makes its store of, for those who write many files to one
-        place; it pickles, and costs no object of zarr or VirtualiZarr.
+        Parameters
+        ----------
+        store
+            An obstore store, or another one with obspec's ranged gets.
+        path
+            The object within the store; not encoded.
+        url
+            The object's url, percent-encoded: references get it, and errors name it.
+
+        Raises
+        ------
+        TiffError
+            If the file cannot be read as its tags promise; see its subclasses.
+        OSError
+            If the store cannot give its bytes.
+        ValueError
+            If `url` is no url, or has a password or signature, which each reference would have.
+
+        Examples
+        --------
+        >>> from obstore.store import S3Store
+        >>> store = S3Store("archive", region="us-east-1")
+        >>> await VirtualTIFF().parse_object(
+        ...     store, "2023/a.tif", url="s3://archive/2023/a.tif"
+        ... )  # doctest: +SKIP
         """
-        store, path, _ = _resolve(url, registry)
+        _check_scheme(url)
+        if what := secret_in(url):
+            msg = f"{redacted(url)} has a {what}, which each reference would have; leave it out"
+            raise ValueError(msg)
+        nodes, state = await self.parse_nodes(store, path, url=url)
+        return _stored(nodes, state, url, located=(store, path))
+
+    async def parse_nodes(self, store: Any, path: str, *, url: str) -> tuple[Group, SourceState]:  # noqa: ANN401 (duck-typed)
+        """Parse one object of a store to plain data: metadata, byte ranges, the object's state.
+
+        `parse_object` makes its store from this. Use it to write many files to one place: the
+        data can be pickled, and no object of zarr or VirtualiZarr is made.
+        """
         return await self._nodes(_source(store, path, url), url)
 
     async def parse_many(
@@ -318,11 +351,17 @@ _SELECTION = [field.name for field in fields(Selection)]
 
 
 def _stored(
-    nodes: Group, state: SourceState, url: str, registry: ObjectStoreRegistry[Any]
+    nodes: Group,
+    state: SourceState,
+    url: str,
+    *,
+    registry: ObjectStoreRegistry[Any] | None = None,
+    located: tuple[Any, str] | None = None,
 ) -> CheckedManifestStore:
     if nodes.losses:
         warn(f"{url}: {truncation(nodes.losses, state.size)}; reading these parts fails")
-    return CheckedManifestStore(group=manifest_group(nodes, url), registry=registry)
+    objects = None if located is None else {url: located}
+    return CheckedManifestStore(manifest_group(nodes, url), registry=registry, objects=objects)
 
 
 def _source(store: Any, path: str, url: str) -> ObspecSource:  # noqa: ANN401 (duck-typed)
@@ -332,17 +371,20 @@ def _source(store: Any, path: str, url: str) -> ObspecSource:  # noqa: ANN401 (d
 
 def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str, str]:
     """Return the url's store, the object's path within it, and what references say."""
-    if scheme_of(url) is None:
-        msg = f"{redacted(url)!r} is no url; write a local file as file:///its/absolute/path"
-        raise ValueError(msg)
-    exact = getattr(registry, "resolves_references", False)
-    reference = url if exact else reference_of(url)
+    _check_scheme(url)
+    reference = reference_of(url)
     try:
         return *resolve_reference(reference, registry), reference
     except ValueError as error:
         served = ", ".join(f"{key.scheme}://{key.netloc}" for key in registry.map) or "none"
         msg = redacted(f"no store of the registry serves {url}; it serves {served}")
         raise ValueError(msg) from scrubbed(error)
+
+
+def _check_scheme(url: str) -> None:
+    if scheme_of(url) is None:
+        msg = f"{redacted(url)!r} is no url; write a local file as file:///its/absolute/path"
+        raise ValueError(msg)
 
 
 def _is_path(ifd: Sequence[str] | int | str) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from math import prod
 from typing import Any, Never
 from weakref import WeakKeyDictionary
 
+from obspec_utils.registry import ObjectStoreRegistry
 from virtualizarr.manifests import ManifestArray, ManifestGroup, ManifestStore
 from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
@@ -37,6 +38,27 @@ __all__ = ["CheckedManifestStore"]
 
 class CheckedManifestStore(ManifestStore):
     """A `ManifestStore` whose damaged blocks raise `ValueError`, and lost ones `OSError`."""
+
+    def __init__(
+        self,
+        group: ManifestGroup,
+        *,
+        registry: ObjectStoreRegistry[Any] | None = None,
+        objects: Mapping[str, tuple[Any, str]] | None = None,
+    ) -> None:
+        """Make a store.
+
+        Parameters
+        ----------
+        group
+            The root group.
+        registry
+            The stores, by the urls that they serve.
+        objects
+            Store and path by url, of objects that are not looked up in the registry.
+        """
+        super().__init__(group, registry=registry)
+        self._objects = dict(objects or {})
 
     @property
     def group(self) -> ManifestGroup:
@@ -150,7 +172,8 @@ class CheckedManifestStore(ManifestStore):
         """Return the store of a url, and the path there; most often it is that of the last one."""
         last = self._last
         if last is None or last[0] != url:
-            last = self._last = url, resolve_reference(url, self._registry)
+            located = self._objects.get(url) or resolve_reference(url, self._registry)
+            last = self._last = url, located
         check_process(last[1][0])
         return last[1]
 

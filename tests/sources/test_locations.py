@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.sources.locations import LocationRegistry, Stores, locate
+from virtual_tiff.sources.locations import Location, Stores, locate
 from virtual_tiff.tiff.redaction import redacted, secret_in
 
 COG = (Path(__file__).parents[2] / "testdata" / "special" / "cog.tif").read_bytes()
@@ -20,8 +19,9 @@ ODD = ["a b.tif", "p%20q.tif", "h#x.tif", "q?x.tif", "ü.tif", "a+b.tif", "br[1]
 AZURE = {"account_name": "acc", "skip_signature": "true"}
 
 
-def read(registry: LocationRegistry, url: str) -> int:
-    group, state = asyncio.run(VirtualTIFF(ifd=0).parse_nodes(url, registry))
+def read(location: Location) -> int:
+    parsing = VirtualTIFF(ifd=0).parse_nodes(location.store, location.path, url=location.url)
+    group, state = asyncio.run(parsing)
     assert group.arrays
     return state.size
 
@@ -31,7 +31,7 @@ def test_odd_names_on_disk_are_parsed(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(COG)
     (location,) = locate([tmp_path / name])
     assert not set("?#[ ") & set(location.url)
-    assert read(LocationRegistry([location]), location.url) == len(COG)
+    assert read(location) == len(COG)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -39,36 +39,19 @@ def test_odd_keys_on_s3_are_parsed(name: str, s3: S3) -> None:
     url = s3.put(f"odd/{name}", COG)
     (location,) = locate([url], {**SETTINGS, "endpoint": s3.endpoint})
     assert location.path == f"odd/{name}"
-    assert read(LocationRegistry([location]), location.url) == len(COG)
+    assert read(location) == len(COG)
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_odd_names_over_http_are_parsed(name: str, http_server: HttpServer) -> None:
     (location,) = locate([http_server.put(name, COG)])
-    assert read(LocationRegistry([location]), location.url) == len(COG)
+    assert read(location) == len(COG)
 
 
-def test_registry_takes_one_store_a_bucket_and_pickles(tmp_path: Path) -> None:
-    for name in ("a.tif", "b #.tif"):
-        (tmp_path / name).write_bytes(COG)
-    first, second = locate([tmp_path / "a.tif", tmp_path / "b #.tif"])
-    registry = pickle.loads(pickle.dumps(LocationRegistry([first])))
-    assert read(registry, second.url) == len(COG)
-
-
-def test_registry_keeps_urls_with_a_query_apart(http_server: HttpServer) -> None:
+def test_urls_with_a_query_are_parsed_each_for_itself(http_server: HttpServer) -> None:
     url = http_server.put("a.tif", COG)
-    locations = locate([url, f"{url}?sig=1", f"{url}?sig=2"])
-    registry = LocationRegistry(locations)
-    for location in locations:
-        assert registry.resolve(location.url) == (location.store, location.path)
-        assert read(registry, location.url) == len(COG)
-
-
-def test_registry_does_not_tell_secrets() -> None:
-    with pytest.raises(ValueError, match=r"no store serves https://h/a\.tif") as caught:
-        LocationRegistry().resolve("https://me:hush@h/a.tif?sig=hush")
-    assert "hush" not in str(caught.value)
+    for location in locate([url, f"{url}?sig=1", f"{url}?sig=2"]):
+        assert read(location) == len(COG)
 
 
 def test_file_urls(tmp_path: Path) -> None:
@@ -98,7 +81,6 @@ def test_clouds(name: str, options: dict[str, Any], url: str) -> None:
     (location,) = locate([name], options)
     assert location.url == url
     assert secret_in(url) is None
-    assert LocationRegistry([location]).resolve(url) == (location.store, location.path)
 
 
 @pytest.mark.parametrize(

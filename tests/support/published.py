@@ -16,7 +16,7 @@ from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray
 from virtual_tiff.publishing.repository.checksums import checksum_of
-from virtual_tiff.sources.locations import LocationRegistry, locate
+from virtual_tiff.sources.locations import locate
 from virtual_tiff.tiff import SourceState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,7 +80,8 @@ async def publish_one(
     In memory, if there is no folder for it; `save` is whether the containers are saved.
     """
     (location,) = locate([url], options)
-    nodes, state = await VirtualTIFF(ifd=0).parse_nodes(location.url, LocationRegistry([location]))
+    parser = VirtualTIFF(ifd=0)
+    nodes, state = await parser.parse_nodes(location.store, location.path, url=location.url)
     between()
     config = icechunk.RepositoryConfig.default()
     for prefix, (store, _) in containers.items():

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from obstore.store import MemoryStore
 
 from support.pixels import in_memory
 from virtual_tiff import TiffWarning, VirtualTIFF
@@ -41,11 +42,12 @@ def tiff_of(data: bytes) -> Tiff:
 
 def described(data: bytes, parser: VirtualTIFF) -> Any:
     """All that is made of a file, and what was warned of; or the error."""
-    registry = in_memory({"a.tif": data})
+    store = MemoryStore()
+    store.put("a.tif", data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            group, _ = asyncio.run(parser.parse_nodes("memory:///a.tif", registry))
+            group, _ = asyncio.run(parser.parse_nodes(store, "a.tif", url="memory:///a.tif"))
         except (TiffError, ValueError) as error:
             found: Any = type(error), str(error)
         else:

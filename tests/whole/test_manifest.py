@@ -64,12 +64,10 @@ def parsed(path: Path, layout: Any = "flat") -> Group:
     """Arrays and groups as plain data."""
     import asyncio
 
-    from obspec_utils.registry import ObjectStoreRegistry
     from obstore.store import LocalStore
 
-    registry: Any = ObjectStoreRegistry({"file://": LocalStore()})
     parser = VirtualTIFF(ifd_layout=layout)
-    return asyncio.run(parser.parse_nodes(path.as_uri(), registry))[0]
+    return asyncio.run(parser.parse_nodes(LocalStore(), str(path), url=path.as_uri()))[0]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

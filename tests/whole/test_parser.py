@@ -471,6 +471,47 @@ async def test_the_state_at_the_parse_is_returned():
     )
 
 
+# ---- an object of a store
+
+
+async def test_an_object_is_parsed_without_a_registry(tmp_path: Path):
+    """The store has a prefix that the url does not have: nothing is looked up by the url."""
+    (tmp_path / "a b#%20.tif").write_bytes(TIFF)
+    url = "https://example.com/mirror/a.tif"
+    store = await VirtualTIFF().parse_object(LocalStore(tmp_path), "a b#%20.tif", url=url)
+    array = store.group.arrays["0"]
+    assert set(array.manifest.iter_nonempty_paths()) == {url}
+    assert holds_pixels(store)
+    assert holds_pixels(pickle.loads(pickle.dumps(store)))
+
+
+@pytest.mark.parametrize("make", [ObspecStore, AsyncObspecStore])
+async def test_an_object_of_any_obspec_store_is_parsed(make: Any):
+    store = make({"a.tif": TIFF})
+    virtual_store = await VirtualTIFF().parse_object(store, "a.tif", url="obspec://bucket/a.tif")
+    assert shapes(virtual_store) == {"0": PIXELS.shape}
+
+
+async def test_errors_of_an_object_name_its_url():
+    store = ObspecStore({"a.tif": b"no TIFF at all"})
+    with pytest.raises(FormatError, match=r"obspec://bucket/a\.tif"):
+        await VirtualTIFF().parse_object(store, "a.tif", url="obspec://bucket/a.tif")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("data/a.tif", "is no url"),
+        ("https://me:hush@example.com/a.tif", "has a user name or password"),
+        ("https://example.com/a.tif?X-Amz-Signature=hush", r"has a .*each reference would have"),
+    ],
+)
+async def test_the_url_of_an_object_is_one_that_references_can_have(url: str, message: str):
+    with pytest.raises(ValueError, match=message) as caught:
+        await VirtualTIFF().parse_object(ObspecStore({"a.tif": TIFF}), "a.tif", url=url)
+    assert "hush" not in str(caught.value)
+
+
 # ---- many files
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obspec_utils.registry import ObjectStoreRegistry
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
 
@@ -19,7 +18,6 @@ from virtual_tiff.sources.urls import (
     is_plain_web_path,
     path_of,
     reference_to,
-    root_of,
     scheme_of,
     web_path,
 )
@@ -28,7 +26,6 @@ from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
 __all__ = [
     "CLIENT_OPTIONS",
     "Location",
-    "LocationRegistry",
     "Source",
     "Stores",
     "check_endpoint",
@@ -160,39 +157,6 @@ def _expand(name: str) -> list[str]:
         msg = f"no file matches {redacted(name)}"
         raise FileNotFoundError(msg)
     return files
-
-
-class LocationRegistry(ObjectStoreRegistry[Any]):
-    """Finds the store and path again of urls that `Stores.locate` made.
-
-    obspec-utils' own cuts a path at `?` and `#`, and gives it percent-encoded. This one
-    holds a store a bucket, not an entry an object, and pickles if its stores do.
-    """
-
-    resolves_references = True
-    """Takes percent-encoded references, and gives paths that are not."""
-
-    def __init__(self, locations: Iterable[Location] = ()) -> None:
-        super().__init__()
-        self._places: dict[str, tuple[Any, str | None]] = {}
-        for location in locations:
-            self.add(location)
-
-    def add(self, location: Location) -> None:
-        """Serve this object; and all others of its bucket or host."""
-        if location.path:
-            self._places[root_of(location.url)] = location.store, None
-        else:  # a url with a query has a store of its own
-            self._places[location.url] = location.store, ""
-
-    def resolve(self, url: str) -> tuple[Any, str]:
-        """Return the store that reads a url, and the object's path within it."""
-        root = root_of(url)
-        store, path = self._places.get(url) or self._places.get(root) or (None, None)
-        if store is None:
-            msg = f"no store serves {redacted(url)}"
-            raise ValueError(msg)
-        return store, path_of(url) if path is None else path
 
 
 class Stores:

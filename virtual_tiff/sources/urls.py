@@ -171,9 +171,6 @@ def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa
     ValueError
         If no store serves it.
     """
-    if getattr(registry, "resolves_references", False):
-        store, path = registry.resolve(reference)
-        return store, path
     root = root_of(reference)
     path = _decoded(reference[len(root) :])
     answers, failure = [], ValueError(reference)

@@ -458,8 +458,8 @@ def test_a_file_that_changes_meanwhile(tmp_path: Path, monkeypatch: pytest.Monke
     path = scene(tmp_path / "a.tif", **STRIPS)
     parse = VirtualTIFF.parse_nodes
 
-    async def then_changed(*given: Any) -> Any:
-        found = await parse(*given)
+    async def then_changed(*args: Any, **kwargs: Any) -> Any:
+        found = await parse(*args, **kwargs)
         path.write_bytes(path.read_bytes() + b"more")
         return found
 

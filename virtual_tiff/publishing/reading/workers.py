@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import batched, islice
 from typing import Any, Literal
 
-from obspec_utils.registry import ObjectStoreRegistry
-
 from virtual_tiff.arrays.nodes import Group, without_lost
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.reading.copied_blocks import copies
@@ -120,19 +118,6 @@ class Tally:
             )
 
 
-class _Registry(ObjectStoreRegistry[Any]):
-    """Serves one location, whatever its url looks like."""
-
-    def __init__(self, location: Location) -> None:
-        super().__init__()
-        self._place = (location.store, location.path)
-
-    resolves_references = True
-
-    def resolve(self, url: str) -> tuple[Any, str]:  # noqa: ARG002 (there is but one)
-        return self._place
-
-
 class _Interned(dict[str, str]):
     """Gives one string for equal ones: pickle writes it once."""
 
@@ -146,7 +131,9 @@ async def parse_one(
 ) -> Record | Failure:
     """Read one file; what is wrong with it is a result like others."""
     try:
-        nodes, state = await reader.parser.parse_nodes(location.url, _Registry(location))
+        nodes, state = await reader.parser.parse_nodes(
+            location.store, location.path, url=location.url
+        )
         losses = nodes.losses
         nodes = _settled(nodes, state, location.url, reader.truncated)
         blocks: list[Block] = []
