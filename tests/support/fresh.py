@@ -18,16 +18,20 @@ def others(**params):  # an installation is more than its modules
 importlib.metadata.entry_points = others
 """
 
+AT_ONCE = "\nimport os, sys; sys.stdout.flush(); os._exit(0)"
+"""The end of a program: threads of Rust (obstore's, Icechunk's) may abort an interpreter that ends
+as usual, with 134, in one of some hundred runs."""
+
 
 def run(code: str, environment: dict[str, str] | None = None, *, without_us: bool = True) -> str:
     """Run Python in a fresh process, where `virtual_tiff` cannot be imported."""
     block = WITHOUT_US if without_us else ""
     done = subprocess.run(
-        [sys.executable, "-c", block + code],
+        [sys.executable, "-c", block + code + AT_ONCE],
         capture_output=True,
         text=True,
         env=os.environ | (environment or {}),
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, (done.returncode, done.stderr)
     return done.stdout

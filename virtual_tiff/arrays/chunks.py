@@ -128,7 +128,9 @@ def _read_on(
     """
     least = np.full((grid.rows, 1), grid.block_bytes, dtype=np.uint64)
     least[-1] = grid.size(last_length)
-    small = (counts < least) & (counts != 0)
+    small = counts < least
+    if small.any():
+        small &= counts != 0
     if not small.any():
         return counts, None
     starts = np.append(np.unique(offsets[counts != 0]), np.uint64(2**64 - 1))

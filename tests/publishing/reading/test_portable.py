@@ -259,12 +259,12 @@ def test_a_reference_goes_on_where_the_file_does(tmp_path: Path) -> None:
     path = strips(tmp_path / "a.tif", ONE)
     at_end = publish(path, "memory://", portable=True, merge_strips=False)
     assert (at_end.references, at_end.inlined, at_end.inlined_bytes) == (2, 1, 7 * 13)
+    np.testing.assert_array_equal(read(at_end, "a/0"), pixels(path))
     with path.open("ab") as file:
         file.write(b"\xff" * 13)  # one row more
     longer = publish(path, "memory://", portable=True, merge_strips=False)
     assert (longer.references, longer.inlined) == (3, 0)
-    for published in (at_end, longer):
-        np.testing.assert_array_equal(read(published, "a/0"), pixels(path))
+    np.testing.assert_array_equal(read(longer, "a/0"), pixels(path))
 
 
 def test_a_run_of_strips_is_cut_so_that_little_is_copied(tmp_path: Path) -> None:
