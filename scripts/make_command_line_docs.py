@@ -15,9 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 from _documents import write_or_check
+from _parsers import Argument, Command, commands_of
 
-from virtual_tiff.cli.completion import SHELLS, script
-from virtual_tiff.cli.description import Argument, Command, commands_of
 from virtual_tiff.cli.main import EXIT_CODES, make_parser
 from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
 from virtual_tiff.info import SCHEMA_VERSION, advice, model
@@ -200,20 +199,9 @@ def _behind_verify() -> Iterator[str]:
         yield from record(module, name, title)
 
 
-def _behind_completion() -> Iterator[str]:
-    yield "| shell | where the script goes |"
-    yield "|---|---|"
-    commands = commands_of(make_parser())
-    for shell in SHELLS:
-        said = next(line for line in script(shell, commands).splitlines() if f"# {shell}: " in line)
-        yield f"| {shell} | `{said.partition(': ')[2]}` |"
-    yield ""
-
-
 _BEHIND = {
     "info": _behind_info,
     "verify": _behind_verify,
-    "completion": _behind_completion,
 }
 
 _HEAD = """# The command line
@@ -221,7 +209,7 @@ _HEAD = """# The command line
 Made by `python scripts/make_command_line_docs.py` from the parsers; do not edit.
 
 `virtual-tiff COMMAND`, or `python -m virtual_tiff COMMAND`. An error is one line on stderr;
-`--debug`, before or behind the command, shows the traceback too.
+`--debug`, before or after the command, shows the traceback too.
 """
 
 _INFO = """The table has colours on a terminal and none in a pipe, or where `NO_COLOR` is set. Sizes
@@ -229,10 +217,9 @@ are in decimal units; `--json` has the exact numbers. Below the table stand the 
 with the Zarr implementations that have them, what could not be read, and advice.
 
 `--map` draws the file: the whole of it in rows, below that the first 32 KiB and, if the first
-directory lies behind them, the 64 KiB where it begins. What is smaller than a cell has a whole one.
+directory lies after them, the 64 KiB where it begins. What is smaller than a cell has a whole one.
 Where a block is wide enough to be seen, every other one is lighter. What nothing points to is grey:
-room that was given up, the ghost area of a COG, the bytes around its tiles. A PNG shows letters
-beyond ASCII as `?`.
+room that was given up, the ghost area of a COG, the bytes around its tiles.
 """
 
 _ADVICE = """Advice is about reading from object storage. It changes no exit status. A COG as GDAL

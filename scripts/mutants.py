@@ -95,9 +95,7 @@ def mutants_of(path: str, source: str) -> Iterator[Mutant]:
         )
 
 
-def _changes(  # noqa: C901, PLR0912 (one case a kind of change)
-    tree: ast.Module, source: str
-) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+def _changes(tree: ast.Module, source: str) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
     """Yield expressions and statements, and what may stand in their place."""
 
     def text(node: ast.AST) -> str:

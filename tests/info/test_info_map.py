@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
-import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -18,8 +15,7 @@ from support.build import ASCII, LONG, LONG8, SHORT, Directory, build, entry, ev
 from virtual_tiff.cli.main import main
 from virtual_tiff.info import Examined, examine
 from virtual_tiff.info.extents import Spans, gaps
-from virtual_tiff.info.picture import png, svg
-from virtual_tiff.info.scene import WIDTH, Scene, scene_of
+from virtual_tiff.info.map import WIDTH, map_svg
 from virtual_tiff.sources.locations import locate
 
 SPECIAL = Path(__file__).parents[2] / "testdata" / "special"
@@ -32,10 +28,21 @@ def examined(path: Path) -> Examined:
     return asyncio.run(examine(location))
 
 
-def scene(path: Path, name: str = "a.tif") -> Scene:
+class Drawn:
+    """The rectangles and lines of text of a map."""
+
+    def __init__(self, document: bytes) -> None:
+        self.root = ET.fromstring(document)
+        self.texts = [element.text or "" for element in self.root.iter(f"{SVG}text")]
+        sheet, *self.boxes = self.root.iter(f"{SVG}rect")
+        assert sheet.get("width") == "100%"
+        self.height = int(self.root.get("height") or 0)
+
+
+def drawn_map(path: Path, name: str = "a.tif") -> bytes:
     found = examined(path)
     assert found.extents is not None
-    return scene_of(found.info, found.extents, name)
+    return map_svg(found.info, found.extents, name)
 
 
 def pairs(spans: Spans) -> set[tuple[int, int]]:
@@ -111,65 +118,40 @@ def test_the_picture_shows_what_lies_where() -> None:
     for name in ("values", "directories", "header"):
         for start, end in pairs(getattr(found.extents, name)):
             kinds[start:end] = "values of tags" if name == "values" else name
-    drawn = scene(path)
     seen = set()
-    for box in drawn.boxes:
-        name, _, place = box.title.partition(": ")
+    for box in Drawn(drawn_map(path)).boxes:
+        name, _, place = (box.findtext(f"{SVG}title") or "").partition(": ")
         if place:
             start, end = (int(part.replace(",", "")) for part in place.split(" to "))
             assert name in kinds[max(0, start - 4) : end + 4]
-            assert name not in COLOURS or box.colour[0] == "#"
             seen.add(name)
     assert seen == set(kinds)
 
 
 def test_svg_is_a_document_with_legend_scale_and_title() -> None:
-    root = ET.fromstring(svg(scene(SPECIAL / "cog_rgb.tif", "my file.tif")))
-    assert root.tag == f"{SVG}svg"
-    texts = [element.text or "" for element in root.iter(f"{SVG}text")]
+    drawn = Drawn(drawn_map(SPECIAL / "cog_rgb.tif", "my file.tif"))
+    assert drawn.root.tag == f"{SVG}svg"
+    texts = drawn.texts
     assert texts[0] == "my file.tif"
     assert any(text.startswith("The whole file: a row is 1.0 kB") for text in texts)
     assert {"0", "1.0 kB", "9.0 kB"} <= set(texts)
     for words in ("header: 8 bytes", "directories: 3 with", "values of tags: ", "nothing points"):
         assert any(text.startswith(words) for text in texts), words
     assert "IFD 0, image: 60 x 40, 12 tiles, 6.3 kB" in texts
-    fills = {element.get("fill") for element in root.iter(f"{SVG}rect")}
-    assert set(COLOURS.values()) <= fills
-    height = int(root.get("height") or 0)
-    for element in root.iter(f"{SVG}rect"):
-        if element.get("width") != "100%":
-            assert int(element.get("x") or 0) + int(element.get("width") or 0) <= WIDTH
-            assert int(element.get("y") or 0) + int(element.get("height") or 0) <= height
-
-
-def test_png_is_the_same_picture() -> None:
-    drawn = scene(SPECIAL / "cog_rgb.tif")
-    pixels = imagecodecs.png_decode(png(drawn))
-    assert pixels.shape == (drawn.height * 2, WIDTH * 2, 3)
+    assert set(COLOURS.values()) <= {box.get("fill") for box in drawn.boxes}
     for box in drawn.boxes:
-        y, x = box.y * 2 + box.height, box.x * 2 + box.width
-        assert pixels[y, x].tolist() == list(bytes.fromhex(box.colour[1:]))
-
-
-def test_letters_are_drawn_apart() -> None:
-    """Each printable letter of ASCII has a shape of its own."""
-    from virtual_tiff.info.font import GLYPHS
-
-    assert len({glyph.tobytes() for glyph in GLYPHS}) == len(GLYPHS) == 95
-    assert not GLYPHS[0].any()
+        assert int(box.get("x") or 0) + int(box.get("width") or 0) <= WIDTH
+        assert int(box.get("y") or 0) + int(box.get("height") or 0) <= drawn.height
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
     name = "</title><script>alert(1)</script>&\x1b[2J\uffff\u202e" + "x" * 5000
-    drawn = scene(SPECIAL / "cog.tif", name)
-    document = svg(drawn)
-    root = ET.fromstring(document)
-    assert {element.tag for element in root.iter()} <= {
+    document = drawn_map(SPECIAL / "cog.tif", name)
+    assert {element.tag for element in ET.fromstring(document).iter()} <= {
         f"{SVG}{tag}" for tag in ("svg", "title", "rect", "text")
     }
     assert b"<script" not in document
     assert len(document) < 100_000
-    assert imagecodecs.png_decode(png(drawn)).shape[1] == 2 * WIDTH
 
 
 def test_a_million_blocks_are_a_bounded_picture(tmp_path: Path) -> None:
@@ -193,11 +175,8 @@ def test_a_million_blocks_are_a_bounded_picture(tmp_path: Path) -> None:
     found = examined(path)
     assert found.extents is not None
     assert len(found.extents.blocks["0"]) == count
-    begun = time.process_time()
-    drawn = scene_of(found.info, found.extents, "a.tif")
-    document = svg(drawn)
-    assert time.process_time() - begun < 10
-    assert len(drawn.boxes) < 5000
+    document = map_svg(found.info, found.extents, "a.tif")
+    assert len(Drawn(document).boxes) < 5000
     assert len(document) < 1_000_000
 
 
@@ -206,9 +185,8 @@ def test_many_directories_are_a_bounded_picture(tmp_path: Path) -> None:
     with tifffile.TiffWriter(path) as tiff:
         for _ in range(300):
             tiff.write(np.zeros((4, 4), "u1"), contiguous=False, metadata=None)
-    drawn = scene(path)
-    texts = [label.text for label in drawn.labels]
-    assert "and the blocks of 288 more images" in texts
+    drawn = Drawn(drawn_map(path))
+    assert "and the blocks of 288 more images" in drawn.texts
     assert drawn.height < 900
 
 
@@ -223,8 +201,7 @@ def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
         ]
     past = sum(end > path.stat().st_size for end in ends)
-    texts = [label.text for label in scene(path).labels]
-    assert f"past the end of the file: {past} blocks" in texts
+    assert f"past the end of the file: {past} blocks" in Drawn(drawn_map(path)).texts
 
 
 @pytest.mark.parametrize("value", [2**63 + 5, 2**64 - 1, 2**62])
@@ -234,20 +211,17 @@ def test_places_that_no_file_has(value: int, tmp_path: Path) -> None:
     entries += [entry(273, LONG8, value), entry(279, LONG8, value), entry(305, ASCII, "x" * 20)]
     path = tmp_path / "a.tif"
     path.write_bytes(build([Directory(entries)], big=True))
-    drawn = scene(path)
-    texts = [label.text for label in drawn.labels]
-    assert "past the end of the file: 1 block" in texts
+    assert "past the end of the file: 1 block" in Drawn(drawn_map(path)).texts
 
 
 # ------------------------------------------------------------------------- command line
 
 
-@pytest.mark.parametrize("ending", ["svg", "PNG"])
+@pytest.mark.parametrize("ending", ["svg", "SVG"])
 def test_command(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / f"map.{ending}"
     assert main(["info", "--json", "--map", str(picture), str(SPECIAL / "cog.tif")]) == 0
     printed = capsys.readouterr()
     (file,) = json.loads(printed.out)
     assert len(file["directories"]) == 3
-    start: Any = picture.read_bytes()[:8]
-    assert start == (b"\x89PNG\r\n\x1a\n" if ending == "PNG" else b"<svg xml")
+    assert picture.read_bytes().startswith(b"<svg xml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,9 @@ def test_changed_files_are_said(
     assert main([*command, *scenes]) == 0
     dated(Path(scenes[1]), "2023-01-02", seed=9, compress="deflate", zlevel=1)
     assert main([*command, *scenes]) == 0
-    assert f"see --replace-changed: file://{scenes[1]}" in said(capfd)
+    assert f"(see --replace-changed): file://{scenes[1]}" in said(capfd)
     assert main([*command, *scenes, "--replace-changed"]) == 0
-    assert "changed, and referred to anew: 1 file" in said(capfd)
+    assert "changed, and published again: 1 file" in said(capfd)
 
 
 def test_every_skipped_file_and_its_error(
@@ -75,7 +76,7 @@ def test_lines_in_a_log(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cli_publish, "_EVERY", 0)
+    monkeypatch.setattr(cli_publish, "_SECONDS_BETWEEN_LINES", 0)
     assert main(["publish", *scenes, "--to", str(tmp_path / "cube")]) == 0
     lines = said(capfd).splitlines()
     assert lines[2].startswith("virtual-tiff: read 3 of 3 files, 18 references, ")
@@ -94,10 +95,11 @@ def test_a_list_of_files(
 
 def test_what_was_read_is_kept_unless_told_otherwise(scenes: list[str], tmp_path: Path) -> None:
     cache = tmp_path / "mine.sqlite"
+    default_cache = Path(os.environ["XDG_CACHE_HOME"]) / "virtual-tiff" / "parsed.sqlite"
     command = ["publish", *scenes, "--quiet"]
     assert main([*command, "--to", str(tmp_path / "a"), "--no-cache"]) == 0
-    assert not cli_publish._default_cache().exists()
+    assert not default_cache.exists()
     assert main([*command, "--to", str(tmp_path / "b"), "--cache", str(cache)]) == 0
     assert cache.exists()
     assert main([*command, "--to", str(tmp_path / "c")]) == 0
-    assert cli_publish._default_cache().exists()
+    assert default_cache.exists()

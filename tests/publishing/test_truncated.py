@@ -579,4 +579,4 @@ def test_the_command_publishes_what_there_is(
     assert main(command) != 0
     assert "--truncated missing" in capsys.readouterr().err
     assert main([*command, "--truncated", "missing"]) == 0
-    assert f"truncated: 1 file, which lost {lost} blocks" in capsys.readouterr().err
+    assert f"truncated: 1 file, with {lost} blocks lost" in capsys.readouterr().err

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import json
 import os
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
+from virtual_tiff.cli.common import add_debug
 from virtual_tiff.cli.info import add_info
-from virtual_tiff.cli.publish import add_publish, key_and_value
+from virtual_tiff.cli.publish import add_publish
+from virtual_tiff.cli.verify import add_verify
 from virtual_tiff.tiff import TiffError, TiffWarning
 from virtual_tiff.tiff.errors import printable
 from virtual_tiff.tiff.redaction import redacted
@@ -25,8 +26,8 @@ __all__ = ["EXIT_CODES", "main", "make_parser", "run"]
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 EXIT_CODES = {
-    OK: "all went well",
-    FAILED: "a file, a store or a repository is at fault; with verify, a source has changed",
+    OK: "success",
+    FAILED: "a file, a store or a repository is at fault; of verify: a source has changed",
     WRONG_USE: "the command is at fault",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
@@ -75,41 +76,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # argparse has printed the help, or the version
         return int(end.code or OK)
     except KeyboardInterrupt as interrupt:
-        _say("error", str(interrupt) or "interrupted")
+        _print_line("error", str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # `virtual-tiff … | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:  # noqa: BLE001 (the last line: whatever it is, say it in one)
-        if "--debug" in arguments:  # where it stands does not matter, nor what is wrong behind it
+    except Exception as error:  # noqa: BLE001 (any other error ends in one line)
+        if "--debug" in arguments:  # wherever it stands: what is wrong may come before it
             print(redacted(traceback.format_exc()), end="", file=sys.stderr)
-        _say("error", _text(error))
-        return _status(error)
+        text = str(error).strip() or type(error).__name__
+        if not isinstance(error, (ValueError, OSError, ImportError, RuntimeError)):
+            text = f"{type(error).__name__}: {text.partition('\n')[0]}"
+        _print_line("error", text)
+        # a wrong option is a ValueError, and so is an error of a file, but of a class of its own
+        from_a_file = isinstance(error, (TiffError, OSError))
+        return WRONG_USE if isinstance(error, ValueError) and not from_a_file else FAILED
 
 
-def _status(error: Exception) -> int:
-    """Tell a wrong option (ValueError, but none of a file) from what files and stores do."""
-    from_a_file = isinstance(error, (TiffError, OSError))
-    return WRONG_USE if isinstance(error, ValueError) and not from_a_file else FAILED
-
-
-def _say(kind: str, text: str) -> None:
+def _print_line(kind: str, text: str) -> None:
     print(printable(redacted(f"virtual-tiff: {kind}: {text}")), file=sys.stderr)
-
-
-def _text(error: Exception) -> str:
-    known = isinstance(error, (ValueError, OSError, ImportError, RuntimeError))
-    text = str(error).strip() or type(error).__name__
-    return text if known else f"{type(error).__name__}: {text.partition('\n')[0]}"
 
 
 @contextmanager
 def _one_line_warnings() -> Iterator[None]:
-    """Show each warning as one line, and none of those that users can do nothing about."""
+    """Show each warning of this package as one line, and none of other packages."""
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, TiffWarning):
-            _say("warning", " ".join(str(message).split()))
+            _print_line("warning", " ".join(str(message).split()))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", TiffWarning)
@@ -117,15 +111,12 @@ def _one_line_warnings() -> Iterator[None]:
         yield
 
 
-# ------------------------------------------------------------------------------ arguments
-
-
-class _WrongUse(ValueError):  # noqa: N818 (none of the package's: it does not leave `main`)
-    """What argparse says; it would take one of its own errors for that of a command within."""
+class _WrongUse(ValueError):  # noqa: N818 (it does not leave `main`)
+    """An error of argparse, which would take its own class for that of a command within."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as all of this package does; commands have the same."""
+    """A parser whose errors are one line; the parsers of commands have its class too."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse's own)
         codes = "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
@@ -134,31 +125,6 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Never:
         msg = f"{message} (see {self.prog} --help)"
         raise _WrongUse(msg)
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    parser = _Parser(
-        prog="virtual-tiff", description="TIFF and COG archives as Zarr stores, without a copy."
-    )
-    parser.add_argument("--version", action=_Version)
-    _add_debug(parser)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_info(commands, _add_common)
-    add_publish(commands, _add_common)
-    _add_verify(commands)
-    _add_completion(commands)
-    return parser
-
-
-def _add_debug(parser: argparse.ArgumentParser) -> None:
-    # suppressed, or the default of a command would undo what stands before the command
-    parser.add_argument(
-        "--debug",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="show where an error arose; before or behind the command",
-    )
 
 
 class _Version(argparse.Action):
@@ -174,97 +140,42 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_common(command: argparse.ArgumentParser, run: Callable[..., int]) -> None:
-    command.set_defaults(run=run)
-    command.add_argument(
-        "--store-option",
-        metavar="KEY=VALUE",
-        type=key_and_value,
-        action="append",
-        default=[],
-        help="an obstore option of the files' store, as skip_signature=true or"
-        " region=us-west-2; may be repeated",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _Parser(
+        prog="virtual-tiff", description="Turn TIFF and COG archives into Zarr without a copy."
     )
-    _add_debug(command)
-
-
-def _add_verify(commands: Any) -> None:  # noqa: ANN401
-    command = commands.add_parser(
-        "verify",
-        help="whether files have changed since they were published",
-        description="Ask each source of a published repository what it is now. Exit status 1 if"
-        " any has changed, is truncated, is missing or cannot be reached.",
-    )
-    command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
-    command.add_argument("--branch", default="main", help="(default: main)")
-    command.add_argument("--json", action="store_true", help="print JSON, for programs")
-    command.add_argument("--quiet", action="store_true", help="print nothing if all is well")
-    _add_common(command, _verify)
-
-
-def _add_completion(commands: Any) -> None:  # noqa: ANN401
-    command = commands.add_parser(
+    parser.add_argument("--version", action=_Version)
+    add_debug(parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_info(commands)
+    add_publish(commands)
+    add_verify(commands)
+    completion = commands.add_parser(
         "completion",
-        help="a script that completes commands and options in a shell",
-        description="Print a script for a shell; its first lines say where it goes.",
+        help="print a script that completes commands in a shell",
+        description="Print a script that completes commands, options and files in a shell. Its"
+        " first lines say where to put it. It is made by shtab, of the extra cli.",
     )
-    command.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose script to print")
-    _add_debug(command)
-    command.set_defaults(run=_completion)
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"), help="the shell")
+    add_debug(completion)
+    completion.set_defaults(run=_complete)
+    return parser
 
 
-# ------------------------------------------------------------------------------- commands
+_ARGUMENTS_OF_FILES = {"files", "repository", "to", "map", "values", "cache"}
 
 
-def _completion(options: argparse.Namespace) -> int:
-    from virtual_tiff.cli.completion import script  # noqa: PLC0415
-    from virtual_tiff.cli.description import commands_of  # noqa: PLC0415
-
-    print(script(options.shell, commands_of(make_parser())), end="")
-    return OK
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from virtual_tiff.cli.verification_table import lines  # noqa: PLC0415
-    from virtual_tiff.publishing.verification import verify  # noqa: PLC0415
-
-    _hush_icechunk()
-    with _progress(quiet=options.quiet, doing="asking sources") as progress:
-        found = verify(
-            options.repository,
-            branch=options.branch,
-            store_options=dict(options.store_option),
-            progress=progress,
-        )
-    if options.json:
-        print(json.dumps(found.to_json(), indent=2))
-    elif not (options.quiet and found.ok):
-        print(printable("\n".join(lines(found))))
-    return OK if found.ok else FAILED
-
-
-def _hush_icechunk() -> None:
-    """Let it not warn of each local repository."""
-    if "ICECHUNK_LOG" not in os.environ:
-        import icechunk  # noqa: PLC0415
-
-        icechunk.set_logs_filter("error")
-
-
-@contextmanager
-def _progress(
-    *, quiet: bool, doing: str = "reading directories"
-) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on a terminal; give the function that moves it."""
+def _complete(options: argparse.Namespace) -> int:
     try:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
-    except ImportError:
-        quiet = True
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        import shtab  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        msg = 'completion needs shtab: pip install "virtual-tiff[cli]"'
+        raise ImportError(msg) from error
+    parser = make_parser()
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001
+    for action in (a for command in commands.choices.values() for a in command._actions):  # noqa: SLF001
+        if action.dest in _ARGUMENTS_OF_FILES:
+            action.complete = shtab.FILE
+    print(shtab.complete(parser, options.shell))
+    return OK

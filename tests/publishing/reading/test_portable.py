@@ -600,4 +600,4 @@ def test_command_line_says_so_where_nothing_was_copied(
     path = scene(tmp_path / "a.tif")
     to = ["--to", str(tmp_path / "cube"), "--no-cache", "--portable"]
     assert cli.main(["publish", str(path), *to]) == 0
-    assert "zarrita read it; nothing was copied" in capsys.readouterr().err
+    assert "zarrita read it; no block was copied" in capsys.readouterr().err

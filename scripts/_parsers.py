@@ -1,12 +1,8 @@
-"""What the parsers of the command line say of themselves, as plain data.
-
-Shell completion and docs/command-line.md are both made of it, so neither can forget an option.
-"""
+"""The parsers of the command line as plain data, of which docs/command-line.md is made."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = ["Argument", "Command", "commands_of"]
@@ -38,20 +34,15 @@ class Command:
     """In one line."""
     arguments: tuple[Argument, ...]
 
-    @property
-    def options(self) -> Iterator[Argument]:
-        """Those that have a name."""
-        return (argument for argument in self.arguments if argument.flags)
-
 
 def commands_of(parser: argparse.ArgumentParser) -> tuple[Command, ...]:
     """Return the program and its commands."""
-    found = [_command("", parser.description or "", parser)]
+    commands = [_command("", parser.description or "", parser)]
     for action in parser._actions:  # noqa: SLF001 (argparse has no other way)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             helps = {choice.dest: choice.help or "" for choice in action._get_subactions()}  # noqa: SLF001
-            found += [_command(name, helps[name], sub) for name, sub in action.choices.items()]
-    return tuple(found)
+            commands += [_command(name, helps[name], sub) for name, sub in action.choices.items()]
+    return tuple(commands)
 
 
 def _command(name: str, text: str, parser: argparse.ArgumentParser) -> Command:

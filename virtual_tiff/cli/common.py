@@ -1,0 +1,79 @@
+"""What several commands have: options, a progress bar, and no warnings of other packages."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+__all__ = ["add_common", "add_debug", "key_and_value", "progress_bar", "quiet_icechunk"]
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """Read an option of the form KEY=VALUE, for argparse."""
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        msg = "the value is not of the form KEY=VALUE"  # it may be a secret, so it is not shown
+        raise argparse.ArgumentTypeError(msg)
+    return key, value
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add `--debug`, which stands before the command or after it."""
+    # suppressed, or the default of a command would undo what stands before the command
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show the traceback of an error; before or after the command",
+    )
+
+
+def add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    """Add the options of all commands that read files, and say what the command runs."""
+    command.set_defaults(run=run)
+    command.add_argument(
+        "--store-option",
+        metavar="KEY=VALUE",
+        type=key_and_value,
+        action="append",
+        default=[],
+        help="an obstore option of the files' store, such as skip_signature=true or"
+        " region=us-west-2; may be repeated",
+    )
+    add_debug(command)
+
+
+def quiet_icechunk() -> None:
+    """Stop Icechunk from warning of each local repository, unless the user wants its log."""
+    if "ICECHUNK_LOG" not in os.environ:
+        import icechunk  # noqa: PLC0415 (takes long to load)
+
+        icechunk.set_logs_filter("error")
+
+
+@contextmanager
+def progress_bar(*, quiet: bool, task: str) -> Iterator[Callable[..., None] | None]:
+    """Show a bar on a terminal, if rich is installed.
+
+    Yields
+    ------
+    callable or None
+        The function that moves the bar, by `completed=`, `total=` and `note=`; None if there is
+        no bar.
+    """
+    try:
+        from rich.console import Console  # noqa: PLC0415 (an extra)
+        from rich.progress import MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    except ImportError:
+        quiet = True
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    note = TextColumn("{task.fields[note]}")
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), note)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.update, bar.add_task(task, total=None, note=""))
