@@ -24,6 +24,8 @@ from virtual_tiff.cli.main import EXIT_CODES, main
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
 SERIES = [str(path) for path in sorted((TESTDATA / "series").glob("*.tif"))]
+NO_TIFFS = Path(__file__).parent
+"""A directory without a TIFF."""
 COG = str(TESTDATA / "special" / "cog.tif")
 RGB = str(TESTDATA / "special" / "cog_rgb.tif")
 
@@ -84,7 +86,7 @@ def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]
         (["info", COG, "--map", "{tmp}/no/a.svg"], 1, "a.svg"),
         (["info", "/no/such.tif"], 1, "file:///no/such.tif: no such object"),
         (["info", "/no/such*.tif"], 1, "no file matches"),
-        (["info", str(TESTDATA)], 1, "is a directory"),
+        (["info", str(NO_TIFFS)], 1, "no file ends in .tif or .tiff in"),
         (["info", str(TESTDATA / "README.md")], 1, "not a TIFF"),
         (["publish", COG, "--to", "memory://"], 2, "name a path"),
         (["publish", COG, "--to", "ftp://b/c"], 2, "to must be"),
@@ -116,9 +118,9 @@ def test_error_is_one_line(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["info", str(TESTDATA), "--debug"],
-        ["info", "--debug", str(TESTDATA)],
-        ["--debug", "info", str(TESTDATA)],
+        ["info", str(NO_TIFFS), "--debug"],
+        ["info", "--debug", str(NO_TIFFS)],
+        ["--debug", "info", str(NO_TIFFS)],
         ["--debug", "explode"],
         ["explode", "--debug"],
         ["info", "--map", "--debug"],
@@ -138,7 +140,7 @@ def test_unforeseen_error_is_named(
         message = "lost"
         raise LookupError(message)
 
-    monkeypatch.setattr("virtual_tiff.sources.locations.locate", fail)
+    monkeypatch.setattr("virtual_tiff.sources.finding.locate", fail)
     assert main(["info", COG]) == 1
     assert capsys.readouterr().err == "virtual-tiff: error: LookupError: lost\n"
 
@@ -147,7 +149,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("virtual_tiff.sources.locations.locate", interrupt)
+    monkeypatch.setattr("virtual_tiff.sources.finding.locate", interrupt)
     assert main(["info", COG]) == 130
 
 

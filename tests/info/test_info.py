@@ -18,7 +18,7 @@ from support.build import LONG, SHORT, Directory, Picture, build, entry, image, 
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff.info import DirectoryInfo, FileInfo, inspect
-from virtual_tiff.sources.locations import locate
+from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import Limits
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
@@ -267,7 +267,6 @@ def test_file_with_a_wildcard_in_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "options", "error", "words"),
     [
-        ("/tmp", {}, IsADirectoryError, "name its files"),
         ("/tmp/*.nothing", {}, FileNotFoundError, "no file matches"),
         ("foo://b/a.tif", {}, ValueError, "foo://b"),
         ("s3:///a.tif", {}, ValueError, "no host or bucket"),

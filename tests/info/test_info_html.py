@@ -15,7 +15,7 @@ from obstore.store import LocalStore
 from support.build import ASCII, entry, image
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.info import FileInfo, inspect
-from virtual_tiff.sources.locations import locate
+from virtual_tiff.sources.finding import locate
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.text.html import MOST_ROWS
 

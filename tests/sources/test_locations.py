@@ -11,7 +11,8 @@ import pytest
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.sources.locations import Location, Stores, locate
+from virtual_tiff.sources.finding import locate
+from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.tiff.redaction import redacted, secret_in
 
 COG = (Path(__file__).parents[2] / "testdata" / "special" / "cog.tif").read_bytes()

@@ -22,9 +22,9 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF, open_published, publish, verify
 from virtual_tiff.cli.main import main
-from virtual_tiff.publishing.finding.search import find_items
+from virtual_tiff.publishing.finding.items import find_items
 from virtual_tiff.publishing.repository.target import target_of
-from virtual_tiff.sources.locations import locate
+from virtual_tiff.sources.finding import locate
 from virtual_tiff.sources.urls import (
     file_path,
     path_of,

@@ -23,7 +23,7 @@ from support.build import LONG, SHORT, UNDEFINED, Directory, Entry, build, entry
 from support.pixels import values
 from virtual_tiff import TiffError, TiffWarning, VirtualTIFF
 from virtual_tiff.info import inspect
-from virtual_tiff.sources.locations import locate
+from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import FormatError, UnsupportedError
 
 GIB4 = 2**32

@@ -22,7 +22,7 @@ from support.build import LONG, SHORT, Directory, Picture, build, directory_at, 
 from support.pixels import values, virtual
 from virtual_tiff import Limits, TiffError, TiffWarning, publish
 from virtual_tiff.info import inspect
-from virtual_tiff.sources.locations import locate
+from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import LimitError
 
 LAYOUTS = ["flat", "nested", "pyramid", "stack"]

@@ -25,7 +25,13 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " makes them slow to read from object storage. The table has colours on a terminal;"
         " NO_COLOR turns them off.",
     )
-    command.add_argument("files", metavar="PATH_OR_URL", nargs="+", help="a path, a glob or a url")
+    command.add_argument(
+        "files",
+        metavar="PATH_OR_URL",
+        nargs="+",
+        help="a path, directory, glob, url or prefix; @list.txt or - for a list of them; a STAC"
+        " item or collection of items",
+    )
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.add_argument(
         "--map",
@@ -39,7 +45,7 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
 def _run(options: argparse.Namespace) -> int:
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import examine, inspect, render  # noqa: PLC0415
-    from virtual_tiff.sources.locations import locate  # noqa: PLC0415
+    from virtual_tiff.sources.finding import locate  # noqa: PLC0415
 
     console: Any = None
     if not options.json:

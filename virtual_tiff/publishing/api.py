@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import icechunk
 
-from virtual_tiff.publishing.finding.positions import Values
-from virtual_tiff.publishing.finding.search import REMOTE_SCHEMES
+from virtual_tiff.publishing.finding.items import Values
 from virtual_tiff.publishing.options import Options
 from virtual_tiff.publishing.planning.arrange import Layout
 from virtual_tiff.publishing.reading.workers import Progress, Truncated
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.publishing.run import Publication
+from virtual_tiff.sources.finding import REMOTE_SCHEMES
 from virtual_tiff.sources.running import await_thread, run_to_end
 
 __all__ = ["publish", "publish_async"]

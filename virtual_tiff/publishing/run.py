@@ -20,7 +20,7 @@ import icechunk
 import zarr
 
 from virtual_tiff.publishing.errors import PublishError, first_line
-from virtual_tiff.publishing.finding.search import find_items, names_stac
+from virtual_tiff.publishing.finding.items import find_items
 from virtual_tiff.publishing.options import Options
 from virtual_tiff.publishing.planning.arrange import Arrangement, Layout, arrange
 from virtual_tiff.publishing.planning.plan import Existing, Plan
@@ -36,10 +36,10 @@ from virtual_tiff.publishing.repository.containers import (
 )
 from virtual_tiff.publishing.repository.how_to_open import how_to_open, readers_need
 from virtual_tiff.publishing.repository.ledger import LEDGER, Ledger, LedgerRows, read_ledger
-from virtual_tiff.publishing.repository.opening import is_anonymous
 from virtual_tiff.publishing.repository.target import Target, save_containers, target_of
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
+from virtual_tiff.sources.finding import names_stac
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.tiff import TiffWarning
 
@@ -116,7 +116,7 @@ class Publication:
             self.containers = containers_of(locations, store_options)
             return
         repository = self._repository
-        saved = saved_containers(repository.config, store_options, is_anonymous)
+        saved = saved_containers(repository.config, store_options)
         new = containers_of(locations, store_options, [c.prefix for c in saved])
         self.containers = (*saved, *new)
         branch = options.branch if options.branch in repository.list_branches() else "main"

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from virtual_tiff.info.reading import examine
+from virtual_tiff.publishing.repository.containers import SourceStores
 from virtual_tiff.publishing.repository.known_sources import (
     KnownSource,
-    SourceStores,
     known_sources,
     number_of_sources,
     sources_were_whole,

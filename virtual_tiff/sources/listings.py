@@ -1,16 +1,16 @@
-"""Globs and prefixes: what a store lists, with the state of each object for free."""
+"""Directories, prefixes and globs: a store lists their objects, each with its state."""
 
 from __future__ import annotations
 
 import glob
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from obstore.exceptions import BaseError
-from obstore.store import HTTPStore
 
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import state_of, store_error
@@ -18,24 +18,23 @@ from virtual_tiff.sources.urls import file_path, scheme_of, web_path
 from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.redaction import redacted
 
-__all__ = ["Listed", "is_listing", "listed", "natural"]
+__all__ = ["Listed", "is_listing", "list_files", "natural"]
 
 type Listed = tuple[Location, SourceState]
 
 _TIFF = re.compile(r"\.tiff?$", re.IGNORECASE)
 _WILD = re.compile(r"[*\[]")
-"""In urls `?` is none: it starts a query, or is a part of a key."""
-_NO_RETRIES: Any = {"max_retries": 0}
+"""The wildcards of urls. There `?` is none: it starts a query, or is a part of a key."""
 
 
 def natural(text: str) -> str:
     """Return a key that sorts numbers in names by their value: a2 before a10."""
-    return re.sub(r"\d+", _number, text)
 
+    def number(match: re.Match[str]) -> str:
+        digits = match[0].lstrip("0")
+        return f"0{chr(48 + len(digits))}{digits}"  # the more digits, the larger
 
-def _number(found: re.Match[str]) -> str:
-    digits = found[0].lstrip("0")
-    return f"0{chr(48 + len(digits))}{digits}"  # the more digits, the larger
+    return re.sub(r"\d+", number, text)
 
 
 def is_listing(name: str) -> bool:
@@ -52,7 +51,7 @@ def is_listing(name: str) -> bool:
     return path_of_url[-1:] in ("", "/") or _WILD.search(path_of_url) is not None
 
 
-def listed(name: str, stores: Stores) -> list[Listed]:
+def list_files(name: str, stores: Stores) -> list[Listed]:
     """Return the objects that a directory, a prefix or a glob stands for, sorted naturally.
 
     Of directories and prefixes these are all below them that end in `.tif` or `.tiff`, in
@@ -64,21 +63,19 @@ def listed(name: str, stores: Stores) -> list[Listed]:
         If there is none, or the store does not list.
     """
     scheme = scheme_of(name)
-    found = list(
-        _on_disk(name, stores) if scheme in (None, "file") else _in_store(name, str(scheme), stores)
-    )
-    if not found:
-        globbed = _WILD.search(name) or (scheme is None and "?" in name)
-        what = "no file matches" if globbed else "no file ends in .tif or .tiff in"
-        msg = f"{what} {redacted(name)}"
-        raise FileNotFoundError(msg)
     on_disk = scheme in (None, "file")
-    found.sort(key=lambda one: _rank(one[0].name if on_disk else one[0].path))
-    return found
+    files = list(_on_disk(name, stores) if on_disk else _in_store(name, str(scheme), stores))
+    if not files:
+        is_glob = _WILD.search(name) or (scheme is None and "?" in name)
+        problem = "no file matches" if is_glob else "no file ends in .tif or .tiff in"
+        msg = f"{problem} {redacted(name)}"
+        raise FileNotFoundError(msg)
 
+    def rank(file: Listed) -> tuple[str, str]:
+        path = file[0].name if on_disk else file[0].path
+        return natural(path), path  # a1 and a01 are the same number
 
-def _rank(path: str) -> tuple[str, str]:
-    return natural(path), path  # a1 and a01 are the same number
+    return sorted(files, key=rank)
 
 
 def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
@@ -103,41 +100,30 @@ def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
 
 
 def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
-    root, store = stores.root(name)
+    root, store = stores.for_listing(name)
     path = name.partition("://")[2].partition("/")[2]
     if scheme in ("http", "https"):
         encoded, query = web_path(name)
         if query:
-            msg = f"{redacted(name)}: a server is asked for its files without a query"
+            msg = f"{redacted(name)}: a server cannot list its files for a url with a query"
             raise ValueError(msg)
         path = unquote(encoded).removeprefix("/")
-        # most servers list nothing, and obstore asks ten times
-        store = HTTPStore.from_url(
-            root, client_options={"allow_http": True}, retry_config=_NO_RETRIES
-        )
-        if _WILD.search(path) and (meta := _literal(store, path)) is not None:
-            yield stores.at(root, path), state_of(meta)
-            return
+        if _WILD.search(path):  # the name of an object may look like a glob
+            with suppress(BaseError, OSError, ValueError):
+                yield stores.at(root, path), state_of(store.head(path))
+                return
     wild = _WILD.search(path)
     folder = path[: wild.start()].rpartition("/")[0] if wild else path.rstrip("/")
     matches = _glob(path) if wild else lambda key: _is_tiff(key[len(folder) :])
-    found = [meta for meta in _metas(store, folder, name) if matches(meta["path"])]
-    # a name that is there is itself, and no glob; as on disk
-    literal = [meta for meta in found if wild and meta["path"] == path]
-    for meta in literal or found:
+    metas = [meta for meta in _metas(store, folder, name) if matches(meta["path"])]
+    # the name of an object is taken for itself, and not for a glob; as on disk
+    literal = [meta for meta in metas if wild and meta["path"] == path]
+    for meta in literal or metas:
         yield stores.at(root, meta["path"]), state_of(meta)
 
 
-def _literal(store: Any, path: str) -> Any:  # noqa: ANN401
-    """Return what a server says of an object whose name looks like a glob; None if it has none."""
-    try:
-        return store.head(path)
-    except (BaseError, OSError, ValueError):
-        return None
-
-
 def _glob(pattern: str) -> Callable[[str], bool]:
-    """Return what says of a key whether it matches, or is the pattern itself."""
+    """Return a function that tells whether a key matches a glob, or is the pattern itself."""
     parts = pattern.split("/")
     last = len(parts) - 1
     texts = [_part(part) + ("" if i == last else "/") for i, part in enumerate(parts)]
@@ -149,7 +135,7 @@ def _glob(pattern: str) -> Callable[[str], bool]:
 
 
 def _part(part: str) -> str:
-    """Return the regular expression of what stands between two slashes of a glob."""
+    """Return the regular expression of a part of a glob, between two slashes."""
     pieces = re.split(r"(\*+|\[!?\]?[^\]]*\])", part)
     text = "".join(map(_piece, pieces))
     return rf"(?!\.){text}" if part.startswith(("*", "[")) else text
@@ -178,9 +164,9 @@ def _metas(store: Any, prefix: str, name: str) -> Iterable[Any]:  # noqa: ANN401
         failed = store_error(error, name)
         if scheme_of(name) in ("http", "https"):
             msg = (
-                f"{redacted(name)}: the server lists no files (by WebDAV); name them, or give a"
-                f" list of their urls as @list.txt ({failed})"
+                f"{redacted(name)}: the server does not list its files (by WebDAV). Name each file,"
+                f" or give a list of their urls as @list.txt ({failed})"
             )
             raise type(failed)(msg) from error
-        msg = f"{failed}; without a listing, give the urls of the files as @list.txt"
+        msg = f"{failed}. If the store cannot list, give the urls of the files as @list.txt"
         raise type(failed)(msg) from error

@@ -1,11 +1,16 @@
-"""From the names of objects to the stores that read them: paths, globs and urls."""
+"""The store of an object: one place makes a store of a url and of a user's options.
+
+`info`, `publish` and `verify` all take obstore's options in one mapping. `Stores` divides them
+between the HTTP client and the store, makes one store for each bucket, host, or file system, and
+refuses an option that no store has taken. A parser (`VirtualTIFF`) makes no stores: it is given
+those of its registry.
+"""
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +31,10 @@ from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
 __all__ = [
     "CLIENT_OPTIONS",
     "Location",
-    "Source",
     "Stores",
     "check_endpoint",
-    "locate",
     "s3_setting",
 ]
-
-type Source = str | os.PathLike[str]
-"""A path, a glob, or a url."""
 
 CLIENT_OPTIONS = frozenset(
     (
@@ -85,10 +85,10 @@ class Location:
 def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
     """Return S3's `"endpoint"` or `"region"`: from the options, else from the environment."""
     names = _S3_SETTINGS[name]
-    given = [options[key] for key in names if key in options]
+    values = [options[key] for key in names if key in options]
     variables = [key.upper() for key in names if key.startswith("aws_")]
-    given += [os.environ[key] for key in variables if os.environ.get(key)]
-    return str(given[0]) if given else None
+    values += [os.environ[key] for key in variables if os.environ.get(key)]
+    return str(values[0]) if values else None
 
 
 def check_endpoint(options: Mapping[str, Any]) -> None:
@@ -99,64 +99,15 @@ def check_endpoint(options: Mapping[str, Any]) -> None:
     ValueError
         If it has one.
     """
-    for address in (s3_setting(options, "endpoint"), *_azure_addresses(options)):
+    azure = ("azure_storage_endpoint", "azure_endpoint")
+    addresses = [str(options[name]) for name in azure if name in options]
+    for address in (s3_setting(options, "endpoint"), *addresses):
         if address is not None and (what := secret_in(address)):
             msg = (
                 f"the endpoint {redacted(address)} has a {what}, which would be published with"
                 " the repository; give credentials as options of their own"
             )
             raise ValueError(msg)
-
-
-def _azure_addresses(options: Mapping[str, Any]) -> list[str]:
-    names = ("azure_storage_endpoint", "azure_endpoint")
-    return [str(options[name]) for name in names if name in options]
-
-
-def locate(
-    sources: Iterable[Source], store_options: Mapping[str, Any] | None = None
-) -> list[Location]:
-    """Return the objects that the sources name, in their order.
-
-    Parameters
-    ----------
-    sources
-        Paths, globs (the files of one are sorted), and urls: `file://`, `http(s)://`,
-        `s3://`, `gs://`, `az://`. The keys of object stores are taken literally; what
-        follows `http(s)://` and `file://` may be percent-encoded; see `virtual_tiff.sources.urls`.
-    store_options
-        obstore's options of the stores and of the HTTP client, as `region`,
-        `skip_signature`, `endpoint`, `timeout`. Stores read the environment too.
-
-    Raises
-    ------
-    OSError
-        If a glob matches no file, or a path is a directory.
-    ValueError
-        If a scheme or an option is not known.
-    """
-    stores = Stores(store_options or {})
-    found = [stores.locate(name) for source in sources for name in _expand(os.fspath(source))]
-    stores.check_used()
-    return found
-
-
-def _expand(name: str) -> list[str]:
-    if scheme_of(name) is not None:
-        return [name]
-    path = Path(name).expanduser()
-    if path.is_dir():
-        msg = f"{name} is a directory; name its files, as in '{path}/*.tif'"
-        raise IsADirectoryError(msg)
-    if path.exists() or not re.search(r"[*?[]", name):
-        return [str(path)]
-    # Path.glob wants the part without wildcards apart
-    matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
-    files = [match for match in matches if not Path(match).is_dir()]
-    if not files:
-        msg = f"no file matches {redacted(name)}"
-        raise FileNotFoundError(msg)
-    return files
 
 
 class Stores:
@@ -171,7 +122,8 @@ class Stores:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._client = {k: v for k, v in options.items() if k in CLIENT_OPTIONS}
         self._config = {k: v for k, v in options.items() if k not in CLIENT_OPTIONS}
-        self._known: dict[str, Any] = {}
+        self._stores: dict[str, Any] = {}
+        """By the root of a bucket, host or file system; or by a url that has its own store."""
         self._unused = set(options)
 
     def locate(self, name: str) -> Location:
@@ -217,9 +169,14 @@ class Stores:
             name = url
         return Location(name=name, url=url, store=store, path=path)
 
-    def root(self, url: str) -> tuple[str, Any]:
-        """Return the root of a url's bucket or host, and its store."""
+    def for_listing(self, url: str) -> tuple[str, Any]:
+        """Return the root of a url's bucket or host, and a store that lists it.
+
+        Most web servers list nothing, and obstore asks ten times: theirs does not retry.
+        """
         root = self._root_of(url)
+        if scheme_of(root) in ("http", "https"):
+            return root, self._make(root, retry_config={"max_retries": 0})
         return root, self._store(root)
 
     def _root_of(self, url: str) -> str:
@@ -230,7 +187,7 @@ class Stores:
         return f"{'gs' if scheme == 'gcs' else scheme}://{host}"
 
     def check_used(self) -> None:
-        """Refuse options that no store took: they were meant for something."""
+        """Refuse options that no store has taken: the user has mistyped one, or a url."""
         if self._unused:
             options = ", ".join(sorted(self._unused))
             msg = f"no source takes the store option {options}; it is not for these urls"
@@ -241,28 +198,25 @@ class Stores:
         return self.at("file://", Path(file_path(name)).resolve().as_posix(), name)
 
     def _store(self, root: str) -> Any:  # noqa: ANN401 (obstore's union of stores)
-        if root not in self._known:
-            self._known[root] = self._make(root)
-        return self._known[root]
+        if root not in self._stores:
+            self._stores[root] = self._make(root)
+        return self._stores[root]
 
-    def _make(self, root: str) -> Any:  # noqa: ANN401
+    def _make(self, root: str, **settings: Any) -> Any:  # noqa: ANN401
         scheme = scheme_of(root)
         if scheme == "file":
             return LocalStore()
-        client: Any = {"allow_http": True} | self._client if self._plain(root) else self._client
+        s3_endpoint = s3_setting(self._config, "endpoint") or ""
+        server = s3_endpoint if scheme in ("s3", "s3a") else root
+        without_tls = {"allow_http": True} if scheme_of(server) == "http" else {}
+        client: Any = without_tls | self._client
         self._unused -= set(self._client)
         try:
             if scheme in ("http", "https"):
-                return HTTPStore.from_url(root, client_options=client)
+                return HTTPStore.from_url(root, client_options=client, **settings)
             store = from_url(f"{root}/", client_options=client or None, **self._config)
         except (BaseError, TypeError, ValueError) as error:
             msg = redacted(f"{redacted(root)}: {str(error).strip().partition('\n')[0]}")
             raise ValueError(msg) from scrubbed(error)
         self._unused -= set(self._config)
         return store
-
-    def _plain(self, root: str) -> bool:
-        """Whether the user has named a server without TLS."""
-        s3_endpoint = s3_setting(self._config, "endpoint") or ""
-        named = s3_endpoint if scheme_of(root) in ("s3", "s3a") else root
-        return scheme_of(named) == "http"

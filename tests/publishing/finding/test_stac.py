@@ -12,9 +12,8 @@ import pytest
 
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
-from virtual_tiff.publishing.finding.items import Item
-from virtual_tiff.publishing.finding.search import find_items
-from virtual_tiff.publishing.finding.stac import absolute
+from virtual_tiff.publishing.finding.items import Item, find_items
+from virtual_tiff.sources.stac import absolute
 from virtual_tiff.tiff import TiffWarning
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -157,7 +156,7 @@ def test_time_of_an_asset_goes_before_the_item_s() -> None:
 
 
 def test_items_without_a_time() -> None:
-    with pytest.raises(ValueError, match="no STAC item gives a datetime: s3://b/1/B08"):
+    with pytest.raises(ValueError, match="no STAC item has a datetime: s3://b/1/B08"):
         find(item(properties={"platform": "x"}), time="datetime")
 
 

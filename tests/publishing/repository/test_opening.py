@@ -24,7 +24,7 @@ from support.published import (
 from support.s3 import S3
 from virtual_tiff import open_published
 from virtual_tiff.publishing import PublishError
-from virtual_tiff.publishing.repository import opening
+from virtual_tiff.publishing.repository import containers
 
 PLAIN = Path(__file__).parents[3] / "testdata" / "special" / "strips_many.tif"
 """A file without compression, whose codecs need not be told."""
@@ -100,8 +100,8 @@ def test_access_is_that_of_the_publisher(
     prefix: str, anonymous: bool, options: dict[str, Any], kind: str
 ) -> None:
     store = icechunk.s3_store(region="x", anonymous=anonymous)
-    found = opening._credentials(prefix, store, options)
-    assert kind in type(found).__name__
+    credentials, _ = containers._credentials(prefix, store, options)
+    assert kind in type(credentials).__name__
 
 
 async def test_branch_tag_and_snapshot(tmp_path: Path) -> None:
@@ -119,7 +119,10 @@ async def test_branch_tag_and_snapshot(tmp_path: Path) -> None:
         ({"branch": "x", "tag": "y"}, "give one of branch, tag and snapshot"),
         ({"snapshot": "nonsense"}, "there is no snapshot 'nonsense'"),
         ({"store_options": {"region": "x"}}, "region: no such store option"),
-        ({"credentials": {"s3://b/": None}}, "no such container: s3://b/; there are none"),
+        (
+            {"credentials": {"s3://b/": None}},
+            "the repository has no container s3://b/; its containers are none",
+        ),
     ],
 )
 def test_wrong_ways_to_open(tmp_path: Path, options: dict[str, Any], words: str) -> None:

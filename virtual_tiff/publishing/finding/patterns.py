@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-from virtual_tiff.publishing.finding.times import as_utc, guessed_time, time_of
 from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.times import as_utc, guessed_time, time_of
 from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Pattern", "TimePattern", "is_pattern"]

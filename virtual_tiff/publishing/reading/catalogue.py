@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.finding.times import tiff_datetime
 from virtual_tiff.publishing.planning.plan import Integers
 from virtual_tiff.publishing.reading.record import Template
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
+from virtual_tiff.sources.times import tiff_datetime
 
 __all__ = ["DATETIME", "Catalogue", "Files", "shown"]
 

@@ -1,4 +1,11 @@
-"""Icechunk's virtual chunk containers: where references may point, and with what access."""
+"""Icechunk's virtual chunk containers: where references may point, and with what access.
+
+A container is a url prefix, with the settings of the store that has the sources (region, endpoint,
+whether requests are signed). Icechunk saves these in the repository, and never a credential. A
+user's store options are divided here, for everybody who needs them: into the saved settings
+(`containers_of`), the credentials of this process and the Python code of a reader's own
+(`_credentials`), and the obstore options that ask the sources again (`SourceStores`).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +20,21 @@ import icechunk
 from icechunk.storage import azure_store
 
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.sources.locations import Location, s3_setting
-from virtual_tiff.sources.urls import scheme_of
+from virtual_tiff.sources.locations import CLIENT_OPTIONS, Location, Stores, s3_setting
+from virtual_tiff.sources.urls import path_of, root_of, scheme_of
 
-__all__ = ["Container", "access_to", "config_with", "containers_of", "saved_containers"]
+__all__ = [
+    "SECRETS",
+    "Container",
+    "SourceStores",
+    "access_to",
+    "config_with",
+    "containers_of",
+    "saved_containers",
+]
+
+SECRETS = ("access_key_id", "secret_access_key", "session_token")
+"""The store options that are credentials of S3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +60,7 @@ def containers_of(
     options
         obstore's, of the sources' stores.
     known
-        Prefixes of the containers that there are: what lies below one needs no other.
+        Prefixes of containers that are saved already: what lies below one needs no other.
     """
     prefixes = _prefixes(locations, tuple(known))
     return tuple(_container(prefix, location, options) for prefix, location in prefixes.items())
@@ -59,7 +77,8 @@ def _prefixes(locations: Iterable[Location], known: tuple[str, ...]) -> dict[str
         seen.add(start)
         if known and location.url.startswith(known):
             continue
-        root, path = _split(location)
+        parts = urlsplit(location.url)
+        root, path = f"{parts.scheme}://{parts.netloc}", parts.path
         key = root, path.split("/")[1] if root == "file://" else ""
         folder = posixpath.dirname(path)
         if key in places:
@@ -70,101 +89,82 @@ def _prefixes(locations: Iterable[Location], known: tuple[str, ...]) -> dict[str
     prefixes = {}
     for (root, _), (folder, first) in places.items():
         # Icechunk 2.3 does not find a container again whose prefix is percent-encoded
-        parts = list(takewhile(lambda part: "%" not in part, folder.split("/")))
-        prefix = f"{root}{'/'.join(parts).rstrip('/')}/"
+        plain = takewhile(lambda part: "%" not in part, folder.split("/"))
+        prefix = f"{root}{'/'.join(plain).rstrip('/')}/"
         if prefix == "file:///":
             msg = (
-                f"{first.name}: Icechunk reads local files below a directory only,"
-                " and not if the first one's name has blanks or other special characters"
+                f"{first.name}: Icechunk reads local files only if they lie below a directory"
+                " of the root whose name has no blanks or other special characters"
             )
             raise PublishError(msg)
         prefixes[prefix] = first
     return prefixes
 
 
-def _split(location: Location) -> tuple[str, str]:
-    """Return a url's scheme and host, and its path."""
-    parts = urlsplit(location.url)
-    return f"{parts.scheme}://{parts.netloc}", parts.path
-
-
 def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> Container:
-    scheme = scheme_of(prefix)
+    scheme = str(scheme_of(prefix))
     if scheme == "file":
         store: Any = icechunk.local_filesystem_store(prefix.removeprefix("file://"))
-        credentials: Any = icechunk.credentials.LocalFileSystemAccess
-        code = "icechunk.credentials.LocalFileSystemAccess"
     elif scheme in ("http", "https"):
         store = icechunk.http_store()
-        credentials = icechunk.credentials.HttpAccess
-        code = "icechunk.credentials.HttpAccess"
+    elif scheme in ("gs", "gcs"):
+        store = icechunk.gcs_store()
+    elif scheme in ("s3", "s3a"):
+        endpoint = s3_setting(options, "endpoint")
+        store = icechunk.s3_store(
+            region=s3_setting(options, "region"),
+            endpoint_url=endpoint,
+            allow_http=endpoint is not None and scheme_of(endpoint) == "http",
+            anonymous=_is_true(options.get("skip_signature")),
+            s3_compatible=endpoint is not None,
+            force_path_style=endpoint is not None
+            and not _is_true(options.get("virtual_hosted_style_request")),
+        )
     else:
-        store = _cloud_store(str(scheme), location, options)
-        anonymous = _is_true(options.get("skip_signature"))
-        credentials, code = _cloud_credentials(str(scheme), options, anonymous=anonymous)
+        store = azure_store(account=location.store.config["account_name"])
+    credentials, code = _credentials(prefix, store, options)
     return Container(prefix=prefix, store=store, credentials=credentials, code=code)
 
 
 def saved_containers(
-    config: icechunk.RepositoryConfig,
-    options: Mapping[str, Any],
-    is_anonymous: Callable[[Any], bool],
+    config: icechunk.RepositoryConfig, options: Mapping[str, Any]
 ) -> tuple[Container, ...]:
-    """Return the containers that a repository has."""
-    found = []
-    for prefix, container in (config.virtual_chunk_containers or {}).items():
-        scheme = str(scheme_of(prefix))
-        if scheme in ("file", "http", "https"):
-            name = "LocalFileSystemAccess" if scheme == "file" else "HttpAccess"
-            credentials: Any = getattr(icechunk.credentials, name)
-            code = f"icechunk.credentials.{name}"
-        else:
-            anonymous = _is_true(options.get("skip_signature")) or is_anonymous(container.store)
-            credentials, code = _cloud_credentials(scheme, options, anonymous=anonymous)
-        found.append(
-            Container(prefix=prefix, store=container.store, credentials=credentials, code=code)
+    """Return the containers that a repository has, with credentials of obstore's options."""
+    containers = []
+    for prefix, saved in (config.virtual_chunk_containers or {}).items():
+        credentials, code = _credentials(prefix, saved.store, options)
+        containers.append(
+            Container(prefix=prefix, store=saved.store, credentials=credentials, code=code)
         )
-    return tuple(found)
+    return tuple(containers)
 
 
-def _cloud_store(scheme: str, location: Location, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Return Icechunk's twin of an obstore store; without credentials."""
-    if scheme in ("gs", "gcs"):
-        return icechunk.gcs_store()
-    if scheme not in ("s3", "s3a"):
-        return azure_store(account=location.store.config["account_name"])
-    endpoint = s3_setting(options, "endpoint")
-    return icechunk.s3_store(
-        region=s3_setting(options, "region"),
-        endpoint_url=endpoint,
-        allow_http=endpoint is not None and scheme_of(endpoint) == "http",
-        anonymous=_is_true(options.get("skip_signature")),
-        s3_compatible=endpoint is not None,
-        force_path_style=endpoint is not None
-        and not _is_true(options.get("virtual_hosted_style_request")),
-    )
-
-
-_CREDENTIALS: dict[str, tuple[Callable[..., Any], str]] = {
-    "s3": (icechunk.s3_credentials, "icechunk.s3_credentials"),
-    "s3a": (icechunk.s3_credentials, "icechunk.s3_credentials"),
-    "gs": (icechunk.gcs_credentials, "icechunk.gcs_credentials"),
-    "gcs": (icechunk.gcs_credentials, "icechunk.gcs_credentials"),
+_MAKERS: dict[str, Callable[..., Any]] = {
+    "s3": icechunk.s3_credentials,
+    "s3a": icechunk.s3_credentials,
+    "gs": icechunk.gcs_credentials,
+    "gcs": icechunk.gcs_credentials,
 }
+"""The function that makes credentials, by scheme; that of all other schemes is Azure's."""
 
 
-def _cloud_credentials(
-    scheme: str, options: Mapping[str, Any], *, anonymous: bool
-) -> tuple[Any, str]:
-    """Return our credentials and, as Python, those of a reader: who must have his own."""
-    make, name = _CREDENTIALS.get(
-        scheme, (icechunk.azure_credentials, "icechunk.azure_credentials")
-    )
-    how = "anonymous" if anonymous else "from_env"
-    secrets = ("access_key_id", "secret_access_key", "session_token")
-    given = {key: options[key] for key in secrets if key in options}
-    ours = make(**given) if given and scheme in ("s3", "s3a") else make(**{how: True})
-    return ours, f"{name}({how}=True)"
+def _credentials(prefix: str, store: Any, options: Mapping[str, Any]) -> tuple[Any, str]:  # noqa: ANN401
+    """Return our credentials of a container and, as Python code, those of a reader.
+
+    Requests are anonymous if the options say so, or else if the container does. The code never
+    has a secret: readers need credentials of their own.
+    """
+    scheme = str(scheme_of(prefix))
+    if scheme in ("file", "http", "https"):
+        name = "LocalFileSystemAccess" if scheme == "file" else "HttpAccess"
+        return getattr(icechunk.credentials, name), f"icechunk.credentials.{name}"
+    unsigned = options.get("skip_signature")
+    anonymous = _s3_settings(store).get("anonymous") if unsigned is None else _is_true(unsigned)
+    access = "anonymous" if anonymous else "from_env"
+    make = _MAKERS.get(scheme, icechunk.azure_credentials)
+    secrets = {key: options[key] for key in SECRETS if key in options}
+    ours = make(**secrets) if secrets and scheme in ("s3", "s3a") else make(**{access: True})
+    return ours, f"icechunk.{make.__name__}({access}=True)"
 
 
 def _is_true(value: object) -> bool:
@@ -172,10 +172,76 @@ def _is_true(value: object) -> bool:
     return str(value).lower() in ("true", "1", "yes", "on", "y")
 
 
+def _s3_settings(store: Any) -> dict[str, Any]:  # noqa: ANN401 (Icechunk's union of stores)
+    """Return what a container says of its S3 service; nothing if it is of another kind."""
+    options = getattr(store, "_0", None)
+    names = ("region", "endpoint_url", "anonymous", "force_path_style", "requester_pays")
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+
+
+class SourceStores:
+    """Finds the store of a source: one for each bucket, host, or file system.
+
+    Parameters
+    ----------
+    config
+        Of the repository. Its containers know region and endpoint, and whether requests are
+        signed.
+    options
+        obstore's options; they go before what containers know.
+    """
+
+    def __init__(self, config: icechunk.RepositoryConfig, options: Mapping[str, Any]) -> None:
+        saved = config.virtual_chunk_containers or {}
+        self._containers = {prefix: container.store for prefix, container in saved.items()}
+        self._options = dict(options)
+        self._stores: dict[str, Any] = {}
+
+    def resolve(self, url: str) -> tuple[Any, str]:
+        """Return the store of a url, and the object's path within it.
+
+        Raises
+        ------
+        ValueError
+            If there is no store for such a url, or it does not take the options.
+        """
+        root = root_of(url)
+        if root not in self._stores:
+            stores = Stores(self._options_of(root))
+            self._stores[root] = stores.locate(f"{root}/_").store
+            stores.check_used()
+        return self._stores[root], path_of(url)
+
+    def _options_of(self, root: str) -> dict[str, Any]:
+        scheme = scheme_of(root)
+        if scheme == "file":
+            return {}
+        if scheme in ("http", "https"):
+            # what is meant for a bucket beside them is not refused
+            mixed = any(not prefix.startswith(("http", "file")) for prefix in self._containers)
+            return {k: v for k, v in self._options.items() if not mixed or k in CLIENT_OPTIONS}
+        options = self._options
+        if scheme not in ("s3", "s3a"):
+            return options
+        stores = (s for prefix, s in self._containers.items() if prefix.startswith(f"{root}/"))
+        saved = _s3_settings(next(stores, None))
+        defaults: dict[str, Any] = {}
+        if "region" in saved and not any("region" in name for name in options):
+            defaults["region"] = saved["region"]
+        if "endpoint_url" in saved and not any("endpoint" in name for name in options):
+            defaults["endpoint"] = saved["endpoint_url"]
+            defaults["virtual_hosted_style_request"] = not saved.get("force_path_style")
+        if saved.get("anonymous") and not any("secret" in name for name in options):
+            defaults["skip_signature"] = True
+        if saved.get("requester_pays"):
+            defaults["request_payer"] = True
+        return defaults | options
+
+
 def config_with(
     containers: Iterable[Container], config: icechunk.RepositoryConfig | None = None
 ) -> icechunk.RepositoryConfig:
-    """Return what is saved in the repository, so that a reader need only authorise."""
+    """Return the configuration that is saved, so that a reader need only authorise."""
     saved = config is not None
     config = config or icechunk.RepositoryConfig.default()
     for container in containers:

@@ -9,16 +9,13 @@ from typing import Any
 import icechunk
 
 from virtual_tiff.publishing.errors import PublishError, first_line
+from virtual_tiff.publishing.repository.containers import SECRETS, saved_containers
 from virtual_tiff.publishing.repository.target import target_of
-from virtual_tiff.sources.urls import scheme_of
 
 __all__ = [
     "Place",
-    "containers_in",
-    "is_anonymous",
     "open_published",
     "repository_at",
-    "s3_settings",
     "session_of",
 ]
 
@@ -28,8 +25,6 @@ type Place = str | os.PathLike[str] | icechunk.Storage | icechunk.Repository
 _MANY, _ENOUGH = 5, 8 * 2**20
 """Requests that a read of a chunk is cut into, and from which size on: Icechunk's default is to
 cut each chunk, which is five requests for a few kilobytes."""
-
-_SECRETS = ("access_key_id", "secret_access_key", "session_token")
 
 
 def open_published(
@@ -83,10 +78,10 @@ def open_published(
     else:
         opened = repository_at(
             repository,
-            lambda config: _access(config, dict(store_options or {}), dict(credentials or {})),
+            lambda config: _access(config, store_options or {}, credentials or {}),
         )
     session = session_of(opened, branch=branch, tag=tag, snapshot=snapshot)
-    if not containers_in(opened.config) and session.all_virtual_chunk_locations():
+    if not opened.config.virtual_chunk_containers and session.all_virtual_chunk_locations():
         msg = (
             "the repository has references and no virtual chunk container is saved in it: open"
             " it by icechunk.Repository.open(storage, config) with a config that has one"
@@ -159,12 +154,6 @@ _NOT_FOUND = (
 )
 
 
-def containers_in(config: icechunk.RepositoryConfig) -> dict[str, Any]:
-    """Return the stores of the containers that a configuration has, by prefix."""
-    found = config.virtual_chunk_containers or {}
-    return {prefix: container.store for prefix, container in found.items()}
-
-
 def _few_requests(config: icechunk.RepositoryConfig) -> None:
     """Let a small chunk be one request, if the publisher has not said otherwise."""
     storage = config.storage or icechunk.StorageSettings()
@@ -176,65 +165,22 @@ def _few_requests(config: icechunk.RepositoryConfig) -> None:
 
 
 def _access(
-    config: icechunk.RepositoryConfig, options: dict[str, Any], given: dict[str, Any]
+    config: icechunk.RepositoryConfig, options: Mapping[str, Any], credentials: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the credentials of each container."""
-    containers = containers_in(config)
-    if unknown := set(given) - set(containers):
+    containers = saved_containers(config, options)
+    prefixes = sorted(container.prefix for container in containers)
+    if unknown := sorted(set(credentials) - set(prefixes)):
         msg = (
-            f"no such container: {', '.join(sorted(unknown))};"
-            f" there are {', '.join(sorted(containers)) or 'none'}"
+            f"the repository has no container {', '.join(unknown)};"
+            f" its containers are {', '.join(prefixes) or 'none'}"
         )
         raise ValueError(msg)
-    allowed = {"skip_signature", *_SECRETS}
+    allowed = {"skip_signature", *SECRETS}
     if wrong := sorted(set(options) - allowed):
         msg = (
             f"{', '.join(wrong)}: no such store option; those of a reader are"
             f" {', '.join(sorted(allowed))} (region and endpoint are saved in the repository)"
         )
         raise ValueError(msg)
-    return {
-        prefix: given.get(prefix) or _credentials(prefix, store, options)
-        for prefix, store in containers.items()
-    }
-
-
-def _credentials(prefix: str, store: Any, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    scheme = scheme_of(prefix)
-    if scheme == "file":
-        return icechunk.credentials.LocalFileSystemAccess
-    if scheme in ("http", "https"):
-        return icechunk.credentials.HttpAccess
-    signed = options.get("skip_signature")
-    anonymous = _is_true(signed) if signed is not None else is_anonymous(store)
-    secrets = {key: options[key] for key in _SECRETS if key in options}
-    if scheme in ("s3", "s3a") and secrets:
-        return icechunk.s3_credentials(**secrets)
-    make = _MAKERS.get(str(scheme), icechunk.azure_credentials)
-    return make(anonymous=True) if anonymous else make(from_env=True)
-
-
-_MAKERS: dict[str, Callable[..., Any]] = {
-    "s3": icechunk.s3_credentials,
-    "s3a": icechunk.s3_credentials,
-    "gs": icechunk.gcs_credentials,
-    "gcs": icechunk.gcs_credentials,
-}
-"""Who makes credentials, by scheme; of all others it is Azure."""
-
-
-def is_anonymous(store: Any) -> bool:  # noqa: ANN401 (Icechunk's union of stores)
-    """Whether a container says that requests are not signed; only those of S3 can."""
-    return bool(s3_settings(store).get("anonymous"))
-
-
-def s3_settings(store: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return what a container says of its S3 service; nothing if it is of another kind."""
-    options = getattr(store, "_0", None)
-    names = ("region", "endpoint_url", "anonymous", "force_path_style", "requester_pays")
-    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
-
-
-def _is_true(value: object) -> bool:
-    """Read a switch as obstore does: True, or one of its words for it."""
-    return str(value).lower() in ("true", "1", "yes", "on", "y")
+    return {c.prefix: credentials.get(c.prefix) or c.credentials for c in containers}

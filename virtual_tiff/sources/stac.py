@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from virtual_tiff.publishing.finding.times import as_utc, iso_time
+from virtual_tiff.sources.times import as_utc, iso_time
 from virtual_tiff.sources.urls import is_remote, scheme_of
 from virtual_tiff.tiff.errors import warn
 from virtual_tiff.tiff.redaction import redacted
