@@ -310,7 +310,7 @@ def test_command_when_something_differs(published: Command, capsys: Any) -> None
 def test_command_says_what_cannot_be_known(tmp_path: Path, capsys: Any) -> None:
     icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "cube")))
     assert main(["verify", str(tmp_path / "cube")]) == 0
-    assert "a change cannot be told" in capsys.readouterr().out
+    assert "changes cannot be found" in capsys.readouterr().out
 
 
 def test_command_without_a_repository(tmp_path: Path, capsys: Any) -> None:
