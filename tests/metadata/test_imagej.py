@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from support.build import ASCII, END, Entry, Picture, entry, image, images
-from support.stacks import numbered, numbers, only_stack, pixels, stacks_of, written
+from support.stacks import array_shape, numbered, numbers, only_stack, pixels, stacks_of, written
 from virtual_tiff.metadata.imagej import ImageJ, parse_imagej
 from virtual_tiff.tiff import LimitError, TiffWarning
 
@@ -65,7 +65,7 @@ def test_images_behind_the_only_directory(byteorder: str, dtype: str) -> None:
     data = one_directory(written(array, imagej=True, byteorder=byteorder))
     stack = only_stack(data)
     assert stack.dimension_names == ("page", "y", "x")
-    assert stack.array_shape() == (12, 8, 9)
+    assert array_shape(stack) == (12, 8, 9)
     assert [page.shift for page in stack.pages if page] == [
         i * array[0, 0, 0].nbytes for i in range(12)
     ]
@@ -97,7 +97,7 @@ def test_a_directory_for_each_image(compression: str | None) -> None:
 def test_more_images_than_the_file_holds_are_not_believed() -> None:
     data = image(numbered(8, 9), extra_entries=[described("ImageJ=1\nimages=1000000000\n")])
     with pytest.warns(TiffWarning, match="ImageJ's 1000000000 images do not lie"):
-        assert only_stack(data).array_shape() == (8, 9)
+        assert array_shape(only_stack(data)) == (8, 9)
 
 
 def test_images_are_counted_against_the_limit() -> None:

@@ -40,6 +40,17 @@ def only_stack(data: bytes, **limits: int) -> Stack:
     return stack
 
 
+def array_shape(stack: Stack, level: int = 0) -> tuple[int, ...]:
+    """The shape of the stack's array, in the order of its dimensions; level 0 is `pages`."""
+    pages = stack.levels[level - 1] if level else stack.pages
+    ifd = next(page.ifd for page in pages if page is not None)
+    lengths = dict(zip(stack.axes, stack.shape, strict=True))
+    if ifd.SamplesPerPixel > 1:
+        lengths[stack.sample_axis] = lengths.get(stack.sample_axis, 1) * ifd.SamplesPerPixel
+    lengths |= {"y": ifd.ImageLength, "x": ifd.ImageWidth}
+    return tuple(lengths[name] for name in stack.dimension_names)
+
+
 def numbers(stack: Stack) -> list[int | None]:
     """Number of each page's directory."""
     return [None if page is None else int(page.ifd.path) for page in stack.pages]
@@ -54,7 +65,7 @@ def pixels(data: bytes, stack: Stack, level: int = 0) -> Array:
     planes = [None if page is None else _plane(data, page) for page in pages]
     like = next(plane for plane in planes if plane is not None)
     stacked = np.stack([np.zeros_like(like) if plane is None else plane for plane in planes])
-    shape = stack.array_shape(level)
+    shape = array_shape(stack, level)
     if like.ndim == 3 and "c" in stack.dimension_names and "z" in stack.axes:
         by_plane = stacked.reshape(*stack.shape, *like.shape)  # ..., z, samples, y, x
         z = stack.axes.index("z")

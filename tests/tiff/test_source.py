@@ -291,7 +291,7 @@ def test_what_guesses_cost_in_vain_is_bounded() -> None:
     for start in range(1000, 10_000, 100):
         wrapped.expect([(start + 50, start + 80)])
         run(wrapped.read_ranges([(start, start + 1)]))
-    assert wrapped.wasted == 100
+    assert wrapped._guesses.outstanding == 100
     assert inner.bytes_read == 100 + 90 + 100
 
 
@@ -301,9 +301,9 @@ def test_guesses_that_come_true_are_not_counted() -> None:
     for start in range(1000, 10_000, 100):
         wrapped.expect([(start + 50, start + 80)])
         run(wrapped.read_ranges([(start, start + 1)]))
-        assert wrapped.wasted == 30
+        assert wrapped._guesses.outstanding == 30
         run(wrapped.read_ranges([(start + 60, start + 61)]))
-        assert wrapped.wasted == 0
+        assert wrapped._guesses.outstanding == 0
     assert len(inner.batches) == 1 + 90
 
 

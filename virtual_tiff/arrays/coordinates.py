@@ -7,12 +7,12 @@ attributes are those that rioxarray and GDAL's Zarr driver read.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
+from numcodecs.vlen import VLenUTF8
 
 from virtual_tiff.arrays.nodes import InlineArray
 from virtual_tiff.metadata.control_points import gcps_attribute
@@ -88,7 +88,9 @@ def band_array(
 def _band(found: tuple[Any, ...], kind: str, dimension: str) -> InlineArray:
     shape, names = [len(found)], [dimension]
     if kind == "str":
-        return _array("string", shape, names, {}, _texts([str(text) for text in found]))
+        texts = [str(text).encode(errors="replace").decode() for text in found]
+        data = bytes(VLenUTF8().encode(np.array(texts, dtype=object)))
+        return _array("string", shape, names, {}, data)
     if kind == "int":
         return _array("int64", shape, names, {}, np.asarray(found, dtype="<i8").tobytes())
     return _array("float64", shape, names, {}, np.asarray(found, dtype="<f8").tobytes())
@@ -168,10 +170,3 @@ def _array(
         "storage_transformers": [],
     }
     return InlineArray(metadata=metadata, data=data)
-
-
-def _texts(found: Sequence[str]) -> bytes:
-    """Encode as the codec `vlen-utf8` does: a count, then a length and UTF-8 for each text."""
-    encoded = [text.encode("utf-8", "replace") for text in found]
-    parts = [struct.pack("<I", len(text)) + text for text in encoded]
-    return struct.pack("<I", len(encoded)) + b"".join(parts)

@@ -58,10 +58,6 @@ def _grey(ifd: ImageFileDirectory, grid: BlockGrid, *, bits: int, name: str) -> 
     return [codec(name, samples=1, last=short_last(grid))]
 
 
-_PIXARLOGS = {8: _UNSIGNED, 16: _UNSIGNED, 32: {SampleFormat.IEEEFloat}}
-"""BitsPerSample to the SampleFormats that libtiff takes with it."""
-
-
 def pixarlog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     """Return the codecs of PixarLog.
 

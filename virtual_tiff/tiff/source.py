@@ -185,11 +185,6 @@ class ReadAhead:
         """The state of the wrapped source."""
         return self._source.state
 
-    @property
-    def wasted(self) -> int:
-        """Bytes of guesses that nobody has asked for so far."""
-        return self._guesses.outstanding
-
     def holds(self, ranges: Sequence[ByteRange]) -> bool:
         """See `Anticipating.holds`."""
         if not self._starts:

@@ -14,7 +14,6 @@ from virtual_tiff.arrays.layouts.find_stacks import Stack
 from virtual_tiff.arrays.layouts.ome_zarr import (
     bioformats2raw_attributes,
     group_attributes,
-    series_attributes,
 )
 
 METADATA = {
@@ -139,4 +138,3 @@ def test_a_root_of_several_images() -> None:
     from ome_zarr_models.v05.bioformats2raw import BioFormats2RawAttrs
 
     BioFormats2RawAttrs.model_validate(bioformats2raw_attributes()["ome"])
-    assert series_attributes(["0", "2"]) == {"ome": {"version": "0.5", "series": ["0", "2"]}}

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from support.build import ASCII, DOUBLE, SHORT, Picture, entry, image, images
-from support.stacks import numbered, numbers, only_stack, pixels, stacks_of, written
+from support.stacks import array_shape, numbered, numbers, only_stack, pixels, stacks_of, written
 from tiff.reading import read
 from virtual_tiff.arrays.layouts.find_stacks import find_stacks
 from virtual_tiff.tiff import Limits, TiffWarning
@@ -41,13 +41,13 @@ def test_pages_of_one_shape(byteorder: str, big: bool) -> None:
 def test_one_image_has_no_axis_of_pages() -> None:
     stack = only_stack(image(numbered(8, 9)))
     assert (stack.axes, stack.shape, stack.dimension_names) == ((), (), ("y", "x"))
-    assert stack.array_shape() == (8, 9)
+    assert array_shape(stack) == (8, 9)
 
 
 def test_samples_are_bands_behind_the_pages() -> None:
     stack = only_stack(images([page(shape=(8, 9, 3)), page(shape=(8, 9, 3))]))
     assert stack.dimension_names == ("page", "band", "y", "x")
-    assert stack.array_shape() == (2, 3, 8, 9)
+    assert array_shape(stack) == (2, 3, 8, 9)
 
 
 def test_no_directory_no_stack() -> None:
@@ -125,8 +125,8 @@ def test_overviews_and_their_mask_as_gdal_writes_them() -> None:
     )
     full, mask = stacks_of(data)
     assert (full.name, mask.name) == ("0", "1")
-    assert [full.array_shape(n) for n in range(3)] == [(33, 64), (17, 32), (9, 16)]
-    assert [mask.array_shape(n) for n in range(3)] == [(33, 64), (17, 32), (9, 16)]
+    assert [array_shape(full, n) for n in range(3)] == [(33, 64), (17, 32), (9, 16)]
+    assert [array_shape(mask, n) for n in range(3)] == [(33, 64), (17, 32), (9, 16)]
     assert [page.ifd.path for level in full.levels for page in level if page] == ["2", "3"]
 
 
@@ -134,7 +134,7 @@ def test_overviews_behind_each_page() -> None:
     data = images([page(), page(shape=(4, 5), **kind(1))] * 3)
     stack = only_stack(data)
     assert numbers(stack) == [0, 2, 4]
-    assert stack.array_shape(1) == (3, 4, 5)
+    assert array_shape(stack, 1) == (3, 4, 5)
 
 
 def test_an_overview_that_not_all_pages_have_is_an_image() -> None:
@@ -145,12 +145,12 @@ def test_an_overview_that_not_all_pages_have_is_an_image() -> None:
 
 def test_a_reduced_image_of_other_proportions_is_an_image() -> None:
     data = images([page(shape=(64, 64)), page(shape=(10, 40), **kind(1))])
-    assert [stack.array_shape() for stack in stacks_of(data)] == [(64, 64), (10, 40)]
+    assert [array_shape(stack) for stack in stacks_of(data)] == [(64, 64), (10, 40)]
 
 
 def test_a_thumbnail_before_its_image_is_an_image() -> None:
     data = images([page(shape=(8, 8), **kind(1)), page(shape=(64, 64))])
-    assert [stack.array_shape() for stack in stacks_of(data)] == [(8, 8), (64, 64)]
+    assert [array_shape(stack) for stack in stacks_of(data)] == [(8, 8), (64, 64)]
 
 
 def test_a_directory_without_image_is_left_out() -> None:
@@ -173,7 +173,7 @@ def test_subifds_are_levels() -> None:
     array = numbered(3, 32, 64)
     data = pyramid(array, 2, 4, ome=False, metadata=None)
     stack = only_stack(data)
-    assert [stack.array_shape(n) for n in range(3)] == [(3, 32, 64), (3, 16, 32), (3, 8, 16)]
+    assert [array_shape(stack, n) for n in range(3)] == [(3, 32, 64), (3, 16, 32), (3, 8, 16)]
     np.testing.assert_array_equal(pixels(data, stack, 2), array[:, ::4, ::4])
 
 
@@ -182,7 +182,7 @@ def test_a_subifd_that_is_larger_is_an_image_of_its_own() -> None:
     with tifffile.TiffWriter(file) as tiff:
         tiff.write(numbered(8, 8), subifds=1, subfiletype=1, metadata=None)
         tiff.write(numbered(64, 64), metadata=None)
-    assert [(stack.name, stack.array_shape()) for stack in stacks_of(file.getvalue())] == [
+    assert [(stack.name, array_shape(stack)) for stack in stacks_of(file.getvalue())] == [
         ("0", (8, 8)),
         ("0/0", (64, 64)),
     ]
@@ -224,7 +224,7 @@ def test_ome_rgb_samples_are_channels(planarconfig: str) -> None:
     stack = only_stack(data)
     assert (stack.axes, stack.sample_axis) == (("t", "z"), "c")
     assert stack.dimension_names == ("t", "c", "z", "y", "x")
-    assert stack.array_shape() == (2, 3, 4, 8, 9)
+    assert array_shape(stack) == (2, 3, 4, 8, 9)
     np.testing.assert_array_equal(pixels(data, stack), np.moveaxis(array, 2, 1))
 
 

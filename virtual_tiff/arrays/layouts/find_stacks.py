@@ -85,16 +85,6 @@ class Stack:
             leading.insert(leading.index("z") if late else len(leading), self.sample_axis)
         return (*leading, "y", "x")
 
-    def array_shape(self, level: int = 0) -> tuple[int, ...]:
-        """Return the array's shape, in the order of `dimension_names`; level 0 is `pages`."""
-        pages = self.pages if level == 0 else self.levels[level - 1]
-        ifd = next(page.ifd for page in pages if page is not None)
-        lengths = dict(zip(self.axes, self.shape, strict=True))
-        if ifd.SamplesPerPixel > 1:
-            lengths[self.sample_axis] = lengths.get(self.sample_axis, 1) * ifd.SamplesPerPixel
-        lengths |= {"y": ifd.ImageLength, "x": ifd.ImageWidth}
-        return tuple(lengths[name] for name in self.dimension_names)
-
 
 def find_stacks(
     ifds: Sequence[ImageFileDirectory],

@@ -13,7 +13,7 @@ from virtual_tiff.arrays.layouts.find_stacks import Stack
 from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage
 from virtual_tiff.tiff import SampleFormat
 
-__all__ = ["bioformats2raw_attributes", "group_attributes", "series_attributes"]
+__all__ = ["bioformats2raw_attributes", "group_attributes"]
 
 _VERSION = "0.5"
 
@@ -113,11 +113,6 @@ def group_attributes(
 def bioformats2raw_attributes() -> dict[str, Any]:
     """Return the attributes of a root whose groups `0`, `1`, … are images."""
     return {"ome": {"version": _VERSION, "bioformats2raw.layout": 3}}
-
-
-def series_attributes(paths: Sequence[str]) -> dict[str, Any]:
-    """Return the attributes of the group `OME` of a root whose images have other names."""
-    return {"ome": {"version": _VERSION, "series": list(paths)}}
 
 
 def _axis(name: str, stack: Stack) -> dict[str, str]:

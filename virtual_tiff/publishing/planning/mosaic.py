@@ -12,12 +12,12 @@ the last along a dimension must be a whole number of chunks long.
 from __future__ import annotations
 
 import posixpath
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numcodecs.vlen import VLenUTF8
 from numpy.typing import NDArray
 
 from virtual_tiff.arrays.nodes import JSON
@@ -417,31 +417,16 @@ def _joined(
     return write(found)
 
 
-def _texts(data: bytes) -> NDArray[Any]:
-    (count,), at, found = struct.unpack_from("<I", data), 4, []
-    for _ in range(count):
-        (size,) = struct.unpack_from("<I", data, at)
-        found.append(data[at + 4 : at + 4 + size].decode())
-        at += 4 + size
-    return np.array(found, dtype=object)
-
-
-def _text_bytes(values: NDArray[Any]) -> bytes:
-    encoded = [str(text).encode() for text in values.tolist()]
-    parts = [struct.pack("<I", len(text)) + text for text in encoded]
-    return struct.pack("<I", len(encoded)) + b"".join(parts)
-
-
 _TYPES: dict[str, Any] = {"float64": "<f8", "int64": "<i8", "string": object}
 _DECODERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
     "float64": lambda data: np.frombuffer(data, "<f8"),
     "int64": lambda data: np.frombuffer(data, "<i8"),
-    "string": _texts,
+    "string": lambda data: VLenUTF8().decode(data),
 }
 _ENCODERS: dict[str, Callable[[NDArray[Any]], bytes]] = {
     "float64": lambda values: values.astype("<f8").tobytes(),
     "int64": lambda values: values.astype("<i8").tobytes(),
-    "string": _text_bytes,
+    "string": lambda values: bytes(VLenUTF8().encode(values)),
 }
 
 
