@@ -1,14 +1,12 @@
 """What makes a file slow to read from object storage, or incomplete, and what to do about it.
 
-Each rule is a function; its thresholds are the constants above it. A file that GDAL's COG
-driver writes as it is told by default has no advice, and neither has one so small that its
-layout does not matter.
+The thresholds are the constants below. A file that GDAL's COG driver writes with its defaults
+gets no advice, and neither does one so small that its layout does not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -18,7 +16,7 @@ from virtual_tiff.info.model import Advice, DirectoryInfo, FileInfo
 from virtual_tiff.text.numbers import counted, human_size, listed
 from virtual_tiff.tiff import BlockLayout, Compression
 
-__all__ = ["MEANINGS", "Subject", "advise"]
+__all__ = ["MEANINGS", "advise"]
 
 TINY_CHUNK = 32 * 1024
 """Decoded bytes. A request takes some 20 ms before its first byte, in which a connection
@@ -28,10 +26,10 @@ MANY_CHUNKS = 100
 """Fewer requests than this are under way together and take a moment, however small."""
 
 HUGE_CHUNK = 64 * 2**20
-"""Decoded bytes. Who wants one pixel fetches and holds all of them; sixteen readers, a GiB."""
+"""Decoded bytes. A reader of one pixel fetches and holds all of them; sixteen readers, a GiB."""
 
 LARGE_PIXELS = 4096 * 4096
-"""Twice the pixels of a 4K screen: who wants to see all of it needs less than there is."""
+"""Twice the pixels of a 4K screen: a view of the whole image needs fewer."""
 
 PREVIEW_BYTES = 10 * 10**6
 """Bytes on disk below which all of an image is a quick preview of itself."""
@@ -52,30 +50,30 @@ ORDERED_BYTES = 2**20
 """Bytes on disk below which one request reads the whole image."""
 
 DISORDER = 0.1
-"""Share of neighbours that lie the wrong way round. A block that was written again and grew
-lies at the end of the file; a few of them are harmless."""
+"""Share of neighbours in the wrong order. A block that was written again and grew lies at the
+end of the file; a few of them are harmless."""
 
 MEANINGS = {
     "truncated": "The file ends before the end of a block, a directory or the value of a tag, or"
-    " says that an uncompressed block has fewer bytes than its pixels.",
-    "directory-at-end": "The first directory lies behind the pixels, and reading all of them took"
+    " the byte count of an uncompressed block is too small for its pixels.",
+    "directory-at-end": "The first directory lies after pixels, and reading all directories took"
     " more than one round trip.",
-    "directories-scattered": "The first directory lies before the pixels, others or values of"
-    " tags behind them, and reading all of them took more than one round trip.",
+    "directories-scattered": "The first directory lies before the pixels, other directories or"
+    " values of tags lie after them, and reading all of them took more than one round trip.",
     "tiny-chunks": f"An image has {MANY_CHUNKS} chunks or more, of less than"
-    f" {TINY_CHUNK // 1024} KiB decoded: reading it takes many requests for little.",
-    "huge-chunks": f"A chunk has more than {HUGE_CHUNK // 2**20} MiB decoded: all of it is read"
-    " for one pixel.",
+    f" {TINY_CHUNK // 1024} KiB decoded: many requests for little data.",
+    "huge-chunks": f"A chunk has more than {HUGE_CHUNK // 2**20} MiB decoded: to read one pixel, a"
+    " reader reads all of it.",
     "no-overviews": f"An image of more than {LARGE_PIXELS / 1e6:.1f} million pixels"
-    f" and {PREVIEW_BYTES // 10**6} MB has no overview in the file. (A file of"
-    " overviews beside it, .ovr, is not looked for.)",
-    "blocks-out-of-order": f"More than {DISORDER:.0%} of an image's blocks lie before the block"
-    " that comes before them in the image, so that neighbours cannot be read together.",
+    f" and {PREVIEW_BYTES // 10**6} MB has no overview in the file. (A separate file of overviews,"
+    " .ovr, is not looked for.)",
+    "blocks-out-of-order": f"More than {DISORDER:.0%} of an image's blocks lie in the file before"
+    " the block that precedes them in the image, so that neighbours cannot be read together.",
     "uncompressed": f"An image of more than {LARGE_BYTES // 10**6} MB is not compressed.",
     "strips": f"An image of more than {STRIP_BYTES // 2**20} MiB decoded is cut into strips of"
     f" {TOO_WIDE * WINDOW:,} columns or more: a window reads their whole width.",
 }
-"""What each code of advice means; the codes stay."""
+"""What each code of advice means, in the order of the advice; the codes stay."""
 
 _COMPRESS: dict[int, str] = {
     Compression.JPEG: "JPEG",
@@ -86,198 +84,131 @@ _COMPRESS: dict[int, str] = {
 """What GDAL's COG driver calls a compression that is worth keeping; for all others Zstandard."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """One directory, as rules see it."""
-
-    info: DirectoryInfo
-    layout: BlockLayout | None
-    file_size: int
-
-    @property
-    def disk_bytes(self) -> int:
-        """Bytes of the blocks; those of damaged files claim more than there is."""
-        return min(self.info.bytes_on_disk or 0, self.file_size)
-
-    @property
-    def chunks(self) -> int:
-        """Chunks of the array."""
-        return prod(self.info.chunk_grid or ())
-
-    @property
-    def chunk_bytes(self) -> int:
-        """Bytes of a decoded chunk."""
-        return prod(self.info.chunk_shape or ()) * self._itemsize
-
-    @property
-    def image_bytes(self) -> int:
-        """Bytes of the decoded image."""
-        return prod(self.info.shape or ()) * self._itemsize
-
-    @property
-    def _itemsize(self) -> int:
-        return np.dtype(self.info.data_type).itemsize
-
-
-def advise(file: FileInfo, subjects: Sequence[Subject], extents: Extents) -> tuple[Advice, ...]:
+def advise(
+    file: FileInfo, layouts: Mapping[str, BlockLayout], extents: Extents
+) -> tuple[Advice, ...]:
     """Return what makes a file slow, and whether it is truncated.
 
     Parameters
     ----------
     file
-        What is known of the file.
-    subjects
-        Its directories.
+        The file, with all its directories that can be read.
+    layouts
+        Their blocks, by the directory's path.
     extents
-        Where its parts lie.
+        Where the parts of the file lie.
     """
-    found = list(_of_directories(file, extents, _remedy("", subjects)))
+    messages: dict[str, dict[str, str]] = {code: {} for code in MEANINGS}
+    with_overviews = {d.overview_of for d in file.directories if d.kind == "overview"}
+    for info in file.directories:
+        disk_bytes = min(info.bytes_on_disk or 0, extents.size)  # damaged files claim more
+        # nobody reads a directory of which the file holds no block; a mask is small
+        if info.codecs and disk_bytes and info.kind != "mask":
+            slow = _slow_image(info, layouts.get(info.path), disk_bytes)
+            for code, message in slow:
+                if code != "no-overviews" or info.path not in with_overviews:
+                    messages[code][info.path] = message
+    advice = list(_slow_directories(file, extents))
     if file.truncated is not None:
-        lost = tuple(s.info.path for s in subjects if s.info.lost_blocks)
-        found.insert(0, _truncated(file.truncated, lost))
-    # a directory of which the file holds no block is slow for nobody; a mask is small
-    read = [s for s in subjects if s.info.codecs and s.disk_bytes and s.info.kind != "mask"]
-    shrunk = {s.info.overview_of for s in subjects if s.info.kind == "overview"}
-    for code, rule in _RULES.items():
-        said = {s.info.path: words for s in read if (words := rule(s, shrunk)) is not None}
-        if said:
+        truncated = Advice(
+            code="truncated",
+            directories=tuple(info.path for info in file.directories if info.lost_blocks),
+            message=file.truncated,
+            remedy="copy the file again from its source; virtual-tiff publish refuses it, unless"
+            " --truncated is missing or keep",
+        )
+        advice.insert(0, truncated)
+    advice += [
+        Advice(
+            code=code,
+            directories=tuple(by_path),
             # one sentence a file: of a thousand pages alike the first speaks for all
-            found.append(
-                Advice(
-                    code=code,
-                    directories=tuple(said),
-                    message=next(iter(said.values())),
-                    remedy=_remedy(code, subjects),
-                )
-            )
-    return tuple(found)
+            message=next(iter(by_path.values())),
+            remedy=_remedy(file.directories, split=code == "huge-chunks"),
+        )
+        for code, by_path in messages.items()
+        if by_path
+    ]
+    return tuple(advice)
 
 
-def _truncated(message: str, directories: tuple[str, ...]) -> Advice:
-    remedy = (
-        "copy the file again from its source; virtual-tiff publish refuses it unless --truncated"
-        " says otherwise"
+def _slow_directories(file: FileInfo, extents: Extents) -> Iterator[Advice]:
+    first_block = extents.first_block
+    if first_block is None or (file.round_trips or 0) < 2:
+        return
+    late = tuple(
+        info.path
+        for info, start in zip(file.directories, extents.directories.starts, strict=True)
+        if start > first_block
     )
-    return Advice(code="truncated", directories=directories, message=message, remedy=remedy)
+    if late and late[0] == file.directories[0].path:
+        code = "directory-at-end"
+        start = human_size(int(extents.directories.starts[0]))
+        what = f"IFD {late[0]} begins at {start}, after pixels"
+    elif int(extents.tags.ends.max()) > first_block:
+        code = "directories-scattered"
+        what = f"{f'IFD {listed(late)}' if late else 'values of tags'} after pixels"
+    else:
+        return
+    cost = (
+        f"{counted(file.round_trips or 0, 'round trip')}"
+        f" ({counted(file.requests or 0, 'request')}) before the first pixel can be read; one is"
+        " enough where all of them lie at the beginning"
+    )
+    remedy = _remedy(file.directories)
+    yield Advice(code=code, directories=late, message=f"{what}: {cost}", remedy=remedy)
 
 
-def _remedy(code: str, subjects: Sequence[Subject]) -> str:
+def _slow_image(
+    info: DirectoryInfo, layout: BlockLayout | None, disk_bytes: int
+) -> Iterator[tuple[str, str]]:
+    """Yield code and message of what makes an image slow; overviews are those within it."""
+    width, height = info.width or 0, info.height or 0
+    itemsize = np.dtype(info.data_type).itemsize
+    chunks = prod(info.chunk_grid or ())
+    chunk_bytes = prod(info.chunk_shape or ()) * itemsize
+    if chunks >= MANY_CHUNKS and chunk_bytes < TINY_CHUNK:
+        sizes = f"{human_size(chunk_bytes)}, {human_size(disk_bytes // chunks)} on disk"
+        yield "tiny-chunks", f"{chunks:,} chunks of {sizes}: the image takes as many requests"
+    if chunk_bytes > HUGE_CHUNK:
+        size = human_size(chunk_bytes)
+        yield "huge-chunks", f"chunks of {size}: to read one pixel, a reader reads a whole chunk"
+    if info.kind != "overview" and width * height > LARGE_PIXELS and disk_bytes > PREVIEW_BYTES:
+        size = f"{width:,} x {height:,} pixels"
+        preview = f"a preview reads all {human_size(disk_bytes)}"
+        yield "no-overviews", f"{size} and no overview: {preview}"
+    if layout is not None and disk_bytes >= ORDERED_BYTES:
+        offsets = np.frombuffer(layout.offsets, layout.offsets.format).astype(np.int64)
+        counts = np.frombuffer(layout.byte_counts, layout.byte_counts.format)
+        wrong = pairs = 0
+        for plane in np.split(np.where(counts > 0, offsets, 0), layout.grid.planes):
+            stored = plane[plane > 0]
+            wrong += int((np.diff(stored) < 0).sum())
+            pairs += max(0, len(stored) - 1)
+        if wrong > DISORDER * pairs:
+            message = f"{wrong:,} of {pairs:,} blocks lie in the file before the block that"
+            yield "blocks-out-of-order", f"{message} precedes them in the image"
+    plain = info.compression is not None and info.compression.code == Compression.None_
+    if plain and disk_bytes > LARGE_BYTES:
+        yield "uncompressed", f"{human_size(disk_bytes)} without compression"
+    strips = info.blocks is not None and info.blocks.kind == "strip"
+    image_bytes = prod(info.shape or ()) * itemsize
+    if strips and width >= TOO_WIDE * WINDOW and image_bytes > STRIP_BYTES:
+        window = f"a window of {WINDOW} columns reads {width // WINDOW} times as much as it needs"
+        yield "strips", f"strips of {width:,} columns: {window}"
+
+
+def _remedy(directories: Sequence[DirectoryInfo], *, split: bool = False) -> str:
     """Return the command that writes the file anew, as it should be."""
-    images = [s.info for s in subjects if s.info.kind in ("image", "page") and s.info.width]
-    first = images[0] if images else subjects[0].info
+    images = [info for info in directories if info.kind in ("image", "page") and info.width]
+    first = images[0] if images else directories[0]
     kept = None if first.compression is None else _COMPRESS.get(first.compression.code)
     options = f"-of COG -co COMPRESS={kept or 'ZSTD'}"
-    if code == "huge-chunks" and (first.samples or 1) > 1:
+    if split and (first.samples or 1) > 1:
         options += " -co INTERLEAVE=BAND"  # GDAL 3.11
     if len(images) < 2:
         return f"gdal_translate {options} IN.tif OUT.tif"
     return (
-        f"for each image a file of its own: gdal_translate {options}"
+        f"write each image to a file of its own: gdal_translate {options}"
         " GTIFF_DIR:NUMBER:IN.tif OUT.tif, with NUMBER from 1"
     )
-
-
-def _of_directories(file: FileInfo, extents: Extents, remedy: str) -> Iterator[Advice]:
-    first_block = extents.first_block
-    if first_block is None or (file.round_trips or 0) < 2:
-        return
-    behind = [
-        info.path
-        for info, begin in zip(file.directories, extents.directories.starts, strict=True)
-        if begin > first_block
-    ]
-    cost = (
-        f"{counted(file.round_trips or 0, 'round trip')}"
-        f" ({counted(file.requests or 0, 'request')}) before the first pixel; one is enough where"
-        " all of them lie at the beginning"
-    )
-    if behind and behind[0] == file.directories[0].path:
-        place = int(extents.directories.starts[0])
-        message = f"IFD {behind[0]} begins at {human_size(place)}, behind pixels: {cost}"
-        yield Advice(
-            code="directory-at-end", directories=tuple(behind), message=message, remedy=remedy
-        )
-    elif int(extents.tags.ends.max()) > first_block:
-        what = f"IFD {listed(behind)} behind" if behind else "values of tags behind"
-        message = f"{what} pixels: {cost}"
-        yield Advice(
-            code="directories-scattered", directories=tuple(behind), message=message, remedy=remedy
-        )
-
-
-type _Rule = Callable[[Subject, set[str | None]], str | None]
-
-
-def _tiny(subject: Subject, _: set[str | None]) -> str | None:
-    if subject.chunks < MANY_CHUNKS or subject.chunk_bytes >= TINY_CHUNK:
-        return None
-    mean = subject.disk_bytes // subject.chunks
-    return (
-        f"{subject.chunks:,} chunks of {human_size(subject.chunk_bytes)}, {human_size(mean)} on"
-        " disk: as many requests to read the image"
-    )
-
-
-def _huge(subject: Subject, _: set[str | None]) -> str | None:
-    if subject.chunk_bytes <= HUGE_CHUNK:
-        return None
-    return f"chunks of {human_size(subject.chunk_bytes)}, of which each is read whole for one pixel"
-
-
-def _no_overviews(subject: Subject, shrunk: set[str | None]) -> str | None:
-    info = subject.info
-    pixels = (info.width or 0) * (info.height or 0)
-    large = pixels > LARGE_PIXELS and subject.disk_bytes > PREVIEW_BYTES
-    if info.kind == "overview" or not large or info.path in shrunk:
-        return None
-    return (
-        f"{info.width:,} x {info.height:,} pixels and no overview: a preview reads all"
-        f" {human_size(subject.disk_bytes)}"
-    )
-
-
-def _disorder(subject: Subject, _: set[str | None]) -> str | None:
-    layout = subject.layout
-    if layout is None or subject.disk_bytes < ORDERED_BYTES:
-        return None
-    offsets = np.frombuffer(layout.offsets, layout.offsets.format).astype(np.int64)
-    counts = np.frombuffer(layout.byte_counts, layout.byte_counts.format)
-    wrong = pairs = 0
-    for plane in np.split(np.where(counts > 0, offsets, 0), layout.grid.planes):
-        there = plane[plane > 0]
-        wrong += int((np.diff(there) < 0).sum())
-        pairs += max(0, len(there) - 1)
-    if wrong <= DISORDER * pairs:
-        return None
-    return f"{wrong:,} of {pairs:,} blocks lie before the one that they follow in the image"
-
-
-def _uncompressed(subject: Subject, _: set[str | None]) -> str | None:
-    info = subject.info
-    nbytes = subject.disk_bytes
-    plain = info.compression is not None and info.compression.code == Compression.None_
-    if not plain or nbytes <= LARGE_BYTES:
-        return None
-    return f"{human_size(nbytes)} without compression"
-
-
-def _strips(subject: Subject, _: set[str | None]) -> str | None:
-    info = subject.info
-    wide = (info.width or 0) >= TOO_WIDE * WINDOW
-    cut = info.blocks is not None and info.blocks.kind == "strip"
-    if not (cut and wide and subject.image_bytes > STRIP_BYTES):
-        return None
-    return (
-        f"strips of {info.width:,} columns: a window of {WINDOW} columns reads"
-        f" {(info.width or 0) // WINDOW} times as much as it needs"
-    )
-
-
-_RULES: dict[str, _Rule] = {
-    "tiny-chunks": _tiny,
-    "huge-chunks": _huge,
-    "no-overviews": _no_overviews,
-    "blocks-out-of-order": _disorder,
-    "uncompressed": _uncompressed,
-    "strips": _strips,
-}

@@ -1,10 +1,10 @@
-"""From files to what is said of them."""
+"""Reads the directories of files, and makes the records of `info` of them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -12,7 +12,7 @@ from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.arrays.image import Options, charge, image_array, losses_of
 from virtual_tiff.codec_table.readers import readers
-from virtual_tiff.info.advice import Subject, advise
+from virtual_tiff.info.advice import advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
 from virtual_tiff.sources.locations import Location
@@ -49,7 +49,7 @@ _CONCURRENCY = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """One file: what is said of it, and where its parts lie."""
+    """One file: its record, and where its parts lie."""
 
     info: FileInfo
     extents: Extents | None = None
@@ -85,115 +85,108 @@ async def examine(location: Location, *, limits: Limits | None = None) -> Examin
     source = CountingSource(ObspecSource(location.store, location.path, location.url))
     try:
         tiff = await read_tiff(ReadAhead(BoundedSource(source, limits)), limits=limits)
-        return _examined(tiff, source, location.url, limits)
+        return _examined(tiff, source, redacted(location.url), limits)
     except (TiffError, OSError) as error:
-        said = error.locate(url=location.url) if isinstance(error, TiffError) else error
-        return Examined(info=FileInfo(url=redacted(location.url), error=str(said)))
+        if isinstance(error, TiffError):
+            error.locate(url=location.url)
+        return Examined(info=FileInfo(url=redacted(location.url), error=str(error)))
     finally:
         source_name.reset(token)
 
 
 def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> Examined:
+    """Return the record of a file whose directories were read."""
     state = tiff.state
-    reading = _Reading(
-        file_size=state.size,
-        options=Options(limits=limits, budget=Budget(limits, state.size)),
-        full={path: ifd.path for path, ifd in full_images(tiff.ifds).items()},
-    )
-    directories = tuple(map(reading.directory, tiff.walk()))
-    extents = extents_of(tiff, reading.layouts)
-    losses = [*reading.losses, *tiff.losses]
-    info = FileInfo(
-        url=redacted(url),
-        size=state.size,
-        etag=state.etag,
-        last_modified=state.last_modified.isoformat() if state.last_modified else None,
-        variant=tiff.header.variant.name,
-        directories=directories,
-        requests=source.requests,
-        round_trips=source.batches,
-        truncated=truncation(losses, state.size) if losses else None,
-    )
-    told = [*directories, *map(_refused, tiff.refused.values())]
-    subjects = [
-        Subject(info=info, layout=reading.layouts.get(info.path), file_size=state.size)
-        for info in directories
-    ]
-    advice = advise(info, subjects, extents)
-    told.sort(key=lambda directory: [int(part) for part in directory.path.split("/")])
-    return Examined(info=replace(info, directories=tuple(told), advice=advice), extents=extents)
-
-
-def _refused(error: TiffError) -> DirectoryInfo:
-    """Return what can be said of a directory of which not even the entries can be read."""
-    return DirectoryInfo(
-        path=error.ifd or "",
-        offset=error.offset,
-        error=error.message,
-        unsupported=isinstance(error, UnsupportedError),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """Says as much of each directory as can be said, and keeps its blocks."""
-
-    file_size: int
-    options: Options
-    full: Mapping[str, str]
-    """The path of the image that an overview or a mask belongs to, by the latter's."""
-    layouts: dict[str, BlockLayout] = field(default_factory=dict)
-    losses: list[Loss] = field(default_factory=list)
-    """Blocks beyond the file's end."""
-
-    def directory(self, ifd: ImageFileDirectory) -> DirectoryInfo:
+    options = Options(limits=limits, budget=Budget(limits, state.size))
+    full = {path: ifd.path for path, ifd in full_images(tiff.ifds).items()}
+    layouts: dict[str, BlockLayout] = {}
+    losses = list(tiff.losses)
+    directories = []
+    for ifd in tiff.walk():
         facts: dict[str, Any] = {}
         try:
-            for name, fact in self._facts(ifd):
+            for name, fact in _facts(ifd, state.size, options, layouts, losses):
                 facts[name] = fact  # noqa: PERF403 (what came before an error is kept)
         except TiffError as error:
             facts["error"] = error.message
             facts["unsupported"] = isinstance(error, UnsupportedError)
-        return DirectoryInfo(path=ifd.path, **facts)
-
-    def _facts(self, ifd: ImageFileDirectory) -> Iterator[tuple[str, Any]]:
-        """Yield the facts, the surest first: the first that cannot be said raises."""
-        yield "offset", ifd.offset
-        yield "kind", kind_of(ifd)
-        yield "overview_of", self.full.get(ifd.path)
-        yield "width", ifd.ImageWidth
-        yield "height", ifd.ImageLength
-        yield "samples", ifd.SamplesPerPixel
-        yield "compression", _code(Compression, ifd.Compression)
-        yield "predictor", _code(Predictor, ifd.Predictor)
-        yield "photometric", _code(Photometric, ifd.PhotometricInterpretation)
-        yield "planar", _code(PlanarConfiguration, ifd.PlanarConfiguration)
-        layout = block_layout(ifd, file_size=self.file_size, limits=self.options.limits)
-        self.layouts[ifd.path] = layout
-        yield "blocks", _blocks(layout)
-        yield "bytes_on_disk", _bytes_on_disk(layout)
-        yield "data_type", data_type(ifd)
-        yield from self._array_facts(ifd, layout)
-
-    def _array_facts(
-        self, ifd: ImageFileDirectory, layout: BlockLayout
-    ) -> Iterator[tuple[str, Any]]:
-        """Yield what `VirtualTIFF` makes of the directory."""
-        charge(ifd, self.options)
-        image = image_array(
-            ifd, None, file_size=self.file_size, options=self.options, layout=layout
+        info = DirectoryInfo(path=ifd.path, overview_of=full.get(ifd.path), **facts)
+        directories.append(info)
+    extents = extents_of(tiff, layouts)
+    file = FileInfo(
+        url=url,
+        size=state.size,
+        etag=state.etag,
+        last_modified=state.last_modified.isoformat() if state.last_modified else None,
+        variant=tiff.header.variant.name,
+        directories=tuple(directories),
+        requests=source.requests,
+        round_trips=source.batches,
+        truncated=truncation(losses, state.size) if losses else None,
+    )
+    # of these directories not even the entries can be read
+    refused = [
+        DirectoryInfo(
+            path=error.ifd or "",
+            offset=error.offset,
+            error=error.message,
+            unsupported=isinstance(error, UnsupportedError),
         )
-        lost = losses_of(ifd, image.chunks)
-        self.losses.extend(lost)
-        yield "lost_blocks", sum(loss.blocks for loss in lost)
-        metadata = image.metadata
-        shape = tuple(metadata["shape"])
-        chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
-        yield "shape", shape
-        yield "chunk_shape", chunk_shape
-        yield "chunk_grid", tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
-        yield "codecs", tuple(codec["name"] for codec in metadata["codecs"])
-        yield "readable_by", readers(metadata["codecs"], metadata["data_type"])
+        for error in tiff.refused.values()
+    ]
+    shown = sorted(
+        [*directories, *refused], key=lambda info: [int(part) for part in info.path.split("/")]
+    )
+    file = replace(file, directories=tuple(shown), advice=advise(file, layouts, extents))
+    return Examined(info=file, extents=extents)
+
+
+def _facts(
+    ifd: ImageFileDirectory,
+    file_size: int,
+    options: Options,
+    layouts: dict[str, BlockLayout],
+    losses: list[Loss],
+) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a directory's record, the surest first, until one raises.
+
+    Its blocks are kept in `layouts`, and those that lie beyond the file's end in `losses`.
+    """
+    yield "offset", ifd.offset
+    yield "kind", kind_of(ifd)
+    yield "width", ifd.ImageWidth
+    yield "height", ifd.ImageLength
+    yield "samples", ifd.SamplesPerPixel
+    yield "compression", _code(Compression, ifd.Compression)
+    yield "predictor", _code(Predictor, ifd.Predictor)
+    yield "photometric", _code(Photometric, ifd.PhotometricInterpretation)
+    yield "planar", _code(PlanarConfiguration, ifd.PlanarConfiguration)
+    layout = block_layout(ifd, file_size=file_size, limits=options.limits)
+    layouts[ifd.path] = layout
+    grid = layout.grid
+    yield (
+        "blocks",
+        BlockInfo(
+            kind=grid.kind, length=grid.block_length, width=grid.block_width, count=grid.count
+        ),
+    )
+    blocks = zip(layout.offsets, layout.byte_counts, strict=True)
+    yield "bytes_on_disk", sum(count for offset, count in blocks if offset)
+    yield "data_type", data_type(ifd)
+    # what `VirtualTIFF` makes of the directory
+    charge(ifd, options)
+    image = image_array(ifd, None, file_size=file_size, options=options, layout=layout)
+    lost = losses_of(ifd, image.chunks)
+    losses.extend(lost)
+    yield "lost_blocks", sum(loss.blocks for loss in lost)
+    metadata = image.metadata
+    shape = tuple(metadata["shape"])
+    chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+    yield "shape", shape
+    yield "chunk_shape", chunk_shape
+    yield "chunk_grid", tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
+    yield "codecs", tuple(codec["name"] for codec in metadata["codecs"])
+    yield "readable_by", readers(metadata["codecs"], metadata["data_type"])
 
 
 def _code(codes: type[IntEnum], value: int | None) -> Code | None:
@@ -201,15 +194,3 @@ def _code(codes: type[IntEnum], value: int | None) -> Code | None:
         return None
     known = value in set(codes)
     return Code(code=value, name=codes(value).name.rstrip("_") if known else None)
-
-
-def _blocks(layout: BlockLayout) -> BlockInfo:
-    grid = layout.grid
-    return BlockInfo(
-        kind=grid.kind, length=grid.block_length, width=grid.block_width, count=grid.count
-    )
-
-
-def _bytes_on_disk(layout: BlockLayout) -> int:
-    pairs = zip(layout.offsets, layout.byte_counts, strict=True)
-    return sum(count for offset, count in pairs if offset)
