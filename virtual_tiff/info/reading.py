@@ -100,7 +100,7 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
     options = Options(limits=limits, budget=Budget(limits, state.size))
     full = {path: ifd.path for path, ifd in full_images(tiff.ifds).items()}
     layouts: dict[str, BlockLayout] = {}
-    losses = list(tiff.losses)
+    losses: list[Loss] = []
     directories = []
     for ifd in tiff.walk():
         facts: dict[str, Any] = {}
@@ -112,6 +112,7 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
             facts["unsupported"] = isinstance(error, UnsupportedError)
         info = DirectoryInfo(path=ifd.path, overview_of=full.get(ifd.path), **facts)
         directories.append(info)
+    losses += tiff.losses
     extents = extents_of(tiff, layouts)
     file = FileInfo(
         url=url,
