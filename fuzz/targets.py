@@ -324,21 +324,20 @@ def decode(data: bytes) -> bool:
 
 @cache
 def _pipeline(array: _Array) -> Callable[[bytes], Any]:
-    """Return what decodes one block: the store's checked codecs, one after another."""
+    """Return what decodes one block: the store's guard."""
     import numpy as np
     from zarr.core.array_spec import ArrayConfig, ArraySpec
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.metadata.v3 import parse_codecs
     from zarr.dtype import parse_dtype
 
-    from virtual_tiff.codecs.checked.block import name_block
-    from virtual_tiff.store import _checked
+    from virtual_tiff.codecs.guard.guard import BlockBytes, guarded
 
     document = {"codecs": array.codecs, "data_type": array.dtype, "node_type": "array"}
     document |= {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": array.shape}}}
     document |= {"dimension_names": array.dimension_names[: len(array.shape)]}
     document |= {"shape": array.shape, "fill_value": 0, "attributes": {}}
-    names = json.loads(_checked(json.dumps(document).encode()))["codecs"]
+    names = guarded(document)["codecs"]
     dtype = parse_dtype(array.dtype, zarr_format=3)
     fill = dtype.cast_scalar(np.zeros((), dtype.to_native_dtype())[()])
     prototype = default_buffer_prototype()
@@ -351,8 +350,7 @@ def _pipeline(array: _Array) -> Callable[[bytes], Any]:
         spec = evolved.resolve_metadata(spec)
 
     def run(data: bytes) -> Any:
-        found: Any = prototype.buffer.from_bytes(data)
-        name_block(found, "a block")
+        found: Any = BlockBytes(prototype.buffer.from_bytes(data).as_array_like())
         for codec, of_codec in zip(reversed(codecs), reversed(specs), strict=True):
             found = codec._decode_sync(found, of_codec)  # type: ignore[attr-defined]
         return found

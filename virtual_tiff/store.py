@@ -1,8 +1,9 @@
 """The virtual store that `VirtualTIFF` returns.
 
 It is VirtualiZarr's `ManifestStore`, read in this process and through this package; so it
-may name implementations of codecs that turn damaged data into a clear error. What is
-written elsewhere from it (Icechunk, kerchunk, a copy) has the standard names.
+asks for codecs that turn damaged data into a clear error: see
+`virtual_tiff.codecs.guard.guard`. What is written elsewhere from it (Icechunk, kerchunk, a
+copy) has the standard codecs.
 """
 
 from __future__ import annotations
@@ -20,13 +21,11 @@ from obspec_utils.registry import ObjectStoreRegistry
 from virtualizarr.manifests import ManifestArray, ManifestGroup, ManifestStore
 from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.buffer import Buffer, BufferPrototype, cpu, default_buffer_prototype
 
 from virtual_tiff.codec_table.readers import readers, readers_text
 from virtual_tiff.codecs.base import Edges, image_axes
-from virtual_tiff.codecs.checked.block import Block, name_block, named
-from virtual_tiff.codecs.checked.images import STANDARD_NAMES
-from virtual_tiff.codecs.checked.jpeg import checked_jpeg
+from virtual_tiff.codecs.guard.guard import Block, BlockBytes, guarded
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.object_source import LOCAL_STORES, run_blocking, store_error
 from virtual_tiff.sources.urls import resolve_reference
@@ -81,24 +80,25 @@ class CheckedManifestStore(ManifestStore):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return the value of a key; in `zarr.json`, with the checked codecs' names."""
+        """Return the value of a key; in an array's `zarr.json`, with a guard around its codecs."""
         node, within = _node(self._group, key)
         if isinstance(node, ManifestGroup) and within != "zarr.json":
             return None  # VirtualiZarr would give the metadata of the group above
         try:
             block = self._block(key)
             if block is None:
-                found = await super().get(key, prototype, byte_range)
+                value = await super().get(key, prototype, byte_range)
             else:
-                found = prototype.buffer.from_bytes(await self._bytes(*block))
-                found = found if byte_range is None else found[_range(byte_range)]
+                value = self._block_bytes(key, await self._bytes(*block), prototype)
+                value = value if byte_range is None else value[_range(byte_range)]
         except Exception as error:  # stores share no class of errors
             raise store_error(error, str(_Block(self._group, key))) from error
-        if found is None:
-            return None
-        if key.endswith("zarr.json"):
-            return prototype.buffer.from_bytes(_checked(found.to_bytes()))
-        return self._named(key, found)
+        if value is not None and within == "zarr.json" and isinstance(node, ManifestArray):
+            first = node.manifest.get_entry((0,) * node.ndim)
+            if first is None or first["path"] != INLINED_CHUNK_PATH:
+                metadata = guarded(json.loads(value.to_bytes()))
+                return prototype.buffer.from_bytes(json.dumps(metadata).encode())
+        return value
 
     async def _bytes(self, store: Any, path: str, start: int, end: int) -> Any:  # noqa: ANN401
         if not self._supports_sync_io:
@@ -138,7 +138,7 @@ class CheckedManifestStore(ManifestStore):
             if block is not None:
                 store, path, start, end = block
                 data = store.get_range(path, start=start, end=end)
-                return self._named(key, prototype.buffer.from_bytes(data))
+                return self._block_bytes(key, data, prototype)
         except Exception as error:  # stores share no class of errors
             raise store_error(error, str(_Block(self._group, key))) from error
         return run_blocking(self.get(key, prototype))  # it awaits bytes of files alone
@@ -177,9 +177,12 @@ class CheckedManifestStore(ManifestStore):
         check_process(last[1][0])
         return last[1]
 
-    def _named(self, key: str, chunk: Buffer) -> Buffer:
-        name_block(chunk, _Block(self._group, key))
-        return chunk
+    def _block_bytes(self, key: str, data: Any, prototype: BufferPrototype) -> Buffer:  # noqa: ANN401
+        if not issubclass(prototype.buffer, cpu.Buffer):
+            return prototype.buffer.from_bytes(data)
+        value = BlockBytes.from_bytes(data)
+        value.block = _Block(self._group, key)
+        return value
 
 
 _LOCAL_READS = 2
@@ -273,21 +276,3 @@ def _node(group: ManifestGroup, key: str) -> tuple[ManifestGroup | ManifestArray
             break
         node, rest = node[name], below
     return node, rest
-
-
-_OF_TEXTS = "vlen-utf8"
-"""zarr wants this very class for texts; they stand in the manifest, not in a file."""
-
-
-def _checked(document: bytes) -> bytes:
-    """Return an array's or a group's metadata with the checked codecs' names."""
-    metadata = json.loads(document)
-    if "codecs" not in metadata:
-        return document
-    checked = [checked_jpeg(codec, metadata) for codec in metadata["codecs"]]
-    for codec in checked:
-        codec["name"] = STANDARD_NAMES.get(codec["name"], codec["name"])
-    metadata["codecs"] = [
-        codec if codec["name"] == _OF_TEXTS else named(codec) for codec in checked
-    ]
-    return json.dumps(metadata).encode()

@@ -13,7 +13,7 @@ import zarr
 from zarr.core import codec_pipeline
 from zarr.registry import register_codec
 
-from virtual_tiff.codecs.checked.bounded import FAST
+from virtual_tiff.codecs.guard.fast import FAST
 
 __all__ = ["Tuning", "tune_zarr"]
 
@@ -81,7 +81,7 @@ def tune_zarr(
     fused
         Whether to use zarr's ``FusedCodecPipeline``, where zarr has it (3.4).
     codecs
-        Whether to decode by the implementations of `virtual_tiff.codecs.checked.bounded` what other
+        Whether to decode by the implementations of `virtual_tiff.codecs.guard.fast` what other
         stores than those of `VirtualTIFF` hold, such as Icechunk's.
 
     Returns

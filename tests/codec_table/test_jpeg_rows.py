@@ -26,7 +26,7 @@ from support.pixels import (
     virtual,
 )
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.codecs.checked.jpeg import CheckedJpegCodec
+from virtual_tiff.codecs.guard.guard import GuardCodec
 from virtual_tiff.tiff import (
     CountingSource,
     FormatError,
@@ -360,7 +360,7 @@ def test_the_store_elsewhere_reads_with_imagecodecs_alone():
     assert alone.to_dict() == metadata.codecs[-1].to_dict()
     store = VirtualTIFF()("memory:///a.tif", in_memory({"a.tif": data}))
     served = zarr.open_array(store, path="0", mode="r", zarr_format=3)
-    assert isinstance(served.metadata.codecs[-1], CheckedJpegCodec)
+    assert isinstance(served.metadata.codecs[-1], GuardCodec)
     assert served.metadata.codecs[-1].to_dict() == metadata.codecs[-1].to_dict()
 
 

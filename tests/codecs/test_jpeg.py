@@ -18,7 +18,8 @@ from zarr.registry import get_codec_class
 from support.build import image
 from support.pixels import buffer, chunk_spec, read, stored_metadata, virtual
 from support.scenes import group_of
-from virtual_tiff.codecs.checked.jpeg import CheckedJpegCodec, checked_jpeg
+from virtual_tiff.codecs.guard.guard import GuardCodec, guarded
+from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.jpeg import JpegCodec
 from virtual_tiff.publishing import publish
@@ -60,9 +61,11 @@ def checked(
     right: int = 48,
     *,
     strips: bool = True,
-) -> CheckedJpegCodec:
+) -> BlockJpegCodec:
+    """The codec of blocks of 32 x 48 pixels; `foot` and `right` are what is left at the edges."""
     codec = {"name": "imagecodecs_jpeg", "configuration": configuration}
-    return CheckedJpegCodec(codec=codec, foot=foot, right=right, strips=strips)
+    across = 0 if strips and right == 48 else 48
+    return BlockJpegCodec(codec, (32 + foot, across + right))
 
 
 def decoded(codec: Any, data: bytes, *shape: int, dtype: str = "uint8") -> NDArray[Any]:
@@ -72,7 +75,7 @@ def decoded(codec: Any, data: bytes, *shape: int, dtype: str = "uint8") -> NDArr
     return pixels
 
 
-# ---- the checked codec
+# ---- in the place of imagecodecs_jpeg
 
 
 def test_it_decodes_what_imagecodecs_does():
@@ -90,31 +93,33 @@ def test_it_decodes_what_imagecodecs_does():
         )
 
 
-def test_its_metadata_are_those_of_imagecodecs():
+def entries(codecs: list[dict[str, Any]], shape: list[int], chunk: list[int]) -> list[Any]:
+    """What zarr makes of a list of codecs that the store shows."""
+    array = {"codecs": codecs, "shape": shape}
+    array["chunk_grid"] = {"name": "regular", "configuration": {"chunk_shape": chunk}}
+    return [GuardCodec.from_dict(codec) for codec in guarded(array)["codecs"]]
+
+
+def test_the_guards_metadata_are_those_of_imagecodecs():
     codec = {"name": "imagecodecs_jpeg", "configuration": GRAYSCALE}
-    array = {
-        "shape": [3, 100, 130],
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 32, 48]}},
-    }
-    metadata = checked_jpeg(codec, array)
-    made = CheckedJpegCodec.from_dict(metadata)
-    assert (made.foot, made.right, made.strips) == (4, 34, False)
+    (made,) = entries([codec], [3, 100, 130], [1, 32, 48])
     assert made.to_dict() == codec
-    assert CheckedJpegCodec.from_dict(metadata) == made
+    np.testing.assert_array_equal(
+        decoded(made, GRAY_STREAM, 32, 48), imagecodecs.jpeg8_decode(GRAY_STREAM)
+    )
 
 
 def test_short_image_around_it_is_its_part():
     inner = {"name": "imagecodecs_jpeg", "configuration": GRAYSCALE}
-    codec = {"name": "virtual_tiff.short_image", "configuration": {"codec": inner, "last": 4}}
-    array = {"shape": [100, 48], "chunk_grid": {"configuration": {"chunk_shape": [32, 48]}}}
-    made = CheckedJpegCodec.from_dict(checked_jpeg(codec, array))
+    configuration = {"codec": inner, "last": 4, "axis": -2, "last_columns": None}
+    codec = {"name": "virtual_tiff.short_image", "configuration": configuration}
+    (made,) = entries([codec], [100, 48], [32, 48])
     assert made.to_dict() == codec
     assert decoded(made, encoded(GRAY[:4]), 32, 48)[4:].max() == 0
 
 
-def test_the_metadata_of_imagecodecs_under_its_name_are_strict():
-    made = CheckedJpegCodec.from_dict({"name": CheckedJpegCodec.name, "configuration": GRAYSCALE})
-    assert made.to_dict() == {"name": "imagecodecs_jpeg", "configuration": GRAYSCALE}
+def test_without_an_image_it_is_strict():
+    made = BlockJpegCodec({"name": "imagecodecs_jpeg", "configuration": GRAYSCALE})
     np.testing.assert_array_equal(
         decoded(made, GRAY_STREAM, 32, 48), imagecodecs.jpeg8_decode(GRAY_STREAM)
     )
@@ -123,11 +128,13 @@ def test_the_metadata_of_imagecodecs_under_its_name_are_strict():
             decoded(made, encoded(pixels), 32, 48)
 
 
-def test_other_codecs_are_left_alone():
-    other = {"name": "imagecodecs_png", "configuration": {}}
-    wrapped = {"name": "virtual_tiff.short_image", "configuration": {"codec": other, "last": 1}}
-    assert checked_jpeg(other, {}) is other
-    assert checked_jpeg(wrapped, {}) is wrapped
+def test_it_is_not_encoded_again():
+    spec = chunk_spec(32, 48)
+    (made,) = entries(
+        [{"name": "imagecodecs_jpeg", "configuration": GRAYSCALE}], [64, 48], [32, 48]
+    )
+    with pytest.raises(NotImplementedError, match="does not write"):
+        made._encode_sync(spec.prototype.nd_buffer.from_numpy_array(GRAY), spec)
 
 
 def test_what_is_persisted_names_no_codec_of_ours():

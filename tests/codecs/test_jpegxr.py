@@ -21,9 +21,11 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked.images import CheckedJpegxr
+from virtual_tiff.codecs.guard.images import ImageDecoder
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.tiff import UnsupportedError
+
+STANDARD = ImageDecoder({"name": "imagecodecs_jpegxr", "configuration": {}})
 
 type Pixels = NDArray[Any]
 
@@ -94,15 +96,9 @@ def test_nothing_is_decoded_of_a_stream_that_states_another_size(monkeypatch: py
     data = jxr(np.zeros((1000, 1000, 3), "u1"))
     monkeypatch.setattr(imagecodecs, "jpegxr_decode", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(ImageSizeError, match="1000 rows and 1000 columns"):
-        CheckedJpegxr()._decode_sync(buffer(data), chunk_spec(40, 24, 3))
+        STANDARD._decode_sync(buffer(data), chunk_spec(40, 24, 3))
 
 
 def test_signed_integers_are_fixed_point_numbers():
     (codec,) = stored_metadata(virtual(tiff(values("i2", 8, 8), lambda _: jxr(PIXELS))))["codecs"]
     assert (codec["name"], codec["configuration"]) == ("imagecodecs_jpegxr", {"fp2int": True})
-
-
-def test_the_checked_codec_has_the_standard_name():
-    codec = CheckedJpegxr.from_dict({"name": "virtual_tiff.checked_jpegxr"})
-    assert codec.to_dict()["name"] == "imagecodecs_jpegxr"
-    assert codec == CheckedJpegxr.from_dict(codec.to_dict())

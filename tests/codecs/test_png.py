@@ -24,9 +24,11 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked.images import CheckedPng
+from virtual_tiff.codecs.guard.images import ImageDecoder
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.tiff import UnsupportedError
+
+STANDARD = ImageDecoder({"name": "imagecodecs_png", "configuration": {}})
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -135,16 +137,10 @@ def test_nothing_is_decoded_of_a_stream_that_states_another_size(monkeypatch: py
     struct.pack_into(">II", data, 16, 60000, 60000)
     monkeypatch.setattr(imagecodecs, "png_decode", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(ImageSizeError, match="60000 rows and 60000 columns"):
-        CheckedPng()._decode_sync(buffer(bytes(data)), chunk_spec(40, 24, 3))
+        STANDARD._decode_sync(buffer(bytes(data)), chunk_spec(40, 24, 3))
 
 
 def test_whole_tiles_have_the_standard_name_alone():
     store = virtual(tiff(values("u1", 32, 16, 3), tile=(16, 16)))
     names = [codec["name"] for codec in stored_metadata(store)["codecs"]]
     assert names == ["transpose", "imagecodecs_png"]
-
-
-def test_the_checked_codec_has_the_standard_name():
-    codec = CheckedPng.from_dict({"name": "virtual_tiff.checked_png", "configuration": {}})
-    assert codec.to_dict()["name"] == "imagecodecs_png"
-    assert codec == CheckedPng.from_dict(codec.to_dict())

@@ -24,9 +24,11 @@ from support.pixels import (
     values,
     virtual,
 )
-from virtual_tiff.codecs.checked.images import CheckedWebp
+from virtual_tiff.codecs.guard.images import ImageDecoder
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.tiff import UnsupportedError
+
+STANDARD = ImageDecoder({"name": "imagecodecs_webp", "configuration": {}})
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -148,7 +150,7 @@ def test_nothing_is_decoded_of_a_stream_that_states_another_size(monkeypatch: py
     struct.pack_into("<I", data, 21, 16382 | 16382 << 14)
     monkeypatch.setattr(imagecodecs, "webp_decode", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(ImageSizeError, match="16383 rows and 16383 columns"):
-        CheckedWebp()._decode_sync(buffer(bytes(data)), chunk_spec(40, 24, 3))
+        STANDARD._decode_sync(buffer(bytes(data)), chunk_spec(40, 24, 3))
 
 
 def test_the_alpha_is_said_in_the_metadata():
@@ -158,12 +160,6 @@ def test_the_alpha_is_said_in_the_metadata():
     assert three["name"] == four["name"] == "imagecodecs_webp"
     assert "configuration" not in three or not three["configuration"]
     assert four["configuration"] == {"hasalpha": True}
-
-
-def test_the_checked_codec_has_the_standard_name():
-    codec = CheckedWebp.from_dict({"name": "virtual_tiff.checked_webp", "configuration": {}})
-    assert codec.to_dict()["name"] == "imagecodecs_webp"
-    assert codec == CheckedWebp.from_dict(codec.to_dict())
 
 
 def test_a_predictor_is_ignored():

@@ -61,7 +61,7 @@ class ReadingCodec:
     def decode_at(self, chunk_data: Any, chunk_spec: ArraySpec, edges: Edges) -> Any:  # noqa: ANN401, ARG002
         """Decode a block whose position is known, which says if it may be smaller than a chunk.
 
-        Zarr tells no codec the position; `virtual_tiff.codecs.checked.block` knows it. A
+        Zarr tells no codec the position; `virtual_tiff.codecs.guard.guard` knows it. A
         subclass that takes smaller blocks overrides this.
         """
         return self._decode_sync(chunk_data, chunk_spec)

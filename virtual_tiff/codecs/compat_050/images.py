@@ -25,15 +25,9 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.registry import register_codec
 
 from virtual_tiff.codecs.base import ReadingCodec
-from virtual_tiff.codecs.checked.images import (
-    CheckedJpeg2k,
-    CheckedJpegxl,
-    CheckedJpegxr,
-    CheckedPng,
-    CheckedWebp,
-)
-from virtual_tiff.codecs.checked.jpeg import CheckedJpegCodec
 from virtual_tiff.codecs.compat_050.samples import FloatDifferencesCodec
+from virtual_tiff.codecs.guard.images import ImageDecoder
+from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
 from virtual_tiff.codecs.images.lerc import LercCodec
 
 if TYPE_CHECKING:
@@ -53,15 +47,6 @@ __all__ = [
     "Webp",
     "register_codecs_of_050",
 ]
-
-_DECODERS: dict[str, type[Any]] = {
-    "imagecodecs_jpeg2k": CheckedJpeg2k,
-    "imagecodecs_jpegxl": CheckedJpegxl,
-    "imagecodecs_jpegxr": CheckedJpegxr,
-    "imagecodecs_png": CheckedPng,
-    "imagecodecs_webp": CheckedWebp,
-}
-"""Codecs that take the parameters that 0.5.0 wrote."""
 
 _UNCONVERTED = {3: "RGB", 4: "CMYK"}
 """Samples of JPEG to what libjpeg calls them so that it leaves them alone. 0.5.0 refused files
@@ -107,11 +92,10 @@ class ImageBytesCodec(ReadingCodec, BytesBytesCodec):
         if self.standard_name == "imagecodecs_jpeg":
             colours = _UNCONVERTED.get(shape[2]) if len(shape) > 2 else None
             given = {"colorspace_data": colours, "colorspace_jpeg": colours}
-            return CheckedJpegCodec(codec={"name": self.standard_name, "configuration": given})
+            return BlockJpegCodec({"name": self.standard_name, "configuration": given})
         given = {key: value for key, value in self.configuration.items() if value is not None}
         given.pop("squeeze", None)
-        metadata = {"name": self.standard_name, "configuration": given}
-        return _DECODERS[self.standard_name].from_dict(metadata)
+        return ImageDecoder({"name": self.standard_name, "configuration": given})
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

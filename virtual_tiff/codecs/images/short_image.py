@@ -15,7 +15,7 @@ import numpy as np
 from zarr.registry import get_codec_class
 
 from virtual_tiff.codecs.base import Edges
-from virtual_tiff.codecs.checked.images import STANDARD_NAMES
+from virtual_tiff.codecs.guard.images import FORMATS, ImageDecoder
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 
@@ -72,8 +72,9 @@ class ShortImageCodec(ImageCodec):
         return ShortImageCodec._decode_sync(codec, chunk_data, chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        name = STANDARD_NAMES.get(self.codec["name"], self.codec["name"])
-        inner: Any = get_codec_class(name).from_dict({**self.codec, "name": name})
+        checked = self.codec["name"] in FORMATS
+        make = ImageDecoder if checked else get_codec_class(self.codec["name"]).from_dict
+        inner: Any = make(self.codec)
         other: ValueError | None = None
         broken: ValueError | None = None
         for shape in self._shapes(chunk_spec.shape):

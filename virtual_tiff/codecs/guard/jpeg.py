@@ -1,10 +1,7 @@
 """`imagecodecs_jpeg`, bounded by the chunk and forgiving where GDAL and tifffile are.
 
 imagecodecs' own class decodes whatever size the stream states, and then reshapes to the
-chunk. This one compares the frame header with the chunk first. Like the other checked
-codecs (see `virtual_tiff.codecs.checked.block`) only `virtual_tiff.store.CheckedManifestStore`
-names it, and `to_dict` writes what is persisted: `imagecodecs_jpeg`, or
-`virtual_tiff.short_image` around it.
+chunk. This one compares the frame header with the chunk first.
 
 Streams of another size than the block's are known of two kinds (libtiff's JPEGPreDecode
 warns of them), and no others are read: strips whose stream goes on below them, and
@@ -17,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from imagecodecs.zarr import Jpeg
 
-from virtual_tiff.codecs.base import Edges, image_axes
+from virtual_tiff.codecs.base import Edges
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 from virtual_tiff.codecs.images.jpeg import (
@@ -39,69 +36,21 @@ from virtual_tiff.tiff.jpeg import Frame, JpegHeader
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
-    from zarr.core.common import JSON
 
-__all__ = ["CheckedJpegCodec", "checked_jpeg"]
-
-_NAME = "imagecodecs_jpeg"
-
-
-def checked_jpeg(codec: dict[str, Any], array: dict[str, Any]) -> dict[str, Any]:
-    """Return the checked codec for one that decodes JPEG, with the array's edges; others as is.
-
-    Parameters
-    ----------
-    codec
-        One of an array's codecs.
-    array
-        The array's metadata.
-    """
-    if _inner(codec)["name"] != _NAME:
-        return codec
-    plane = image_axes(array.get("dimension_names"))
-    length, width = array["shape"][plane]
-    rows, columns = array["chunk_grid"]["configuration"]["chunk_shape"][plane]
-    configuration = {
-        "codec": codec,
-        "foot": (length - 1) % rows + 1,
-        "right": (width - 1) % columns + 1,
-        "strips": columns == width,
-    }
-    return {"name": CheckedJpegCodec.name, "configuration": configuration}
-
-
-def _inner(codec: dict[str, Any]) -> dict[str, Any]:
-    """Return the codec that decodes: that within `virtual_tiff.short_image`."""
-    wrapped = codec["name"] == "virtual_tiff.short_image"
-    return codec["configuration"]["codec"] if wrapped else codec
+__all__ = ["BlockJpegCodec"]
 
 
 @dataclass(frozen=True)
-class CheckedJpegCodec(ImageCodec):
+class BlockJpegCodec(ImageCodec):
     """Decodes as `imagecodecs_jpeg` does."""
 
-    name: ClassVar[str] = "virtual_tiff.checked_jpeg"
+    name: ClassVar[str] = "imagecodecs_jpeg"
 
     codec: dict[str, Any]
-    """The metadata of the codec in whose place this one is."""
-    foot: int | None = None
-    """Rows of the image in the blocks at its foot; None if streams have all rows."""
-    right: int | None = None
-    """Columns of the image in the blocks at its right edge, likewise."""
-    strips: bool = False
-    """Whether one block is as wide as the image."""
-
-    @classmethod
-    def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make the codec from its metadata, or from those of `imagecodecs_jpeg` under its name."""
-        configuration: Any = data.get("configuration")
-        if isinstance(configuration, dict) and "codec" not in configuration:
-            return cls(codec={"name": _NAME, "configuration": configuration})
-        return super().from_dict(data)
-
-    def to_dict(self) -> dict[str, JSON]:
-        """Return the metadata that other readers know."""
-        return self.codec
+    """The metadata of `imagecodecs_jpeg`."""
+    image: tuple[int, int] | None = None
+    """Rows and columns of the whole image, which say how many the blocks at its edges have;
+    None if every stream must have the block's size."""
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         return self.decode_at(chunk_data, chunk_spec, Edges(foot=True, right=True))
@@ -131,7 +80,7 @@ class CheckedJpegCodec(ImageCodec):
 
     @cached_property
     def _jpeg(self) -> Jpeg:
-        jpeg = Jpeg.from_dict(_inner(self.codec))
+        jpeg = Jpeg.from_dict(self.codec)
         if jpeg.tables and JpegHeader.parse(jpeg.tables).frame is not None:
             msg = "JPEGTables hold more than tables"
             raise ValueError(msg)
@@ -139,9 +88,11 @@ class CheckedJpegCodec(ImageCodec):
 
     def _check_size(self, frame: Frame, promised: tuple[int, int, int], edges: Edges) -> None:
         rows, columns, samples = promised
-        taller = self.strips and frame.height > rows and frame.width == columns
-        foot = (edges.foot and self.foot) or rows
-        right = (edges.right and self.right) or columns
+        length, width = self.image or (rows, columns)
+        strips = self.image is not None and columns == width
+        taller = strips and frame.height > rows and frame.width == columns
+        foot = (length - 1) % rows + 1 if edges.foot else rows
+        right = (width - 1) % columns + 1 if edges.right else columns
         fits = foot <= frame.height <= rows and right <= frame.width <= columns
         if len(frame.components) != samples or not (taller or fits):
             msg = (

@@ -1,1 +1,0 @@
-"""Codecs of other packages with checks around them, for stores that are read in this process."""

@@ -1,0 +1,1 @@
+"""The codec that stands around a block's whole chain, and the strict decoders in it."""
