@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.build import LONG, SHORT, entry, image
@@ -260,3 +261,20 @@ def test_a_floating_point_predictor_of_other_numbers_is_refused(dtype: str):
 def test_the_refusal_is_a_not_implemented_error_too():
     with pytest.raises(NotImplementedError):
         of("u2", extra_entries=[entry(259, SHORT, 12345)])
+
+
+@pytest.mark.parametrize("compression", [2, 3, 4, 32771, 32766, 32809])
+@pytest.mark.parametrize("sample_format", [2, 3])
+def test_a_compression_of_black_and_grey_holds_unsigned_numbers_alone(
+    compression: int, sample_format: int
+) -> None:
+    bits = {32766: 2, 32809: 4}.get(compression, 1)
+    data = image(
+        np.zeros((4, 8), "u1"),
+        compression=compression,
+        encode=lambda block: block,
+        bits=bits,
+        extra_entries=[entry(339, SHORT, sample_format)],
+    )
+    with pytest.raises(UnsupportedError, match="SampleFormat"):
+        virtual(data)

@@ -334,3 +334,23 @@ def test_no_header_is_refused():
     with pytest.raises(ValueError, match="does not hold one PNG image") as caught:
         check_size(None, (20, 30), "PNG")
     assert not isinstance(caught.value, ImageSizeError)
+
+
+def test_a_box_may_state_its_size_in_64_bits() -> None:
+    """ISO/IEC 15444-1 I.4: of a box of LBox 1, XLBox follows, and counts itself."""
+    data = imagecodecs.jpeg2k_encode(values("u1", 33, 47), codecformat="jp2")
+    at = data.index(b"jp2c") - 4
+    size = len(data) - at + 8
+    large = data[:at] + struct.pack(">I4sQ", 1, b"jp2c", size) + data[at + 8 :]
+    header = jpeg2k_header(large)
+    assert header == jpeg2k_header(data)
+    assert header is not None
+    assert jpeg2k_header(data[:at] + struct.pack(">I4sQ", 1, b"jp2c", 3) + data[at + 8 :]) is None
+
+
+def test_a_jpegxr_image_of_an_unknown_kind_of_orientation_is_left_to_the_decoder() -> None:
+    data = bytearray(imagecodecs.jpegxr_encode(values("u1", 32, 48)))
+    start = data.index(b"WMPHOTO\0")
+    assert jpegxr_header(bytes(data)) is not None
+    data[start + 9] |= 0b111 << 3
+    assert jpegxr_header(bytes(data)) is None

@@ -13,7 +13,19 @@ import rasterio
 import xarray as xr
 from xarray.backends.zarr import FillValueCoder
 
-from support.build import ASCII, BYTE, DOUBLE, LONG, SHORT, Entry, entry, image
+from support.build import (
+    ASCII,
+    BYTE,
+    DOUBLE,
+    LONG,
+    RATIONAL,
+    SHORT,
+    Entry,
+    Picture,
+    entry,
+    image,
+    images,
+)
 from support.pixels import directory, stored_metadata, values, virtual
 from virtual_tiff.metadata.image_attributes import attributes, band_coordinates, nodata
 from virtual_tiff.tiff import TiffWarning
@@ -501,3 +513,28 @@ def test_xarray_masks_the_pixels_that_are_nodata(dtype: str, text: str):
 def test_nodata_of_another_field_type_is_ignored_with_a_warning():
     with pytest.warns(TiffWarning, match="GDAL_NODATA"):
         assert nodata(directory(tiff("u1", entry(42113, LONG, [7, 8, 9]))), "uint8") is None
+
+
+@pytest.mark.parametrize("tag", [282, 283])
+def test_a_resolution_that_is_no_number_is_left_out(tag: int) -> None:
+    for numerator, denominator in ((0, 0), (1, 0)):
+        entries = entry(tag, RATIONAL, [numerator, denominator])
+        assert attributes_of(entries) == {}
+
+
+def test_a_tag_of_very_many_numbers_is_no_attribute() -> None:
+    with pytest.warns(TiffWarning, match="TransferFunction has 65,537 numbers"):
+        found = attributes_of(entry(301, SHORT, [7] * 65_537))
+    assert found == {}
+
+
+def test_an_overview_without_a_colour_map_has_that_of_its_image() -> None:
+    colours = [*range(256)] * 3
+    pages = [
+        Picture(values("u1", 8, 10), photometric=3, extra_entries=[entry(320, SHORT, colours)]),
+        Picture(values("u1", 4, 5), photometric=3, extra_entries=[entry(254, LONG, 1)]),
+    ]
+    store = virtual(images(pages))
+    full, overview = (stored_metadata(store, name)["attributes"] for name in "01")
+    assert full["color_map"] == [[n, n, n] for n in range(256)]
+    assert overview["color_map"] == full["color_map"]

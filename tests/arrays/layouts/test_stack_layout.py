@@ -11,7 +11,8 @@ import tifffile
 import xarray as xr
 import zarr
 
-from support.pixels import LOCAL
+from support.pixels import LOCAL, read, stored_metadata, virtual
+from support.stacks import numbered, written
 from virtual_tiff import TiffWarning, VirtualTIFF
 
 RNG = np.random.default_rng(7)
@@ -242,3 +243,15 @@ def test_a_plane_that_the_file_does_not_hold_is_missing(tmp_path: Path):
     assert array.shape == (5, 30, 40)
     assert array[3:].max() == 0
     assert array[:3].min() > 0
+
+
+def test_a_stack_without_coordinates_has_none() -> None:
+    data = written(numbered(3, 8, 9), photometric="minisblack")
+    with_them, without = (
+        virtual(data, ifd_layout="stack", coordinates=wanted) for wanted in (True, False)
+    )
+    np.testing.assert_array_equal(
+        read(data, "image", ifd_layout="stack", coordinates=False), numbered(3, 8, 9)
+    )
+    assert "coordinates" not in stored_metadata(without, "image")["attributes"]
+    assert set(without.group.arrays) <= set(with_them.group.arrays)
