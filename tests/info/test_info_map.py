@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 import tifffile
 
-from support.build import ASCII, LONG, LONG8, SHORT, Directory, build, entry, every_variant, image
+from support.build import (
+    ASCII,
+    LONG,
+    LONG8,
+    SHORT,
+    Directory,
+    Picture,
+    build,
+    entry,
+    every_variant,
+    image,
+    parts,
+)
 from virtual_tiff.cli.main import main
 from virtual_tiff.info import Examined, examine
 from virtual_tiff.info.extents import Spans, gaps
@@ -225,3 +237,41 @@ def test_command(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (file,) = json.loads(printed.out)
     assert len(file["directories"]) == 3
     assert picture.read_bytes().startswith(b"<svg xml")
+
+
+def test_a_map_of_a_sparse_file_says_what_is_left_out() -> None:
+    path = SPECIAL / "sparse_tiles.tif"
+    with tifffile.TiffFile(path) as tiff:
+        missing = sum(count == 0 for page in tiff.pages for count in page.databytecounts)
+    assert missing
+    blocks = f"{missing} block" + ("" if missing == 1 else "s")
+    assert f"left out of the file (sparse): {blocks}" in Drawn(drawn_map(path)).texts
+
+
+def test_a_map_of_a_file_whose_directories_lie_far_behind_shows_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(
+        image(np.zeros((300, 300), "u1"), rows_per_strip=10, order=("blocks", "directories"))
+    )
+    texts = Drawn(drawn_map(path)).texts
+    assert any(text.startswith("The 64 KiB from the first directory on") for text in texts)
+
+
+def test_a_map_draws_a_directory_that_is_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    (picture,), blocks = parts([Picture(np.zeros((8, 9), "u1"))])
+    path.write_bytes(build([picture, Directory([entry(305, ASCII, "no image")])], blocks))
+    drawn = Drawn(drawn_map(path))
+    assert any(text.startswith("directories: 2 with") for text in drawn.texts)
+
+
+def test_a_directory_that_is_no_image_has_an_empty_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.tif"
+    (picture,), blocks = parts([Picture(np.zeros((8, 9), "u1"))])
+    path.write_bytes(build([picture, Directory([entry(305, ASCII, "no image")])], blocks))
+    assert main(["info", str(path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["9", "x", "8"] in [line[2:5] for line in lines]
+    assert next(line for line in lines if line[:1] == ["1"])[1:] in (["image"], ["other"])

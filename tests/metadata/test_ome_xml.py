@@ -226,3 +226,15 @@ def test_sizes_units_and_channels() -> None:
         OmeChannel(name=None, color="FF0000", samples=1),
         OmeChannel(name=None, color=None, samples=1),
     )
+
+
+def test_samples_that_do_not_divide_the_channels_leave_the_sizes_as_they_are() -> None:
+    """SizeC counts samples; where it cannot, each directory is taken as one channel."""
+    with pytest.warns(TiffWarning, match="lacks 2 of 4 planes"):
+        found = planes_of(xml(c=4), samples=3, ifds=2)
+    assert found is not None
+    assert found.shape == (1, 4, 1)
+
+
+def test_tiff_data_that_name_no_directory_of_the_file_are_no_planes() -> None:
+    assert planes_of(xml('<TiffData IFD="7"/>', z=2), ifds=2) is None

@@ -138,3 +138,17 @@ def test_a_root_of_several_images() -> None:
     from ome_zarr_models.v05.bioformats2raw import BioFormats2RawAttrs
 
     BioFormats2RawAttrs.model_validate(bioformats2raw_attributes()["ome"])
+
+
+def test_samples_of_a_pixel_without_names_are_numbered() -> None:
+    stack = only_stack(
+        written(
+            numbered(2, 8, 9, 5, dtype="uint8"),
+            ome=True,
+            photometric="minisblack",
+            planarconfig="contig",
+            metadata={"axes": "ZYXS"},
+        )
+    )
+    channels = checked(stack)["omero"]["channels"]
+    assert [channel["label"] for channel in channels] == [f"Sample {n}" for n in range(5)]

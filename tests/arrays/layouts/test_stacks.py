@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from support.build import ASCII, DOUBLE, SHORT, Picture, entry, image, images
+from support.pixels import virtual, zarr_array
 from support.stacks import array_shape, numbered, numbers, only_stack, pixels, stacks_of, written
 from tiff.reading import read
 from virtual_tiff.arrays.layouts.find_stacks import find_stacks
@@ -317,3 +318,31 @@ def test_one_directory_alone_as_the_parser_reads_it() -> None:
     with pytest.warns(TiffWarning, match="lacks 3 of 4"):
         (stack,) = find_stacks(ifds, file_size=len(data), limits=Limits())
     assert numbers(stack)[0] == 0
+
+
+def ome_of(*images: str) -> bytes:
+    """Three pages of one file, and an OME-XML of several images over them."""
+    text = "".join(
+        f'<Image ID="Image:{n}" Name="image {n}"><Pixels DimensionOrder="XYCZT" Type="uint16"'
+        f' SizeX="9" SizeY="8" SizeZ="{size}" SizeC="1" SizeT="1">{data}</Pixels></Image>'
+        for n, (size, data) in enumerate(pair.split("|") for pair in images)
+    )
+    xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{text}</OME>'
+    return written(numbered(3, 8, 9), photometric="minisblack", metadata=None, description=xml)
+
+
+def test_an_image_that_begins_at_another_ones_directory_is_ignored() -> None:
+    data = ome_of('2|<TiffData IFD="0" PlaneCount="2"/>', '3|<TiffData IFD="0" PlaneCount="3"/>')
+    with pytest.warns(TiffWarning, match="'image 1' begins at IFD 0"):
+        found = stacks_of(data)
+    assert next(numbers(stack) for stack in found) == [0, 1]
+
+
+def test_one_directory_may_be_several_planes() -> None:
+    data = ome_of(
+        '3|<TiffData IFD="0"/><TiffData IFD="2" FirstZ="1"/><TiffData IFD="0" FirstZ="2"/>'
+    )
+    want = numbered(3, 8, 9)[[0, 2, 0]]
+    store = virtual(data, ifd_layout="stack")
+    (name,) = [name for name, array in store.group.arrays.items() if len(array.shape) == 3]
+    np.testing.assert_array_equal(zarr_array(store, name)[...], want)
