@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import random
 import warnings
@@ -11,29 +12,36 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
+import virtual_tiff
+from support.build import ASCII, Picture, entry, images
 from support.pixels import in_memory
 from virtual_tiff import TiffWarning, VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray, Group
-from virtual_tiff.tiff import MemorySource, Tag, Tiff, TiffError, read_tiff
-from virtual_tiff.tiff.shared_findings import FINDINGS, VARYING, _interned
+from virtual_tiff.tiff import ImageFileDirectory, MemorySource, Tag, Tiff, TiffError, read_tiff
+from virtual_tiff.tiff.shared_findings import FINDINGS, Reads, _interned
 
 TESTDATA = Path(__file__).parent.parent.parent / "testdata"
 OURS = sorted(TESTDATA.glob("[ms]*/*.tif"))
 GDAL = sorted((TESTDATA / "external" / "gdal").rglob("*.tif"))
 
-_PLACED = VARYING - {
-    *(Tag.StripOffsets, Tag.StripByteCounts, Tag.TileOffsets, Tag.TileByteCounts),
-    *(Tag.SubIFDs, Tag.ExifIFD, Tag.GPSIFD, Tag.FreeOffsets),
-}
-"""Varying tags whose values can be changed, and the file stays one."""
+_VARYING = frozenset(
+    {
+        *(Tag.ModelPixelScale, Tag.ModelTiepoint, Tag.ModelTransformation, Tag.RPCCoefficients),
+        *(Tag.GDAL_METADATA, Tag.GEO_METADATA, Tag.TIFF_RSID, Tag.XMP, Tag.DateTime),
+        *(Tag.DocumentName, Tag.ImageDescription, Tag.PageName),
+    }
+)
+"""Tags that differ from file to file in an archive."""
 
 
 def forget() -> None:
     """Forget what was found out so far."""
     _interned.cache_clear()
-    FINDINGS._found.clear()
+    FINDINGS._made.clear()
 
 
 def tiff_of(data: bytes) -> Tiff:
@@ -67,11 +75,11 @@ def plain(group: Group) -> Any:
 
 
 def other_values(data: bytes, seed: int) -> bytes:
-    """Return a file that differs in the values of varying tags alone."""
+    """Return a file that differs in the values of `_VARYING` alone."""
     chance = random.Random(seed)
     changed = bytearray(data)
     for ifd in tiff_of(data).walk():
-        for tag in _PLACED & ifd.entries.keys():
+        for tag in _VARYING & ifd.entries.keys():
             entry = ifd.entries[tag]
             if entry.data is None:
                 continue
@@ -120,6 +128,124 @@ def check(path: Path) -> None:
             forget()
             assert after == described(other, parser), path.name
             described(data, parser)  # known again, for the next one
+
+
+def changed_tags(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Files that differ from one in the value of a single tag of a single directory.
+
+    All bytes of the value are changed, or the last one, or the first one.
+    """
+    for ifd in tiff_of(data).walk():
+        for tag, value in ifd.entries.items():
+            if not value.data or tag == Tag.SubIFDs:
+                continue
+            for places in (range(len(value.data)), [len(value.data) - 1], [0]):
+                changed = bytearray(data)
+                for at in places:
+                    changed[value.offset + at] = (changed[value.offset + at] + 1) % 256
+                yield f"IFD {ifd.path}, tag {tag}", bytes(changed)
+
+
+@pytest.mark.parametrize("path", OURS[::7], ids=lambda path: path.stem)
+def test_files_that_differ_in_one_tag_share_nothing_that_depends_on_it(path: Path):
+    data, parser = path.read_bytes(), VirtualTIFF()
+    for what, other in changed_tags(data):
+        forget()
+        alone = described(other, parser)
+        forget()
+        described(data, parser)
+        assert described(other, parser) == alone, what
+
+
+def text_of(ifd: ImageFileDirectory, tag: int) -> str | None:
+    return ifd.text(tag)
+
+
+def length_of_text(ifd: ImageFileDirectory, tag: int) -> int:
+    return len(ifd.remembered(text_of, tag) or "")
+
+
+def text_of_full(ifd: ImageFileDirectory, full: ImageFileDirectory) -> tuple[str | None, int]:
+    return full.remembered(text_of, Tag.Software), ifd.ImageWidth
+
+
+def first_text(ifd: ImageFileDirectory) -> str | None:
+    return ifd.text(Tag.Software) if ifd.ImageWidth == 1 else ifd.text(Tag.Artist)
+
+
+def untold(ifd: ImageFileDirectory, holder: tuple[Any, ...]) -> str | None:
+    """Read a directory that no argument is: not to be kept."""
+    other: ImageFileDirectory = holder[0].ifd
+    return other.text(Tag.Software)
+
+
+class Holder:
+    """Hides a directory from the memo; all are equal."""
+
+    def __init__(self, ifd: ImageFileDirectory) -> None:
+        self.ifd = ifd
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Holder)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+texts = st.text("ab", min_size=1, max_size=3)
+
+
+def directories(software: str, artist: str, width: int = 1) -> Any:
+    """Two directories of one file that say the same."""
+    entries = [
+        entry(Tag.Software, ASCII, software.encode() + b"\0"),
+        entry(Tag.Artist, ASCII, artist.encode() + b"\0"),
+    ]
+    page = Picture(np.zeros((1, width), np.uint8), extra_entries=entries)
+    return tiff_of(images([page, page])).ifds
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(texts, texts, st.integers(1, 2)), min_size=2, max_size=12))
+def test_what_is_remembered_is_what_the_function_returns(files: list[tuple[str, str, int]]):
+    for software, artist, width in files:
+        overview, full = directories(software, artist, width)
+        for tag, text in ((Tag.Software, software), (Tag.Artist, artist)):
+            assert overview.remembered(length_of_text, tag) == len(text)
+            assert overview.remembered(text_of, tag) == text
+        assert overview.remembered(text_of_full, full) == (software, width)
+        assert overview.remembered(first_text) == (software if width == 1 else artist)
+        assert overview.remembered(untold, (Holder(full),)) == software
+
+
+def test_what_makes_a_shared_value_is_a_function_of_a_module():
+    """A closure could read a directory that is not among the arguments."""
+    package = Path(virtual_tiff.__file__).parent
+    calls = 0
+    for path in package.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ifd.remembered":
+                calls += 1
+                assert ast.unparse(node.args[0]) in functions, f"{path}: {ast.unparse(node)}"
+    assert calls >= 14
+
+
+def test_what_is_remembered_is_worked_out_once():
+    forget()
+    calls = []
+    for artist in ("a", "b", "c"):
+        first, _ = directories("made by us", artist)
+        calls.append(first.remembered(counted))
+        assert first.remembered(counted) is calls[-1]
+    assert calls[0] is calls[1] is calls[2]
+    first, _ = directories("made by me", "a")
+    assert first.remembered(counted) is not calls[0]
+
+
+def counted(ifd: ImageFileDirectory) -> list[str | None]:
+    return [ifd.text(Tag.Software)]
 
 
 def test_all_files_in_one_process_are_as_alone():
@@ -171,5 +297,8 @@ def test_what_is_kept_is_bounded():
     for number in range(5000):
         data[at : at + 1] = bytes([9 + number % 2])
         tiff = tiff_of(bytes(data))
-        FINDINGS.keep(("other", number), tiff)
-    assert len(FINDINGS._found) <= 1024
+        FINDINGS.keep((Reads(()), b"%d" % number), tiff)
+    kept = len(FINDINGS._made)
+    FINDINGS.keep((Reads(()), bytes(5000)), tiff)  # too long to be compared for each file
+    assert len(FINDINGS._made) == kept
+    assert len(FINDINGS._made) <= 1024

@@ -52,7 +52,7 @@ def data_type(ifd: ImageFileDirectory) -> str:
         If samples differ in kind or size, or no data type holds them; it names the
         tag's value.
     """
-    return ifd.remembered("data_type", _data_type)
+    return ifd.remembered(_data_type)
 
 
 def _data_type(ifd: ImageFileDirectory) -> str:

@@ -12,7 +12,6 @@ from virtual_tiff import codec_table
 from virtual_tiff.arrays.chunks import ChunkPlan
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.metadata import image_attributes as values
-from virtual_tiff.metadata.gdal_metadata import metadata_of
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
 __all__ = ["Axis", "array_metadata"]
@@ -50,27 +49,26 @@ def array_metadata(
     UnsupportedError
         If the data type or a decoding step is missing; it names the tag's value.
     """
-
-    def make(ifd: ImageFileDirectory) -> JSON:
-        return _metadata(ifd, grid, chunks, axes)
-
-    key = "metadata", grid, chunks.length, chunks.width, chunks.last_length, tuple(axes)
-    shared = ifd.remembered(key, make, said=metadata_of(ifd))
+    lengths = chunks.length, chunks.width, chunks.last_length
+    shared = ifd.remembered(_metadata, grid, *lengths, tuple(axes))
     return shared | {"attributes": attributes | shared["attributes"]}
 
 
 def _metadata(
-    ifd: ImageFileDirectory, grid: BlockGrid, chunks: ChunkPlan, axes: Sequence[Axis]
+    ifd: ImageFileDirectory,
+    grid: BlockGrid,
+    length: int,
+    width: int,
+    last_length: int,
+    axes: tuple[Axis, ...],
 ) -> JSON:
     """Return what follows from the tags alone; as attribute, what the codecs make of colours."""
     dtype = data_type(ifd)
-    steps = codec_table.codecs(
-        ifd, grid, dtype, length=chunks.length, last_length=chunks.last_length
-    )
+    steps = codec_table.codecs(ifd, grid, dtype, length=length, last_length=last_length)
     if axes[-1] == "band":
         steps = _as_stored(steps)
     lengths = {"band": grid.samples, "y": grid.image_length, "x": grid.image_width}
-    chunk_lengths = {"band": grid.block_samples, "y": chunks.length, "x": chunks.width}
+    chunk_lengths = {"band": grid.block_samples, "y": length, "x": width}
     chunk_shape = [chunk_lengths[axis] for axis in axes]
     return {
         "zarr_format": 3,

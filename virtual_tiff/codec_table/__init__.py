@@ -36,7 +36,7 @@ def check(ifd: ImageFileDirectory) -> CompressionRow:
     UnsupportedError
         It names the tag's value.
     """
-    return ifd.remembered("compression", _check)
+    return ifd.remembered(_check)
 
 
 def _check(ifd: ImageFileDirectory) -> CompressionRow:

@@ -14,12 +14,12 @@ from typing import Any
 
 from virtual_tiff.metadata.colours import colour_interpretations
 from virtual_tiff.metadata.crs import crs_of
-from virtual_tiff.metadata.gdal_metadata import GdalMetadata, gdal_metadata, metadata_of
+from virtual_tiff.metadata.gdal_metadata import GdalMetadata, gdal_metadata
 from virtual_tiff.metadata.nodata import number_of
 from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys
 from virtual_tiff.tiff.errors import warn
 
-__all__ = ["Bands", "bands_of", "coordinate_name", "vertical_scale"]
+__all__ = ["Bands", "bands_of", "coordinate_name"]
 
 type JSON = Any
 
@@ -73,26 +73,17 @@ def bands_of(
     bands
         Numbers of the exposed bands, from 0; None for all.
     """
-    heights = vertical_scale(base or ifd)
-
-    def make(ifd: ImageFileDirectory) -> Bands:
-        exposed = tuple(range(ifd.SamplesPerPixel) if bands is None else bands)
-        return _bands(ifd, base, exposed, heights)
-
-    key = "bands", bands and tuple(bands), heights
-    return ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
+    return ifd.remembered(_bands, base, None if bands is None else tuple(bands))
 
 
 def _bands(
-    ifd: ImageFileDirectory,
-    base: ImageFileDirectory | None,
-    exposed: tuple[int, ...],
-    heights: tuple[float, float] | None,
+    ifd: ImageFileDirectory, base: ImageFileDirectory | None, bands: tuple[int, ...] | None
 ) -> Bands:
+    exposed = tuple(range(ifd.SamplesPerPixel)) if bands is None else bands
     own = gdal_metadata(ifd)
     full = own if base is None else gdal_metadata(base)
     roles = {role: _roles(own, full, role, exposed) for role in _ROLES}
-    scale, offset = heights or (None, None)
+    scale, offset = _vertical_scale(base or ifd) or (None, None)
     units = roles["unittype"]
     if not all(units):
         of_heights = _unit_of_heights(base or ifd)
@@ -170,7 +161,7 @@ def _unit_of_heights(ifd: ImageFileDirectory) -> str:
     return "" if crs is None else crs.vertical_unit or ""
 
 
-def vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
+def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     """Return scale and offset of heights that ModelPixelScale and ModelTiepoint give.
 
     GeoTIFF 1.1 section 7.2: Z = (z - z0) * ScaleZ + Z0. GDAL applies it (`GTiffDataset::

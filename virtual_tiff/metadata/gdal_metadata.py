@@ -22,7 +22,7 @@ from virtual_tiff.metadata.safe_xml import local_name, parse_xml
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
 from virtual_tiff.tiff.errors import warn
 
-__all__ = ["GdalItems", "GdalMetadata", "gdal_metadata", "metadata_of"]
+__all__ = ["GdalItems", "GdalMetadata", "gdal_metadata"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,7 @@ def gdal_metadata(ifd: ImageFileDirectory) -> GdalMetadata:
     """Return what GDAL_METADATA says; nothing, with a warning, if it cannot be read."""
     if Tag.GDAL_METADATA not in ifd.entries:
         return _NOTHING
-    return ifd.remembered("gdal_metadata", _read, said=metadata_of(ifd))
-
-
-def metadata_of(
-    ifd: ImageFileDirectory, base: ImageFileDirectory | None = None
-) -> tuple[bytes | None, ...]:
-    """Return the bytes of the tags, for `ImageFileDirectory.remembered`."""
-    own = ifd.entries.get(Tag.GDAL_METADATA)
-    others = () if base is None else metadata_of(base)
-    return others if own is None else (own.data, *others)
+    return ifd.remembered(_read)
 
 
 def _read(ifd: ImageFileDirectory) -> GdalMetadata:

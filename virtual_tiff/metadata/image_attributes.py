@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.metadata.bands import Bands, bands_of, coordinate_name, vertical_scale
+from virtual_tiff.metadata.bands import Bands, bands_of, coordinate_name
 from virtual_tiff.metadata.colours import UNDEFINED
-from virtual_tiff.metadata.gdal_metadata import gdal_metadata, metadata_of
+from virtual_tiff.metadata.gdal_metadata import gdal_metadata
 from virtual_tiff.metadata.json_copy import json_copy
 from virtual_tiff.metadata.nodata import (
     consolidated,
@@ -24,7 +24,7 @@ from virtual_tiff.metadata.nodata import (
     nodata,
     nodata_text,
 )
-from virtual_tiff.metadata.tag_attributes import tag_attributes, varying_attributes
+from virtual_tiff.metadata.tag_attributes import attributes_of_one_file, tag_attributes
 from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
 __all__ = ["attributes", "band_coordinates", "missing_value", "nodata"]
@@ -53,14 +53,9 @@ def attributes(
     bands
         Numbers from 0 of the bands that are exposed; None for all. What they share is here.
     """
-    base = _speaks_for(base, ifd)
-
-    def make(ifd: ImageFileDirectory) -> dict[str, JSON]:
-        return _attributes(ifd, data_type, base, bands)
-
-    key = "attributes", data_type, bands and tuple(bands), vertical_scale(base or ifd)
-    found = ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
-    return json_copy(found) | varying_attributes(ifd)
+    exposed = None if bands is None else tuple(bands)
+    shared = ifd.remembered(_attributes, data_type, _speaks_for(base, ifd), exposed)
+    return json_copy(shared) | attributes_of_one_file(ifd)
 
 
 def _attributes(
@@ -100,11 +95,21 @@ def band_coordinates(
     -------
     dict
         Empty for an image of one sample a pixel: its array has no such dimension. The names
-        are single words, and none is that of a dimension.
+        are single words, and none is that of a dimension. Shared: not to be changed.
     """
     if ifd.SamplesPerPixel == 1:
         return {}
-    meaning = bands_of(ifd, base=_speaks_for(base, ifd), bands=bands)
+    exposed = None if bands is None else tuple(bands)
+    return ifd.remembered(_band_coordinates, data_type, _speaks_for(base, ifd), exposed)
+
+
+def _band_coordinates(
+    ifd: ImageFileDirectory,
+    data_type: str,
+    base: ImageFileDirectory | None,
+    bands: tuple[int, ...] | None,
+) -> dict[str, list[int] | list[float] | list[str]]:
+    meaning = bands_of(ifd, base=base, bands=bands)
     found: dict[str, list[int] | list[float] | list[str]] = {
         "band": meaning.names or [number + 1 for number in meaning.numbers]
     }

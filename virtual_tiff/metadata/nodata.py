@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from virtual_tiff.metadata.gdal_metadata import gdal_metadata, metadata_of
+from virtual_tiff.metadata.gdal_metadata import gdal_metadata
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
 from virtual_tiff.tiff.errors import warn
 
@@ -37,17 +37,13 @@ def nodata(
     It is GDAL_NODATA, `base`'s where an overview has none; without the tag it is the item
     `_FillValue` or `missing_value` of GDAL_METADATA, as in virtual-tiff 0.5.0.
     """
-
-    def make(ifd: ImageFileDirectory) -> Number | None:
-        return _nodata(ifd, np.dtype(data_type), base)
-
-    key = "nodata", data_type
-    return ifd.remembered(key, make, also=base, said=metadata_of(ifd, base))
+    return ifd.remembered(_nodata, data_type, base)
 
 
 def _nodata(
-    ifd: ImageFileDirectory, dtype: np.dtype[Any], base: ImageFileDirectory | None
+    ifd: ImageFileDirectory, data_type: str, base: ImageFileDirectory | None
 ) -> Number | None:
+    dtype = np.dtype(data_type)
     for image in _images(ifd, base):
         text = nodata_text(image)
         if text:

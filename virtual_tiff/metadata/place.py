@@ -19,7 +19,7 @@ from virtual_tiff.metadata.transform import (
     affine_of,
     ground_control_points,
 )
-from virtual_tiff.tiff import ImageFileDirectory, Tag
+from virtual_tiff.tiff import ImageFileDirectory
 
 __all__ = ["Place", "place_of"]
 
@@ -98,31 +98,13 @@ def place_of(ifd: ImageFileDirectory, full: ImageFileDirectory | None = None) ->
         If it is an overview or a mask: the image that it belongs to. What that one says
         holds, as in GDAL; some writers copy its tags to the overviews without a change.
     """
-
-    def make(ifd: ImageFileDirectory) -> Place | None:
-        place = None if full is None else place_of(full)
-        return _own_place(ifd) if place is None else place.resized(ifd.ImageLength, ifd.ImageWidth)
-
-    said = _said(ifd) if full is None else (*_said(full), *_said(ifd))
-    return ifd.remembered("place", make, also=full, said=said)
+    return ifd.remembered(_place, full)
 
 
-_TAGS = (
-    Tag.ModelPixelScale,
-    Tag.ModelTiepoint,
-    Tag.ModelTransformation,
-    Tag.RPCCoefficients,
-    Tag.GDAL_METADATA,
-)
-"""Those that say where an image lies and that files do not share; the others are of its form."""
-
-
-def _said(ifd: ImageFileDirectory) -> tuple[bytes | None, ...]:
-    entries = ifd.entries
-    return tuple([entries[tag].data if tag in entries else None for tag in _TAGS])
-
-
-def _own_place(ifd: ImageFileDirectory) -> Place | None:
+def _place(ifd: ImageFileDirectory, full: ImageFileDirectory | None) -> Place | None:
+    place_of_full = None if full is None else place_of(full)
+    if place_of_full is not None:
+        return place_of_full.resized(ifd.ImageLength, ifd.ImageWidth)
     place = Place(
         length=ifd.ImageLength,
         width=ifd.ImageWidth,

@@ -22,9 +22,8 @@ from virtual_tiff.tiff import (
 )
 from virtual_tiff.tiff.entry import decode_text
 from virtual_tiff.tiff.errors import warn
-from virtual_tiff.tiff.shared_findings import VARYING
 
-__all__ = ["tag_attributes", "varying_attributes"]
+__all__ = ["attributes_of_one_file", "tag_attributes"]
 
 type JSON = Any
 
@@ -97,12 +96,12 @@ _EXTRA_SAMPLES: dict[int, str] = {
 
 
 def tag_attributes(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> dict[str, JSON]:
-    """Return the attributes of a directory's GeoKeys and of the tags of its form, ready for JSON.
+    """Return the attributes of a directory's GeoKeys and of most of its tags, ready for JSON.
 
     A tag that cannot be read is left out with a warning: it does not decide pixels. Of
     `base`, the full image of an overview, only the palette is taken.
     """
-    found = _geokeys(ifd) | _read(ifd, _OF_FORM)
+    found = _geokeys(ifd) | _read(ifd, _OF_MANY_FILES)
     if ifd.PhotometricInterpretation in _WITH_PALETTE:
         palette = _palette(ifd, base)
         if palette:
@@ -110,9 +109,12 @@ def tag_attributes(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> 
     return found
 
 
-def varying_attributes(ifd: ImageFileDirectory) -> dict[str, JSON]:
-    """Return the attributes of those tags that differ from file to file; see `VARYING`."""
-    return _read(ifd, _VARYING)
+def attributes_of_one_file(ifd: ImageFileDirectory) -> dict[str, JSON]:
+    """Return the attributes of the tags whose values hardly two files share.
+
+    They are read for each file, so that the other attributes can be worked out once for many.
+    """
+    return _read(ifd, _OF_ONE_FILE)
 
 
 def _read(ifd: ImageFileDirectory, rows: Mapping[Tag, _Row]) -> dict[str, JSON]:
@@ -291,8 +293,15 @@ _TAGS: dict[Tag, _Row] = {
     Tag.XMP: ("xmp_bytes", _nbytes(Tag.XMP)),
 }
 
-_OF_FORM = {tag: row for tag, row in _TAGS.items() if tag not in VARYING}
-_VARYING = {tag: row for tag, row in _TAGS.items() if tag in VARYING}
+_OF_ONE_FILE = {
+    tag: _TAGS[tag]
+    for tag in (
+        *(Tag.ModelPixelScale, Tag.ModelTiepoint, Tag.ModelTransformation, Tag.DocumentName),
+        *(Tag.ImageDescription, Tag.DateTime, Tag.GEO_METADATA, Tag.TIFF_RSID, Tag.PageName),
+        Tag.XMP,
+    )
+}
+_OF_MANY_FILES = {tag: row for tag, row in _TAGS.items() if tag not in _OF_ONE_FILE}
 
 
 # ---- palettes

@@ -138,7 +138,7 @@ def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Bloc
     LimitError
         If the image has more blocks than `limits` allow.
     """
-    grid = ifd.remembered("grid", _block_grid)
+    grid = ifd.remembered(_block_grid)
     (limits or Limits()).check("blocks", grid.count, f"{grid.kind}s of the image", ifd=ifd.path)
     return grid
 

@@ -91,7 +91,7 @@ def parse_geokeys(ifd: ImageFileDirectory) -> Mapping[int, GeoValue]:
         the `|` that ends it.
     """
     # attributes, transform and CRS all ask for them
-    return ifd.remembered("geokeys", _parsed)
+    return ifd.remembered(_parsed)
 
 
 def _parsed(ifd: ImageFileDirectory) -> dict[int, GeoValue]:
@@ -148,15 +148,14 @@ def _value(ifd: ImageFileDirectory, location: int, count: int, index: int) -> Ge
             raise LookupError
         return decode_text(ascii_params[index : index + count]).rstrip("|\0")
     if location == Tag.GeoDoubleParams:
-        floats = _doubles(ifd)
+        floats = ifd.remembered(_doubles)  # made once for all keys, of which each takes a few
         return _one_or_all(floats[index : index + count], count)
     shorts = ifd.integers(location)
     return _one_or_all(tuple(shorts[index : index + count]) if shorts else (), count)
 
 
 def _doubles(ifd: ImageFileDirectory) -> tuple[float, ...]:
-    """Return GeoDoubleParams; made once for all keys, of which each takes a few."""
-    return ifd.remembered("geodoubles", lambda ifd: ifd.floats(Tag.GeoDoubleParams) or ())
+    return ifd.floats(Tag.GeoDoubleParams) or ()
 
 
 def _one_or_all[N: (int, float)](found: tuple[N, ...], count: int) -> N | tuple[N, ...]:

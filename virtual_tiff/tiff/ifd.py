@@ -15,11 +15,22 @@ from .entry import Entry, Value, numbers, rationals, raw, texts, value
 from .errors import FormatError, TiffError, warnings_issued
 from .header import Variant
 from .limits import Limits
-from .shared_findings import FINDINGS, Form, form_of, is_short
+from .shared_findings import (
+    FINDINGS,
+    NO_READS,
+    NOT_TO_BE_KEPT,
+    RECORDING,
+    Entries,
+    Form,
+    Note,
+    Reads,
+    form_of,
+)
 
 __all__ = ["ImageFileDirectory"]
 
 _FORM = "form"
+_BEYOND_THE_FORM = "beyond the form"
 _MISSING: Any = object()
 
 
@@ -41,8 +52,8 @@ class _Field[T]:
         if ifd is None:
             return self
         # asked for dozens of times in a parse, as the code may be written without regard to it
-        found: T = ifd.memo.get(self._name, _MISSING)
-        return ifd.remembered(self._name, self._read) if found is _MISSING else found
+        value: T = ifd.memo.get(self._name, _MISSING)
+        return ifd._remembered(self._name, self._read, ()) if value is _MISSING else value  # noqa: SLF001
 
 
 def _integer(tag: Tag, default: int) -> _Field[int]:
@@ -137,9 +148,12 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     """What the file may ask for: those that it was read with."""
 
     memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
-    """What was decoded of several tags together, by its name, so that it is decoded once."""
+    """What was worked out of the form alone, so that it is worked out once."""
 
-    _warnings: int = field(default_factory=warnings_issued, init=False, repr=False)
+    _noted: dict[Hashable, tuple[Any, Reads, list[ImageFileDirectory]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """What was worked out of other values too, with the tags that it depends on."""
 
     # TIFF 6.0: the tags that say where pixels are and what they are
     NewSubfileType = _integer(Tag.NewSubfileType, 0)
@@ -161,6 +175,9 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     SampleFormat = _Field(_sample_format)
     SamplesPerPixel = _Field(_samples_per_pixel)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", Entries(self.entries))
+
     @property
     def describes_image(self) -> bool:
         """Whether the directory has the tags without which there is no image."""
@@ -173,83 +190,79 @@ class ImageFileDirectory(Mapping[int | str, Value]):
 
     @property
     def form(self) -> Form | None:
-        """What the tags say but for those that differ from file to file; see `form`.
+        """What the directories of many files share; see `shared_findings`.
 
-        None if it is not to be compared: where bytes of pixels say something, too.
+        None if the directory is not to be compared: where bytes of pixels say something, too.
         """
-        found: Form | None = self.memo.get(_FORM, _MISSING)
-        if found is _MISSING:
-            form = form_of(self.entries.values(), self.variant, self.limits)
-            found = self.memo[_FORM] = None if self.referenced else form
-            if found is not None:
-                found.tell(self.memo)
-        return found
+        form: Form | None = self.memo.get(_FORM, _MISSING)
+        if form is _MISSING:
+            entries: Any = self.entries
+            form, beyond = form_of(dict.values(entries), self.variant, self.limits)
+            if self.referenced:
+                form = None
+            self.memo[_FORM], self.memo[_BEYOND_THE_FORM] = form, beyond
+            if form is not None:
+                form.tell(self.memo)
+        return form
 
-    def remembered[T](
-        self,
-        key: Hashable,
-        make: Callable[[ImageFileDirectory], T],
-        *,
-        also: ImageFileDirectory | None = None,
-        said: tuple[bytes | None, ...] = (),
-    ) -> T:
-        """Return what follows from a directory's form, worked out once for all of that form.
+    def remembered[*A, T](self, make: Callable[[ImageFileDirectory, *A], T], *args: *A) -> T:
+        """Return `make(self, *args)`, worked out once for all directories of which it is the same.
 
-        What is worked out after a warning is of this directory alone: of the next file, too,
-        the warning must be given.
+        The tags that `make` reads are recorded, and their values compared: `shared_findings` says
+        how. What is worked out with a warning is of this directory alone: the next file must give
+        the warning, too.
 
         Parameters
         ----------
-        key
-            What it is called, and all it depends on beside the form. Equal keys are one.
         make
-            Works it out. Of the tags of `VARYING` it must not read any that is not `said`.
-        also
-            Another directory on whose form it depends.
-        said
-            The values of the tags of `VARYING` on which it depends.
+            A function of a module: no closure, so that it knows only what it is given.
+        args
+            Its further arguments: hashable, or directories of the same file.
 
         Returns
         -------
         T
             Shared: not to be changed.
         """
-        own = key if also is None else (key, also.path)
-        found: T = self.memo.get(own, _MISSING)
-        if found is not _MISSING:
-            return found
-        form = self.form  # brings what is known of the form
-        found = self.memo.get(own, _MISSING)
-        if found is not _MISSING:
-            return found
-        if also is None and not said:
-            found = make(self)
-            if form is not None and warnings_issued() == self._warnings:
-                form.keep(key, found)
-        else:
-            found = self._related(form, key, make, also, said)
-        self.memo[own] = found
-        return found
+        key: Hashable = make
+        if args:
+            key = make, *[a.path if type(a) is ImageFileDirectory else a for a in args]
+        value: T = self.memo.get(key, _MISSING)
+        return self._remembered(key, make, args) if value is _MISSING else value
 
-    def _related[T](
-        self,
-        form: Form | None,
-        key: Hashable,
-        make: Callable[[ImageFileDirectory], T],
-        also: ImageFileDirectory | None,
-        said: tuple[bytes | None, ...],
-    ) -> T:
-        """Return what follows from the form and something beside it."""
-        other = None if also is None else also.form
-        if form is None or (also is not None and other is None) or not is_short(said):
-            return make(self)
-        whole = form, key, other, said
-        found: T = FINDINGS.get(whole, _MISSING)
-        if found is _MISSING:
-            found = make(self)
-            if warnings_issued() == self._warnings:
-                FINDINGS.keep(whole, found)
-        return found
+    def _remembered[T](self, key: Hashable, make: Callable[..., T], args: tuple[Any, ...]) -> T:
+        form = self.memo.get(_FORM, _MISSING)
+        if form is _MISSING:
+            form = self.form  # brings into the memo what is known of the form
+            known: T = self.memo.get(key, _MISSING)
+            if known is not _MISSING:
+                return known
+        value: T
+        if key in self._noted:
+            value, reads, directories = self._noted[key]
+        else:
+            directories = [self]
+            shared_key = key
+            if args and (others := [a for a in args if type(a) is ImageFileDirectory]):
+                directories += others
+                forms = [other.form for other in others]
+                if None in forms:
+                    form = None
+                shared_key = make, *forms, *[a for a in args if type(a) is not ImageFileDirectory]
+            if form is None:
+                self.memo[key] = value = _recorded(self, make, args)[0]
+                return value
+            entries = [one.entries for one in directories]
+            made = form.find(shared_key, entries)
+            value, reads = made or _made(form, shared_key, make, args, directories)
+            if not reads.tags and reads is not NOT_TO_BE_KEPT:
+                # whatever asks for it was given these directories, so their forms are in its key
+                self.memo[key] = value
+                return value
+            self._noted[key] = value, reads, directories
+        if RECORDING.notes is not None:
+            RECORDING.notes |= reads.notes([one.entries for one in directories])
+        return value
 
     def __getitem__(self, tag: int | str) -> Value:
         entry = self.entries[_number(tag)]
@@ -331,3 +344,46 @@ def _number(tag: int | str) -> int:
     except KeyError:
         msg = f"no tag is called {tag!r}; use its number"
         raise KeyError(msg) from None
+
+
+def _recorded[T](
+    ifd: ImageFileDirectory, make: Callable[..., T], args: tuple[Any, ...]
+) -> tuple[T, set[Note]]:
+    """Call a function; return its result, and which values it has read."""
+    outer, issued = RECORDING.notes, warnings_issued()
+    notes: set[Note] = set()
+    RECORDING.notes = notes
+    try:
+        return make(ifd, *args), notes
+    finally:
+        RECORDING.notes = outer
+        if warnings_issued() != issued:
+            notes.add(None)
+        if outer is not None:
+            outer |= notes
+
+
+def _made[T](
+    form: Form,
+    key: Hashable,
+    make: Callable[..., T],
+    args: tuple[Any, ...],
+    directories: list[ImageFileDirectory],
+) -> tuple[T, Reads]:
+    """Call a function, and keep its result for other files; return what it depends on, too."""
+    value, notes = _recorded(directories[0], make, args)
+    numbers = {id(directory.entries): number for number, directory in enumerate(directories)}
+    tags = []
+    for note in notes:
+        if note is None or note[0] not in numbers:
+            # made with a warning, or of a directory that is not among the arguments
+            return value, NOT_TO_BE_KEPT
+        number, tag = numbers[note[0]], note[1]
+        if tag in directories[number].memo[_BEYOND_THE_FORM]:
+            tags.append((number, tag))
+    if not tags and len(directories) == 1:
+        form.keep(key, value)
+        return value, NO_READS
+    reads = form.reads_of(key, tuple(sorted(tags)))
+    FINDINGS.keep(reads.key([one.entries for one in directories]), value)
+    return value, reads

@@ -40,7 +40,7 @@ def subfile_bits(ifd: ImageFileDirectory) -> int:
 
 def kind_of(ifd: ImageFileDirectory) -> Kind:
     """Return what NewSubfileType says a directory is; see `subfile_bits`."""
-    return ifd.remembered("kind", _kind)
+    return ifd.remembered(_kind)
 
 
 def _kind(ifd: ImageFileDirectory) -> Kind:
@@ -86,7 +86,7 @@ def full_image_of(
 
 
 def _size(ifd: ImageFileDirectory) -> tuple[int, int] | None:
-    return ifd.remembered("size", _length_and_width)
+    return ifd.remembered(_length_and_width)
 
 
 def _length_and_width(ifd: ImageFileDirectory) -> tuple[int, int] | None:

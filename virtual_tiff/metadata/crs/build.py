@@ -118,10 +118,10 @@ def crs_of(ifd: ImageFileDirectory) -> Crs | None:
 
     What they leave open or contradict is a `TiffWarning` that names the key.
     """
-    return ifd.remembered(("crs", registry()), _crs_of)
+    return ifd.remembered(_crs_of, registry())
 
 
-def _crs_of(ifd: ImageFileDirectory) -> Crs | None:
+def _crs_of(ifd: ImageFileDirectory, _: Registry) -> Crs | None:
     keys = parse_geokeys(ifd)
     if not keys:
         return None
