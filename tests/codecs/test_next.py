@@ -168,3 +168,11 @@ def test_another_configuration_is_a_value_error(changes: dict[str, Any]):
     configuration = JSON["configuration"] | changes
     with pytest.raises(ValueError, match=re.escape("virtual_tiff.next")):
         NextCodec.from_dict({"name": JSON["name"], "configuration": configuration})
+
+
+@pytest.mark.parametrize("last", [3, 2])
+def test_a_block_without_data_is_damaged(last: int) -> None:
+    codec = NextCodec(last=last)
+    spec = chunk_spec(4, 8)
+    with pytest.raises(ValueError, match="the data of a block are empty"):
+        codec._decode_sync(buffer(b""), spec)

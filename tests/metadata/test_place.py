@@ -11,10 +11,11 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from support.build import DOUBLE, LONG, SHORT, Picture, entry, images
+from support.build import DOUBLE, LONG, SHORT, Picture, entry, image, images
 from support.pixels import directory, values
 from virtual_tiff.metadata.place import Place, place_of
-from virtual_tiff.metadata.transform import Affine, GroundControlPoint
+from virtual_tiff.metadata.transform import Affine, GroundControlPoint, affine_of
+from virtual_tiff.tiff import TiffWarning
 
 SPECIAL = Path(__file__).parent.parent.parent / "testdata" / "special"
 
@@ -216,3 +217,13 @@ def test_any_of_the_three_tags_give_the_transform_and_points_of_gdal(
     affine = place.affine if place is not None else None
     assert (affine.gdal if affine is not None else (0, 1, 0, 0, 0, 1)) == pytest.approx(transform)
     assert (len(place.points) if place is not None else 0) == points
+
+
+def test_a_transform_that_is_not_finite_is_ignored() -> None:
+    entries = [
+        entry(33550, DOUBLE, [1e308, 1e308, 0]),
+        entry(33922, DOUBLE, [100, 100, 0, 1, 1, 0]),
+    ]
+    ifd = directory(image(values("u1", 4, 5), extra_entries=entries))
+    with pytest.warns(TiffWarning, match="a transform that is not finite is ignored"):
+        assert affine_of(ifd) is None

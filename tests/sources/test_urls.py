@@ -296,3 +296,9 @@ def test_bytes_that_are_no_utf8_survive() -> None:
     path = os.fsdecode(b"/d/\xff\xfe.tif")
     assert file_path(Path(path).as_uri()) == path
     assert path_of(reference_to("file://", path)) == path
+
+
+def test_a_file_url_without_an_authority_is_a_path() -> None:
+    """RFC 8089 appendix B: `file:/a` is `file:///a`."""
+    assert file_path("file:/a/b%20c.tif") == "/a/b c.tif"
+    assert reference_of("file:/a/b c.tif") == "file:///a/b c.tif"

@@ -372,3 +372,11 @@ async def test_info_counts_each_block_once(tmp_path: Path) -> None:
     path.write_bytes(make())
     (info,) = await inspect(locate([path], {}), limits=Limits(blocks=blocks))
     assert [directory.error for directory in info.directories] == [None] * 3
+
+
+def test_a_file_all_of_whose_images_are_refused_says_why() -> None:
+    """Its first directory describes no image, and so cannot stand for the file."""
+    directories, blocks = parts([refused(extra_entries=[entry(259, SHORT, 999)])])
+    data = build([Directory([entry(305, 2, "no image")]), *directories], blocks)
+    with pytest.raises(TiffError, match="999"), pytest.warns(TiffWarning, match="IFD 0 has no"):
+        virtual(data)

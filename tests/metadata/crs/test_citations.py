@@ -193,6 +193,18 @@ CITATIONS: dict[str, Keys] = {
         3073: f"{IMAGINE}State Plane Zone 406\nNAD = 27",
         3076: 9003,
     },
+    "State Plane of a HARN": {
+        1024: 1,
+        3072: 32767,
+        3073: f"{IMAGINE}State Plane Zone 3601\\nNAD = HARN",
+        3076: 9001,
+    },
+    "State Plane of 1983 in international feet": {
+        1024: 1,
+        1026: f"{IMAGINE}Projection Name = State Plane\\nUnits = international_feet",
+        3072: 32767,
+        3073: f"{IMAGINE}State Plane Zone -3601\\nNAD = 83",
+    },
     "PE string": {3073: f"ESRI PE String = {ROBINSON}"},
     "PE string of the web": {1024: 32767, 3073: f"ESRI PE String = {WEB}", 2048: 4326, 3076: 9001},
     "PE string and a code": {1024: 32767, 3072: 3857, 3073: f"ESRI PE String = {WEB}"},
