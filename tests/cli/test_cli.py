@@ -445,7 +445,7 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["publish", *SERIES, COG, "--to", str(cube), "--concat", "n", "--ifd", "0"]) == 1
     printed = capsys.readouterr()
     assert lines_of(printed.err) == [
-        "virtual-tiff: error: the files do not fit on each other:",
+        "virtual-tiff: error: the files cannot be stacked:",
         f"  {COG}: array 0: chunks 16 x 16, the others 32 x 32",
         f"  {COG}: array 0: nodata not given, the others given",
         (

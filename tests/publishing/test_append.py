@@ -66,7 +66,7 @@ def test_twice_is_once(scenes: list[Path], tmp_path: Path) -> None:
 
 def test_a_value_before_the_last_is_an_error(scenes: list[Path], tmp_path: Path) -> None:
     first = run([scenes[0], scenes[3]], tmp_path / "cube")
-    with pytest.raises(PublishError, match=r"day1.tif: its time 2023-01-02T10:15:00 lies before"):
+    with pytest.raises(PublishError, match=r"day1.tif: its time 2023-01-02T10:15:00 comes before"):
         run(scenes, tmp_path / "cube")
     assert len(commits(first)) == 1
     assert read(first).shape[0] == 2
@@ -75,7 +75,10 @@ def test_a_value_before_the_last_is_an_error(scenes: list[Path], tmp_path: Path)
 def test_one_place_twice(scenes: list[Path], tmp_path: Path) -> None:
     run(scenes[:2], tmp_path / "cube")
     twin = dated(tmp_path / "scenes" / "twin.tif", "2023-01-02")
-    with pytest.raises(PublishError, match=r"twin.tif: at time 2023-01-02T10:15:00 another file"):
+    with pytest.raises(
+        PublishError,
+        match=r"twin.tif: another file is published already at time 2023-01-02T10:15:00",
+    ):
         run(twin, tmp_path / "cube")
 
 
@@ -137,7 +140,7 @@ def test_files_that_do_not_fit_on_what_is_published(scenes: list[Path], tmp_path
     with pytest.raises(PublishError) as caught:
         run(scenes, tmp_path / "cube")
     assert str(caught.value).splitlines()[:2] == [
-        "the files do not fit on what is published:",
+        "the files cannot be added to what is published:",
         f"  {scenes[2]}: array 0: Predictor 2, the others 1",
     ]
 
@@ -284,7 +287,7 @@ def test_coordinates_of_another_kind_are_not_appended(
     files = [scene(tmp_path / "s" / f"{i}.tif", i) for i in range(3)]
     storage = icechunk.in_memory_storage()
     before = publish(files[:2], storage, concat="n", values=first)
-    words = f"n has coordinates of the kind '{kinds[0]}', that of these files is '{kinds[1]}'"
+    words = f"of n are of the kind '{kinds[0]}', those of the new files of the kind '{kinds[1]}'"
     with pytest.raises(PublishError, match=words):
         publish(files[2:], storage, append=True, values=then)
     assert before.repository.readonly_session("main").snapshot_id == before.snapshot

@@ -386,7 +386,7 @@ def test_files_that_do_not_fit_are_told_in_words(tmp_path: Path) -> None:
         publish(files, target, concat="time")
     lines = str(caught.value).splitlines()
     assert lines[:2] == [
-        "the files do not fit on each other:",
+        "the files cannot be stacked:",
         f"  {files[1]}: array 0: Predictor 2, the others 1",
     ]
     assert "without concat" in lines[2]
@@ -452,7 +452,7 @@ def test_limits_reach_the_parser() -> None:
         ({"layout": "stack"}, "needs concat"),
         ({"on_error": "ignore"}, "on_error must be one of 'raise', 'skip'"),
         ({"parallel": "ray"}, "parallel must be False, 'dask'"),
-        ({"replace_changed": True}, "for append=True"),
+        ({"replace_changed": True}, "needs append=True"),
         ({"ifd": "first"}, "ifd must be"),
         ({"concat": ""}, "concat must be"),
         ({"branch": ""}, "branch must be"),
@@ -488,7 +488,7 @@ def test_glob_without_a_match(tmp_path: Path) -> None:
 
 
 def test_file_directly_below_the_root() -> None:
-    with pytest.raises(PublishError, match="below a directory only"):
+    with pytest.raises(PublishError, match="only if they lie below a directory"):
         publish("/a.tif", "memory://")
 
 

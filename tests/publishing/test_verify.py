@@ -268,7 +268,7 @@ def test_a_group_of_that_name_that_is_no_ledger() -> None:
     session = repository.writable_session("main")
     zarr.open_group(session.store, mode="w").create_group("_virtual_tiff")
     session.commit("another's")
-    with pytest.raises(PublishError, match="no ledger"):
+    with pytest.raises(PublishError, match="not a ledger"):
         verify(repository)
 
 

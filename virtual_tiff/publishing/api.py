@@ -10,7 +10,7 @@ from typing import Any, Literal
 import icechunk
 
 from virtual_tiff.publishing.finding.items import Values
-from virtual_tiff.publishing.options import Options
+from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Layout
 from virtual_tiff.publishing.reading.workers import Progress, Truncated
 from virtual_tiff.publishing.result import Published
@@ -146,14 +146,40 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     ValueError
         If an option is not one of those allowed, or a file is named twice.
     PublishError
-        If files cannot be read (it has the error of each) or do not fit on each other, or
+        If files cannot be read (it has the error of each) or cannot be stacked, or
         `to` is in use. Nothing is left behind then.
     OSError
         If nothing matches, or a list cannot be read.
     KeyboardInterrupt
         After Ctrl-C; its text says what was kept, and how to go on.
     """
-    publication = Publication.of(sources, to, Options.of(_options(locals())))
+    options = PublishOptions(
+        concat=concat,
+        layout=layout,
+        time=time,
+        variable=variable,
+        values=values,
+        assets=assets,
+        append=append,
+        replace_changed=replace_changed,
+        on_error=on_error,
+        truncated=truncated,
+        branch=branch,
+        message=message,
+        metadata=metadata,
+        store_options=store_options,
+        remote_schemes=remote_schemes,
+        concurrency=concurrency,
+        parallel=parallel,
+        cache=cache,
+        check=check,
+        portable=portable,
+        inline_limit=inline_limit,
+        per_scene=per_scene,
+        progress=progress,
+        parser_options=parser_options,
+    )
+    publication = Publication.of(sources, to, options)
     with publication.spool:
         try:
             run_to_end(publication.read())
@@ -168,14 +194,7 @@ async def publish_async(
     **options: Any,  # noqa: ANN401 (those of `publish`)
 ) -> Published:
     """Do what `publish` does, within a running event loop; see there for the options."""
-    known = publish.__kwdefaults__ or {}
-    given = dict(known) | {name: value for name, value in options.items() if name in known}
-    given["parser_options"] = {k: v for k, v in options.items() if k not in known}
-    publication = Publication.of(sources, to, Options.of(given))
+    publication = Publication.of(sources, to, PublishOptions.of(options))
     with publication.spool:
         await publication.read()
         return await await_thread(publication.write)
-
-
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name not in ("sources", "to")}

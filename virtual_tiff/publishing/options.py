@@ -1,88 +1,157 @@
-"""What `publish` is told, checked before anything is read."""
+"""The options of `publish`, checked before anything is read."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
+from virtual_tiff.publishing.finding.items import Values
 from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.reading.portable import Portability
-from virtual_tiff.publishing.reading.workers import Engine, Progress, Reader, Truncated, engine_of
+from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated, engine_of
+from virtual_tiff.sources.finding import REMOTE_SCHEMES
 
-__all__ = ["Options"]
+__all__ = ["PublishOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """All that `publish` is told but the files and the place."""
+class PublishOptions:
+    """The options of `publish`: the one source of its keywords, their types and defaults.
 
-    find: Mapping[str, Any]
-    """Those of `find_items`."""
-    concat: tuple[str, ...]
-    layout: Layout | None
-    append: bool
-    replace_changed: bool
-    on_error: Literal["raise", "skip"]
-    truncated: Truncated
-    branch: str
-    message: str | None
-    metadata: Mapping[str, Any]
-    concurrency: int
-    engine: Engine | None
-    cache: Path | None
-    check: bool
-    progress: Callable[[Progress], None] | None
-    portable: bool | None
-    """None is what a repository that is appended to is, and False of a new one."""
-    inline_limit: int | None
-    per_scene: tuple[str, ...]
-    """Attributes of `spatial_ref` that become coordinates along the new dimension."""
-    parser: VirtualTIFF
-    samples: str | None
-    """As the user has said; None if it was left open."""
+    `publish` writes them out once more, for `help()` and type checkers; a test compares the two.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of those allowed.
+    """
+
+    concat: str | Sequence[str] | None = None
+    layout: Layout | None = None
+    time: str | None = None
+    variable: str | None = None
+    values: Values | None = None
+    assets: str | Sequence[str] | None = None
+    append: bool = False
+    replace_changed: bool = False
+    on_error: Literal["raise", "skip"] = "raise"
+    truncated: Truncated = "refuse"
+    branch: str = "main"
+    message: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    store_options: Mapping[str, Any] | None = None
+    remote_schemes: Sequence[str] = REMOTE_SCHEMES
+    concurrency: int = 64
+    parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False
+    cache: str | os.PathLike[str] | None = None
+    check: bool = False
+    portable: bool | None = None
+    inline_limit: int | None = None
+    per_scene: str | Sequence[str] = ()
+    progress: Callable[[Progress], None] | None = None
+    parser_options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Options:
-        """Check what a user gives; see `publish`.
+    def of(cls, keywords: Mapping[str, Any]) -> PublishOptions:
+        """Divide keyword arguments into the options of `publish` and those of the parser."""
+        names = {option.name for option in fields(cls)} - {"parser_options"}
+        parser_options = {name: keywords[name] for name in keywords if name not in names}
+        own = {name: keywords[name] for name in keywords if name in names}
+        return cls(**own, parser_options=parser_options)
 
-        Raises
-        ------
-        ValueError
-            If an option is not one of those allowed.
-        """
-        names = {option.name for option in fields(cls)} - {"find", "engine", "parser", "samples"}
-        found = {name: given[name] for name in names}
-        _check(given)
-        concat = given["concat"] or ()
-        axes = tuple(concat.split(",")) if isinstance(concat, str) else tuple(concat)
-        find = ("store_options", "time", "variable", "values", "assets", "remote_schemes")
-        cache = given["cache"]
-        return cls(
-            **found
-            | {
-                "concat": axes,
-                "metadata": dict(given["metadata"] or {}),
-                "cache": None if cache is None else Path(cache).expanduser(),
-                "find": {name: given[name] for name in find},
-                "per_scene": _names(given["per_scene"]),
-                "engine": engine_of(given["parallel"]),
-                "parser": _parser(given["parser_options"]),
-                "samples": given["parser_options"].get("samples"),
-            }
+    def __post_init__(self) -> None:
+        names = [self.concat] if isinstance(self.concat, str) else self.concat
+        if names is not None and (
+            not isinstance(names, Sequence)
+            or not names
+            or not all(isinstance(name, str) and all(name.split(",")) for name in names)
+        ):
+            msg = f"concat must be None or the names of dimensions, not {self.concat!r}"
+            raise ValueError(msg)
+        for name, values in _ALLOWED.items():
+            if getattr(self, name) not in values:
+                allowed = ", ".join(map(repr, values))
+                msg = f"{name} must be one of {allowed}, not {getattr(self, name)!r}"
+                raise ValueError(msg)
+        if not isinstance(self.branch, str) or not self.branch:
+            msg = f"branch must be a name, not {self.branch!r}"
+            raise ValueError(msg)
+        if not isinstance(self.concurrency, int) or self.concurrency < 1:
+            msg = f"concurrency must be a positive integer, not {self.concurrency!r}"
+            raise ValueError(msg)
+        Portability(inline_limit=self.inline_limit)
+        if unknown := sorted(set(self.scenes) - set(PER_SCENE)):
+            msg = f"per_scene must be some of {', '.join(PER_SCENE)}, not {', '.join(unknown)}"
+            raise ValueError(msg)
+        if self.scenes and self.concat is None and not self.append:
+            msg = "per_scene needs concat, the dimension along which the scenes are stacked"
+            raise ValueError(msg)
+        if self.layout == "group per file" and self.concat is not None:
+            msg = "layout 'group per file' stacks nothing: concat must be None"
+            raise ValueError(msg)
+        if self.layout not in (None, "group per file") and self.concat is None and not self.append:
+            msg = f"layout {self.layout!r} needs concat, the dimension to stack along"
+            raise ValueError(msg)
+        if self.replace_changed and not self.append:
+            msg = "replace_changed needs append=True"
+            raise ValueError(msg)
+        engine_of(self.parallel)
+        allowed_of_parser = sorted(option.name for option in fields(VirtualTIFF) if option.init)
+        if unknown := sorted(set(self.parser_options) - set(allowed_of_parser)):
+            msg = (
+                f"{', '.join(unknown)}: no such option; those of the parser are"
+                f" {', '.join(allowed_of_parser)}"
+            )
+            raise ValueError(msg)
+        VirtualTIFF(**self.parser_options)  # checks them
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The dimensions of `concat`."""
+        names = self.concat or ()
+        return tuple(names.split(",")) if isinstance(names, str) else tuple(names)
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """The attributes of `per_scene`, sorted."""
+        names = self.per_scene or ()
+        names = names.split(",") if isinstance(names, str) else names
+        return tuple(sorted({name for name in names if name}))
+
+    @property
+    def cache_file(self) -> Path | None:
+        """The path of the cache."""
+        return None if self.cache is None else Path(self.cache).expanduser()
+
+    @property
+    def reader(self) -> Reader:
+        """How each file is read."""
+        return Reader(
+            parser=VirtualTIFF(**self.parser_options),
+            portable=Portability(inline_limit=self.inline_limit) if self.portable else None,
+            truncated=self.truncated,
+            per_scene=self.scenes,
         )
 
-    def settled(self, *, published: bool | None) -> Options:
-        """Return the options when it is known to what is published.
+    @property
+    def recipe(self) -> str:
+        """All that a record depends on beside its file."""
+        return f"{self.reader!r} virtual-tiff {version('virtual-tiff')}"
+
+    def settled(self, *, published: bool | None) -> PublishOptions:
+        """Return the options when it is known what the repository has.
 
         Parameters
         ----------
         published
-            Whether what is there is portable; None if there is nothing.
+            Whether the repository is portable; None if it has nothing yet.
 
         Raises
         ------
@@ -94,92 +163,22 @@ class Options:
             raise ValueError(msg)
         if not (published or self.portable):
             if self.inline_limit is not None:
-                msg = "inline_limit is for portable=True"
+                msg = "inline_limit needs portable=True"
                 raise ValueError(msg)
             return replace(self, portable=False)
-        if self.samples not in (None, "stored"):
-            msg = f"portable: samples are as they are stored, not samples={self.samples!r}"
+        samples = self.parser_options.get("samples")
+        if samples not in (None, "stored"):
+            msg = f"portable needs samples='stored', not samples={samples!r}"
             raise ValueError(msg)
-        return replace(self, portable=True, parser=replace(self.parser, samples="stored"))
-
-    @property
-    def reader(self) -> Reader:
-        """How each file is read."""
-        portable = Portability(inline_limit=self.inline_limit) if self.portable else None
-        return Reader(
-            parser=self.parser,
-            portable=portable,
-            truncated=self.truncated,
-            per_scene=self.per_scene,
-        )
-
-    @property
-    def recipe(self) -> str:
-        """What a record depends on beside its file."""
-        return f"{self.reader!r} virtual-tiff {version('virtual-tiff')}"
+        stored = {**self.parser_options, "samples": "stored"}
+        return replace(self, portable=True, parser_options=stored)
 
 
-def _check(given: Mapping[str, Any]) -> None:
-    concat = given["concat"]
-    names = [concat] if isinstance(concat, str) else concat
-    if names is not None and (
-        not isinstance(names, Sequence)
-        or not names
-        or not all(isinstance(name, str) and all(name.split(",")) for name in names)
-    ):
-        msg = f"concat must be None or the names of dimensions, not {concat!r}"
-        raise ValueError(msg)
-    allowed: dict[str, Sequence[Any]] = {
-        "layout": (None, *LAYOUTS),
-        "on_error": ("raise", "skip"),
-        "truncated": ("refuse", "missing", "keep"),
-        "append": (True, False),
-        "replace_changed": (True, False),
-        "portable": (None, True, False),
-    }
-    for name, values in allowed.items():
-        if given[name] not in values:
-            msg = f"{name} must be one of {', '.join(map(repr, values))}, not {given[name]!r}"
-            raise ValueError(msg)
-    if not isinstance(given["branch"], str) or not given["branch"]:
-        msg = f"branch must be a name, not {given['branch']!r}"
-        raise ValueError(msg)
-    concurrency = given["concurrency"]
-    if not isinstance(concurrency, int) or concurrency < 1:
-        msg = f"concurrency must be a positive integer, not {concurrency!r}"
-        raise ValueError(msg)
-    Portability(inline_limit=given["inline_limit"])
-    _check_scenes(given)
-    if given["layout"] == "group per file" and concat is not None:
-        msg = "a group per file is not stacked: concat must be None"
-        raise ValueError(msg)
-    if given["layout"] not in (None, "group per file") and concat is None and not given["append"]:
-        msg = f"layout {given['layout']!r} needs concat, the dimension to stack along"
-        raise ValueError(msg)
-    if given["replace_changed"] and not given["append"]:
-        msg = "replace_changed is for append=True"
-        raise ValueError(msg)
-
-
-def _check_scenes(given: Mapping[str, Any]) -> None:
-    per_scene = _names(given["per_scene"])
-    if not set(per_scene) <= set(PER_SCENE):
-        msg = f"per_scene must be of {', '.join(PER_SCENE)}, not {', '.join(per_scene)}"
-        raise ValueError(msg)
-    if per_scene and given["concat"] is None and not given["append"]:
-        msg = "per_scene needs concat, the dimension along which the scenes are stacked"
-        raise ValueError(msg)
-
-
-def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    names = (given or "").split(",") if given is None or isinstance(given, str) else given
-    return tuple(sorted({name for name in names if name}))
-
-
-def _parser(options: Mapping[str, Any]) -> VirtualTIFF:
-    allowed = sorted(option.name for option in fields(VirtualTIFF) if option.init)
-    unknown = sorted(set(options) - set(allowed))
-    if unknown:
-        msg = f"{', '.join(unknown)}: no such option; those of the parser are {', '.join(allowed)}"
-        raise ValueError(msg)
-    return VirtualTIFF(**options)
+_ALLOWED: dict[str, Sequence[Any]] = {
+    "layout": (None, *LAYOUTS),
+    "on_error": ("raise", "skip"),
+    "truncated": ("refuse", "missing", "keep"),
+    "append": (True, False),
+    "replace_changed": (True, False),
+    "portable": (None, True, False),
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,14 +20,19 @@ import icechunk
 import zarr
 
 from virtual_tiff.publishing.errors import PublishError, first_line
-from virtual_tiff.publishing.finding.items import find_items
-from virtual_tiff.publishing.options import Options
+from virtual_tiff.publishing.finding.items import Item, find_items
+from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Arrangement, Layout, arrange
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.spool import Spool
-from virtual_tiff.publishing.reading.workers import Tally, look_up, parse_here, parse_there
-from virtual_tiff.publishing.repository.appending import existing_of
+from virtual_tiff.publishing.reading.workers import (
+    Tally,
+    engine_of,
+    look_up,
+    parse_here,
+    parse_there,
+)
 from virtual_tiff.publishing.repository.containers import (
     Container,
     access_to,
@@ -35,7 +40,13 @@ from virtual_tiff.publishing.repository.containers import (
     saved_containers,
 )
 from virtual_tiff.publishing.repository.how_to_open import how_to_open, readers_need
-from virtual_tiff.publishing.repository.ledger import LEDGER, Ledger, LedgerRows, read_ledger
+from virtual_tiff.publishing.repository.ledger import (
+    LEDGER,
+    Ledger,
+    LedgerRows,
+    existing_of,
+    read_ledger,
+)
 from virtual_tiff.publishing.repository.target import Target, save_containers, target_of
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
@@ -52,7 +63,7 @@ class Publication:
 
     sources: Any
     target: Target
-    options: Options
+    options: PublishOptions
     spool: Spool
     containers: tuple[Container, ...] = ()
     ledger: Ledger | None = None
@@ -68,46 +79,69 @@ class Publication:
         cls,
         sources: Any,  # noqa: ANN401 (see `find_items`)
         to: str | os.PathLike[str] | icechunk.Storage,
-        options: Options,
+        options: PublishOptions,
     ) -> Publication:
         """Begin a run; nothing is made or read yet, but the cache."""
         target = target_of(to)
-        unsaid = options.find["time"] is None and options.find["values"] is None
-        if options.concat == ("time",) and unsaid and names_stac(sources):
-            options = replace(options, find={**options.find, "time": "datetime"})
+        unplaced = options.time is None and options.values is None
+        if options.axes == ("time",) and unplaced and names_stac(sources):
+            options = replace(options, time="datetime")
         if not options.append:
             options = options.settled(published=None)
-        return cls(sources, target, options, Spool(options.cache))
+        return cls(sources, target, options, Spool(options.cache_file))
 
     # --------------------------------------------------------------------------- read
 
     async def read(self) -> None:
         """Find the files, look at what is published, and read what has to be read."""
         options, spool = self.options, self.spool
-        await await_thread(lambda: spool.add_items(find_items(self.sources, **options.find)))
-        if not spool.count():
-            msg = "there are no sources"
-            raise ValueError(msg)
+        await await_thread(lambda: spool.add_items(self._items()))
         await await_thread(self._look_at_target)
-        ledger = self.ledger
-        options = options.settled(published=None if ledger is None else ledger.portable)
-        self.options = options
+        options = self.options = self._settled_options()
         spool.recall(options.recipe)
         await look_up(spool, concurrency=options.concurrency)
         spool.settle(replace=options.replace_changed)
         tally = Tally(spool.count(), options.progress)
         tally.start(*spool.totals())
-        if options.engine is None:
+        engine = engine_of(options.parallel)
+        if engine is None:
             await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
         else:
-            work = partial(parse_there, options.engine, options.reader, spool, tally)
+            work = partial(parse_there, engine, options.reader, spool, tally)
             await await_thread(partial(work, concurrency=options.concurrency))
         self._report_failures()
 
-    def _look_at_target(self) -> None:
-        """Open what there is, and take the ledger of it."""
+    def _items(self) -> Iterable[Item]:
         options = self.options
-        store_options = options.find["store_options"] or {}
+        return find_items(
+            self.sources,
+            store_options=options.store_options,
+            time=options.time,
+            variable=options.variable,
+            values=options.values,
+            assets=options.assets,
+            remote_schemes=options.remote_schemes,
+        )
+
+    def _settled_options(self) -> PublishOptions:
+        """Return the options with those that a repository remembers."""
+        options, ledger = self.options, self.ledger
+        if ledger is None:
+            return options.settled(published=None)
+        if ledger.per_scene is not None:
+            if options.scenes and options.scenes != ledger.per_scene:
+                msg = (
+                    f"{self.target.name} was published with per_scene {ledger.per_scene!r}, not"
+                    f" {options.scenes!r}"
+                )
+                raise ValueError(msg)
+            options = replace(options, per_scene=ledger.per_scene)
+        return options.settled(published=ledger.portable)
+
+    def _look_at_target(self) -> None:
+        """Open the repository, if there is one, and read its ledger."""
+        options = self.options
+        store_options = options.store_options or {}
         locations = (item.location for _, item in self.spool.items())
         self._repository = _translated(
             self.target, lambda: self.target.opened(append=options.append)
@@ -149,7 +183,7 @@ class Publication:
             return self._nothing_new()
         if self._repository is not None and self.ledger is not None:
             self.existing = existing_of(self.ledger, self._base_store(), spool)
-        catalogue = Catalogue(spool, from_tag=options.find["time"] == "tag")
+        catalogue = Catalogue(spool, from_tag=options.time == "tag")
         plan = arrange(catalogue, arrangement, self.existing)
         snapshot, written = self._commit(plan, arrangement)
         _warn_of_unknown_times(written, plan.files)
@@ -158,25 +192,25 @@ class Publication:
 
     def _arrangement(self) -> Arrangement:
         options, ledger = self.options, self.ledger
-        if ledger is None:
-            layout: Layout = options.layout or ("stack" if options.concat else "group per file")
-            return Arrangement(layout=layout, axes=options.concat, per_scene=options.per_scene)
-        asked = {"layout": options.layout, "concat": options.concat or None}
-        there = {"layout": ledger.layout, "concat": ledger.axes}
-        for name, value in asked.items():
-            if value is not None and value != there[name]:
-                msg = f"{self.target.name} was published with {name} {there[name]!r}, not {value!r}"
-                raise ValueError(msg)
-        return Arrangement(
-            layout=ledger.layout,  # type: ignore[arg-type]
-            axes=ledger.axes,
-            per_scene=options.per_scene,
-        )
+        layout: Layout = options.layout or ("stack" if options.axes else "group per file")
+        axes = options.axes
+        if ledger is not None:
+            asked = {"layout": options.layout, "concat": options.axes or None}
+            published = {"layout": ledger.layout, "concat": ledger.axes}
+            for name, value in asked.items():
+                if value is not None and value != published[name]:
+                    msg = (
+                        f"{self.target.name} was published with {name} {published[name]!r}, not"
+                        f" {value!r}"
+                    )
+                    raise ValueError(msg)
+            layout, axes = ledger.layout, ledger.axes  # type: ignore[assignment]
+        return Arrangement(layout=layout, axes=axes, per_scene=options.scenes)
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options = self.options
         message = options.message or f"{plan.files} TIFFs {plan.how}"
-        metadata = {"virtual_tiff": version("virtual-tiff"), **options.metadata}
+        metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
 
         def work() -> tuple[str, Written]:
             with self.target.writing(self.containers) as repository, ExitStack() as undo:
@@ -191,14 +225,13 @@ class Publication:
                 )
                 written = Writer(session, self.spool, rows, earlier).write(plan)
                 rows.finish(
-                    {
-                        "layout": arrangement.layout,
-                        "concat": list(arrangement.axes),
-                        "places": dict(plan.places),
-                        "portable": bool(options.portable),
-                        "whole": (self.ledger is None or self.ledger.whole)
-                        and not self.spool.truncated(),
-                    }
+                    Ledger(
+                        layout=arrangement.layout,
+                        axes=arrangement.axes,
+                        portable=bool(options.portable),
+                        per_scene=arrangement.per_scene,
+                        states=plan.states,
+                    )
                 )
                 if options.check:
                     read_back(session.store, [*written.arrays, *written.coordinates])

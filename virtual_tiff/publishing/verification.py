@@ -1,4 +1,4 @@
-"""`verify`: which sources are no longer what they were when they were published."""
+"""`verify`: which sources have changed since they were published."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from virtual_tiff.info.reading import examine
 from virtual_tiff.publishing.repository.containers import SourceStores
-from virtual_tiff.publishing.repository.known_sources import (
+from virtual_tiff.publishing.repository.ledger import (
     KnownSource,
     known_sources,
     number_of_sources,
-    sources_were_whole,
 )
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
 from virtual_tiff.sources.identity import same_object
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Source", "Status", "Verification", "change", "verify", "verify_async"]
 
 type Status = Literal["unchanged", "changed", "missing", "unreachable", "truncated", "unknown"]
-"""`truncated`: it is what was published, and ends before its last block. `unknown`: it is there,
-but nothing tells whether it is what was published."""
+"""`truncated`: it has not changed, and was truncated already when it was published. `unknown`: it
+exists, but nothing tells whether it has changed since it was published."""
 
 STATUSES: tuple[Status, ...] = get_args(Status.__value__)
 
@@ -58,11 +57,11 @@ class Source:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; times are in ISO 8601."""
-        found = asdict(self) | {"url": redacted(self.url)}
-        for state in (found["before"], found["now"]):
+        plain = asdict(self) | {"url": redacted(self.url)}
+        for state in (plain["before"], plain["now"]):
             if state is not None and state["last_modified"] is not None:
                 state["last_modified"] = state["last_modified"].isoformat()
-        return found
+        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +92,9 @@ class Verification:
     def sources(self) -> Iterator[Source]:
         """Yield each source, in the order of the repository, from which it is read again."""
         differing = {source.url: source for source in self.differing}
-        for url, before in self._all():
-            yield differing.get(url) or Source(
-                url=url, status=_usual(before), before=before, now=before
+        for known in self._all():
+            yield differing.get(known.url) or Source(
+                url=known.url, status=_usual(known), before=known.state, now=known.state
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -122,9 +121,9 @@ def verify(
     Size and ETag are compared, where the source had one and has one; else size and time of
     modification. Of local files it is always size and time.
 
-    A ledger says whether all sources were whole when they were published. Where it does not (it
-    was written by an earlier version, or with `truncated="missing"` or `"keep"`), the directories
-    of sources that have not changed are read too, and truncated ones are found.
+    The ledger says of each source whether it was truncated when it was published. Where it does
+    not (an earlier version wrote it), the directories of sources that have not changed are read
+    too, and truncated ones are found.
 
     Parameters
     ----------
@@ -174,8 +173,7 @@ async def verify_async(
     session = await await_thread(lambda: session_of(opened, branch=branch))
     total = await await_thread(lambda: number_of_sources(session))
     stores = SourceStores(opened.config, store_options or {})
-    whole = await await_thread(lambda: sources_were_whole(session))
-    inquiry = _Inquiry(stores, concurrency, whole=whole)
+    inquiry = _Inquiry(stores, concurrency)
     batches = known_sources(session, _BATCH)
     while batch := await await_thread(lambda: next(batches, None)):
         await inquiry.ask(batch, total, progress)
@@ -193,18 +191,17 @@ def _one_by_one(session: icechunk.Session) -> Iterator[KnownSource]:
         yield from batch
 
 
-def _usual(before: SourceState | None) -> Status:
+def _usual(known: KnownSource) -> Status:
     """Return the status of sources that are not kept: there may be a million of them."""
-    return "unknown" if before is None else "unchanged"
+    return "unknown" if known.state is None else "unchanged"
 
 
 class _Inquiry:
     """Asks sources, some at the same time, and keeps what differs."""
 
-    def __init__(self, stores: SourceStores, concurrency: int, *, whole: bool) -> None:
+    def __init__(self, stores: SourceStores, concurrency: int) -> None:
         self._stores = stores
         self._concurrency = concurrency
-        self._whole = whole
         self.counts: Counter[Status] = Counter()
         self.differing: list[Source] = []
 
@@ -215,37 +212,39 @@ class _Inquiry:
         progress: Callable[[int, int], None] | None,
     ) -> None:
         """Ask a batch of sources."""
-        found: list[Source | None] = [None] * len(batch)
+        differing: list[Source | None] = [None] * len(batch)
         queue = iter(enumerate(batch))
 
         async def work() -> None:
-            for place, (url, before) in queue:  # one iterator for all: each is asked once
-                source = await self._asked(url, before)
+            for place, known in queue:  # one iterator for all: each is asked once
+                source = await self._asked(known)
                 self.counts[source.status] += 1
-                if source.status != _usual(before):
-                    found[place] = source
+                if source.status != _usual(known):
+                    differing[place] = source
                 if progress is not None:
                     done = sum(self.counts.values())
                     progress(done, total if total is not None else done)
 
         await in_parallel(work, min(self._concurrency, len(batch)))
-        self.differing += [source for source in found if source is not None]
+        self.differing += [source for source in differing if source is not None]
 
-    async def _asked(self, url: str, before: SourceState | None) -> Source:
+    async def _asked(self, known: KnownSource) -> Source:
+        url, before = known.url, known.state
         store, path = self._stores.resolve(url)
         status: Status
         try:
             now = await _state_now(store, path)
         except Exception as error:  # noqa: BLE001 (stores share no class of errors)
-            known = store_error(error, url)
-            missing = isinstance(known, FileNotFoundError)
-            status = "missing" if missing else "unreachable"
-            return Source(url=url, status=status, before=before, error=str(known))
+            failure = store_error(error, url)
+            status = "missing" if isinstance(failure, FileNotFoundError) else "unreachable"
+            return Source(url=url, status=status, before=before, error=str(failure))
         status, words = change(url, before, now)
-        if status in _GOOD and not self._whole:
-            location = Location(name=url, url=url, store=store, path=path)
-            lost = (await examine(location)).info.truncated
-            if lost is not None:
+        if status in _GOOD:
+            lost = known.truncated
+            if lost is None:  # the ledger does not say it
+                location = Location(name=url, url=url, store=store, path=path)
+                lost = (await examine(location)).info.truncated
+            if lost:
                 status, words = "truncated", lost
         return Source(url=url, status=status, before=before, now=now, error=words)
 
@@ -268,7 +267,7 @@ async def _state_now(store: Any, path: str) -> SourceState:  # noqa: ANN401 (obs
 def change(
     url: str, before: SourceState | None, now: SourceState
 ) -> tuple[Literal["unchanged", "changed", "unknown"], str | None]:
-    """Say whether a source is what it was, and if not, in words why; see `same_object`.
+    """Return whether a source has changed, and how, in words; see `same_object`.
 
     Parameters
     ----------
@@ -279,11 +278,11 @@ def change(
     """
     if before is None:
         return "unknown", "the repository does not say what it was when it was published"
-    found = same_object(before, now, url=url)
-    return _ANSWERS[found.answer], found.words
+    comparison = same_object(before, now, url=url)
+    return _STATUS_OF[comparison.answer], comparison.words
 
 
-_ANSWERS: dict[str, Literal["unchanged", "changed", "unknown"]] = {
+_STATUS_OF: dict[str, Literal["unchanged", "changed", "unknown"]] = {
     "same": "unchanged",
     "other": "changed",
     "unknown": "unknown",

@@ -60,7 +60,7 @@ def test_given_values(values: list[Any], expected: list[Any], tmp_path: Path) ->
 
 
 def test_file_without_a_time(tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match=r"a\.tif has no DateTime"):
+    with pytest.raises(PublishError, match=r"a\.tif has no tag DateTime"):
         publish(scene(tmp_path / "a.tif"), "memory://", concat="time", time="tag")
 
 

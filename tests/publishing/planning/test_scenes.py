@@ -123,7 +123,7 @@ def test_a_scene_of_another_place_is_not_appended(name: str, tmp_path: Path):
     first = [PLACES[name](tmp_path, day, 0) for day in DAYS[:2]]
     before = stacked(first, tmp_path / "cube")
     last = PLACES[name](tmp_path, DAYS[2], 5)
-    with pytest.raises(PublishError, match="do not fit on what is published"):
+    with pytest.raises(PublishError, match="cannot be added to what is published"):
         publish([last], tmp_path / "cube", append=True, time=TIME)
     after = xr.open_zarr(open_published(tmp_path / "cube"), consolidated=False)
     xr.testing.assert_identical(before, after)
@@ -160,7 +160,7 @@ def test_a_place_a_scene_needs_a_new_dimension(options: dict[str, Any], tmp_path
 
 
 def test_only_places_are_kept_a_scene_each(tmp_path: Path):
-    with pytest.raises(ValueError, match="per_scene must be of gcps, rpcs, not color_map"):
+    with pytest.raises(ValueError, match="per_scene must be some of gcps, rpcs, not color_map"):
         publish([scene(tmp_path, DAYS[0])], tmp_path / "cube", concat="time", per_scene="color_map")
 
 

@@ -520,9 +520,9 @@ def test_bound_of_memory(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"portable": "yes"}, "portable must be one of"),
-        ({"portable": True, "samples": "first"}, "samples are as they are stored"),
+        ({"portable": True, "samples": "first"}, "portable needs samples=.stored."),
         ({"portable": True, "inline_limit": -1}, "inline_limit must be None or a number"),
-        ({"inline_limit": 7}, "inline_limit is for portable=True"),
+        ({"inline_limit": 7}, "inline_limit needs portable=True"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], words: str, tmp_path: Path) -> None:

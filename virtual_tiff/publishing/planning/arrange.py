@@ -1,4 +1,4 @@
-"""How the arrays of files become those of the repository: stacked, put together, or apart."""
+"""Which arrays of the repository the files become: a stack, one image of tiles, or a group each."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.differences import differences, refuse
-from virtual_tiff.publishing.planning.group_per_file import apart
 from virtual_tiff.publishing.planning.mosaic import on_one_grid, signature
-from virtual_tiff.publishing.planning.plan import Existing, Plan
-from virtual_tiff.publishing.planning.stack import Stack, Stacked, stack
+from virtual_tiff.publishing.planning.names import new_group_names
+from virtual_tiff.publishing.planning.plan import Existing, Members, Part, Plan, joined
+from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, stack
 from virtual_tiff.publishing.planning.tiles import together
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
-from virtual_tiff.publishing.reading.record import Template
+from virtual_tiff.publishing.reading.record import Node, Template
 
 __all__ = ["LAYOUTS", "Arrangement", "Layout", "arrange"]
 
 Layout = Literal["stack", "group per file", "group per signature", "group per variable"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 
-
 _NO_SCENES = "per_scene needs a new dimension, along which the scenes are stacked"
+_NO_APPEND = "files cannot be appended along a dimension of their own; publish all anew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """What a user asks for."""
+    """The user's choice."""
 
     layout: Layout
     axes: tuple[str, ...] = ()
@@ -45,8 +45,8 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
     Raises
     ------
     PublishError
-        If they do not fit on each other, or on what is published; it says which differs in
-        what.
+        If they cannot be stacked on each other, or on what is published; it names the
+        differences.
     ValueError
         If the dimensions are none that files can be arranged along.
     """
@@ -54,26 +54,73 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
     if arrangement.layout == "group per file":
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
-        parts = apart(catalogue, existing)
+        parts = _group_per_file(catalogue, existing)
         return Plan(parts=parts, files=files, how=f"in {files} groups")
-    found = [
-        _arranged(catalogue, place, sets, arrangement, existing)
-        for place, sets in _places(catalogue, arrangement, existing)
+    groups = [
+        _arranged(catalogue, group, sets, arrangement, existing)
+        for group, sets in _groups(catalogue, arrangement, existing)
     ]
     return Plan(
-        parts=iter([one.part for one in found]),
+        parts=iter([group.part for group in groups]),
         files=files,
         how=f"along {', '.join(arrangement.axes)}",
-        places={**existing.places, **{one.place: one.kept for one in found}},
-        left_out={path: names for one in found for path, names in one.left_out.items()},
-        missing=sum(one.missing for one in found),
+        states={**existing.states, **{group.group: group.state for group in groups}},
+        left_out={path: names for group in groups for path, names in group.left_out.items()},
+        missing=sum(group.missing for group in groups),
+    )
+
+
+# ----------------------------------------------------------------------- group per file
+
+
+def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
+    """Lay out each file as a group of its own; one after another, as there may be many."""
+    spool = catalogue.spool
+    urls = {n: spool.url(n) for files in catalogue.sets for n in files.numbers.tolist()}
+    names = new_group_names([urls[n] for n in sorted(urls)], existing.group_of)
+    group_of = dict(zip(sorted(urls), names, strict=True))
+
+    def parts() -> Iterator[Part]:
+        yield Part(groups={"": {}}, arrays={})
+        for files in catalogue.sets:
+            for i, n in enumerate(files.numbers.tolist()):
+                yield _own_group(catalogue, files, i, group_of[n])
+
+    return parts()  # a generator of its own, so that wrong names are refused before all else
+
+
+def _own_group(catalogue: Catalogue, files: Files, i: int, group: str) -> Part:
+    template = catalogue.template(int(files.templates[i]))
+    loose = catalogue.loose(int(files.loose[i]))
+    return Part(
+        groups={
+            joined(group, path): attributes | loose.get(Node("group", path), {})
+            for path, attributes in template.groups.items()
+        },
+        arrays={
+            joined(group, path): metadata
+            | {"attributes": metadata["attributes"] | loose.get(Node("array", path), {})}
+            for path, metadata in template.arrays.items()
+        },
+        inline={
+            joined(group, path): (inline.metadata, catalogue.spool.data(inline.digest))
+            for path, inline in template.inline.items()
+        },
+        members=[
+            Members(
+                group=group,
+                variable="",
+                numbers=files.numbers[i : i + 1],
+                paths={path: joined(group, path) for path in template.arrays},
+            )
+        ],
     )
 
 
 # -------------------------------------------------------------------------- which group
 
 
-def _places(
+def _groups(
     catalogue: Catalogue, arrangement: Arrangement, existing: Existing
 ) -> Iterator[tuple[str, list[Files]]]:
     """Yield groups with the files that go there, by variable."""
@@ -92,37 +139,37 @@ def _places(
 def _by_signature(
     catalogue: Catalogue, arrangement: Arrangement, existing: Existing
 ) -> dict[str, list[Files]]:
-    """Name groups by number, in the order of their first files; keep those that there are.
+    """Name groups by number, in the order of their first files; keep those that are published.
 
     Along a new dimension the place of an image is a part of its signature: a group has one
-    tile at all dates. Along dimensions of the files it is not, but for what these dimensions
+    tile at all dates. Along dimensions of the files it is not, except for what these dimensions
     leave open: tiles off the grid, or of another row with concat="x", have another group.
     """
     groups: dict[tuple[str, str], list[tuple[str, Template]]] = {}
-    """By variable and signature: groups, each with the template of a file that is there."""
-    for place, kept in existing.places.items():
-        for variable, text in kept["templates"].items():
+    """By variable and signature: groups, each with the template of one of its files."""
+    for group, state in existing.states.items():
+        for variable, text in state.templates.items():
             template = Template.from_text(text)
-            groups.setdefault((variable, signature(template, ())), []).append((place, template))
-    numbers = count(1 + len(existing.places))
-    found: dict[str, list[Files]] = {}
+            groups.setdefault((variable, signature(template, ())), []).append((group, template))
+    numbers = count(1 + len(existing.states))
+    files_of: dict[str, list[Files]] = {}
     for files in catalogue.sets:
-        places: dict[str, list[int]] = {}
+        templates_of: dict[str, list[int]] = {}
         for number in catalogue.counts(files):
             template = catalogue.template(number)
             own = _own_axes(template, arrangement.axes)
-            if own and existing.places:
+            if own and existing.states:
                 raise PublishError(_NO_APPEND)
             alike = groups.setdefault((files.variable, signature(template, own)), [])
             fitting = (n for n, (_, other) in enumerate(alike) if on_one_grid(other, template, own))
             at = next(fitting, None)
-            group = alike.pop(at) if at is not None else (f"signature_{next(numbers)}", template)
-            alike.insert(0, group)  # the next tile most often lies beside this one
-            places.setdefault(group[0], []).append(number)
-        for place, templates in places.items():
+            entry = alike.pop(at) if at is not None else (f"signature_{next(numbers)}", template)
+            alike.insert(0, entry)  # the next tile most often lies beside this one
+            templates_of.setdefault(entry[0], []).append(number)
+        for group, templates in templates_of.items():
             where = np.isin(files.templates, templates)
-            found.setdefault(place, []).append(files.taken(where))
-    return found
+            files_of.setdefault(group, []).append(files.taken(where))
+    return files_of
 
 
 def _own_axes(template: Template, axes: Sequence[str]) -> list[str]:
@@ -130,56 +177,45 @@ def _own_axes(template: Template, axes: Sequence[str]) -> list[str]:
     return [axis for axis in axes if any(axis in each for each in template.axes.values())]
 
 
-_NO_APPEND = "files cannot be appended along a dimension of their own; publish all anew"
-
-
 # ---------------------------------------------------------------------------- one group
 
 
 def _arranged(
     catalogue: Catalogue,
-    place: str,
+    group: str,
     sets: Sequence[Files],
     arrangement: Arrangement,
     existing: Existing,
-) -> Stacked:
+) -> GroupPlan:
     template = catalogue.template(int(sets[0].templates[0]))
-    names = [name for array in template.arrays.values() for name in array["dimension_names"]]
     own = _own_axes(template, arrangement.axes)
     if own and len(own) < len(arrangement.axes):
         new = ", ".join(axis for axis in arrangement.axes if axis not in own)
-        msg = f"concat is new dimensions or those of the files, not both: {', '.join(own)}; {new}"
+        msg = (
+            "concat must be one new dimension, or dimensions of the files, not both:"
+            f" {', '.join(own)}; {new}"
+        )
         raise ValueError(msg)
     if len(arrangement.axes) > 1 and not own:
-        there = ", ".join(dict.fromkeys(names))
-        msg = f"concat is one new dimension, or several that the files have: {there}"
+        names = [name for array in template.arrays.values() for name in array["dimension_names"]]
+        msg = (
+            "concat must be one new dimension, or several that the files have:"
+            f" {', '.join(dict.fromkeys(names))}"
+        )
         raise ValueError(msg)
     if own:
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
-        if place in existing.places:
+        if group in existing.states:
             raise PublishError(_NO_APPEND)
-        return together(catalogue, place, sets, own)
-    return _stacked(catalogue, place, sets, arrangement.axes[0], existing)
-
-
-def _stacked(
-    catalogue: Catalogue,
-    place: str,
-    sets: Sequence[Files],
-    dimension: str,
-    existing: Existing,
-) -> Stacked:
-    kept = existing.places.get(place, {})
-    if kept and kept.get("dimension") != dimension:
-        msg = f"what is published is stacked along {kept.get('dimension')}, not {dimension}"
-        raise PublishError(msg)
-    texts: dict[str, str] = dict(kept.get("templates", {}))
+        return together(catalogue, group, sets, own)
+    state = existing.states.get(group)
+    texts = {} if state is None else dict(state.templates)
     # the arrays of variables without a new file grow with the others
-    there = {files.variable for files in sets}
-    sets = [*sets, *(sets[0].none_of(name) for name in texts if name not in there)]
+    new_variables = {files.variable for files in sets}
+    sets = [*sets, *(sets[0].none_of(name) for name in texts if name not in new_variables)]
     common = [_common(catalogue, files, texts) for files in sets]
-    old = Stack.of(place, dimension, kept, existing)
+    old = Stack.of(group, arrangement.axes[0], state, existing)
     return stack(catalogue, list(zip(sets, common, strict=True)), old, existing.earlier, texts)
 
 
@@ -187,13 +223,13 @@ def _common(catalogue: Catalogue, files: Files, texts: dict[str, str]) -> Templa
     """Return the template of all files of a variable, those published before too."""
     counts = catalogue.counts(files)
     before = texts.get(files.variable)
-    usual = None if before is None else Template.from_text(before)
+    published = None if before is None else Template.from_text(before)
     if not counts:
         return Template.from_text(str(before))
     same = before is None or all(catalogue.spool.text(n) == before for n in counts)
     if len(counts) > 1 or not same:
         templates = {n: catalogue.template(n) for n in counts}
-        what = "the files do not fit on what is published" if usual else None
-        refuse(differences(templates, catalogue.names(files), usual), what=what)
+        problem = "the files cannot be added to what is published" if published else None
+        refuse(differences(templates, catalogue.names(files), published), problem=problem)
     texts.setdefault(files.variable, catalogue.spool.text(next(iter(counts))))
-    return usual or catalogue.template(next(iter(counts)))
+    return published or catalogue.template(next(iter(counts)))

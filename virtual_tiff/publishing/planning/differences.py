@@ -61,29 +61,29 @@ def _shortened(one: str, other: str) -> tuple[str, str]:
     return shown(one), shown(other)
 
 
-def refuse(found: Sequence[Difference], *, what: str | None = None) -> None:
-    """Refuse files that do not fit on each other; do nothing if there is no difference.
+def refuse(found: Sequence[Difference], *, problem: str | None = None) -> None:
+    """Refuse files that cannot be stacked; do nothing if there is no difference.
 
     Raises
     ------
     PublishError
-        If there is one; it lists them, and says what helps.
+        If there is one; it lists the differences, and says what helps.
     """
     if not found:
         return
     lines = [f"\n  {difference}" for difference in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"\n  and {len(found) - _SHOWN} more differences")
-    what = what or "the files do not fit on each other"
-    msg = f"{what}:{''.join(lines)}{''.join(_advice(found))}"
+    problem = problem or "the files cannot be stacked"
+    msg = f"{problem}:{''.join(lines)}{''.join(_advice(found))}"
     raise PublishError(msg)
 
 
 def _advice(found: Sequence[Difference]) -> Iterable[str]:
     aspects = {difference.aspect for difference in found}
     yield (
-        "\nPublish these apart, those that fit in a group each (layout='group per signature'),"
-        " or all without concat: a group for each file."
+        "\nPublish them in a group for each kind (layout='group per signature'), or without"
+        " concat: then each file has its own group."
     )
     if "chunks" in aspects and "shape" not in aspects:
         yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."

@@ -1,10 +1,11 @@
 """Attributes in which stacked files differ: which of them become coordinates.
 
-The rule: what is a number in each file that has it, or a text in each, becomes a coordinate
-along the new dimension, called as the attribute; where several arrays of a group have it with
-other values, `{array}_{attribute}`. Lists, and what is a number here and a text there, are
-left out, and listed. What is the same in all files stays an attribute, but for what is kept
-a scene each, which is always a coordinate: the next scene may differ.
+The rule: an attribute that is a number in each file that has it, or a text in each, becomes a
+coordinate along the new dimension, with the attribute's name; where several arrays of a group have
+it with other values, the coordinate is called `{array}_{attribute}`. Lists, and attributes that are
+a number here and a text there, are left out, and listed. Attributes that are the same in all files
+stay attributes, except for those that are kept a scene each: they always become coordinates, as the
+next scene may differ.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,35 +21,34 @@ import numpy as np
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.names import is_zarr_name
-from virtual_tiff.publishing.planning.plan import Column
+from virtual_tiff.publishing.planning.plan import AttributeKey, Column, joined
+from virtual_tiff.publishing.reading.record import LooseAttributes, Node
 
-__all__ = ["Key", "Loose", "named_columns", "take"]
+__all__ = ["StackedAttributes", "named_columns", "take"]
 
-type Key = tuple[str, str]
-"""A node of the repository, and the name of an attribute."""
 
 ABSENT: Any = type("_Absent", (), {"__repr__": lambda _: "absent"})()
-"""In the place of a value: the file has none."""
+"""The value of an attribute that a file lacks."""
 
 _NAME = re.compile(r"[A-Za-z_][\w:.-]*")
-"""What can be listed in the attribute `coordinates`, and be an array's name."""
+"""The names that the attribute `coordinates` can list, and that an array can have."""
 
 
 @dataclass(slots=True)
-class Loose:
-    """Loose attributes of the files of a stack."""
+class StackedAttributes:
+    """The loose attributes of all files of a stack."""
 
-    constant: dict[str, JSON] = field(default_factory=dict)
-    """By node: what is the same in all files."""
-    varying: dict[Key, list[Any]] = field(default_factory=dict)
+    constant: dict[Node, JSON] = field(default_factory=dict)
+    """Those that are the same in all files."""
+    varying: dict[AttributeKey, list[Any]] = field(default_factory=dict)
     """For each position a value, or `ABSENT`."""
-    left_out: set[Key] = field(default_factory=set)
+    left_out: set[AttributeKey] = field(default_factory=set)
 
 
 def take(
-    loose: Loose,
-    nodes: Mapping[str, str],
-    found: Sequence[tuple[int, Mapping[str, JSON]]],
+    stacked: StackedAttributes,
+    nodes: Mapping[Node, Node],
+    files: Sequence[tuple[int, LooseAttributes]],
     *,
     size: int,
     before: Iterable[int] = (),
@@ -57,47 +57,43 @@ def take(
 
     Parameters
     ----------
-    loose
-        To which they are added.
+    stacked
+        The attributes to which they are added.
     nodes
-        By node of the file: which of the repository.
-    found
-        Position and attributes, by node of the file, of each file.
+        By node of the file: the node of the repository.
+    files
+        Position and attributes of each file.
     size
-        Positions that there are now.
+        The number of positions.
     before
-        Positions of files whose attributes are in `loose` already.
+        Positions of files whose attributes are in `stacked` already.
     """
-    for values in loose.varying.values():
+    for values in stacked.varying.values():
         values.extend([ABSENT] * (size - len(values)))
-    known = list(before)
+    earlier = list(before)
     for source, node in nodes.items():
-        own = [(position, attributes.get(source, {})) for position, attributes in found]
-        _take_node(loose, node, own, size, known)
-
-
-def _take_node(
-    loose: Loose, node: str, found: Sequence[tuple[int, JSON]], size: int, known: Sequence[int]
-) -> None:
-    constant = loose.constant.setdefault(node, {})
-    names = dict.fromkeys(name for _, attributes in found for name in attributes)
-    names |= dict.fromkeys([*constant, *(name for at, name in loose.varying if at == node)])
-    for name in names:
-        if (node, name) in loose.left_out:
-            continue
-        values = [attributes.get(name, ABSENT) for _, attributes in found]
-        column = loose.varying.get((node, name))
-        if column is None:
-            old = [constant.get(name, ABSENT)] if known else values[:1]
-            if name not in PER_SCENE and all(_same(value, old[0]) for value in values):
-                constant[name] = old[0]
+        new = [(position, attributes.get(source, {})) for position, attributes in files]
+        constant = stacked.constant.setdefault(node, {})
+        names = dict.fromkeys(name for _, attributes in new for name in attributes)
+        names |= dict.fromkeys(constant)
+        names |= dict.fromkeys(key.name for key in stacked.varying if key.node == node)
+        for name in names:
+            key = AttributeKey(node, name)
+            if key in stacked.left_out:
                 continue
-            column = loose.varying[node, name] = [ABSENT] * size
-            for position in known:
-                column[position] = constant.get(name, ABSENT)
-            constant.pop(name, None)
-        for (position, _), value in zip(found, values, strict=True):
-            column[position] = value
+            values = [attributes.get(name, ABSENT) for _, attributes in new]
+            column = stacked.varying.get(key)
+            if column is None:
+                first = values[0] if values and not earlier else constant.get(name, ABSENT)
+                if name not in PER_SCENE and all(_same(value, first) for value in values):
+                    constant[name] = first
+                    continue
+                column = stacked.varying[key] = [ABSENT] * size
+                for position in earlier:
+                    column[position] = constant.get(name, ABSENT)
+                constant.pop(name, None)
+            for (position, _), value in zip(new, values, strict=True):
+                column[position] = value
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (JSON)
@@ -109,75 +105,72 @@ def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (JSON)
 
 
 def named_columns(
-    loose: Loose,
+    stacked: StackedAttributes,
     dimension: str,
-    names: Mapping[Key, str],
+    names: Mapping[AttributeKey, str],
     taken: Iterable[str],
     changed: int,
-) -> tuple[list[Column], dict[Key, str]]:
-    """Make coordinates of what varies; what cannot be one is left out from now on.
+) -> tuple[list[Column], dict[AttributeKey, str]]:
+    """Make coordinates of attributes that vary; those that cannot be one are left out from now on.
 
     Parameters
     ----------
-    loose
+    stacked
         Attributes of all positions.
     dimension
         The new one.
     names
-        Paths of the coordinates that there are already.
+        Paths of the coordinates that are published already.
     taken
-        Paths of other nodes, and of dimensions: an attribute that is called so becomes
+        Paths of other nodes, and of dimensions: an attribute of such a name becomes
         `{array}_{attribute}`.
     changed
-        The first position that is not published as it is.
+        The first position that is new, or published with other values.
 
     Returns
     -------
     list of Column
         The coordinates.
     dict
-        Their paths, by node and name of the attribute.
+        Their paths, by attribute.
     """
     others = set(taken)
-    published = set(names)
     columns: dict[str, Column] = {}
-    named: dict[Key, str] = {}
-    groups: dict[str, list[Key]] = {}
-    for key, values in list(loose.varying.items()):
-        data_type = _data_type(values) if _NAME.fullmatch(key[1]) else None
-        if data_type is None:
-            loose.left_out.add(key)
-            del loose.varying[key]
+    named: dict[AttributeKey, str] = {}
+    groups: dict[str, list[AttributeKey]] = {}
+    for key, values in list(stacked.varying.items()):
+        if _NAME.fullmatch(key.name) and _data_type(values) is not None:
+            groups.setdefault(joined(_folder(key.node), key.name), []).append(key)
         else:
-            path = posixpath.join(posixpath.dirname(key[0]), key[1]).lstrip("/")
-            groups.setdefault(path, []).append(key)
+            stacked.left_out.add(key)
+            del stacked.varying[key]
     for shared, keys in groups.items():
-        first = loose.varying[keys[0]]
-        equal = all(_equal(loose.varying[key], first) for key in keys[1:])
+        first = stacked.varying[keys[0]]
+        equal = all(
+            all(_same(a, b) for a, b in zip(stacked.varying[key], first, strict=True))
+            for key in keys[1:]
+        )
+        shareable = equal and shared not in others and is_zarr_name(shared)
         for key in keys:
-            good = equal and shared not in others and is_zarr_name(shared)
-            path = names.get(key) or (shared if good else _own(key))
-            column = _column(path, dimension, loose.varying[key], changed)
+            node = "" if key.node.kind == "group" else posixpath.basename(key.node.path)
+            own = joined(_folder(key.node), f"{node}_{key.name}")
+            path = names.get(key) or (shared if shareable else own)
+            column = _column(path, dimension, stacked.varying[key], changed)
             # what is published keeps its name; a new array of that name is refused by NodeNames
             wrong = path in others or not is_zarr_name(path)
-            if (wrong and key not in published) or (
+            if (wrong and key not in names) or (
                 path in columns and columns[path].values != column.values
             ):
-                loose.left_out.add(key)
+                stacked.left_out.add(key)
                 continue
-            new = key not in names
-            columns[path] = column if not new else _from_start(column)
+            columns[path] = column if key in names else replace(column, changed=0)
             named[key] = path
     return list(columns.values()), named
 
 
-def _own(key: Key) -> str:
-    folder, name = posixpath.split(key[0])
-    return posixpath.join(folder, f"{name}_{key[1]}")
-
-
-def _equal(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    return all(_same(a, b) for a, b in zip(one, other, strict=True))
+def _folder(node: Node) -> str:
+    """Return the group that a coordinate of a node's attribute belongs to."""
+    return node.path if node.kind == "group" else posixpath.dirname(node.path)
 
 
 def _data_type(values: Sequence[Any]) -> str | None:
@@ -199,13 +192,4 @@ def _column(path: str, dimension: str, values: Sequence[Any], changed: int) -> C
         filled = np.array(filled, dtype="f8").tolist()
     return Column(
         path=path, dimension=dimension, data_type=data_type, values=filled, changed=changed
-    )
-
-
-def _from_start(column: Column) -> Column:
-    return Column(
-        path=column.path,
-        dimension=column.dimension,
-        data_type=column.data_type,
-        values=column.values,
     )

@@ -1,4 +1,4 @@
-"""All that is to be written, as plain data: every rule is testable without a repository."""
+"""The plan of a commit, as plain data: every rule of arranging is testable without a repository."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.reading.spool import Published
+from virtual_tiff.publishing.reading.record import Node
+from virtual_tiff.publishing.reading.spool import LedgerRow
 from virtual_tiff.publishing.result import PublishedArray
 
 __all__ = [
+    "AttributeKey",
     "Column",
     "Existing",
+    "GroupState",
     "Integers",
     "Members",
     "Part",
@@ -29,6 +32,13 @@ __all__ = [
 ]
 
 type Integers = NDArray[np.int64]
+
+
+class AttributeKey(NamedTuple):
+    """An attribute of a node of the repository."""
+
+    node: Node
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +71,13 @@ class Column:
 class Members:
     """Files whose arrays go to the same arrays of the repository."""
 
-    place: str
-    """The group that is theirs, as the ledger says it."""
+    group: str
+    """Their group in the ledger."""
     variable: str
     numbers: Integers
     """Of the items."""
     paths: Mapping[str, str]
-    """By path in the file: which array of the repository."""
+    """By path in the file: the array of the repository."""
     positions: Integers | None = None
     """Along the new first dimension; None if there is none."""
     origins: Mapping[str, Integers] | None = None
@@ -77,7 +87,7 @@ class Members:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What is written together."""
+    """Groups and arrays that are written together."""
 
     groups: Mapping[str, JSON]
     """Attributes by path."""
@@ -98,12 +108,35 @@ class Plan:
     files: int
     how: str
     """In words, for the commit's message."""
-    places: Mapping[str, JSON] = field(default_factory=dict)
-    """What the ledger keeps of each group for the next files, by path."""
+    states: Mapping[str, GroupState] = field(default_factory=dict)
+    """By path of the group: what the ledger keeps for the next files."""
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By path: attributes in which the stacked files differ, and that are no coordinates."""
     missing: int = 0
-    """Places of a stack that have no file: they read as the fill value."""
+    """Positions of stacks that have no file: they read as the fill value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupState:
+    """A group that several files share, as the ledger keeps it for the next files.
+
+    Tiles and bands keep nothing: no file can be added to them.
+    """
+
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """By variable: the text of its template."""
+    coordinates: tuple[str, ...] = ()
+    """Paths of the coordinate of the new dimension, in each group of arrays."""
+    kind: str = ""
+    """Of that coordinate."""
+    size: int = 0
+    """Positions along the new dimension."""
+    constant: Mapping[Node, JSON] = field(default_factory=dict)
+    """Loose attributes that are the same in all files."""
+    columns: Mapping[AttributeKey, str] = field(default_factory=dict)
+    """Paths of the coordinates that attributes have become."""
+    left_out: tuple[AttributeKey, ...] = ()
+    """Attributes in which the files differ, and that cannot be coordinates."""
 
 
 def joined(group: str, path: str) -> str:
@@ -113,11 +146,11 @@ def joined(group: str, path: str) -> str:
 
 def parents(path: str) -> list[str]:
     """Return the groups above a node, the root first."""
-    found = []
+    above = []
     while path:
         path = posixpath.dirname(path)
-        found.append(path)
-    return found[::-1]
+        above.append(path)
+    return above[::-1]
 
 
 def document(metadata: JSON) -> bytes:
@@ -127,36 +160,36 @@ def document(metadata: JSON) -> bytes:
 
 def with_dimension(metadata: JSON, dimension: str, count: int) -> JSON:
     """Put a dimension in front, one chunk for each of its positions."""
+
+    def shifted(codec: JSON) -> JSON:
+        """Renumber the axes that a codec names from the front."""
+        configuration = dict(codec.get("configuration", {}))
+        if "order" in configuration and codec["name"] == "transpose":
+            configuration["order"] = [0, *(axis + 1 for axis in configuration["order"])]
+        if isinstance(axis := configuration.get("axis"), int) and axis >= 0:
+            configuration["axis"] = axis + 1
+        return {**codec, "configuration": configuration}
+
     chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
     return metadata | {
         "shape": [count, *metadata["shape"]],
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, *chunk_shape]}},
-        "codecs": [_shifted(codec) for codec in metadata["codecs"]],
+        "codecs": [shifted(codec) for codec in metadata["codecs"]],
         "dimension_names": [dimension, *metadata["dimension_names"]],
     }
 
 
-def _shifted(codec: JSON) -> JSON:
-    """Renumber the axes that a codec names from the front."""
-    configuration = dict(codec.get("configuration", {}))
-    if "order" in configuration and codec["name"] == "transpose":
-        configuration["order"] = [0, *(axis + 1 for axis in configuration["order"])]
-    if isinstance(axis := configuration.get("axis"), int) and axis >= 0:
-        configuration["axis"] = axis + 1
-    return {**codec, "configuration": configuration}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Existing:
-    """What is published already."""
+    """The groups and files that are published already."""
 
-    places: Mapping[str, JSON] = field(default_factory=dict)
-    """What the ledger keeps of each group."""
-    groups: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, GroupState] = field(default_factory=dict)
+    """By path of the group."""
+    group_of: Mapping[str, str] = field(default_factory=dict)
     """By url: the group of a file, where each has its own."""
     columns: Mapping[str, list[Any]] = field(default_factory=dict)
     """Values of the coordinates along new dimensions, by path."""
-    earlier: Mapping[int, Published] = field(default_factory=dict)
-    """By item: where files that have changed are published."""
+    earlier: Mapping[int, LedgerRow] = field(default_factory=dict)
+    """By item: the rows of files that have changed since they were published."""
     taken: Mapping[tuple[str, str], set[int]] = field(default_factory=dict)
     """By group and variable: the positions that have a file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,17 @@ import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.differing_attributes import Key, Loose, named_columns, take
+from virtual_tiff.publishing.planning.differing_attributes import (
+    StackedAttributes,
+    named_columns,
+    take,
+)
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
 from virtual_tiff.publishing.planning.plan import (
+    AttributeKey,
     Column,
     Existing,
+    GroupState,
     Integers,
     Members,
     Part,
@@ -24,11 +29,11 @@ from virtual_tiff.publishing.planning.plan import (
     with_dimension,
 )
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
-from virtual_tiff.publishing.reading.record import Inline, Template
-from virtual_tiff.publishing.reading.spool import Published
+from virtual_tiff.publishing.reading.record import Inline, Node, Template
+from virtual_tiff.publishing.reading.spool import LedgerRow
 from virtual_tiff.tiff.redaction import redacted
 
-__all__ = ["Stack", "Stacked", "stack"]
+__all__ = ["GroupPlan", "Stack", "stack"]
 
 _UNITS = {"units": "microseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
 """CF 1.11, 4.4; the finest that Python's times have, so that any can be appended."""
@@ -38,9 +43,9 @@ _TYPES = {"time": "int64", "int": "int64", "float": "float64", "text": "string"}
 
 @dataclass(slots=True, kw_only=True)
 class Stack:
-    """What is published of a stack already, or nothing yet."""
+    """A stack as it is published already; of a new one nothing is."""
 
-    place: str
+    group: str
     dimension: str
     size: int = 0
     kind: str = ""
@@ -49,45 +54,43 @@ class Stack:
     """Coordinates of all positions; none if it has none."""
     taken: dict[str, set[int]] = field(default_factory=dict)
     """By variable: positions that have a file."""
-    loose: Loose = field(default_factory=Loose)
-    names: dict[Key, str] = field(default_factory=dict)
+    attributes: StackedAttributes = field(default_factory=StackedAttributes)
+    names: Mapping[AttributeKey, str] = field(default_factory=dict)
     """Paths of the coordinates that attributes became."""
 
     @classmethod
-    def of(cls, place: str, dimension: str, kept: JSON, existing: Existing) -> Stack:
-        """Return what is published of a group; `kept` is what the ledger says of it."""
-        columns = {(node, name): path for node, name, path in kept.get("columns", ())}
-        coordinate = next(
-            (path for path in existing.columns if path in kept.get("coordinates", ())), None
-        )
-        varying = {key: list(existing.columns[path]) for key, path in columns.items()}
+    def of(cls, group: str, dimension: str, state: GroupState | None, existing: Existing) -> Stack:
+        """Return the published stack of a group; None for `state` begins a new one."""
+        if state is None:
+            return cls(group=group, dimension=dimension)
+        coordinate = next((path for path in existing.columns if path in state.coordinates), None)
         return cls(
-            place=place,
+            group=group,
             dimension=dimension,
-            size=kept.get("size", 0),
-            kind=kept.get("kind", ""),
+            size=state.size,
+            kind=state.kind,
             values=list(existing.columns[coordinate]) if coordinate else [],
             taken={
                 variable: set(positions)
                 for (at, variable), positions in existing.taken.items()
-                if at == place
+                if at == group
             },
-            loose=Loose(
-                constant={node: dict(found) for node, found in kept.get("constant", {}).items()},
-                varying=varying,
-                left_out={(node, name) for node, name in kept.get("left_out", ())},
+            attributes=StackedAttributes(
+                constant={node: dict(attributes) for node, attributes in state.constant.items()},
+                varying={key: list(existing.columns[path]) for key, path in state.columns.items()},
+                left_out=set(state.left_out),
             ),
-            names=columns,
+            names=state.columns,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stacked:
-    """A part, and what is kept of it for the next files."""
+class GroupPlan:
+    """A part of the plan, and the state of its group for the next files."""
 
-    place: str
+    group: str
     part: Part
-    kept: JSON
+    state: GroupState
     left_out: Mapping[str, tuple[str, ...]]
     missing: int
 
@@ -96,9 +99,9 @@ def stack(
     catalogue: Catalogue,
     sets: Sequence[tuple[Files, Template]],
     old: Stack,
-    earlier: Mapping[int, Published],
+    earlier: Mapping[int, LedgerRow],
     texts: Mapping[str, str],
-) -> Stacked:
+) -> GroupPlan:
     """Lay out files along a dimension.
 
     Parameters
@@ -108,32 +111,32 @@ def stack(
     sets
         For each variable its files, and their template.
     old
-        What is published already.
+        The stack that is published already.
     earlier
-        By item: where files that have changed are published.
+        By item: the rows of files that have changed since they were published.
     texts
         The templates of all variables, as they are kept.
     """
     values, placed = _positions(catalogue, [files for files, _ in sets], old, earlier)
     size = max([old.size, *(int(p.max()) + 1 for p in placed if len(p))])
-    parts = _Parts(catalogue, old, size)
+    layout = _StackLayout(catalogue, old, size)
     for (files, template), positions in zip(sets, placed, strict=True):
-        parts.add(files, template, positions)
-    return parts.finished(values, sets[0][0].kind, texts)
+        layout.add(files, template, positions)
+    return layout.finished(values, sets[0][0].kind, texts)
 
 
 def _positions(
     catalogue: Catalogue,
     sets: Sequence[Files],
     old: Stack,
-    earlier: Mapping[int, Published],
+    earlier: Mapping[int, LedgerRow],
 ) -> tuple[list[Any], list[Integers]]:
     """Return the coordinates of all positions, and the position of each file."""
     kind = sets[0].kind
     if old.kind and kind != old.kind:
         msg = (
-            f"{old.dimension} has coordinates of the kind {old.kind!r}, that of these files is"
-            f" {kind!r}; give time or values as before"
+            f"the published coordinates of {old.dimension} are of the kind {old.kind!r}, those of"
+            f" the new files of the kind {kind!r}; give time or values as before"
         )
         raise PublishError(msg)
     if kind == "none":
@@ -171,7 +174,7 @@ def _check_one_a_position(catalogue: Catalogue, sets: Sequence[Files], dimension
     if twice:
         more = f"\n  and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         msg = (
-            f"files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
+            f"two files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
             " places need a group each (layout='group per signature'); several images of one time"
             " need a variable each"
         )
@@ -196,14 +199,14 @@ def _too_early(
         if v == value
     ]
     return (
-        f"{catalogue.spool.name(numbers[0])}: its {old.dimension} {shown(value, kind)} lies before"
-        f" the last that is published, {shown(old.values[-1], kind)}; what is appended comes"
-        " after it. To insert it publish all files anew: to another place, or another branch"
+        f"{catalogue.spool.name(numbers[0])}: its {old.dimension} {shown(value, kind)} comes before"
+        f" the last published one, {shown(old.values[-1], kind)}; files can only be appended"
+        " after that. To insert the file, publish all files anew to another place or branch"
     )
 
 
-def _counted(files: Files, old: Stack, earlier: Mapping[int, Published]) -> Integers:
-    """Return positions of files that have no coordinates, after those that are there."""
+def _counted(files: Files, old: Stack, earlier: Mapping[int, LedgerRow]) -> Integers:
+    """Return positions of files that have no coordinates, after those that are published."""
     positions, count = [], len(old.taken.get(files.variable, ()))
     for n in files.numbers.tolist():
         if n in earlier:
@@ -219,30 +222,30 @@ def _check_free(
     files: Files,
     positions: Integers,
     old: Stack,
-    earlier: Mapping[int, Published],
+    earlier: Mapping[int, LedgerRow],
     values: Sequence[Any],
 ) -> None:
-    """Refuse a file whose place is that of another one, published already."""
+    """Refuse a file whose position is that of another one, published already."""
     taken = old.taken.get(files.variable, set())
     for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True):
         before = earlier.get(n)
         if before is not None and before.position != position:
             msg = (
-                f"{catalogue.spool.name(n)} has changed, and so has its {old.dimension}: now"
-                f" {shown(values[position], files.kind)}, published at"
-                f" {shown(values[before.position], files.kind)}"
+                f"{catalogue.spool.name(n)} has changed, and so has its {old.dimension}: it was"
+                f" published at {shown(values[before.position], files.kind)}, and is now"
+                f" {shown(values[position], files.kind)}"
             )
             raise PublishError(msg)
         if before is None and position in taken:
             msg = (
-                f"{catalogue.spool.name(n)}: at {old.dimension}"
-                f" {shown(values[position], files.kind)} another file is published already"
+                f"{catalogue.spool.name(n)}: another file is published already at {old.dimension}"
+                f" {shown(values[position], files.kind)}"
             )
             raise PublishError(msg)
 
 
-class _Parts:
-    """Gathers what is written of a stack."""
+class _StackLayout:
+    """Gathers the groups and arrays of a stack, variable by variable."""
 
     def __init__(self, catalogue: Catalogue, old: Stack, size: int) -> None:
         self._catalogue = catalogue
@@ -260,38 +263,40 @@ class _Parts:
 
     def add(self, files: Files, template: Template, positions: Integers) -> None:
         """Add a variable."""
-        old, place = self._old, self._old.place
+        old, group = self._old, self._old.group
         names = variable_names(template, files.variable)
-        paths = {path: joined(place, name) for path, name in names.items()}
+        paths = {path: joined(group, name) for path, name in names.items()}
         for path, attributes in template.groups.items():
-            self._names.add_group(joined(place, path), f"the group {path or '/'} of the files")
-            self._groups.setdefault(joined(place, path), dict(attributes))
+            self._names.add_group(joined(group, path), f"the group {path or '/'} of the files")
+            self._groups.setdefault(joined(group, path), dict(attributes))
         for path, metadata in template.arrays.items():
             self._add_array(paths[path], metadata, described(path, files.variable))
         for path, inline in template.inline.items():
-            self._add_inline(joined(place, path), inline)
+            self._add_inline(joined(group, path), inline)
             if files.variable in old.taken:
-                self._written.add(joined(place, path))
-        self._add_loose(
-            files,
-            positions,
-            {f"a:{p}": to for p, to in paths.items()}
-            | {f"g:{p}": f"{joined(place, p)}/" for p in template.groups}
-            | {f"i:{p}": joined(place, p) for p in template.inline},
-        )
+                self._written.add(joined(group, path))
+        nodes = {Node("array", p): Node("array", to) for p, to in paths.items()}
+        nodes |= {Node("group", p): Node("group", joined(group, p)) for p in template.groups}
+        nodes |= {Node("inline", p): Node("inline", joined(group, p)) for p in template.inline}
+        loose = {n: self._catalogue.loose(n) for n in set(files.loose.tolist())}
+        of_files = [
+            (position, loose[n])
+            for position, n in zip(positions.tolist(), files.loose.tolist(), strict=True)
+        ]
+        taken = old.taken.get(files.variable, set())
+        take(old.attributes, nodes, of_files, size=self._size, before=taken)
         if len(positions):
             self._changed = min(self._changed, int(positions.min()))
         self._members.append(
             Members(
-                place=place,
+                group=group,
                 variable=files.variable,
                 numbers=files.numbers,
                 paths=paths,
                 positions=positions,
             )
         )
-        there = old.taken.get(files.variable, set()) | set(positions.tolist())
-        self._missing += self._size - len(there)
+        self._missing += self._size - len(taken | set(positions.tolist()))
 
     def _add_array(self, path: str, metadata: JSON, what: str) -> None:
         if self._old.dimension in metadata["dimension_names"]:
@@ -311,49 +316,44 @@ class _Parts:
             )
             raise PublishError(msg)
 
-    def _add_loose(self, files: Files, positions: Integers, nodes: Mapping[str, str]) -> None:
-        texts = {n: json.loads(self._catalogue.spool.text(n)) for n in set(files.loose.tolist())}
-        found = [
-            (position, texts[n])
-            for position, n in zip(positions.tolist(), files.loose.tolist(), strict=True)
-        ]
-        before = self._old.taken.get(files.variable, set())
-        take(self._old.loose, nodes, found, size=self._size, before=before)
-
-    def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> Stacked:
-        """Return the part, when all variables are there."""
-        old, loose = self._old, self._old.loose
+    def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> GroupPlan:
+        """Return the plan of the group, after all variables were added."""
+        old, attributes = self._old, self._old.attributes
         dimensions = self._dimension_columns(values, kind)
         self._add_columns(dimensions, f"the coordinate of the new dimension {old.dimension!r}")
         taken = self._names.reserved()
-        columns, names = named_columns(loose, old.dimension, old.names, taken, self._changed)
+        columns, names = named_columns(attributes, old.dimension, old.names, taken, self._changed)
         self._add_columns(columns, "the coordinate of an attribute of the files")
         self._names.check()
         self._attach(names)
+        data = self._catalogue.spool.data
         part = Part(
             groups=self._groups,
             arrays=self._arrays,
-            inline=self._inline_data(),
+            inline={
+                path: (inline.metadata, data(inline.digest))
+                for path, inline in self._inline.items()
+                if path not in self._written
+            },
             columns=[*dimensions, *columns],
             members=self._members,
         )
         left_out: dict[str, list[str]] = {}
-        for node, name in sorted(loose.left_out):
-            left_out.setdefault(node.rstrip("/"), []).append(name)
-        return Stacked(
-            place=old.place,
+        for key in sorted(attributes.left_out):
+            left_out.setdefault(key.node.path, []).append(key.name)
+        return GroupPlan(
+            group=old.group,
             part=part,
-            kept={
-                "templates": dict(texts),
-                "coordinates": [column.path for column in dimensions],
-                "dimension": old.dimension,
-                "kind": kind,
-                "size": self._size,
-                "constant": loose.constant,
-                "columns": [[*key, path] for key, path in names.items()],
-                "left_out": [list(key) for key in sorted(loose.left_out)],
-            },
-            left_out={path: tuple(found) for path, found in left_out.items()},
+            state=GroupState(
+                templates=dict(texts),
+                coordinates=tuple(column.path for column in dimensions),
+                kind=kind,
+                size=self._size,
+                constant=attributes.constant,
+                columns=names,
+                left_out=tuple(sorted(attributes.left_out)),
+            ),
+            left_out={path: tuple(names) for path, names in left_out.items()},
             missing=self._missing,
         )
 
@@ -361,14 +361,6 @@ class _Parts:
         for column in columns:
             array = {"dimension_names": [column.dimension], "shape": [len(column.values)]}
             self._names.add_array(column.path, what, array)
-
-    def _inline_data(self) -> dict[str, tuple[JSON, bytes]]:
-        data = self._catalogue.spool.data
-        return {
-            path: (found.metadata, data(found.digest))
-            for path, found in self._inline.items()
-            if path not in self._written
-        }
 
     def _dimension_columns(self, values: Sequence[Any], kind: str) -> list[Column]:
         """Return the coordinate of the dimension, in each group that has stacked arrays."""
@@ -387,29 +379,26 @@ class _Parts:
             for group in groups
         ]
 
-    def _attach(self, names: Mapping[Key, str]) -> None:
+    def _attach(self, names: Mapping[AttributeKey, str]) -> None:
         """Give each node its attributes; bind the new coordinates to the arrays."""
-        for node, attributes in self._old.loose.constant.items():
-            if node.endswith("/"):
-                group = self._groups[node[:-1]]
-                self._groups[node[:-1]] = {**group, **attributes}
-                continue
-            metadata = self._arrays.get(node)
-            if metadata is None:  # an inline array: it has no constant attributes of this kind
-                continue
-            self._arrays[node] = metadata | {"attributes": metadata["attributes"] | attributes}
+        for (kind, path), attributes in self._old.attributes.constant.items():
+            if kind == "group":
+                self._groups[path] = {**self._groups[path], **attributes}
+            elif kind == "array":
+                metadata = self._arrays[path]
+                self._arrays[path] = metadata | {"attributes": metadata["attributes"] | attributes}
         for (node, _), path in names.items():
             for array in self._bearers(node):
                 if posixpath.dirname(array) == posixpath.dirname(path):
                     self._bind(array, posixpath.basename(path))
 
-    def _bearers(self, node: str) -> list[str]:
-        """Return the arrays of which a node's attributes speak."""
-        if node in self._arrays:
-            return [node]
-        if node.endswith("/"):
+    def _bearers(self, node: Node) -> list[str]:
+        """Return the arrays that the attributes of a node describe."""
+        if node.kind == "array":
+            return [node.path]
+        if node.kind == "group":
             return list(self._arrays)
-        name = posixpath.basename(node)
+        name = posixpath.basename(node.path)
         return [
             array
             for array, metadata in self._arrays.items()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.mosaic import Merged, merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
-from virtual_tiff.publishing.planning.plan import Members, Part, joined
-from virtual_tiff.publishing.planning.stack import Stacked
+from virtual_tiff.publishing.planning.plan import GroupState, Members, Part, joined
+from virtual_tiff.publishing.planning.stack import GroupPlan
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
+from virtual_tiff.publishing.reading.record import Node
 
 __all__ = ["together"]
 
 
 def together(
-    catalogue: Catalogue, place: str, sets: Sequence[Files], axes: Sequence[str]
-) -> Stacked:
+    catalogue: Catalogue, group: str, sets: Sequence[Files], axes: Sequence[str]
+) -> GroupPlan:
     """Put the files of each variable together along dimensions that they have.
 
     Attributes that all files share are kept, the others are left out: there is no new
@@ -33,23 +33,23 @@ def together(
     for files in sets:
         merged = merge(catalogue, files, axes)
         names = variable_names(merged.template, files.variable)
-        paths = {path: joined(place, name) for path, name in names.items()}
+        paths = {path: joined(group, name) for path, name in names.items()}
         shared = _shared(catalogue, files)
         for path, attributes in merged.template.groups.items():
-            constant, differing = shared.get(f"g:{path}", ({}, ()))
-            taken.add_group(joined(place, path), f"the group {path or '/'} of the files")
-            groups[joined(place, path)] = attributes | constant
-            left_out |= {joined(place, path): differing} if differing else {}
+            constant, differing = shared.get(Node("group", path), ({}, ()))
+            taken.add_group(joined(group, path), f"the group {path or '/'} of the files")
+            groups[joined(group, path)] = attributes | constant
+            left_out |= {joined(group, path): differing} if differing else {}
         for path, metadata in merged.template.arrays.items():
-            constant, differing = shared.get(f"a:{path}", ({}, ()))
+            constant, differing = shared.get(Node("array", path), ({}, ()))
             taken.add_array(paths[path], described(path, files.variable), metadata)
             attributes = metadata["attributes"] | constant
             arrays[paths[path]] = metadata | {"attributes": attributes}
             left_out |= {paths[path]: differing} if differing else {}
-        _add_inline(inline, place, merged, taken)
+        _add_inline(inline, group, merged, taken)
         members.append(
             Members(
-                place=place,
+                group=group,
                 variable=files.variable,
                 numbers=files.numbers,
                 paths=paths,
@@ -57,24 +57,24 @@ def together(
             )
         )
     taken.check()
-    return Stacked(
-        place=place,
+    return GroupPlan(
+        group=group,
         part=Part(groups=groups, arrays=arrays, inline=inline, members=members),
-        kept={"dimension": list(axes), "templates": {}},
+        state=GroupState(),
         left_out=left_out,
         missing=0,
     )
 
 
 def _add_inline(
-    inline: dict[str, tuple[JSON, bytes]], place: str, merged: Merged, taken: NodeNames
+    inline: dict[str, tuple[JSON, bytes]], group: str, merged: Merged, taken: NodeNames
 ) -> None:
-    for path, found in merged.template.inline.items():
-        one = (found.metadata, merged.data[path])
-        if joined(place, path) not in inline:
+    for path, coordinate in merged.template.inline.items():
+        one = (coordinate.metadata, merged.data[path])
+        if joined(group, path) not in inline:
             what = f"the coordinate {path} of the files"
-            taken.add_array(joined(place, path), what, found.metadata)
-        if inline.setdefault(joined(place, path), one) != one:
+            taken.add_array(joined(group, path), what, coordinate.metadata)
+        if inline.setdefault(joined(group, path), one) != one:
             msg = (
                 f"the variables differ in the coordinate {path}; publish each in a group of its"
                 " own: layout='group per variable' (--layout)"
@@ -82,12 +82,12 @@ def _add_inline(
             raise PublishError(msg)
 
 
-def _shared(catalogue: Catalogue, files: Files) -> Mapping[str, tuple[JSON, tuple[str, ...]]]:
-    """Part the loose attributes in those that all files have and the names of the others."""
-    found = [json.loads(catalogue.spool.text(n)) for n in set(files.loose.tolist())]
+def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:
+    """Divide the loose attributes into those that all files have and the names of the others."""
+    loose = [catalogue.loose(n) for n in set(files.loose.tolist())]
     shared = {}
-    for node in dict.fromkeys(node for one in found for node in one):
-        own = [one.get(node, {}) for one in found]
+    for node in dict.fromkeys(node for attributes in loose for node in attributes):
+        own = [attributes.get(node, {}) for attributes in loose]
         constant = {
             name: value
             for name, value in own[0].items()

@@ -1,8 +1,7 @@
-"""What was read, as columns: a million files are a few arrays of numbers."""
+"""The files of a run as columns: a million files are a few arrays of numbers."""
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Integers
-from virtual_tiff.publishing.reading.record import Template
+from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.sources.times import tiff_datetime
 
@@ -27,8 +26,10 @@ class Files:
     """Some files that were read, in order."""
 
     numbers: Integers
+    """Of the items."""
     templates: Integers
     loose: Integers
+    """Numbers of the texts of their templates and of their loose attributes."""
     values: Sequence[Any] | None
     """Coordinates: numbers, texts, or times in microseconds since 1970; None without."""
     kind: str
@@ -76,24 +77,29 @@ class Catalogue:
         columns: dict[str, tuple[array[int], array[int], array[int], list[Any]]] = {}
         kinds: set[str] = set()
         for n, template, loose, variable, kind, value in self.spool.columns():
-            found = columns.setdefault(variable or "", (array("q"), array("q"), array("q"), []))
-            for column, number in zip(found, (n, template, loose), strict=False):
-                column.append(number)
+            empty = (array("q"), array("q"), array("q"), list[Any]())
+            numbers, templates, loose_texts, values = columns.setdefault(variable or "", empty)
+            numbers.append(n)
+            templates.append(template)
+            loose_texts.append(loose)
             if from_tag:
                 kinds.add("time")
-                found[3].append(self._tag(n, loose))
+                values.append(self._tag(n, loose))
                 continue
             if kind is not None:
-                found[3].append(value)
+                values.append(value)
             kinds.add(kind or "none")
         if len(kinds) > 1:
-            msg = f"some files have a coordinate and others none, or of another kind: {kinds}"
+            msg = (
+                "the coordinates of the files are of several kinds:"
+                f" {', '.join(sorted(kinds))}; give all files one of a kind"
+            )
             raise PublishError(msg)
-        for variable, (numbers, templates, loose, values) in columns.items():
+        for variable, (numbers, templates, loose_texts, values) in columns.items():
             files = Files(
                 np.array(numbers, dtype=np.int64),
                 np.array(templates, dtype=np.int64),
-                np.array(loose, dtype=np.int64),
+                np.array(loose_texts, dtype=np.int64),
                 values or None,
                 next(iter(kinds)),
                 variable,
@@ -104,12 +110,15 @@ class Catalogue:
             yield files
 
     def _tag(self, n: int, loose: int) -> int:
-        for attributes in json.loads(self.spool.text(loose)).values():
+        for attributes in self.loose(loose).values():
             if DATETIME in attributes:
                 time = tiff_datetime(str(attributes[DATETIME]))
                 if time is not None:
                     return microseconds(time)
-        msg = f"{self.spool.name(n)} has no DateTime that is a time; give values, or a pattern"
+        msg = (
+            f"{self.spool.name(n)} has no tag DateTime that is a time; give the times by values,"
+            " or by a pattern in the names"
+        )
         raise PublishError(msg)
 
     def template(self, number: int) -> Template:
@@ -120,13 +129,17 @@ class Catalogue:
             self._templates[number] = self.spool.template(number)
         return self._templates[number]
 
+    def loose(self, number: int) -> LooseAttributes:
+        """Return loose attributes."""
+        return read_loose(self.spool.text(number))
+
     def names(self, files: Files, limit: int = 100) -> dict[int, list[str]]:
-        """Return names of files by the number of their template: some, which errors show."""
-        found: dict[int, list[str]] = {}
+        """Return the names of some files, for errors, by the number of their template."""
+        names: dict[int, list[str]] = {}
         for number in np.unique(files.templates).tolist():
             numbers = files.numbers[files.templates == number][:limit].tolist()
-            found[number] = [self.spool.name(n) for n in numbers]
-        return found
+            names[number] = [self.spool.name(n) for n in numbers]
+        return names
 
     def counts(self, files: Files) -> Mapping[int, int]:
         """Return the number of files of each template, in the order of their first files."""

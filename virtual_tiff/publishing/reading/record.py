@@ -1,8 +1,9 @@
-"""What one parsed file gives, so small that there can be a million, and so plain that it ships.
+"""The record of one parsed file: small, as there can be a million, and plain, as workers send it.
 
 A record has two kinds of metadata. Its *template* is what files must share to become one
-array: types, codecs, places, what a stored number means. The rest, *loose* attributes,
-may differ. Both are JSON text, known by its digest: files of one archive share few of them.
+array: types, codecs, places, the meaning of a stored number. The rest, *loose* attributes,
+may differ. Both are JSON text, which is known by its digest: files of one archive share few of
+them. In memory they are read into records (`Template`, and a mapping by `Node`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,35 +29,58 @@ __all__ = [
     "Block",
     "Failure",
     "Inline",
+    "LooseAttributes",
     "Lost",
+    "Node",
     "Record",
     "Template",
     "canonical",
     "chunk_grid",
     "digest_of",
     "packed_blocks",
+    "read_loose",
     "record_of",
     "unpacked_blocks",
 ]
 
-RECORD_VERSION = 5
-"""Of the records in a cache; others are read again."""
+RECORD_VERSION = 6
+"""The version of the records in a cache; files with other records are read again."""
+
+
+class Node(NamedTuple):
+    """A group or an array, of a file or of the repository."""
+
+    kind: Literal["group", "array", "inline"]
+    """`inline`: an array whose one chunk is stored in the repository, as coordinates are."""
+    path: str
+
+
+type LooseAttributes = Mapping[Node, JSON]
+"""The attributes of a file that may differ; of inline arrays, those that are kept a scene each."""
+
+
+def read_loose(text: str) -> LooseAttributes:
+    """Read the loose attributes of a record."""
+    return {Node(kind, path): attributes for kind, path, attributes in json.loads(text)}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a file gives no record."""
+    """The reason why a file gives no record."""
 
     url: str
     error: str
 
 
 class Lost(NamedTuple):
-    """What a truncated file lacks that was published for all that."""
+    """The parts that a file lacks which was published nevertheless."""
 
     words: str
     blocks: int
-    """Strips or tiles that lie beyond its end."""
+    """Strips or tiles among them."""
+    ends_early: bool
+    """Whether they lie beyond the end of the file; otherwise only their byte counts are too
+    small."""
 
 
 class Block(NamedTuple):
@@ -72,15 +96,15 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one file gives."""
+    """All that is kept of one parsed file."""
 
     url: str
     state: SourceState
-    """What the object was when it was parsed."""
+    """The state of the object when it was parsed."""
     template: str
+    """The text of a `Template`."""
     loose: str
-    """JSON: by path of group ("g:…") or array ("a:…"), the attributes that may differ; of an
-    inline array ("i:…"), those that are kept a scene each."""
+    """The text of its `LooseAttributes`."""
     inline: tuple[bytes, ...]
     """The data of the template's inline arrays, in its order."""
     references: bytes
@@ -112,8 +136,8 @@ class Template:
     """By path: `zarr.json` of the arrays whose chunks lie in the file."""
     inline: Mapping[str, Inline]
     axes: Mapping[str, tuple[str, ...]]
-    """By path of an array of `arrays`: what each of its dimensions is of, as `FileArray` says it.
-    Templates in ledgers of before have none; nothing asks for them."""
+    """By path of an array of `arrays`: the axis of each of its dimensions, as in `FileArray`.
+    Templates in ledgers of earlier versions have none; nothing asks for them."""
 
     @classmethod
     def from_text(cls, text: str) -> Template:
@@ -127,7 +151,7 @@ class Template:
         )
 
     def references(self, packed: bytes) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-        """Unpack offsets and byte counts of each array, flat."""
+        """Unpack the offsets and byte counts of each array, as flat arrays."""
         numbers = np.frombuffer(packed, dtype=np.uint64)
         at = 0
         for path, metadata in self.arrays.items():
@@ -165,7 +189,7 @@ def unpacked_blocks(packed: bytes) -> list[Block]:
 
 @lru_cache(maxsize=64)
 def digest_of(data: bytes) -> str:
-    """Return the name by which equal bytes are known."""
+    """Return the digest by which equal bytes are known."""
     return blake2b(data, digest_size=16).hexdigest()
 
 
@@ -191,19 +215,19 @@ def record_of(  # noqa: PLR0913 (one keyword a part of the record)
     url
         Of the file.
     group
-        What it holds.
+        The file's groups and arrays.
     state
-        What the object was when it was parsed.
+        The state of the object when it was parsed.
     intern
         Gives one string for equal ones, which then are pickled once.
     blocks
         Chunks that are copied; they have no reference.
     lost
-        What the file lacks, if it is truncated.
+        The parts that the file lacks, if it lacks any.
     per_scene
         Attributes of `spatial_ref` that become coordinates along the new dimension.
     """
-    parts = _Parts(per_scene)
+    parts = _Gatherer(per_scene)
     parts.take(group, "")
     template = _template_text(
         {
@@ -213,11 +237,12 @@ def record_of(  # noqa: PLR0913 (one keyword a part of the record)
             "axes": parts.axes,
         }
     )
+    loose = [(*node, attributes) for node, attributes in parts.loose.items()]
     return Record(
         url=url,
         state=state,
         template=intern(template),
-        loose=intern(canonical(parts.loose)),
+        loose=intern(canonical(loose)),
         inline=tuple(parts.data),
         references=b"".join(parts.references),
         count=parts.count,
@@ -241,7 +266,7 @@ def _template_text(template: JSON) -> str:
     return text
 
 
-class _Parts:
+class _Gatherer:
     """Gathers a record from the tree of nodes; lists of pairs keep the file's order."""
 
     def __init__(self, per_scene: Collection[str]) -> None:
@@ -250,13 +275,13 @@ class _Parts:
         self.arrays: list[tuple[str, JSON]] = []
         self.inline: list[tuple[str, JSON, str]] = []
         self.axes: list[tuple[str, tuple[str, ...]]] = []
-        self.loose: dict[str, JSON] = {}
+        self.loose: dict[Node, JSON] = {}
         self.data: list[bytes] = []
         self.references: list[bytes] = []
         self.count = 0
 
     def take(self, group: Group, at: str) -> None:
-        self.groups.append((at, self._parted(f"g:{at}", group.attributes)))
+        self.groups.append((at, self._parted(Node("group", at), group.attributes)))
         prefix = f"{at}/" if at else ""
         for name, array in group.arrays.items():
             self._take_array(prefix + name, array)
@@ -268,7 +293,7 @@ class _Parts:
             self.inline.append((path, self._shared(path, array.metadata), digest_of(array.data)))
             self.data.append(array.data)
             return
-        attributes = self._parted(f"a:{path}", array.metadata["attributes"])
+        attributes = self._parted(Node("array", path), array.metadata["attributes"])
         self.arrays.append((path, array.metadata | {"attributes": attributes}))
         self.axes.append((path, array.axes))
         for numbers in (array.offsets, array.byte_counts):
@@ -281,11 +306,11 @@ class _Parts:
         own = {name: attributes[name] for name in self._per_scene if name in attributes}
         if not own:
             return metadata
-        self.loose[f"i:{path}"] = own
+        self.loose[Node("inline", path)] = own
         shared = {name: value for name, value in attributes.items() if name not in own}
         return {**metadata, "attributes": shared}
 
-    def _parted(self, node: str, attributes: JSON) -> JSON:
+    def _parted(self, node: Node, attributes: JSON) -> JSON:
         """Keep the loose attributes apart; return the others."""
         deciding: JSON = {}
         loose: JSON = {}

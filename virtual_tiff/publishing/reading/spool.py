@@ -37,7 +37,7 @@ from virtual_tiff.tiff import SourceState
 from virtual_tiff.tiff.errors import warn
 from virtual_tiff.tiff.redaction import redacted
 
-__all__ = ["Published", "Row", "Spool"]
+__all__ = ["LedgerRow", "Row", "Spool", "microseconds"]
 
 _CACHE = """
 CREATE TABLE IF NOT EXISTS {0}.text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS {0}.file (
     id INTEGER PRIMARY KEY, url TEXT, options TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
     template INTEGER, loose INTEGER, refs BLOB, count INTEGER, blocks BLOB,
-    truncated TEXT, lost INTEGER, UNIQUE (url, options));
+    truncated TEXT, lost INTEGER, ends_early INTEGER, UNIQUE (url, options));
 """
 
 _COPY = (
@@ -64,9 +64,9 @@ _COPY = (
     ),
     (
         "INSERT OR REPLACE INTO {to}.file (url, options, size, etag, modified, version,"
-        " template, loose, refs, count, blocks, truncated, lost)"
+        " template, loose, refs, count, blocks, truncated, lost, ends_early)"
         " SELECT url, options, size, etag, modified, version, template.id, loose.id, refs, count,"
-        " blocks, truncated, lost FROM {of}.file AS file"
+        " blocks, truncated, lost, ends_early FROM {of}.file AS file"
         " JOIN {of}.text AS t ON t.id = file.template"
         " JOIN {to}.text AS template ON template.digest = t.digest"
         " JOIN {of}.text AS l ON l.id = file.loose"
@@ -97,7 +97,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is written of one file."""
+    """One file that was read, as it is written to the repository."""
 
     url: str
     state: SourceState
@@ -105,16 +105,19 @@ class Row:
     references: bytes
     blocks: bytes = b""
     """Chunks that are copied, packed."""
+    truncated: str = ""
+    """The parts that lie beyond its end, in words; empty if it is whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A row of a repository's ledger."""
+class LedgerRow:
+    """A file that is published already, as the ledger of the repository has it."""
 
-    row: int
+    number: int
+    """The row's."""
     url: str
     state: SourceState
-    place: str
+    group: str
     variable: str
     position: int
 
@@ -402,13 +405,13 @@ class Spool:
             self._add_data(template, found)
         cursor = self._db.execute(
             "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
-            " template, loose, refs, count, blocks, truncated, lost)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " template, loose, refs, count, blocks, truncated, lost, ends_early)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(found.url, self._options, *_state_columns(found.state)),
                 *(template, self._text(found.loose), found.references, found.count),
                 packed_blocks(found.blocks),
-                *(found.lost or (None, 0)),
+                *(found.lost or (None, 0, 0)),
             ),
         )
         update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
@@ -460,14 +463,14 @@ class Spool:
             " JOIN file ON file.id = item.file WHERE status = 'read' ORDER BY n"
         )
 
-    def earlier(self) -> dict[int, Published]:
-        """Return where items that were read had been published, by their number."""
+    def earlier(self) -> dict[int, LedgerRow]:
+        """Return the rows of items that were read and are published already, by their number."""
         found = self._db.execute(
             "SELECT n, row, o.url, o.size, o.etag, o.modified, place, o.variable, position"
             " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
         )
         return {
-            n: Published(row, url, _state(size, etag, modified, None), *rest)
+            n: LedgerRow(row, url, _state(size, etag, modified, None), *rest)
             for n, row, url, size, etag, modified, *rest in found
         }
 
@@ -501,19 +504,19 @@ class Spool:
 
     def row(self, n: int) -> Row:
         """Return what is written of an item."""
-        url, *state, template, refs, blocks = self._db.execute(
-            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs, blocks"
-            " FROM item JOIN file f ON f.id = item.file WHERE n = ?",
+        url, *state, template, refs, blocks, truncated, ends_early = self._db.execute(
+            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs, blocks,"
+            " truncated, ends_early FROM item JOIN file f ON f.id = item.file WHERE n = ?",
             (n,),
         ).fetchone()
-        return Row(url, _state(*state), template, refs, blocks)
+        return Row(url, _state(*state), template, refs, blocks, truncated if ends_early else "")
 
     def template(self, number: int) -> Template:
         """Return a template by its number."""
         return Template.from_text(self.text(number))
 
     def text(self, number: int) -> str:
-        """Return a template or loose attributes by their number."""
+        """Return the text of a template or of loose attributes by its number."""
         return str(self._one("SELECT body FROM text WHERE id = ?", (number,)))
 
     def data(self, digest: str) -> bytes:

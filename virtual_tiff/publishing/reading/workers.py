@@ -141,7 +141,11 @@ async def parse_one(
             nodes, blocks = await _portable(nodes, state, location, reader.portable)
         lost = None
         if losses:
-            lost = Lost(truncation(losses, state.size), sum(loss.blocks for loss in losses))
+            lost = Lost(
+                words=truncation(losses, state.size),
+                blocks=sum(loss.blocks for loss in losses),
+                ends_early=not all(loss.short for loss in losses),
+            )
         return record_of(
             location.url,
             nodes,

@@ -1,15 +1,21 @@
-"""The group `_virtual_tiff`: a row for each source, so that a later run knows what is there.
+"""The group `_virtual_tiff`: a row for each source, so that a later run knows what is published.
 
-Its arrays lie along `source`: url, size, etag, last_modified (microseconds since 1970, 0
-unknown), and where the source went: group, variable, and position along the new dimension
-(-1 without). Its attributes have what is kept of each stack, whether the repository is
-portable, and whether all sources were whole.
+The arrays of the group lie along `source`: url, size, etag, last_modified (microseconds since
+1970, 0 unknown), the place of the source (group, variable, and position along the new dimension,
+-1 without), and truncated: the parts that the file has lost, in words. Its attributes say how the
+files are arranged, and keep the state of each group that several files share.
+
+The form has a version. Version 1 is still read, and becomes version 2 when something is appended:
+its keys of nodes were texts ("a/0" an array, "a/" a group), and in place of the array `truncated`
+it had one switch, `whole`, for all files. A later version is refused. `verify` also reads ledgers
+that have only the first four arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import icechunk
@@ -19,12 +25,25 @@ from zarr.codecs import ZstdCodec
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.names import LEDGER
+from virtual_tiff.publishing.planning.plan import AttributeKey, Existing, GroupState
+from virtual_tiff.publishing.reading.record import Node
 from virtual_tiff.publishing.reading.spool import Row, Spool, microseconds
+from virtual_tiff.tiff import SourceState
 
-__all__ = ["LEDGER", "Ledger", "LedgerRows", "read_ledger"]
+__all__ = [
+    "LEDGER",
+    "KnownSource",
+    "Ledger",
+    "LedgerRows",
+    "existing_of",
+    "known_sources",
+    "number_of_sources",
+    "read_ledger",
+]
 
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 16384
 """Rows: a chunk of urls is some hundred kilobytes, and appending writes the last one anew."""
 
@@ -36,41 +55,125 @@ _COLUMNS: dict[str, str] = {
     "group": "string",
     "variable": "string",
     "position": "int64",
+    "truncated": "string",
 }
+_STATE = ("url", "size", "etag", "last_modified")
+"""The columns that `verify` needs."""
+
+_UNKNOWN = "unknown"
+"""The value of `truncated` in rows of version 1 that do not say whether the file was whole."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """What a repository says of itself."""
+    """How the files of a repository are arranged."""
 
-    rows: int
-    attributes: Mapping[str, Any]
+    rows: int = 0
+    layout: str
+    axes: tuple[str, ...]
+    """Dimensions along which files are stacked, or put together."""
+    portable: bool
+    """Whether all readers have the codecs of its arrays."""
+    per_scene: tuple[str, ...] | None
+    """Attributes that are kept a scene each; None if the ledger does not say it."""
+    states: Mapping[str, GroupState]
+    """By path of the group."""
 
-    @property
-    def layout(self) -> str:
-        """Of its arrays."""
-        return str(self.attributes["layout"])
+    def to_json(self) -> JSON:
+        """Return the attributes of the ledger's group."""
+        return {
+            "version": _VERSION,
+            "layout": self.layout,
+            "concat": list(self.axes),
+            "portable": self.portable,
+            "per_scene": list(self.per_scene or ()),
+            "groups": {path: _state_to_json(state) for path, state in self.states.items()},
+        }
 
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Along which files are stacked."""
-        return tuple(self.attributes["concat"])
+    @classmethod
+    def from_json(cls, attributes: JSON, rows: int) -> Ledger:
+        """Read the attributes of the ledger's group, of version 1 or 2."""
+        old = attributes["version"] == 1
+        states = {
+            path: _state_of_version_1(state) if old else _state_from_json(state)
+            for path, state in attributes["places" if old else "groups"].items()
+        }
+        kept = {key.name for state in states.values() for key in state.columns}
+        scenes = sorted(kept & set(PER_SCENE)) if old else attributes["per_scene"]
+        return cls(
+            rows=rows,
+            layout=attributes["layout"],
+            axes=tuple(attributes["concat"]),
+            portable=bool(attributes.get("portable", False)),
+            per_scene=None if old and not scenes else tuple(scenes),
+            states=states,
+        )
 
-    @property
-    def portable(self) -> bool:
-        """Whether all readers have the codecs of its arrays."""
-        return bool(self.attributes.get("portable", False))
 
-    @property
-    def whole(self) -> bool:
-        """Whether no source was truncated when it was published; older ledgers do not say it."""
-        return bool(self.attributes.get("whole", False))
+def _state_to_json(state: GroupState) -> JSON:
+    return {
+        "templates": dict(state.templates),
+        "coordinates": list(state.coordinates),
+        "kind": state.kind,
+        "size": state.size,
+        "constant": [
+            {**node._asdict(), "attributes": attributes}
+            for node, attributes in state.constant.items()
+        ],
+        "columns": [
+            {**key.node._asdict(), "attribute": key.name, "column": column}
+            for key, column in state.columns.items()
+        ],
+        "left_out": [{**key.node._asdict(), "attribute": key.name} for key in state.left_out],
+    }
 
-    @property
-    def places(self) -> Mapping[str, JSON]:
-        """What is kept of each stack, by its group."""
-        places: Mapping[str, JSON] = self.attributes["places"]
-        return places
+
+def _state_from_json(kept: JSON) -> GroupState:
+    def node(entry: JSON) -> Node:
+        return Node(entry["kind"], entry["path"])
+
+    def key(entry: JSON) -> AttributeKey:
+        return AttributeKey(node(entry), entry["attribute"])
+
+    return GroupState(
+        templates=kept["templates"],
+        coordinates=tuple(kept["coordinates"]),
+        kind=kept["kind"],
+        size=kept["size"],
+        constant={node(entry): entry["attributes"] for entry in kept["constant"]},
+        columns={key(entry): entry["column"] for entry in kept["columns"]},
+        left_out=tuple(map(key, kept["left_out"])),
+    )
+
+
+def _state_of_version_1(kept: JSON) -> GroupState:
+    def node(text: str, name: str = "") -> Node:
+        if text.endswith("/"):
+            return Node("group", text[:-1])
+        # attributes of inline arrays were kept a scene each, or not at all
+        return Node("inline" if name in PER_SCENE else "array", text)
+
+    return GroupState(
+        templates=kept["templates"],
+        coordinates=tuple(kept.get("coordinates", ())),
+        kind=kept.get("kind", ""),
+        size=kept.get("size", 0),
+        constant={
+            node(text): values for text, values in kept.get("constant", {}).items() if values
+        },
+        columns={
+            AttributeKey(node(text, name), name): column
+            for text, name, column in kept.get("columns", ())
+        },
+        left_out=tuple(
+            AttributeKey(node(text, name), name) for text, name in kept.get("left_out", ())
+        ),
+    )
+
+
+# ------------------------------------------------------------------- for the next files
 
 
 def read_ledger(store: icechunk.IcechunkStore, spool: Spool) -> Ledger:
@@ -84,26 +187,56 @@ def read_ledger(store: icechunk.IcechunkStore, spool: Spool) -> Ledger:
     try:
         group = zarr.open_group(store, path=LEDGER, mode="r")
     except FileNotFoundError as error:
-        msg = f"the repository was not published by this package (there is no {LEDGER})"
+        msg = f"the repository was not published by this package (it has no group {LEDGER})"
         raise PublishError(msg) from error
     attributes = dict(group.attrs)
-    if attributes.get("version") != _VERSION:
-        msg = f"the group {LEDGER} is of version {attributes.get('version')}, not {_VERSION}"
+    version: Any = attributes.get("version")
+    if version not in (1, _VERSION):
+        msg = (
+            f"the group {LEDGER} is of version {version}, and this package reads versions 1 and"
+            f" {_VERSION}; update virtual-tiff"
+        )
         raise PublishError(msg)
-    spool.add_published(_rows(group))
-    return Ledger(int(_array(group, "url").shape[0]), attributes)
+    urls: Any = group["url"]
+    ledger = Ledger.from_json(attributes, int(urls.shape[0]))
+    spool.add_published(_rows(group, ledger.rows))
+    return ledger
 
 
-def _rows(group: zarr.Group) -> Iterator[tuple[Any, ...]]:
-    size = _array(group, "url").shape[0]
+def _rows(group: zarr.Group, size: int) -> Iterator[tuple[Any, ...]]:
+    arrays: list[Any] = [group[name] for name in _COLUMNS if name != "truncated"]
     for start in range(0, size, _CHUNK):
-        columns = [_array(group, name)[start : start + _CHUNK].tolist() for name in _COLUMNS]
+        columns = [array[start : start + _CHUNK].tolist() for array in arrays]
         for offset, row in enumerate(zip(*columns, strict=True)):
             yield (start + offset, *row)
 
 
-def _array(group: zarr.Group, name: str) -> Any:  # noqa: ANN401 (zarr's union of arrays)
-    return group[name]
+def existing_of(ledger: Ledger, store: icechunk.IcechunkStore, spool: Spool) -> Existing:
+    """Return the published groups and files to which new files have to fit.
+
+    Parameters
+    ----------
+    ledger
+        Of the repository; its rows are in the spool.
+    store
+        Of the repository, for reading.
+    spool
+        That has the files of the run too.
+    """
+    group = zarr.open_group(store, mode="r")
+    columns: dict[str, list[Any]] = {}
+    for state in ledger.states.values():
+        for path in dict.fromkeys((*state.coordinates, *state.columns.values())):
+            array: Any = group[path]
+            columns[path] = array[:].tolist()
+    apart = ledger.layout == "group per file"
+    return Existing(
+        states=ledger.states,
+        group_of=spool.published_groups() if apart else {},
+        columns=columns,
+        earlier=spool.earlier(),
+        taken={} if apart else spool.taken(),
+    )
 
 
 @dataclass(slots=True)
@@ -128,29 +261,28 @@ class LedgerRows:
 
     def __post_init__(self) -> None:
         if not self.size:
-            self._create()
+            zarr.create_group(self.store, path=LEDGER)
         self._group = zarr.open_group(self.store, path=LEDGER, mode="r+")
-        for name in _COLUMNS:
+        for name, data_type in _COLUMNS.items():
+            if name not in self._group:
+                array = self._group.create_array(
+                    name,
+                    shape=(self.size,),
+                    chunks=(_CHUNK,),
+                    dtype=str if data_type == "string" else data_type,
+                    dimension_names=["source"],
+                    compressors=ZstdCodec(),
+                )
+                if self.size and not self._group.attrs.get("whole"):  # of version 1
+                    array[:] = np.full(self.size, _UNKNOWN, dtype=np.dtypes.StringDType())
             self._group[name].resize((self.size + self.new,))
 
-    def _create(self) -> None:
-        group = zarr.create_group(self.store, path=LEDGER)
-        for name, data_type in _COLUMNS.items():
-            group.create_array(
-                name,
-                shape=(0,),
-                chunks=(_CHUNK,),
-                dtype=str if data_type == "string" else data_type,
-                dimension_names=["source"],
-                compressors=ZstdCodec(),
-            )
-
-    def add(self, row: Row, place: str, variable: str, position: int, at: int | None) -> None:
+    def add(self, row: Row, group: str, variable: str, position: int, at: int | None) -> None:
         """Add a row, or put it in the place of an earlier one."""
         state = row.state
         values = (
             *(row.url, state.size, state.etag or "", microseconds(state.last_modified)),
-            *(place, variable, position),
+            *(group, variable, position, row.truncated),
         )
         if at is not None:
             for name, value in zip(_COLUMNS, values, strict=True):
@@ -161,7 +293,7 @@ class LedgerRows:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write the rows that are waiting."""
         if not self._buffer:
             return
         end = self.size + len(self._buffer)
@@ -173,7 +305,71 @@ class LedgerRows:
         self.size = end
         self._buffer.clear()
 
-    def finish(self, attributes: Mapping[str, Any]) -> None:
-        """Write what is left, and what is kept of the stacks."""
+    def finish(self, ledger: Ledger) -> None:
+        """Write the last rows, and how the files are arranged."""
         self.flush()
-        self._group.update_attributes({"version": _VERSION, **attributes})
+        self._group.attrs.put(ledger.to_json())
+
+
+# --------------------------------------------------------------------------- for verify
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A source of a repository, as it was when it was published."""
+
+    url: str
+    state: SourceState | None = None
+    """None if the repository does not say."""
+    truncated: str | None = None
+    """The parts that it had lost, in words; "" if it was whole, None if that is not known."""
+
+
+def _ledger_group(session: icechunk.Session) -> zarr.Group | None:
+    try:
+        group = zarr.open_group(session.store, path=LEDGER, mode="r")
+    except FileNotFoundError:
+        return None
+    if missing := [name for name in _STATE if name not in group]:
+        msg = f"the group {LEDGER} is not a ledger of virtual_tiff: it has no array {missing[0]}"
+        raise PublishError(msg)
+    return group
+
+
+def number_of_sources(session: icechunk.Session) -> int | None:
+    """Return how many sources the ledger has; None if there is none."""
+    group = _ledger_group(session)
+    if group is None:
+        return None
+    urls: Any = group["url"]
+    return int(urls.shape[0])
+
+
+def known_sources(session: icechunk.Session, batch: int) -> Iterator[list[KnownSource]]:
+    """Yield the sources, some at a time; a ledger of millions is never in memory as a whole.
+
+    Without a ledger they are the files that the references point to, each once.
+    """
+    group = _ledger_group(session)
+    if group is None:
+        # dict, and not set: the order is that of the repository, and so the same twice
+        urls = list(dict.fromkeys(session.all_virtual_chunk_locations()))
+        for start in range(0, len(urls), batch):
+            yield [KnownSource(url) for url in urls[start : start + batch]]
+        return
+    arrays: list[Any] = [group[name] for name in _STATE]
+    truncated: Any = group.get("truncated")
+    unknown = None if not group.attrs.get("whole") else ""
+    for start in range(0, arrays[0].shape[0], batch):
+        rows = slice(start, start + batch)
+        columns = [array[rows].tolist() for array in arrays]
+        lost = [unknown] * len(columns[0]) if truncated is None else truncated[rows].tolist()
+        yield [
+            KnownSource(url, _state(*state), None if words == _UNKNOWN else words)
+            for url, *state, words in zip(*columns, lost, strict=True)
+        ]
+
+
+def _state(size: int, etag: str, last_modified: int) -> SourceState:
+    modified = _EPOCH + timedelta(microseconds=last_modified) if last_modified else None
+    return SourceState(size=size, etag=etag or None, last_modified=modified)

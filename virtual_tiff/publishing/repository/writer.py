@@ -21,8 +21,7 @@ from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_stack
 from virtual_tiff.publishing.planning.plan import Column, Members, Part, Plan, document, parents
 from virtual_tiff.publishing.reading.record import Template, chunk_grid, unpacked_blocks
-from virtual_tiff.publishing.reading.spool import Published as Earlier
-from virtual_tiff.publishing.reading.spool import Spool
+from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
 from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.publishing.repository.ledger import LedgerRows
 from virtual_tiff.publishing.result import PublishedArray
@@ -94,7 +93,7 @@ class Writer:
         session: icechunk.Session,
         spool: Spool,
         ledger: LedgerRows,
-        earlier: Mapping[int, Earlier],
+        earlier: Mapping[int, LedgerRow],
     ) -> None:
         self._store = session.store
         self._spool = spool
@@ -216,8 +215,8 @@ class Writer:
                     sync(_set_all(self._store, own))
                 totals[block.path] += (references, len(own), sum(map(len, own.values())))
             before = self._earlier.get(n)
-            at = None if before is None else before.row
-            self._ledger.add(row, members.place, members.variable, position, at)
+            at = None if before is None else before.number
+            self._ledger.add(row, members.group, members.variable, position, at)
         for path, counts in totals.items():
             self.written.arrays[path] = self.written.arrays[path].with_chunks(*counts.tolist())
 

@@ -1,0 +1,191 @@
+"""Ledgers of version 1: repositories that earlier versions have published can be added to.
+
+`ledger_version_1.json` has the attributes of ledgers as commit 15270da, the last one that wrote
+version 1, makes them of the archives below. It was made by
+
+    PYTHONPATH=<a checkout of 15270da> python tests/publishing/repository/test_ledger.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+import rasterio
+import zarr
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+from virtual_tiff import open_published, publish, verify
+from virtual_tiff.publishing import PublishError
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+LEDGER = "_virtual_tiff"
+RECORDED = Path(__file__).with_name("ledger_version_1.json")
+TIME = r"_(?P<time>\d{8})"
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a group per file": ("red_*.tif", {}),
+    "a stack": ("red_*.tif", {"concat": "time", "time": TIME}),
+    "variables": ("[rn]*.tif", {"concat": "time", "time": TIME, "variable": "(red|nir)_"}),
+    "a group per variable": (
+        "[rn]*.tif",
+        {"concat": "n", "variable": "(red|nir)_", "layout": "group per variable"},
+    ),
+    "a group per signature": ("red_*.tif", {"concat": "n", "layout": "group per signature"}),
+    "scenes": ("scene_*.tif", {"concat": "time", "time": TIME, "per_scene": "gcps"}),
+}
+
+
+def write(path: Path, value: int, **options: Any) -> None:
+    shape = {"width": 64, "height": 64, "count": 1, "dtype": "uint16"}
+    tiles = {"tiled": True, "blockxsize": 32, "blockysize": 32}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **tiles, **options) as file:
+        file.write(np.full((1, 64, 64), value, "u2"))
+        file.update_tags(CLOUD=str(value), SENSOR="A", ORBIT="12" if value < 3 else "x")
+    os.utime(path, (1.7e9, 1.7e9))
+
+
+def archive(folder: Path) -> Path:
+    """Four days: two bands with a transform, and scenes with ground control points."""
+    for day in range(1, 5):
+        for band in ("red", "nir"):
+            transform = from_origin(0, 0, 10, 10)
+            write(folder / f"{band}_2021010{day}.tif", day, transform=transform)
+        points = [
+            GroundControlPoint(row, column, 10 + day + column / 100, 50 - row / 100)
+            for row in (0, 63)
+            for column in (0, 63)
+        ]
+        write(folder / f"scene_2021010{day}.tif", day, gcps=points, crs=CRS())
+    return folder
+
+
+def first(folder: Path, pattern: str) -> list[Path]:
+    """The files of the first two days."""
+    return [path for path in sorted(folder.glob(pattern)) if path.stem[-1] in "12"]
+
+
+def nodes(place: Path) -> dict[str, Any]:
+    """The metadata and values of all that is published, without the ledger."""
+    group = zarr.open_group(open_published(place), mode="r")
+    found = {}
+    for path, node in group.members(max_depth=None):
+        if not path.startswith(LEDGER):
+            metadata = json.loads(json.dumps(node.metadata.to_dict(), default=str))
+            coordinates = metadata["attributes"].get("coordinates", "")
+            metadata["attributes"]["coordinates"] = sorted(coordinates.split())
+            found[path] = metadata, node[...].tolist() if isinstance(node, zarr.Array) else None
+    return found
+
+
+def attributes_of(place: Path) -> dict[str, Any]:
+    return dict(zarr.open_group(open_published(place), path=LEDGER, mode="r").attrs)
+
+
+def unordered(value: Any) -> Any:
+    """JSON whose lists are compared without their order: attributes vary one after another."""
+    if isinstance(value, list):
+        return sorted(map(repr, map(unordered, value)))
+    if isinstance(value, dict):
+        return {name: unordered(value[name]) for name in sorted(value)}
+    return value
+
+
+def make_old(place: Path, attributes: dict[str, Any]) -> None:
+    """Give a repository the ledger that commit 15270da would have written."""
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(place)))
+    session = repository.writable_session("main")
+    ledger = zarr.open_group(session.store, path=LEDGER, mode="r+")
+    ledger.attrs.put(attributes)
+    if "truncated" in ledger:
+        del ledger["truncated"]
+    session.commit("a ledger of version 1")
+
+
+@pytest.fixture(params=CASES)
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, str, dict[str, Any]]:
+    """A repository of the first two days, with a ledger of version 1."""
+    (tmp_path / "files").mkdir()
+    folder = archive(tmp_path / "files")
+    pattern, options = CASES[request.param]
+    publish(first(folder, pattern), tmp_path / "cube", **options)
+    make_old(tmp_path / "cube", json.loads(RECORDED.read_text())[request.param])
+    return tmp_path / "cube", folder, pattern, options
+
+
+def test_an_old_repository_is_added_to(
+    old: tuple[Path, Path, str, dict[str, Any]], tmp_path: Path
+) -> None:
+    cube, folder, pattern, options = old
+    files = sorted(folder.glob(pattern))
+    assert verify(cube).ok
+    more = {name: options[name] for name in options if name in ("time", "variable")}
+    published = publish(files, cube, append=True, **more)
+    assert (published.files, published.unchanged) == (len(files) // 2, len(files) // 2)
+    assert verify(cube).counts["unchanged"] == len(files)
+    assert attributes_of(cube)["version"] == 2
+    os.utime(files[0], (1.7e9 + 9, 1.7e9 + 9))
+    published = publish(files, cube, append=True, replace_changed=True, **more)
+    assert published.files == 1
+    assert verify(cube).ok
+    publish(files, tmp_path / "whole", **options)
+    assert nodes(cube) == nodes(tmp_path / "whole")
+    assert unordered(attributes_of(cube)) == unordered(attributes_of(tmp_path / "whole"))
+
+
+def test_an_old_ledger_that_does_not_say_what_was_whole(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    files = sorted(archive(tmp_path / "files").glob("red_*.tif"))
+    cut = files[1]
+    os.truncate(cut, cut.stat().st_size - 100)
+    publish(files[:2], tmp_path / "cube", concat="time", time=TIME, truncated="keep")
+    recorded = json.loads(RECORDED.read_text())["a stack"]
+    make_old(tmp_path / "cube", recorded | {"whole": False})
+    for _ in range(2):  # the directories are read, and after the append those of old rows alone
+        (differing,) = verify(tmp_path / "cube").differing
+        assert (differing.status, Path(differing.url).name) == ("truncated", cut.name)
+        publish(files, tmp_path / "cube", append=True, time=TIME, truncated="keep")
+
+
+def test_a_later_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    files = sorted(archive(tmp_path / "files").glob("red_*.tif"))
+    publish(files[:2], tmp_path / "cube", concat="time", time=TIME)
+    make_old(tmp_path / "cube", attributes_of(tmp_path / "cube") | {"version": 3})
+    with pytest.raises(PublishError, match=r"is of version 3.*update virtual-tiff"):
+        publish(files, tmp_path / "cube", append=True, time=TIME)
+
+
+def test_scenes_are_remembered(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    files = sorted(archive(tmp_path / "files").glob("scene_*.tif"))
+    options = {"concat": "time", "time": TIME}
+    publish(files[:2], tmp_path / "cube", per_scene=["rpcs", "gcps"], **options)
+    with pytest.raises(ValueError, match=r"was published with per_scene \('gcps', 'rpcs'\), not"):
+        publish(files, tmp_path / "cube", append=True, per_scene="gcps", **options)
+    publish(files, tmp_path / "cube", append=True, **options)
+    dataset: Any = zarr.open_group(open_published(tmp_path / "cube"), mode="r")
+    assert len(set(dataset["gcps"][:].tolist())) == 4
+    plain = sorted((tmp_path / "files").glob("red_*.tif"))
+    publish(plain[:2], tmp_path / "plain", **options)
+    with pytest.raises(ValueError, match="was published with per_scene"):
+        publish(plain, tmp_path / "plain", append=True, per_scene="gcps", **options)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        recorded = {}
+        made = archive(Path(name))
+        for case, (pattern, options) in CASES.items():
+            publish(first(made, pattern), Path(name) / case, **options)
+            recorded[case] = attributes_of(Path(name) / case)
+            assert recorded[case]["version"] == 1
+        RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
