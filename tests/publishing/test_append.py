@@ -77,7 +77,7 @@ def test_one_place_twice(scenes: list[Path], tmp_path: Path) -> None:
     twin = dated(tmp_path / "scenes" / "twin.tif", "2023-01-02")
     with pytest.raises(
         PublishError,
-        match=r"twin.tif: another file is published already at time 2023-01-02T10:15:00",
+        match=r"twin\.tif: another file is published already",
     ):
         run(twin, tmp_path / "cube")
 

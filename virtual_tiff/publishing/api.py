@@ -135,7 +135,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     per_scene
         With `concat` along a new dimension: what of `"gcps"` (ground control points) and
         `"rpcs"` becomes a coordinate of texts along it, one a scene, which also may be equal.
-        Otherwise scenes that differ in them are an error. `append` takes the same.
+        Otherwise scenes that differ in them are an error. `append` remembers it.
     progress
         Called for each file that was read.
     **parser_options
