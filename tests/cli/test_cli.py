@@ -449,8 +449,8 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
         f"  {COG}: array 0: chunks 16 x 16, the others 32 x 32",
         f"  {COG}: array 0: nodata not given, the others given",
         (
-            "Publish these apart, those that fit in a group each (layout='group per signature'),"
-            " or all without concat: a group for each file."
+            "Publish them in a group for each kind (layout='group per signature'), or without"
+            " concat: then each file has its own group."
         ),
         "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.",
     ]
