@@ -37,10 +37,13 @@ from virtual_tiff.tiff import (
     TiffError,
     TruncatedError,
     read_tiff,
+    redacted,
+    scrubbed,
+    secret_in,
+    source_name,
     truncation,
+    warn,
 )
-from virtual_tiff.tiff.errors import source_name, warn
-from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
 
 __all__ = ["VirtualTIFF"]
 

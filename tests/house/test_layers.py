@@ -138,7 +138,20 @@ def test_the_core_is_not_async_but_where_it_reads() -> None:
             for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
         )
     }
-    assert asynchronous == {f"{CORE}.source", f"{CORE}.reader", f"{CORE}.bounded"}
+    assert asynchronous == {
+        f"{CORE}.{name}" for name in ("source", "file_source", "reader", "bounded")
+    }
+
+
+def test_the_others_use_the_core_by_its_face_alone() -> None:
+    others = [module for module in MODULES if module not in CORE_MODULES]
+    behind = {
+        f"{module} imports {name}"
+        for module in others
+        for name in imported(module)
+        if name.startswith(f"{CORE}.")
+    }
+    assert behind == set()
 
 
 # The floors above

@@ -84,6 +84,23 @@ def test_the_copy_says_what_the_core_says(copy: Path) -> None:
     assert json.loads(printed) == [by_the_core(path) for path in FILES]
 
 
+def test_the_copy_reads_a_local_file_with_the_standard_library_alone(copy: Path) -> None:
+    program = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from other._tiff import FileSource, ReadAhead, block_layout, read_tiff
+tiff = asyncio.run(read_tiff(ReadAhead(FileSource(sys.argv[2]))))
+for ifd in tiff.walk():
+    grid = block_layout(ifd).grid
+    print(ifd.path, ifd.ImageWidth, ifd.ImageLength, grid.kind, grid.rows * grid.columns)
+others = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+assert others == {"__main__", "other"}, others
+"""
+    path = ROOT / "testdata" / "special" / "cog.tif"
+    printed = alone("-c", program, str(copy.parents[1]), str(path))
+    assert printed.splitlines() == ["0 60 40 tile 12", "1 30 20 tile 1", "2 15 10 tile 1"]
+
+
 def test_the_modules_are_copied_as_they_are(copy: Path) -> None:
     modules = {path.name: path.read_bytes() for path in CORE.glob("*.py")}
     others = {"LICENSE": (ROOT / "LICENSE").read_bytes(), "py.typed": b""}

@@ -7,8 +7,7 @@ charged to the file's account before anything is made of it.
 
 from __future__ import annotations
 
-from virtual_tiff.tiff import BlockGrid, Limits
-from virtual_tiff.tiff.errors import LimitError, warn
+from virtual_tiff.tiff import BlockGrid, LimitError, Limits, warn
 
 __all__ = ["Budget"]
 

@@ -12,8 +12,7 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.tiff import BlockGrid, BlockLayout, FormatError, Tag
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import BlockGrid, BlockLayout, FormatError, Tag, warn
 
 __all__ = ["ChunkPlan", "plan_chunks"]
 

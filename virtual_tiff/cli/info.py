@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from virtual_tiff.cli.common import add_common
-from virtual_tiff.tiff.errors import printable
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import printable, redacted
 
 __all__ = ["add_info"]
 

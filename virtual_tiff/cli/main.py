@@ -17,9 +17,7 @@ from virtual_tiff.cli.common import add_debug
 from virtual_tiff.cli.info import add_info
 from virtual_tiff.cli.publish import add_publish
 from virtual_tiff.cli.verify import add_verify
-from virtual_tiff.tiff import TiffError, TiffWarning
-from virtual_tiff.tiff.errors import printable
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import TiffError, TiffWarning, printable, redacted
 
 __all__ = ["EXIT_CODES", "main", "make_parser", "run"]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.common import add_common, progress_bar, quiet_icechunk
 from virtual_tiff.text.numbers import counted
-from virtual_tiff.tiff.errors import printable
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import printable, redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.publishing.verification import Verification

@@ -18,8 +18,8 @@ from virtual_tiff.tiff import (
     Tag,
     UnsupportedError,
     code_name,
+    ycbcr_subsampling,
 )
-from virtual_tiff.tiff.blocks import ycbcr_subsampling
 
 __all__ = ["colour_codecs"]
 

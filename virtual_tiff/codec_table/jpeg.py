@@ -17,15 +17,17 @@ from virtual_tiff.tiff import (
     Compression,
     FormatError,
     ImageFileDirectory,
+    JpegFrame,
+    JpegHeader,
     Photometric,
     SampleFormat,
     Tag,
     UnsupportedError,
     code_name,
+    first_block,
+    old_jpeg_header,
+    ycbcr_subsampling,
 )
-from virtual_tiff.tiff.blocks import ycbcr_subsampling
-from virtual_tiff.tiff.jpeg import Frame, JpegHeader
-from virtual_tiff.tiff.old_jpeg import first_block, old_jpeg_header
 
 __all__ = ["jpeg", "old_jpeg"]
 
@@ -145,7 +147,7 @@ def _is_lossless_colour(ifd: ImageFileDirectory, grid: BlockGrid) -> bool:
     stored, given = _colours(ifd, grid)
     try:
         header = JpegHeader.parse(first_block(ifd))
-        frame = Frame.parse(header.frame) if header.frame else None
+        frame = JpegFrame.parse(header.frame) if header.frame else None
     except FormatError:  # the block is damaged, and reading it says so
         return False
     return stored != given and frame is not None and frame.lossless

@@ -21,7 +21,7 @@ from virtual_tiff.info.extents import Extents, Spans, gaps
 from virtual_tiff.info.model import FileInfo
 from virtual_tiff.info.table import heading
 from virtual_tiff.text.numbers import counted, human_size
-from virtual_tiff.tiff.errors import printable
+from virtual_tiff.tiff import printable
 
 __all__ = ["WIDTH", "map_svg"]
 

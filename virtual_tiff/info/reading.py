@@ -36,10 +36,10 @@ from virtual_tiff.tiff import (
     full_images,
     kind_of,
     read_tiff,
+    redacted,
+    source_name,
     truncation,
 )
-from virtual_tiff.tiff.errors import source_name
-from virtual_tiff.tiff.redaction import redacted
 
 __all__ = ["Examined", "examine", "inspect", "read_info"]
 

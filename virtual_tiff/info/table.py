@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from virtual_tiff.codec_table.readers import readers_text
 from virtual_tiff.text.html import html_table
 from virtual_tiff.text.numbers import by, counted, human_size, listed
-from virtual_tiff.tiff.errors import printable
+from virtual_tiff.tiff import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

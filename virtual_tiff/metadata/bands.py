@@ -16,8 +16,7 @@ from virtual_tiff.metadata.colours import colour_interpretations
 from virtual_tiff.metadata.crs import crs_of
 from virtual_tiff.metadata.gdal_metadata import GdalMetadata, gdal_metadata
 from virtual_tiff.metadata.nodata import number_of
-from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys, warn
 
 __all__ = ["Bands", "bands_of", "coordinate_name"]
 

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from virtual_tiff.metadata.transform import GroundControlPoint
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import warn
 
 __all__ = ["gcps_attribute"]
 

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.safe_xml import local_name, parse_xml
-from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError, warn
 
 __all__ = ["GdalItems", "GdalMetadata", "gdal_metadata"]
 

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from virtual_tiff.metadata.gdal_metadata import gdal_metadata
-from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError, warn
 
 __all__ = ["consolidated", "fill_attribute", "missing_value", "nodata", "nodata_text", "number_of"]
 

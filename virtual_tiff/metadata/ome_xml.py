@@ -14,8 +14,7 @@ from itertools import islice
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
-from virtual_tiff.tiff import Limits
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import Limits, warn
 
 __all__ = ["Ome", "OmeChannel", "OmeImage", "OmeTiffData", "Planes", "find_planes", "parse_ome"]
 

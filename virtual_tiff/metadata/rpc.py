@@ -11,8 +11,7 @@ import json
 from collections.abc import Mapping
 from math import isfinite
 
-from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError, warn
 
 __all__ = ["Rpc", "rpc_of", "rpc_of_domain", "rpcs_attribute"]
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
-from virtual_tiff.tiff import Limits, TiffError
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import Limits, TiffError, warn
 
 __all__ = ["children", "local_name", "parse_xml"]
 

@@ -18,10 +18,10 @@ from virtual_tiff.tiff import (
     Photometric,
     Tag,
     TiffError,
+    decode_text,
     parse_geokeys,
+    warn,
 )
-from virtual_tiff.tiff.entry import decode_text
-from virtual_tiff.tiff.errors import warn
 
 __all__ = ["attributes_of_one_file", "tag_attributes"]
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys, warn
 
 __all__ = ["Affine", "GroundControlPoint", "affine_of", "ground_control_points"]
 

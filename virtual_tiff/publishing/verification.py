@@ -20,8 +20,7 @@ from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import state_of, store_error
 from virtual_tiff.sources.running import await_thread, in_parallel, run_to_end
-from virtual_tiff.tiff import SourceState
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import SourceState, redacted
 
 if TYPE_CHECKING:
     import icechunk

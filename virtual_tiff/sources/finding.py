@@ -35,9 +35,7 @@ from virtual_tiff.sources.stac import (
     tiffs_of,
 )
 from virtual_tiff.sources.urls import file_path, is_remote, reference_to, scheme_of
-from virtual_tiff.tiff import SourceState
-from virtual_tiff.tiff.errors import warn
-from virtual_tiff.tiff.redaction import redacted, secret_in
+from virtual_tiff.tiff import SourceState, redacted, secret_in, warn
 
 __all__ = ["REMOTE_SCHEMES", "SourceFile", "find_files", "locate", "names_stac"]
 

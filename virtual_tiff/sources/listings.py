@@ -15,8 +15,7 @@ from obstore.exceptions import BaseError
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import state_of, store_error
 from virtual_tiff.sources.urls import file_path, scheme_of, web_path
-from virtual_tiff.tiff import SourceState
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import SourceState, redacted
 
 __all__ = ["Listed", "is_listing", "list_files", "natural"]
 

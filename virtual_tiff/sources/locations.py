@@ -26,7 +26,7 @@ from virtual_tiff.sources.urls import (
     scheme_of,
     web_path,
 )
-from virtual_tiff.tiff.redaction import redacted, scrubbed, secret_in
+from virtual_tiff.tiff import redacted, scrubbed, secret_in
 
 __all__ = [
     "CLIENT_OPTIONS",

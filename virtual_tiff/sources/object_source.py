@@ -21,8 +21,7 @@ from typing import Any, cast
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.running import first_cause
-from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError
-from virtual_tiff.tiff.redaction import redacted, scrubbed
+from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError, redacted, scrubbed
 
 __all__ = [
     "BlockingObspecSource",

@@ -12,8 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from virtual_tiff.sources.times import as_utc, iso_time
 from virtual_tiff.sources.urls import is_remote, scheme_of
-from virtual_tiff.tiff.errors import warn
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import redacted, warn
 
 __all__ = [
     "TIMES",

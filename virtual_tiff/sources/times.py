@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import warn
 
 __all__ = ["as_utc", "guessed_time", "iso_time", "tiff_datetime"]
 

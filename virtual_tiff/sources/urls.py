@@ -22,7 +22,7 @@ import re
 from typing import Any
 from urllib.parse import quote, unquote
 
-from virtual_tiff.tiff.redaction import redacted, secret_in
+from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = [
     "file_path",

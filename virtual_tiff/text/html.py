@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import islice
 
-from virtual_tiff.tiff.errors import printable
+from virtual_tiff.tiff import printable
 
 __all__ = ["MOST_ROWS", "html_table"]
 

@@ -4,7 +4,7 @@ Copy this folder into another project under any name; it works. `read_tiff` read
 file through a `ByteSource`, `block_layout` says where its pixels are.
 """
 
-from .blocks import BlockGrid, BlockLayout, block_grid, block_layout
+from .blocks import BlockGrid, BlockLayout, block_grid, block_layout, ycbcr_subsampling
 from .bounded import BoundedSource
 from .constants import (
     Compression,
@@ -18,6 +18,7 @@ from .constants import (
     code_name,
     tag_name,
 )
+from .entry import decode_text
 from .errors import (
     FormatError,
     LimitError,
@@ -25,13 +26,23 @@ from .errors import (
     TiffWarning,
     TruncatedError,
     UnsupportedError,
+    printable,
+    source_name,
+    warn,
 )
-from .geokeys import GeoKey, parse_geokeys
+from .file_source import FileSource
+from .geokeys import GeoKey, GeoValue, key_name, parse_geokeys
 from .header import Header, Variant, parse_header
 from .ifd import ImageFileDirectory
+from .jpeg import EOI as JPEG_EOI
+from .jpeg import Frame as JpegFrame
+from .jpeg import JpegHeader
+from .jpeg import begins_with_marker as begins_with_jpeg_marker
 from .limits import Limits
 from .losses import Loss, truncation
+from .old_jpeg import first_block, old_jpeg_header
 from .reader import Tiff, read_tiff
+from .redaction import redacted, scrubbed, secret_in
 from .source import (
     Anticipating,
     ByteRange,
@@ -45,6 +56,7 @@ from .source import (
 from .subfiles import Kind, full_image_of, full_images, is_full, kind_of, subfile_bits
 
 __all__ = [
+    "JPEG_EOI",
     "Anticipating",
     "BlockGrid",
     "BlockLayout",
@@ -54,10 +66,14 @@ __all__ = [
     "Compression",
     "CountingSource",
     "ExtraSample",
+    "FileSource",
     "FormatError",
     "GeoKey",
+    "GeoValue",
     "Header",
     "ImageFileDirectory",
+    "JpegFrame",
+    "JpegHeader",
     "Kind",
     "LimitError",
     "Limits",
@@ -78,17 +94,29 @@ __all__ = [
     "TruncatedError",
     "UnsupportedError",
     "Variant",
+    "begins_with_jpeg_marker",
     "block_grid",
     "block_layout",
     "code_name",
+    "decode_text",
+    "first_block",
     "full_image_of",
     "full_images",
     "is_full",
+    "key_name",
     "kind_of",
+    "old_jpeg_header",
     "parse_geokeys",
     "parse_header",
+    "printable",
     "read_tiff",
+    "redacted",
+    "scrubbed",
+    "secret_in",
+    "source_name",
     "subfile_bits",
     "tag_name",
     "truncation",
+    "warn",
+    "ycbcr_subsampling",
 ]

@@ -22,9 +22,10 @@ from virtual_tiff.tiff import (
     SubfileType,
     Tag,
     kind_of,
+    source_name,
     subfile_bits,
+    warn,
 )
-from virtual_tiff.tiff.errors import source_name, warn
 
 __all__ = ["Page", "Stack", "find_stacks"]
 

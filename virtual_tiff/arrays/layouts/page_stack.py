@@ -31,8 +31,7 @@ from virtual_tiff.arrays.multiscales import multiscales_attributes
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
-from virtual_tiff.tiff import Tag, Tiff, TiffError, UnsupportedError
-from virtual_tiff.tiff.errors import LimitError
+from virtual_tiff.tiff import LimitError, Tag, Tiff, TiffError, UnsupportedError
 
 __all__ = ["stack"]
 

@@ -20,8 +20,7 @@ from virtual_tiff.arrays.layouts.named_arrays import (
 )
 from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
 from virtual_tiff.arrays.nodes import Group
-from virtual_tiff.tiff import kind_of
-from virtual_tiff.tiff.errors import warn
+from virtual_tiff.tiff import kind_of, warn
 
 __all__ = ["described", "pyramid"]
 

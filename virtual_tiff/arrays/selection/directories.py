@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from virtual_tiff.arrays.selection.selection import Selection
-from virtual_tiff.tiff import ImageFileDirectory, Tiff, TiffError, full_images, is_full, kind_of
-from virtual_tiff.tiff.errors import LimitError, warn
+from virtual_tiff.tiff import (
+    ImageFileDirectory,
+    LimitError,
+    Tiff,
+    TiffError,
+    full_images,
+    is_full,
+    kind_of,
+    warn,
+)
 
 __all__ = ["Exposed", "can_be_left_out", "exposed", "warn_of_refused"]
 

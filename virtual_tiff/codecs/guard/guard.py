@@ -43,7 +43,7 @@ from virtual_tiff.codecs.guard.bounded import DECODERS, BoundedDecoder
 from virtual_tiff.codecs.guard.fast import FAST
 from virtual_tiff.codecs.guard.images import FORMATS, ImageDecoder
 from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
-from virtual_tiff.tiff.errors import printable
+from virtual_tiff.tiff import printable
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

@@ -31,7 +31,7 @@ from virtual_tiff.codecs.images.jpeg import (
     jpeg8,
     promised_size,
 )
-from virtual_tiff.tiff.jpeg import Frame, JpegHeader
+from virtual_tiff.tiff import JpegFrame, JpegHeader
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -86,7 +86,7 @@ class BlockJpegCodec(ImageCodec):
             raise ValueError(msg)
         return jpeg
 
-    def _check_size(self, frame: Frame, promised: tuple[int, int, int], edges: Edges) -> None:
+    def _check_size(self, frame: JpegFrame, promised: tuple[int, int, int], edges: Edges) -> None:
         rows, columns, samples = promised
         length, width = self.image or (rows, columns)
         strips = self.image is not None and columns == width
@@ -102,7 +102,7 @@ class BlockJpegCodec(ImageCodec):
             raise ImageSizeError(msg)
 
 
-def _cut(data: bytes, header: JpegHeader, frame: Frame, rows: int) -> bytes:
+def _cut(data: bytes, header: JpegHeader, frame: JpegFrame, rows: int) -> bytes:
     """Return a stream with fewer rows: what follows in its only scan is not decoded.
 
     Raises

@@ -25,7 +25,7 @@ from virtual_tiff.codecs.base import image_sizes
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec, damaged
 from virtual_tiff.codecs.images.jpeg_lossless import decode_bogus_huffman, lacks_selectors
-from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader
+from virtual_tiff.tiff import JPEG_EOI, JpegFrame, JpegHeader
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -74,7 +74,7 @@ class JpegCodec(ImageCodec):
         return as_chunk(decode_complete(data, header, decode), chunk_spec)
 
 
-def frame_of(data: bytes) -> tuple[JpegHeader, Frame]:
+def frame_of(data: bytes) -> tuple[JpegHeader, JpegFrame]:
     """Return the header and the frame of a stream.
 
     Raises
@@ -90,10 +90,10 @@ def frame_of(data: bytes) -> tuple[JpegHeader, Frame]:
     if scans > _MOST_SCANS:
         msg = f"a JPEG stream of {scans} scans; more than {_MOST_SCANS} are not decoded"
         raise ValueError(msg)
-    return header, Frame.parse(header.frame)
+    return header, JpegFrame.parse(header.frame)
 
 
-def promised_size(frame: Frame, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def promised_size(frame: JpegFrame, shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return rows, columns and samples of a chunk; where they are in doubt, as the frame says.
 
     Raises
@@ -121,10 +121,10 @@ def decode_complete(data: bytes, header: JpegHeader, decode: Callable[[bytes], I
         If the data are damaged or incomplete.
     """
     try:
-        if data.find(EOI, header.nbytes) >= 0:
+        if data.find(JPEG_EOI, header.nbytes) >= 0:
             return decode(data)
-        image = decode(data + EOI)
-        complete = np.array_equal(image, decode(data + _FILLER + EOI))
+        image = decode(data + JPEG_EOI)
+        complete = np.array_equal(image, decode(data + _FILLER + JPEG_EOI))
     except RuntimeError as error:  # the class of imagecodecs' errors
         raise damaged(_FORMAT, error) from error
     if not complete:
@@ -162,7 +162,7 @@ def as_chunk(image: Image, chunk_spec: ArraySpec) -> NDBuffer:
     return chunk_spec.prototype.nd_buffer.from_numpy_array(shaped)
 
 
-def _check_size(frame: Frame, shape: tuple[int, ...]) -> None:
+def _check_size(frame: JpegFrame, shape: tuple[int, ...]) -> None:
     """Raise if a frame has not the chunk's samples; lossless ones may group them otherwise."""
     found = (frame.height, frame.width, len(frame.components))
     same = found in image_sizes(shape)
@@ -172,7 +172,7 @@ def _check_size(frame: Frame, shape: tuple[int, ...]) -> None:
         raise ImageSizeError(msg)
 
 
-def _decoder(frame: Frame, tables: bytes | None) -> Callable[[bytes], Image]:
+def _decoder(frame: JpegFrame, tables: bytes | None) -> Callable[[bytes], Image]:
     count = len(frame.components)
 
     def lossy(data: bytes) -> Image:
@@ -190,7 +190,7 @@ def decode_lossless(data: bytes, *, tables: bytes | None) -> Image:
     one Huffman table and two are used; liblj92 decodes them right, and so does tifffile.
     """
     header = JpegHeader.parse(data)
-    components = len(Frame.parse(header.frame or b"").components)
+    components = len(JpegFrame.parse(header.frame or b"").components)
     if lacks_selectors(header):
         with suppress(ValueError, RuntimeError):  # not for it, or the class of imagecodecs' errors
             return decode_bogus_huffman(data, header)

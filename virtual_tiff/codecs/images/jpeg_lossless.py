@@ -14,7 +14,7 @@ from typing import Any
 import imagecodecs
 from numpy.typing import NDArray
 
-from virtual_tiff.tiff.jpeg import Frame, JpegHeader
+from virtual_tiff.tiff import JpegFrame, JpegHeader
 
 __all__ = ["decode_bogus_huffman", "lacks_selectors"]
 
@@ -33,7 +33,7 @@ def decode_bogus_huffman(data: bytes, header: JpegHeader) -> NDArray[Any]:
     ValueError
         If its header has what liblj92 must not see.
     """
-    frame, scan = Frame.parse(header.frame or b""), header.scan or b""
+    frame, scan = JpegFrame.parse(header.frame or b""), header.scan or b""
     tables = dict(_tables(header.tables))
     count = len(frame.components)
     selectors = _selectors(header)
@@ -54,12 +54,12 @@ def lacks_selectors(header: JpegHeader) -> bool:
 
     libjpeg-turbo writes so: it codes chroma by a second table, and names the first for all.
     """
-    components = len(Frame.parse(header.frame or b"").components)
+    components = len(JpegFrame.parse(header.frame or b"").components)
     return components == 3 and len(_selectors(header)) < len(dict(_tables(header.tables)))
 
 
 def _selectors(header: JpegHeader) -> set[int]:
-    count = len(Frame.parse(header.frame or b"").components)
+    count = len(JpegFrame.parse(header.frame or b"").components)
     return {byte >> 4 for byte in (header.scan or b"")[6 : 5 + 2 * count : 2]}
 
 

@@ -26,7 +26,7 @@ from virtual_tiff.codecs.images.jpeg import (
     jpeg8,
     promised_size,
 )
-from virtual_tiff.tiff.jpeg import EOI, Frame, JpegHeader, begins_with_marker
+from virtual_tiff.tiff import JPEG_EOI, JpegFrame, JpegHeader, begins_with_jpeg_marker
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -57,7 +57,7 @@ class OldJpegCodec(ImageCodec):
         given = JpegHeader.parse(base64.b64decode(self.header))
         own, data = _split(chunk_data.to_bytes())
         header = given | own
-        frame = Frame.parse(header.frame or b"")
+        frame = JpegFrame.parse(header.frame or b"")
         rows, columns, samples = promised_size(frame, chunk_spec.shape)
         _check_size(frame, rows, columns, samples)
         header = header.resized(rows, frame.width or columns)
@@ -72,11 +72,11 @@ class OldJpegCodec(ImageCodec):
 
 def _split(data: bytes) -> tuple[JpegHeader, bytes]:
     """Return the segments with which a block begins, and its entropy-coded data."""
-    header = JpegHeader.parse(data) if begins_with_marker(data) else JpegHeader()
+    header = JpegHeader.parse(data) if begins_with_jpeg_marker(data) else JpegHeader()
     return header, data[header.nbytes :]
 
 
-def _check_size(frame: Frame, rows: int, columns: int, samples: int) -> None:
+def _check_size(frame: JpegFrame, rows: int, columns: int, samples: int) -> None:
     """Raise if a stream does not hold the block's rows, or holds much more than its columns."""
     wide = frame.width == 0 or columns <= frame.width <= columns + _SLACK
     high = frame.height in (0, rows) or (frame.height > rows and frame.marker in (0xC0, 0xC1))
@@ -90,7 +90,7 @@ def _check_size(frame: Frame, rows: int, columns: int, samples: int) -> None:
 
 def _image(header: JpegHeader, data: bytes) -> Image:
     stream = header.encode() + data
-    space = _SPACES[len(Frame.parse(header.frame or b"").components)]
+    space = _SPACES[len(JpegFrame.parse(header.frame or b"").components)]
     decode = partial(jpeg8, colorspace=space, outcolorspace=space, fancyupsampling=False)
     return decode_complete(stream, frame_of(stream)[0], decode)
 
@@ -102,7 +102,7 @@ def _check_end(header: JpegHeader, data: bytes) -> None:
     for all. Without its last bytes the right one is incomplete.
     """
     try:
-        _image(header, data.removesuffix(EOI)[:-_TAIL])
+        _image(header, data.removesuffix(JPEG_EOI)[:-_TAIL])
     except ValueError:
         return
     msg = f"a block's JPEG data end after {len(data)} bytes, within its rows"
@@ -115,7 +115,7 @@ def _renumbered(data: bytes) -> tuple[bytes, int]:
     In the whole image's stream the numbers (modulo 8) go on from block to block, and a
     marker may stand between two blocks, at the end of the one or the start of the other.
     """
-    end = data.find(EOI)
+    end = data.find(JPEG_EOI)
     codes = np.frombuffer(data[: end if end >= 0 else None], np.uint8).copy()
     found = np.flatnonzero((codes[:-1] == 0xFF) & (codes[1:] & 0xF8 == 0xD0))
     begin, stop = 0, len(codes)
@@ -132,7 +132,7 @@ def _check_restarts(header: JpegHeader, data: bytes, restarts: int) -> None:
     """Raise if a block of one scan has not the restart markers that its interval asks for."""
     if not restarts or b"\xff\xda" in data:
         return
-    frame = Frame.parse(header.frame or b"")
+    frame = JpegFrame.parse(header.frame or b"")
     across, down = frame.largest_sampling if len(frame.components) > 1 else (1, 1)
     units = -(-frame.width // (_BLOCK * across)) * -(-frame.height // (_BLOCK * down))
     expected = -(-units // header.restart_interval) - 1 if header.restart_interval else 0

@@ -33,9 +33,7 @@ from virtual_tiff.metadata.crs.vertical import (
     with_heights,
 )
 from virtual_tiff.tiff import GeoKey as K
-from virtual_tiff.tiff import ImageFileDirectory, parse_geokeys
-from virtual_tiff.tiff.errors import warn
-from virtual_tiff.tiff.geokeys import GeoValue
+from virtual_tiff.tiff import GeoValue, ImageFileDirectory, parse_geokeys, warn
 
 __all__ = ["Crs", "build", "crs_of"]
 

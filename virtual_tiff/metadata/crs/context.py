@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from virtual_tiff.metadata.crs.registry import Registry
-from virtual_tiff.tiff import GeoKey
-from virtual_tiff.tiff.geokeys import GeoValue, key_name
+from virtual_tiff.tiff import GeoKey, GeoValue, key_name
 
 __all__ = ["USER_DEFINED", "Context", "NoCrsError", "is_possible"]
 

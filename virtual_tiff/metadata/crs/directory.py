@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
-from virtual_tiff.tiff.geokeys import GeoValue, key_name
+from virtual_tiff.tiff import GeoValue, ImageFileDirectory, Tag, TiffError, key_name
 
 __all__ = ["flaw", "version"]
 

@@ -23,8 +23,7 @@ from virtual_tiff.sources.listings import natural
 from virtual_tiff.sources.locations import Location, check_endpoint
 from virtual_tiff.sources.stac import TIMES, StacAsset
 from virtual_tiff.sources.times import as_utc, iso_time
-from virtual_tiff.tiff import SourceState
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import SourceState, redacted
 
 __all__ = ["Coordinate", "Item", "Values", "find_items", "plain"]
 

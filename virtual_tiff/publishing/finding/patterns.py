@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.times import as_utc, guessed_time, time_of
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import redacted
 
 __all__ = ["Pattern", "TimePattern", "is_pattern"]
 

@@ -31,7 +31,7 @@ from virtual_tiff.publishing.planning.plan import (
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.reading.record import Inline, Node, Template
 from virtual_tiff.publishing.reading.spool import LedgerRow
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import redacted
 
 __all__ = ["GroupPlan", "Stack", "stack"]
 

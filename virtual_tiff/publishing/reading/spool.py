@@ -33,9 +33,7 @@ from virtual_tiff.publishing.reading.record import (
 )
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
-from virtual_tiff.tiff import SourceState
-from virtual_tiff.tiff.errors import warn
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import SourceState, redacted, warn
 
 __all__ = ["LedgerRow", "Row", "Spool", "microseconds"]
 

@@ -26,8 +26,7 @@ from virtual_tiff.sources.object_source import (
     store_error,
 )
 from virtual_tiff.sources.running import in_parallel, run_in_thread
-from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, truncation
-from virtual_tiff.tiff.redaction import redacted
+from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, redacted, truncation
 
 __all__ = [
     "Engine",

@@ -20,7 +20,7 @@ from virtual_tiff.publishing.repository.containers import Container, access_to, 
 from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.sources.locations import check_endpoint, s3_setting
 from virtual_tiff.sources.urls import file_path, scheme_of
-from virtual_tiff.tiff.redaction import redacted, secret_in
+from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = ["Target", "save_containers", "target_of"]
 
