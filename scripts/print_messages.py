@@ -154,7 +154,7 @@ def main(kinds: list[str]) -> int:
     """Print the table."""
     for message in messages():
         if not kinds or message.kind in kinds:
-            text = message.text.encode(errors="backslashreplace").decode()
+            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message.text)
             print(f"{message.path}:{message.line}  {message.kind}  {text}")
     return 0
 

@@ -130,10 +130,13 @@ class VirtualTIFF:
             msg = f"ifd_layout must be one of {allowed}, not {self.ifd_layout!r}"
             raise ValueError(msg)
         if self.ifd is not None and not _is_path(self.ifd):
-            msg = f'ifd must be None, a number from 0 on, or a path as "0/1", not {self.ifd!r}'
+            msg = f'ifd must be None, a number from 0 on, or a path such as "0/1", not {self.ifd!r}'
             raise ValueError(msg)
         if self.ifd_layout == "stack" and self.ifd is not None:
-            msg = f'ifd_layout="stack" takes all directories, not ifd={self.ifd!r} alone'
+            msg = (
+                'ifd_layout="stack" takes all directories; it cannot be combined with '
+                f"ifd={self.ifd!r}"
+            )
             raise ValueError(msg)
         for name in ("merge_strips", "coordinates"):
             if not isinstance(getattr(self, name), bool):
@@ -235,7 +238,10 @@ class VirtualTIFF:
         """
         _check_scheme(url)
         if what := secret_in(url):
-            msg = f"{redacted(url)} has a {what}, which each reference would have; leave it out"
+            msg = (
+                f"{redacted(url)} has a {what}, which would be stored in each reference; leave "
+                "it out"
+            )
             raise ValueError(msg)
         nodes, state = await self.parse_nodes(store, path, url=url)
         return _stored(nodes, state, url, located=(store, path))
@@ -277,7 +283,7 @@ class VirtualTIFF:
             msg = f"concurrency must be a positive integer, not {concurrency!r}"
             raise ValueError(msg)
         if isinstance(urls, str):
-            msg = f"urls is one url; pass a list: [{urls!r}]"
+            msg = f"urls must be a list of urls: [{urls!r}]"
             raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         places = list(urls)
         results: list[Any] = [None] * len(places)
@@ -362,7 +368,7 @@ def _stored(
     located: tuple[Any, str] | None = None,
 ) -> CheckedManifestStore:
     if nodes.losses:
-        warn(f"{url}: {truncation(nodes.losses, state.size)}; reading these parts fails")
+        warn(f"{url}: {truncation(nodes.losses, state.size)}; these parts cannot be read")
     objects = None if located is None else {url: located}
     return CheckedManifestStore(manifest_group(nodes, url), registry=registry, objects=objects)
 
@@ -380,13 +386,13 @@ def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str, st
         return *resolve_reference(reference, registry), reference
     except ValueError as error:
         served = ", ".join(f"{key.scheme}://{key.netloc}" for key in registry.map) or "none"
-        msg = redacted(f"no store of the registry serves {url}; it serves {served}")
+        msg = redacted(f"the registry has no store for {url}; it has stores for {served}")
         raise ValueError(msg) from scrubbed(error)
 
 
 def _check_scheme(url: str) -> None:
     if scheme_of(url) is None:
-        msg = f"{redacted(url)!r} is no url; write a local file as file:///its/absolute/path"
+        msg = f"{redacted(url)!r} is not a url; write a local file as file:///its/absolute/path"
         raise ValueError(msg)
 
 

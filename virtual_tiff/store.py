@@ -152,7 +152,7 @@ class CheckedManifestStore(ManifestStore):
         self._refuse(key)
 
     def _refuse(self, key: str) -> Never:
-        msg = f"{key} cannot be written: a virtual store only reads"
+        msg = f"{key} cannot be written: a virtual store is read-only"
         raise ValueError(msg)
 
     def _block(self, key: str) -> tuple[Any, str, int, int] | None:

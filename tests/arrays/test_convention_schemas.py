@@ -140,7 +140,7 @@ def test_levels_of_which_some_have_no_place_say_nothing_of_it():
 
 @pytest.mark.parametrize("path", ["", "/0", "0/", "../0", "0//1"])
 def test_a_path_that_leaves_the_group_is_refused(path: str):
-    with pytest.raises(ValueError, match="group below"):
+    with pytest.raises(ValueError, match="path within the group"):
         multiscales_attributes([Level(path=path, length=1, width=1, scale=(1, 1))])
 
 

@@ -336,13 +336,13 @@ def test_an_image_of_a_million_tiles_is_cropped_at_once(tmp_path):
 def test_what_is_not_of_whole_blocks_is_no_part():
     layout = layout_of(strips(16))
     for region in (rows(1, 16), rows(0, 15), rows(48, 64), rows(-16, 16)):
-        with pytest.raises(ValueError, match="is not of whole strips of 41 x 16 pixels"):
+        with pytest.raises(ValueError, match="does not consist of whole strips of 41 x 16 pixels"):
             crop(layout, region)
 
 
 def test_samples_that_share_blocks_cannot_be_taken_apart():
     layout = layout_of(image(values("uint8", 8, 8, 3)))
-    with pytest.raises(UnsupportedError, match="share blocks"):
+    with pytest.raises(UnsupportedError, match="are stored together"):
         crop(layout, None, [0, 1])
     assert crop(layout, None, [0, 1, 2]).grid == layout.grid
 

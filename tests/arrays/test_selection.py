@@ -81,7 +81,7 @@ def test_all_is_exposed_by_default():
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"bands": []}, "numbers from 1 on, or names"),
+    ({"bands": []}, "numbers from 1 on or names"),
     ({"bands": 0}, "numbers from 1 on"),
     ({"bands": [1, -1]}, "numbers from 1 on"),
     ({"bands": True}, "numbers from 1 on"),
@@ -114,7 +114,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"bbox": (1, 0, 0, 1)}, "left must be less than right"),
     ({"bbox": (0, 1, 1, 1)}, "bottom less than top"),
     ({"bbox": (0, 0, 1, 1), "window": (0, 0, 1, 1)}, "give one of them"),
-    ({"bbox_crs": 4326}, "without a bbox"),
+    ({"bbox_crs": 4326}, "needs a bbox"),
     ({"bbox": (0, 0, 1, 1), "bbox_crs": True}, "bbox_crs must be"),
     ({"bbox": (0, 0, 1, 1), "bbox_crs": ""}, "bbox_crs must be"),
     ({"bbox": (0, 0, 1, 1), "bbox_crs": 4326.0}, "bbox_crs must be"),
@@ -163,7 +163,9 @@ def test_overviews_are_counted_from_0(overviews: Any, levels: list[int]):
     assert Selection(overviews=overviews).levels(3) == levels
 
 
-@pytest.mark.parametrize(("count", "there"), [(0, "has none"), (2, "has levels 0 to 1")])
+@pytest.mark.parametrize(
+    ("count", "there"), [(0, "has no overviews"), (2, "has the overviews 0 to 1")]
+)
 def test_an_overview_that_is_not_there_is_refused(count: int, there: str):
     with pytest.raises(ValueError, match=there):
         Selection(overviews=[0, 5]).levels(count)
@@ -194,7 +196,9 @@ def test_bands_are_counted_from_1_or_named(bands: Any, numbers: list[int] | None
 def test_bands_that_lie_together_cannot_be_taken_apart():
     chunky = directory(image(values("uint8", 8, 8, 4)))
     assert Selection(bands=[1, 2, 3, 4]).band_numbers(chunky, []) is None
-    with pytest.raises(UnsupportedError, match=r"4 samples lie together.*isel\(band=\[2, 0\]\)"):
+    with pytest.raises(
+        UnsupportedError, match=r"each block holds all 4 samples.*isel\(band=\[2, 0\]\)"
+    ):
         Selection(bands=["blue", 1]).band_numbers(chunky, NAMES)
 
 
@@ -209,10 +213,10 @@ def test_the_only_band_of_an_image_is_its_first():
 @pytest.mark.parametrize(
     ("bands", "names", "problem"),
     [
-        (5, NAMES, r"no band 5; the bands are 1 to 4, called 'red', 'green', 'blue', ''"),
-        ("nir", NAMES, r"no band 'nir'; the bands are 1 to 4, called 'red'"),
+        (5, NAMES, r"no band 5; the bands are 1 to 4 with the names 'red', 'green', 'blue', ''"),
+        ("nir", NAMES, r"no band 'nir'; the bands are 1 to 4 with the names 'red'"),
         ("1", [], r"no band '1'; the bands are 1 to 4, without names"),
-        ("a", ["a", "b", "a", "c"], "2 bands are called 'a'"),
+        ("a", ["a", "b", "a", "c"], "2 bands have the name 'a'"),
         ([1, "red"], NAMES, "names a band twice"),
         (10**30, NAMES, "there is no band"),
     ],
@@ -428,7 +432,7 @@ def test_a_bbox_beside_the_image_is_refused_with_its_bounds():
 
 
 def test_a_bbox_needs_a_transform():
-    with pytest.raises(ValueError, match=r"without a transform .* use window"):
+    with pytest.raises(ValueError, match=r"has no transform .* use window"):
         Selection(bbox=(0, 0, 1, 1)).region(GRID)
     with pytest.raises(ValueError, match="has no inverse"):
         Selection(bbox=(0, 0, 1, 1)).region(GRID, Affine(1, 1, 0, 1, 1, 0))
@@ -513,12 +517,12 @@ def test_the_file_s_own_crs_needs_no_pyproj():
     for crs in (32633, "epsg:32633", UTM.wkt):
         selection = Selection(bbox=bbox, bbox_crs=crs)
         assert selection.region(GRID, NORTH_UP, UTM) == region(16, 16, 16, 16)
-    with pytest.raises(ImportError, match=r"install virtual-tiff\[geo\]"):
+    with pytest.raises(ImportError, match="install pyproj"):
         Selection(bbox=(15.001, 41, 15.01, 42), bbox_crs=4326).region(GRID, NORTH_UP, UTM)
 
 
 def test_a_bbox_crs_needs_a_crs_of_the_file():
-    with pytest.raises(ValueError, match="an image whose CRS is not known"):
+    with pytest.raises(ValueError, match="the image has no known CRS"):
         Selection(bbox=(0, 0, 1, 1), bbox_crs=4326).region(GRID, NORTH_UP)
 
 

@@ -162,7 +162,7 @@ def test_warnings_are_one_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
         line, *_ = lines_of(capsys.readouterr().err)
         assert line == (
             f"virtual-tiff: warning: file://{path}: IFD 0: RowsPerStrip is 0;"
-            " the image is taken as one strip"
+            " the image is read as one strip"
         )
 
 

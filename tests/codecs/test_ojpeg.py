@@ -628,7 +628,7 @@ def test_damaged_tables_are_an_error_or_the_promised_pixels(seed):
 def test_subsampling_that_no_stream_has_is_refused_by_name(factors: list[int]) -> None:
     kind = SSHORT if min(factors) < 0 else SHORT
     data = with_entries(entry(530, kind, factors))
-    words = f"YCbCrSubSampling is {factors[0]} and {factors[1]}, where 1, 2 and 4 are possible"
+    words = f"YCbCrSubSampling is {factors[0]} and {factors[1]}; 1, 2 and 4 are allowed"
     with pytest.raises(FormatError, match=words):
         virtual(data)
 

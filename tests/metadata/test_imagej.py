@@ -96,7 +96,7 @@ def test_a_directory_for_each_image(compression: str | None) -> None:
 
 def test_more_images_than_the_file_holds_are_not_believed() -> None:
     data = image(numbered(8, 9), extra_entries=[described("ImageJ=1\nimages=1000000000\n")])
-    with pytest.warns(TiffWarning, match="ImageJ's 1000000000 images do not lie"):
+    with pytest.warns(TiffWarning, match="ImageJ's 1000000000 images do not follow"):
         assert array_shape(only_stack(data)) == (8, 9)
 
 
@@ -133,5 +133,5 @@ def test_a_directory_within_the_run_ends_it() -> None:
         Picture(numbered(4, 4)),
     ]
     data = images(pictures, order=END) + bytes(2000)
-    with pytest.warns(TiffWarning, match="do not lie behind"):
+    with pytest.warns(TiffWarning, match="do not follow"):
         assert [len(stack.pages) for stack in stacks_of(data)] == [1, 1]

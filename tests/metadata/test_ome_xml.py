@@ -118,7 +118,7 @@ def test_a_plane_that_is_none_is_ignored() -> None:
     assert found is not None
     assert found.ifds == (0, None)
     assert [str(each.message).partition(": ")[2] for each in warned] == [
-        "a TiffData names a plane that is none; it is ignored",
+        "a TiffData names a plane that the image does not have; it is ignored",
         "the file lacks 1 of 2 planes",
     ]
 
@@ -154,21 +154,21 @@ def test_no_plane_in_this_file() -> None:
 
 
 def test_hostile_sizes_are_bounded_by_the_planes_that_there_are() -> None:
-    with pytest.warns(TiffWarning, match="has 1,000,000,000,000,000,000 planes; cut to those"):
+    with pytest.warns(TiffWarning, match="has 1,000,000,000,000,000,000 planes; only those"):
         found = planes_of(xml(t=10**9, z=10**9), ifds=3)
     assert found == Planes(shape=(1, 1, 3), first=(0, 0, 0), ifds=(0, 1, 2))
 
 
 def test_planes_far_apart_are_too_many() -> None:
     text = xml('<TiffData IFD="0"/><TiffData IFD="1" FirstT="999999"/>', t=10**6)
-    with pytest.warns(TiffWarning, match="has 1,000,000 planes, too many"):
+    with pytest.warns(TiffWarning, match="has 1,000,000 planes; the limit is"):
         found = planes_of(text)
     assert found is not None
     assert found.ifds == ()
 
 
 def test_tiff_data_upon_tiff_data_end_at_the_limit() -> None:
-    with pytest.warns(TiffWarning, match="more planes are named than may be"):
+    with pytest.warns(TiffWarning, match="TiffData name more than"):
         assert planes_of(xml("<TiffData/>" * 10_000, z=100), max_planes=150) is not None
 
 

@@ -31,10 +31,10 @@ def test_a_comment_and_a_cdata_section_are_no_declaration() -> None:
         ("<a>" * 200 + "</a>" * 200, "above the limit xml_depth=64"),
         ("<a>" + "<b/>" * 300 + "</a>", "above the limit xml_elements=250"),
         (f"<a>{' ' * 3000}</a>", "above the limit xml_bytes=2,000"),
-        ("<a>", "no XML"),
-        ("", "no XML"),
-        ("<a>\ud800</a>", "no XML"),
-        ("<a>\0</a>", "no XML"),
+        ("<a>", "not XML"),
+        ("", "not XML"),
+        ("<a>\ud800</a>", "not XML"),
+        ("<a>\0</a>", "not XML"),
     ],
 )
 def test_anything_else_is_refused(text: str, reason: str) -> None:

@@ -172,7 +172,9 @@ def test_an_unknown_field_type_is_skipped_with_a_warning(
     byteorder: str, big: bool, code: int
 ) -> None:
     entries = [entry(256, SHORT, 7), entry(269, code, b"abcd"), entry(270, ASCII, "kept")]
-    with pytest.warns(TiffWarning, match=rf"DocumentName \(269\) has unknown field type {code}"):
+    with pytest.warns(
+        TiffWarning, match=rf"DocumentName \(269\) has the unknown field type {code}"
+    ):
         ifd = one_ifd(entries, byteorder=byteorder, big=big)
     assert list(ifd) == [256, 270]
     assert ifd.ImageWidth == 7
@@ -235,7 +237,7 @@ def test_numbers_of_this_machines_byte_order_are_not_copied(byteorder: str, big:
 
 def test_text_is_no_number() -> None:
     found, variant = read_back(entry(TAG, ASCII, "12"))
-    with pytest.raises(FormatError, match="ASCII where a number belongs") as caught:
+    with pytest.raises(FormatError, match="ASCII, where a number is expected") as caught:
         numbers(found, variant)
     assert (caught.value.tag, caught.value.offset) == (TAG, found.offset)
 
@@ -328,7 +330,7 @@ def test_bytes_are_text_where_text_belongs(field_type: int) -> None:
 
 @pytest.mark.parametrize("field_type", [SHORT, LONG, RATIONAL, FLOAT, LONG8], ids=name_of)
 def test_larger_numbers_are_no_text(field_type: int) -> None:
-    message = f"{name_of(field_type)} where text belongs"
+    message = f"{name_of(field_type)}, where text is expected"
     with pytest.raises(FormatError, match=message) as caught:
         texts(inline_entry(field_type, b"abcdefgh"))
     assert (caught.value.tag, caught.value.offset) == (TAG, 42)

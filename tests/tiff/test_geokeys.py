@@ -150,7 +150,7 @@ LOST: dict[str, tuple[Row, str]] = {
     "text that reaches too far": ((3082, TEXT, 6, 0), "has no 6 values at 0"),
     "shorts that reach too far": ((3082, DIRECTORY, 2, 11), "has no 2 values at 11"),
     "a tag that is absent": ((3082, 65000, 1, 0), "65000 has no 1 values at 0"),
-    "a tag that is text": ((3082, Tag.Software, 1, 0), "ASCII where a whole number belongs"),
+    "a tag that is text": ((3082, Tag.Software, 1, 0), "ASCII, where a whole number is expected"),
 }
 
 
@@ -202,9 +202,12 @@ def test_a_directory_of_no_keys_is_no_keys() -> None:
 
 
 SPOILT: dict[str, tuple[Entry, str]] = {
-    "shorter than its header": (entry(DIRECTORY, SHORT, [1, 1, 0]), "of 3 numbers, ignored"),
-    "text": (entry(DIRECTORY, ASCII, "1 1 0 1"), "ignored.*ASCII where a whole number belongs"),
-    "doubles": (entry(DIRECTORY, DOUBLE, [1.0] * 8), "ignored.*DOUBLE where a whole number"),
+    "shorter than its header": (entry(DIRECTORY, SHORT, [1, 1, 0]), "it has only 3 numbers"),
+    "text": (
+        entry(DIRECTORY, ASCII, "1 1 0 1"),
+        "ignored.*ASCII, where a whole number is expected",
+    ),
+    "doubles": (entry(DIRECTORY, DOUBLE, [1.0] * 8), "ignored.*DOUBLE, where a whole number"),
     "past the file's end": (
         entry(DIRECTORY, SHORT, [0] * 8, offset=9000),
         "ignored.*16 bytes lies past the end",

@@ -145,7 +145,7 @@ def test_another_field_type_is_an_error_with_its_place(field_type: int, name: st
     data = bytes(FIELD_TYPES[field_type].nbytes)
     file = layout([Directory([EMPTY, entry(tag, field_type, data)])])
     ifd = read(file.data).ifds[0]
-    with pytest.raises(FormatError, match=f"{name_of(field_type)} where a whole number") as caught:
+    with pytest.raises(FormatError, match=f"{name_of(field_type)}, where a whole number") as caught:
         getattr(ifd, name)
     error = caught.value
     assert (error.tag, error.ifd, error.offset) == (tag, "0", file.values[0, tag])
@@ -291,7 +291,7 @@ def test_an_absent_tag_is_a_key_error_and_get_gives_none(tag: int | str) -> None
 @pytest.mark.parametrize("name", ["NoSuchTag", "imagewidth", "256", ""])
 def test_an_unknown_name_is_a_key_error_that_says_what_to_do(name: str) -> None:
     ifd = one_ifd(ENTRIES)
-    with pytest.raises(KeyError, match=f"no tag is called '{name}'; use its number"):
+    with pytest.raises(KeyError, match=f"there is no tag with the name '{name}'; use its number"):
         ifd[name]
 
 
@@ -385,7 +385,7 @@ def test_of_two_entries_for_one_tag_the_first_holds_with_a_warning(
     byteorder: str, big: bool
 ) -> None:
     entries = [entry(256, SHORT, 1), entry(257, SHORT, 5), entry(256, LONG, 2)]
-    with pytest.warns(TiffWarning, match=r"IFD 0: tag ImageWidth \(256\) twice"):
+    with pytest.warns(TiffWarning, match=r"IFD 0: tag ImageWidth \(256\) occurs twice"):
         ifd = one_ifd(entries, byteorder=byteorder, big=big)
     assert ifd.ImageWidth == 1
     assert list(ifd) == [256, 257]

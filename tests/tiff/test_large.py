@@ -178,7 +178,7 @@ def test_an_ndpi_says_so_and_costs_no_more_requests_than_its_places(place: Path)
 
 def test_strips_of_an_ndpi_without_high_words_are_refused(place: Path) -> None:
     ndpi(place, GIB4 + 4096, [PAGE], strips=2, high_arrays=False)
-    with pytest.raises(FormatError, match="not those that are meant: it has no high words"):
+    with pytest.raises(FormatError, match="point to wrong places: the directory has no high words"):
         opened(place)
 
 
@@ -264,13 +264,13 @@ def test_the_offsets_of_an_lsm_are_unwrapped_as_by_tifffile(
 
 def test_an_lsm_that_is_not_of_pairs_is_refused(place: Path) -> None:
     lsm(place, 5, step=2**30, pages=9)
-    with pytest.raises(UnsupportedError, match="LSM file above 4 GiB of 9 pages"):
+    with pytest.raises(UnsupportedError, match="LSM file has 9 pages"):
         opened(place)
 
 
 def test_an_lsm_whose_pages_were_written_in_an_unknown_order_is_refused(place: Path) -> None:
     lsm(place, 6, step=2**30, written=[5, 4, 3, 2, 1, 0])
-    with pytest.raises(UnsupportedError, match="an order that is not known"):
+    with pytest.raises(UnsupportedError, match="order of the pages is not known"):
         opened(place)
 
 
@@ -280,7 +280,7 @@ def test_an_lsm_whose_pages_were_written_in_an_unknown_order_is_refused(place: P
 def test_strips_that_wrapped_within_an_image_are_refused(place: Path) -> None:
     offsets = [GIB4 - 36, GIB4 + 2**20]
     sparse(place, build([page(offsets)]), [(offset, bytes(36)) for offset in offsets])
-    with pytest.raises(FormatError, match="fall by 2 GiB or more from a block"):
+    with pytest.raises(FormatError, match="decrease by 2 GiB or more from one block"):
         opened(place)
 
 
@@ -297,14 +297,14 @@ def test_pages_that_wrapped_are_left_out_and_the_others_are_read(layout: Any, pl
     directories = [page([offset]) for offset in offsets]
     parts = [(offset, (PAGE + n).tobytes()) for n, offset in enumerate(offsets)]
     sparse(place, build(directories), parts)
-    with pytest.warns(TiffWarning, match="IFD 2 is left out.*from a page to the next"):
+    with pytest.warns(TiffWarning, match="IFD 2 is left out.*from one page to the next"):
         group = opened(place, ifd_layout=layout)
     if layout == "stack":
         np.testing.assert_array_equal(group["image"][...], [PAGE, PAGE + 1])
     elif layout == "flat":
         np.testing.assert_array_equal(group["1"][...], PAGE + 1)
         assert "2" not in group
-    with pytest.raises(FormatError, match="from a page to the next"):
+    with pytest.raises(FormatError, match="from one page to the next"):
         opened(place, ifd=2)
     np.testing.assert_array_equal(opened(place, ifd=1)["1"][...], PAGE + 1)
 
@@ -339,7 +339,7 @@ def test_equal_blocks_may_be_one(place: Path) -> None:
 
 def test_four_gibibytes_that_nothing_refers_to_are_a_warning(place: Path) -> None:
     sparse(place, build([page([2**20])]), [(GIB4 + 2**20, PAGE.tobytes())])
-    with pytest.warns(TiffWarning, match="on are in no block.*BigTIFF"):
+    with pytest.warns(TiffWarning, match="no block of this classic TIFF.*BigTIFF"):
         opened(place)
 
 

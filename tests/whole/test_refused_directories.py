@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[Picture, Limits, str]] = {
     "offsets that are no numbers": (
         refused(extra_entries=[entry(273, 11, [1.0] * 4)]),
         Limits(),
-        "a whole number belongs",
+        "a whole number is expected",
     ),
     "a value past the end": (
         refused(extra_entries=[entry(273, LONG, [8] * 4, offset=10**6)]),

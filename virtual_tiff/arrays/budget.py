@@ -62,10 +62,15 @@ class Budget:
         """
         try:
             total = self._positions + positions
-            self._limits.check("coordinates", total, "rows and columns of all images", ifd=ifd)
+            self._limits.check(
+                "coordinates", total, "rows and columns of all images together", ifd=ifd
+            )
         except LimitError as error:
             if not self._warned:  # once: there may be thousands of such images
-                warn(f"images without x and y: {error}; spatial_ref says where they lie")
+                warn(
+                    f"some images get no coordinates x and y: {error}; spatial_ref has their "
+                    "transform"
+                )
             self._warned = True
             return False
         self._positions = total

@@ -139,8 +139,8 @@ def _read_on(
     if lies.any():
         number = int(np.count_nonzero(lies))
         warn(
-            f"{number:,} uncompressed {grid.kind}s state fewer bytes than their pixels take;"
-            " the bytes that follow are read too, as in GDAL"
+            f"{number:,} uncompressed {grid.kind}s have byte counts that are too small for their"
+            " pixels; the bytes that follow are read too, as in GDAL"
         )
     return np.where(lies, least, counts), short if short.any() else None
 
@@ -163,7 +163,7 @@ def _lost(
 def _unsigned(values: memoryview, tag: Tag) -> NDArray[np.uint64]:
     found = np.frombuffer(values, dtype=values.format)
     if found.dtype.kind == "i" and found.size and found.min() < 0:
-        msg = f"the least of the values is {found.min()}"
+        msg = f"the values must not be negative; the least is {found.min()}"
         raise FormatError(msg, tag=tag)
     return found.astype(np.uint64, copy=False)
 

@@ -48,7 +48,7 @@ def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
     """
     affine = place.affine
     if affine is None:
-        msg = f"no transform says what {axis} is"
+        msg = f"the image has no transform, so its pixels have no {axis}"
         raise ValueError(msg)
     count = place.width if axis == "x" else place.length
     first, step = (affine.c, affine.a) if axis == "x" else (affine.f, affine.e)

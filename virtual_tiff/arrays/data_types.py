@@ -58,7 +58,7 @@ def data_type(ifd: ImageFileDirectory) -> str:
 def _data_type(ifd: ImageFileDirectory) -> str:
     formats, depths = set(ifd.SampleFormat), set(ifd.BitsPerSample)
     if len(formats) > 1:
-        msg = f"samples of unequal format {ifd.SampleFormat} in one image"
+        msg = f"the samples of a pixel have different SampleFormats {ifd.SampleFormat}"
         raise UnsupportedError(msg, tag=Tag.SampleFormat, ifd=ifd.path)
     (sample_format,) = formats
     if len(depths) > 1:
@@ -75,6 +75,6 @@ def _data_type(ifd: ImageFileDirectory) -> str:
 def _of_unequal_depth(ifd: ImageFileDirectory, sample_format: int) -> str:
     name = _UNEQUAL.get((sample_format, ifd.BitsPerSample))
     if name is None or ifd.PlanarConfiguration == PlanarConfiguration.Planar:
-        msg = f"samples of unequal depth {ifd.BitsPerSample} in one image"
+        msg = f"the samples of a pixel have different BitsPerSample {ifd.BitsPerSample}"
         raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
     return name

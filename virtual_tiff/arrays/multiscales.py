@@ -69,7 +69,7 @@ def multiscales_attributes(
         If there is no level, or the path of one does not lead to a group below.
     """
     if not levels:
-        msg = "a group of levels has at least one"
+        msg = "a multiscale group needs at least one level"
         raise ValueError(msg)
     for level in levels:
         _check(level.path)
@@ -90,7 +90,7 @@ def multiscales_attributes(
 def _check(path: str) -> None:
     """Refuse what v0.1 forbids in `asset`: a path that leaves the group, or has no name."""
     if ".." in path or not all(path.split("/")):
-        msg = f"{path!r} is no path to a group below; name levels like '0' or 'levels/0'"
+        msg = f"{path!r} is not a path within the group; name levels as '0' or 'levels/0'"
         raise ValueError(msg)
 
 

@@ -116,7 +116,7 @@ def _number(text: str, default: float) -> float:
         return default
     number = number_of(text)
     if number is None or not math.isfinite(number):
-        warn(f"a scale or offset {text[:40]!r} in GDAL_METADATA is no number and ignored")
+        warn(f"the scale or offset {text[:40]!r} in GDAL_METADATA is not a number and is ignored")
         return default
     return number
 
@@ -136,7 +136,10 @@ def _items(
         for name in items:
             count[name] = count.get(name, 0) + 1
     if len(count) * len(exposed) > _MOST_CELLS:
-        warn(f"IFD {ifd.path}: items that few bands have in GDAL_METADATA are left out")
+        warn(
+            f"IFD {ifd.path}: GDAL_METADATA has too many items of single bands; those that less "
+            "than half of the bands have are left out"
+        )
         # the columns are then no larger than twice the tag itself
         count = {name: n for name, n in count.items() if 2 * n >= len(exposed)}
     return {name: [items.get(name) for items in held] for name in count}

@@ -37,7 +37,10 @@ def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
         GDAL has it.
     """
     if len(points) > _MOST_POINTS:
-        warn(f"{len(points):,} ground control points are left out; GDAL has {_MOST_POINTS:,}")
+        warn(
+            f"{len(points):,} ground control points are left out; GDAL reads {_MOST_POINTS:,} at "
+            "most"
+        )
         return None
     features = [
         _feature(number, point) for number, point in enumerate(points, start=1) if _finite(point)

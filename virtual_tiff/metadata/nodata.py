@@ -125,7 +125,7 @@ def _of_tag(text: str, dtype: np.dtype[Any], path: str) -> Number | None:
         return _integer(text, dtype, path)
     number = number_of(text)
     if number is None:
-        warn(f"IFD {path}: GDAL_NODATA {text[:40]!r} is no number; read as 0, as in GDAL")
+        warn(f"IFD {path}: GDAL_NODATA {text[:40]!r} is not a number and is read as 0, as in GDAL")
         number = 0.0
     return _fitting(number, dtype)
 
@@ -137,7 +137,8 @@ def _integer(text: str, dtype: np.dtype[Any], path: str) -> int:
     if found is None or not _is_whole(stripped[found.end() :]):
         read = found.group() if found else "0"
         warn(
-            f"IFD {path}: GDAL_NODATA {text[:40]!r} is no whole number; read as {read}, as in GDAL"
+            f"IFD {path}: GDAL_NODATA {text[:40]!r} is not a whole number and is read as {read}, "
+            "as in GDAL"
         )
     number = int(found.group()) if found else 0
     info = np.iinfo(dtype)

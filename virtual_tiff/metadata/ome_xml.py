@@ -129,7 +129,7 @@ def _with_default(images: list[OmeImage]) -> list[OmeImage]:
 def _image(image: Element, pixels: Element) -> OmeImage:
     order = pixels.get("DimensionOrder", "")
     if order not in _DIMENSION_ORDERS:
-        msg = f"DimensionOrder {order!r} is none of {', '.join(sorted(_DIMENSION_ORDERS))}"
+        msg = f"DimensionOrder {order!r} is not one of {', '.join(sorted(_DIMENSION_ORDERS))}"
         raise ValueError(msg)
     bits = _whole(pixels, "SignificantBits")
     return OmeImage(
@@ -169,7 +169,7 @@ def _spacings(pixels: Element) -> dict[str, tuple[float, str]]:
         try:
             size = float(pixels.get(name, "nan"))
         except ValueError:
-            warn(f"OME-XML: {name} is {pixels.get(name)!r} and ignored")
+            warn(f"OME-XML: {name} {pixels.get(name)!r} is not a number and is ignored")
             continue
         if math.isfinite(size) and size > 0:
             found[axis] = size, pixels.get(f"{name}Unit", unit)
@@ -256,10 +256,13 @@ def find_planes(
     if len(here) < len(image.tiff_data) or named > max_planes:
         first, shape = _box(found)
     if math.prod(shape) > max_planes:
-        warn(f"OME image {image.name!r} has {named:,} planes, too many; it is ignored")
+        warn(
+            f"OME image {image.name!r} has {named:,} planes; the limit is {max_planes:,}, so it "
+            "is ignored"
+        )
         return Planes(shape=shape, first=first, ifds=())
     if named > max_planes:
-        warn(f"OME image {image.name!r} has {named:,} planes; cut to those in the file")
+        warn(f"OME image {image.name!r} has {named:,} planes; only those in the file are exposed")
     ifds: list[int | None] = [None] * math.prod(shape)
     for (t, c, z), ifd in found.items():
         ifds[((t - first[0]) * shape[1] + c - first[1]) * shape[2] + z - first[2]] = ifd
@@ -316,7 +319,10 @@ def _assign(
     for data in tiff_data:
         at = {axis: data.first[axis] - from_one[axis] for axis in order}
         if any(not 0 <= at[axis] < sizes[axis] for axis in order):
-            warn(f"OME image {image.name!r}: a TiffData names a plane that is none; it is ignored")
+            warn(
+                f"OME image {image.name!r}: a TiffData names a plane that the image does not "
+                "have; it is ignored"
+            )
             continue
         plane = at[order[0]] + sizes[order[0]] * (at[order[1]] + sizes[order[1]] * at[order[2]])
         ifd = data.ifd or 0
@@ -326,7 +332,10 @@ def _assign(
         count = max(0, min(count, total - plane, ifd_count - ifd))
         steps += count
         if steps > max_planes:  # each plane is named once
-            warn(f"OME image {image.name!r}: more planes are named than may be; rest ignored")
+            warn(
+                f"OME image {image.name!r}: TiffData name more than {max_planes:,} planes; the "
+                "rest is ignored"
+            )
             break
         for i in range(count):
             found[_position(plane + i, order, sizes)] = ifd + i

@@ -144,6 +144,6 @@ def _shifted(rpc: Rpc, column: float, row: float) -> Rpc:
 def _number(rpc: Rpc, name: str) -> float:
     found = rpc[name]
     if isinstance(found, list):
-        msg = f"{name} is a polynomial"
+        msg = f"{name} is a polynomial, not a number"
         raise TypeError(msg)
     return found

@@ -55,7 +55,7 @@ def rpc_of(ifd: ImageFileDirectory) -> Rpc | None:
     if numbers is None:
         return None
     if len(numbers) != _COUNT or not all(map(isfinite, numbers)):
-        warn(f"IFD {ifd.path}: RPCCoefficients is ignored, it is not {_COUNT} finite numbers")
+        warn(f"IFD {ifd.path}: RPCCoefficients is ignored: it must be {_COUNT} finite numbers")
         return None
     found: Rpc = dict(zip(_NUMBERS, numbers, strict=False))
     for index, name in enumerate(_POLYNOMIALS):

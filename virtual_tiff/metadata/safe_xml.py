@@ -30,7 +30,7 @@ class _Builder(ET.TreeBuilder):
 
     # the parser calls this as soon as it has seen "<!DOCTYPE name", before any declaration
     def doctype(self, *_: object) -> None:
-        msg = "it has a document type declaration"
+        msg = "a document type declaration is not allowed"
         raise _RefusedError(msg)
 
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:
@@ -69,7 +69,7 @@ def parse_xml(text: str, *, what: str, limits: Limits | None = None) -> Element 
         warn(f"{what} is ignored: {error}")
         return None
     except (ET.ParseError, UnicodeEncodeError) as error:
-        warn(f"{what} is no XML and ignored: {error}")
+        warn(f"{what} is not XML and is ignored: {error}")
         return None
     return root
 

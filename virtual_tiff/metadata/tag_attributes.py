@@ -155,7 +155,7 @@ type _Reader = Callable[[ImageFileDirectory], JSON]
 def _floats(tag: Tag) -> _Reader:
     def read(ifd: ImageFileDirectory) -> list[float] | None:
         if ifd.entries[tag].count > _MOST_NUMBERS:
-            warn(f"IFD {ifd.path}: {tag.name} has too many numbers and is no attribute")
+            warn(f"IFD {ifd.path}: {tag.name} has too many numbers to be an attribute")
             return None
         return list(ifd.floats(tag) or ()) or None
 
@@ -169,7 +169,10 @@ def _text(tag: Tag) -> _Reader:
         if "\n" in text and tag != Tag.Copyright:
             text = decode_text((ifd.raw(tag) or b"").partition(b"\0")[0])
         if len(text) > _LONGEST_TEXT:
-            warn(f"IFD {ifd.path}: {tag.name} has {len(text):,} characters and is no attribute")
+            warn(
+                f"IFD {ifd.path}: {tag.name} has {len(text):,} characters, too many for an "
+                "attribute"
+            )
             return None
         return text or None
 
@@ -215,7 +218,9 @@ def _numbers(tag: Tag) -> _Reader:
     def read(ifd: ImageFileDirectory) -> JSON:
         entry = ifd.entries[tag]
         if entry.count > _MOST_NUMBERS + 1:
-            warn(f"IFD {ifd.path}: {tag.name} has {entry.count:,} numbers and is no attribute")
+            warn(
+                f"IFD {ifd.path}: {tag.name} has {entry.count:,} numbers, too many for an attribute"
+            )
             return None
         found = ifd.integers(tag) if entry.field_type.is_integer else ifd.floats(tag)
         return None if found is None else list(found) if len(found) > 1 else found[0]
@@ -332,7 +337,10 @@ def _palette(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> list[l
         return None
     count = len(found) // 3
     if count > _MOST_COLOURS:
-        warn(f"IFD {ifd.path}: a ColorMap of {count:,} colours is ignored")
+        warn(
+            f"IFD {ifd.path}: the ColorMap is ignored: it has {count:,} colours, and TIFF allows "
+            f"{_MOST_COLOURS:,}"
+        )
         return None
     reds, greens, blues = (found[i * count : (i + 1) * count].tolist() for i in range(3))
     return [list(color) for color in zip(reds, greens, blues, strict=True)]

@@ -111,7 +111,7 @@ def affine_of(ifd: ImageFileDirectory) -> Affine | None:
     if found is None:
         return None
     if not all(map(math.isfinite, found.gdal)):
-        warn(f"IFD {ifd.path}: a transform that is not finite is ignored")
+        warn(f"IFD {ifd.path}: the transform is ignored: its numbers are not finite")
         return None
     return found
 
@@ -136,7 +136,7 @@ def _from_scale(ifd: ImageFileDirectory) -> Affine | None:
         return None
     if scale[1] < 0:
         # against GeoTIFF's sign rule, GDAL takes such a file for north-up
-        warn(f"IFD {ifd.path}: ModelPixelScale has a negative ScaleY, read as positive")
+        warn(f"IFD {ifd.path}: ModelPixelScale has a negative ScaleY, which is read as positive")
     a, e = scale[0], -abs(scale[1])
     if len(tiepoint) < _TIEPOINT_NUMBERS:
         # as in GDAL: the first pixel's corner is the origin, of both raster types, and
@@ -165,7 +165,7 @@ def _is_point(ifd: ImageFileDirectory) -> bool:
 def _floats(ifd: ImageFileDirectory, tag: Tag) -> tuple[float, ...]:
     count = ifd.entries[tag].count if tag in ifd.entries else 0
     if count > _MOST_TIEPOINT_NUMBERS:
-        warn(f"IFD {ifd.path}: {count:,} numbers in {tag.name} are ignored, as in GDAL")
+        warn(f"IFD {ifd.path}: {tag.name} is ignored, as in GDAL: it has {count:,} numbers")
         return ()
     try:
         return ifd.floats(tag) or ()

@@ -167,7 +167,7 @@ class ObspecSource:
                 if len(data) >= length:
                     return state, data[:length]  # a server may ignore the range
                 if pause is None:
-                    msg = f"the store gave {len(data)} of {length} bytes; was it changed?"
+                    msg = f"the store gave {len(data)} of {length} bytes; the file may have changed"
                     raise TruncatedError(msg, offset=wanted[0], url=self._url)
             await self._pause(pause)
         raise AssertionError  # the last attempt has no pause

@@ -162,7 +162,7 @@ def _block_grid(ifd: ImageFileDirectory) -> BlockGrid:
         subsampling=_stored_subsampling(ifd),
     )
     if min(ifd.BitsPerSample) < 1 or grid.block_bytes >= 2**63:
-        msg = f"blocks of {block_width} x {block_length} pixels of {grid.bits} bits"
+        msg = f"blocks of {block_width} x {block_length} pixels of {grid.bits} bits are impossible"
         raise FormatError(msg, tag=Tag.BitsPerSample, ifd=ifd.path, offset=ifd.offset)
     return grid
 
@@ -195,7 +195,7 @@ def block_layout(
     # libtiff keeps the two tags in one field: either serves either kind of block
     offsets = _first_of(ifd, Tag.TileOffsets, Tag.StripOffsets)
     if offsets is None:
-        msg = "neither StripOffsets nor TileOffsets, so there are no pixels"
+        msg = "there is neither StripOffsets nor TileOffsets, so the image has no pixels"
         raise FormatError(msg, tag=Tag.StripOffsets, ifd=ifd.path, offset=ifd.offset)
     known = len(offsets)
     offsets = _fit(ifd, offsets, grid.count, "offsets", limits)
@@ -208,7 +208,10 @@ def block_layout(
             return BlockLayout(grid=grid, offsets=offsets, byte_counts=counts)
     else:
         cut = False
-    warn(f"IFD {ifd.path}: StripByteCounts or TileByteCounts is absent or wrong; derived")
+    warn(
+        f"IFD {ifd.path}: StripByteCounts or TileByteCounts is absent or wrong; the byte counts "
+        "are derived"
+    )
     return BlockLayout(
         grid=grid,
         offsets=offsets,
@@ -221,7 +224,7 @@ def block_layout(
 def _image_size(ifd: ImageFileDirectory) -> tuple[int, int]:
     length, width = ifd.ImageLength, ifd.ImageWidth
     if length < 1 or width < 1:
-        msg = f"the image has {width} x {length} pixels"
+        msg = f"the image has {width} x {length} pixels, so there is nothing to read"
         raise FormatError(msg, tag=Tag.ImageLength, ifd=ifd.path, offset=ifd.offset)
     return length, width
 
@@ -239,7 +242,7 @@ def ycbcr_subsampling(ifd: ImageFileDirectory) -> tuple[int, int]:
         return 2, 2
     across, down = found
     if not {across, down} <= {1, 2, 4}:
-        msg = f"YCbCrSubSampling is {across} and {down}, where 1, 2 and 4 are possible"
+        msg = f"YCbCrSubSampling is {across} and {down}; 1, 2 and 4 are allowed"
         raise FormatError(msg, tag=Tag.YCbCrSubSampling, ifd=ifd.path, offset=ifd.offset)
     return across, down
 
@@ -267,7 +270,7 @@ def _check_depth(ifd: ImageFileDirectory) -> None:
     another, but tiles of several planes each.
     """
     if (ifd.integer(Tag.TileDepth) or 1) > 1 and ifd.TileWidth is not None:
-        msg = f"tiles of {ifd.integer(Tag.TileDepth)} planes each"
+        msg = f"tiles of {ifd.integer(Tag.TileDepth)} planes cannot be read"
         raise UnsupportedError(msg, tag=Tag.TileDepth, ifd=ifd.path)
     depth = ifd.integer(Tag.ImageDepth) or 1
     if depth > 1:
@@ -277,7 +280,7 @@ def _check_depth(ifd: ImageFileDirectory) -> None:
 def _tile_size(ifd: ImageFileDirectory) -> tuple[int, int]:
     length, width = ifd.TileLength, ifd.TileWidth
     if length is None or width is None or length < 1 or width < 1:
-        msg = f"tiles of TileWidth {width} x TileLength {length}"
+        msg = f"TileWidth is {width} and TileLength is {length}; both must be 1 or more"
         raise FormatError(msg, tag=Tag.TileLength, ifd=ifd.path, offset=ifd.offset)
     return length, width
 
@@ -286,7 +289,7 @@ def _strip_size(ifd: ImageFileDirectory) -> tuple[int, int]:
     rows = ifd.RowsPerStrip
     if rows < 1:
         # libtiff refuses to set the tag to 0 and keeps the default: one strip
-        warn(f"IFD {ifd.path}: RowsPerStrip is 0; the image is taken as one strip")
+        warn(f"IFD {ifd.path}: RowsPerStrip is 0; the image is read as one strip")
         rows = ifd.ImageLength
     return min(rows, ifd.ImageLength), ifd.ImageWidth
 

@@ -38,7 +38,7 @@ class BoundedSource:
         """
         self._requests += len(ranges)
         self._bytes += sum(end - start for start, end in ranges)
-        self._limits.check("requests", self._requests, "requests for the file", of_file=True)
-        what = "bytes fetched of the file"
+        self._limits.check("requests", self._requests, "requests to read the file", of_file=True)
+        what = "bytes fetched from the file"
         self._limits.check("fetched_bytes", self._bytes, what, of_file=True)
         return await self._source.read_ranges(ranges)

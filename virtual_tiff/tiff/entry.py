@@ -83,7 +83,7 @@ def parse_entries(data: memoryview, variant: Variant, offset: int, ifd: str) -> 
     for at, (tag, code, count, raw) in enumerate(variant.entry.iter_unpack(data)):
         field_type = FIELD_TYPES.get(code)
         if field_type is None:
-            warn(f"IFD {ifd}: tag {tag_name(tag)} has unknown field type {code}, skipped")
+            warn(f"IFD {ifd}: tag {tag_name(tag)} has the unknown field type {code} and is skipped")
             continue
         nbytes = count * field_type.nbytes
         here = offset + at * step + step - inline
@@ -141,7 +141,7 @@ def numbers(entry: Entry, variant: Variant) -> memoryview:
     """
     field_type = entry.field_type
     if field_type.format == "s":
-        msg = f"field type {field_type.name} where a number belongs"
+        msg = f"the field type is {field_type.name}, where a number is expected"
         raise FormatError(msg, tag=entry.tag, offset=entry.offset)
     data = raw(entry)
     if variant.native or field_type.nbytes == 1:
@@ -167,7 +167,7 @@ def texts(entry: Entry) -> tuple[str, ...]:
     UNDEFINED are read as text too, since writers of XMP and GDAL_METADATA differ.
     """
     if entry.field_type.nbytes != 1:
-        msg = f"field type {entry.field_type.name} where text belongs"
+        msg = f"the field type is {entry.field_type.name}, where text is expected"
         raise FormatError(msg, tag=entry.tag, offset=entry.offset)
     strings = raw(entry).rstrip(b"\0").split(b"\0")
     return tuple(map(decode_text, strings))

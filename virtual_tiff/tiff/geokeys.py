@@ -103,7 +103,7 @@ def _parsed(ifd: ImageFileDirectory) -> dict[int, GeoValue]:
     if shorts is None:
         return {}
     if len(shorts) < _HEADER_SHORTS:
-        warn(f"IFD {ifd.path}: a GeoKeyDirectory of {len(shorts)} numbers, ignored")
+        warn(f"IFD {ifd.path}: the GeoKeyDirectory is ignored: it has only {len(shorts)} numbers")
         return {}
     try:
         held = min(shorts[3], (len(shorts) - _HEADER_SHORTS) // _KEY_SHORTS)
@@ -139,7 +139,7 @@ def _value(ifd: ImageFileDirectory, location: int, count: int, index: int) -> Ge
     if location == 0:
         return index
     if count > _MOST_VALUES and location != Tag.GeoAsciiParams:
-        msg = f"{count} values; no key has more than {_MOST_VALUES}"
+        msg = f"the key has {count} values; {_MOST_VALUES} is the most that a key can have"
         raise FormatError(msg, tag=location, ifd=ifd.path)
     if location == Tag.GeoAsciiParams:
         # the index counts bytes, so the string is cut before it is decoded

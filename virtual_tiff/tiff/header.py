@@ -141,7 +141,7 @@ def parse_header(data: bytes | memoryview) -> Header:
         msg = f"not a TIFF: the first bytes are {start[:8]!r}, not II*\\0, MM\\0*, II+\\0 or MM\\0+"
         raise FormatError(msg, offset=0)
     if len(start) < variant.header_bytes:
-        msg = f"the file ends after {len(start)} bytes, its header has {variant.header_bytes}"
+        msg = f"the file ends after {len(start)} bytes; the header takes {variant.header_bytes}"
         raise TruncatedError(msg, offset=0)
     if variant.bigtiff and start[4:8] != _BIGTIFF_OFFSET_SIZE[variant.byte_order]:
         msg = f"a BigTIFF has offsets of 8 bytes; this header says {start[4:8]!r}"

@@ -94,7 +94,7 @@ def _of_samples(ifd: ImageFileDirectory, tag: Tag, default: int) -> tuple[int, .
     found = ifd.integers(tag)
     known = (default,) if found is None else tuple(found[:samples])
     if len(known) < samples and len(set(known)) > 1:
-        msg = f"{len(known)} values for {samples} samples, and they differ"
+        msg = f"there are {len(known)} values for {samples} samples, and they differ"
         raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
     return known + known[-1:] * (samples - len(known))
 
@@ -105,7 +105,7 @@ def _samples_per_pixel(ifd: ImageFileDirectory) -> int:
     if samples is None:
         return 1
     if not 0 < samples < 2**16:
-        msg = f"SamplesPerPixel is {samples}, not 1 to 65535"
+        msg = f"SamplesPerPixel is {samples}; it must be 1 to 65535"
         raise FormatError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path, offset=ifd.offset)
     return samples
 
@@ -331,7 +331,7 @@ class ImageFileDirectory(Mapping[int | str, Value]):
 
     def _integers(self, entry: Entry) -> memoryview:
         if not entry.field_type.is_integer:
-            msg = f"field type {entry.field_type.name} where a whole number belongs"
+            msg = f"the field type is {entry.field_type.name}, where a whole number is expected"
             raise FormatError(msg, tag=entry.tag, offset=entry.offset)
         return numbers(entry, self.variant)
 
@@ -342,7 +342,7 @@ def _number(tag: int | str) -> int:
     try:
         return Tag[tag].value
     except KeyError:
-        msg = f"no tag is called {tag!r}; use its number"
+        msg = f"there is no tag with the name {tag!r}; use its number"
         raise KeyError(msg) from None
 
 

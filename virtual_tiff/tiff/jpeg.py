@@ -59,7 +59,10 @@ class Frame:
         """
         count = data[9] if len(data) > 9 else 0
         if count == 0 or len(data) != 10 + 3 * count:
-            msg = f"a JPEG frame header of {len(data) - 2} bytes for {count} components"
+            msg = (
+                f"a JPEG frame header has {len(data) - 2} bytes, which does not fit {count} "
+                "components"
+            )
             raise FormatError(msg)
         precision, height, width = struct.unpack_from(">BHH", data, 4)
         return cls(
@@ -191,7 +194,7 @@ def _whole_segment(data: bytes, begin: int) -> bytes | None:
         return None
     length = int.from_bytes(data[begin + 2 : begin + 4])
     if length < 2:
-        msg = f"a JPEG segment of {length} bytes, of which its length has 2"
+        msg = f"a JPEG segment states {length} bytes, fewer than the 2 of its length"
         raise FormatError(msg)
     whole = data[begin : begin + 2 + length]
     return whole if len(whole) == 2 + length else None

@@ -165,8 +165,8 @@ def unwrapped(ifds: Sequence[ImageFileDirectory], size: int) -> tuple[ImageFileD
             )
             if meant[number][-1] + nbytes > size:
                 msg = (
-                    f"an LSM file of {size:,} bytes: counted on from page to page, strip {i} would "
-                    f"begin at {meant[number][-1]:,}; the pages are in an order that is not known"
+                    f"the order of the pages is not known: strip {i} would begin at "
+                    f"{meant[number][-1]:,} in an LSM file of {size:,} bytes"
                 )
                 raise UnsupportedError(msg, tag=Tag.StripOffsets, ifd=ifds[number].path)
     return tuple(_moved(ifd, meant.get(number, [])) for number, ifd in enumerate(ifds))
@@ -184,8 +184,9 @@ def _written(ifds: Sequence[ImageFileDirectory]) -> list[int]:
     several = sum(n > 1 for n in (times, positions, mosaics)) > 1
     if len(ifds) % 2 or (several and pairs % outer):
         msg = (
-            f"an LSM file above 4 GiB of {len(ifds)} pages, where {times} times, {positions} "
-            f"positions and {mosaics} mosaic tiles of an image and a thumbnail each belong"
+            f"the LSM file has {len(ifds)} pages, which does not fit its {times} times, "
+            f"{positions} "
+            f"positions and {mosaics} mosaic tiles with an image and a thumbnail each"
         )
         raise UnsupportedError(msg, tag=Tag.CZ_LSMINFO, ifd=ifds[0].path)
     if several:  # listed by mosaic, position, time; written by time, position, mosaic
@@ -227,7 +228,11 @@ def contradictions(ifds: Sequence[ImageFileDirectory], size: int) -> dict[str, T
     """
     every = list(_all(ifds))
     if every and every[0].variant.high_words:
-        return {ifd.path: _error(ifd, "it has no high words") for ifd in every if _is_narrow(ifd)}
+        return {
+            ifd.path: _error(ifd, "the directory has no high words")
+            for ifd in every
+            if _is_narrow(ifd)
+        }
     found: dict[str, TiffError] = {}
     spans: list[tuple[int, int, int]] = []  # begin, end, number of the directory; -1 for tags
     highest = 0
@@ -237,9 +242,13 @@ def contradictions(ifds: Sequence[ImageFileDirectory], size: int) -> dict[str, T
         if any(begin < ifd.variant.header_bytes for begin, _ in blocks):
             found[ifd.path] = _error(ifd, "a block begins within the header")
         elif any(before - after > _FALL for (before, _), (after, _) in pairwise(blocks)):
-            found[ifd.path] = _error(ifd, "they fall by 2 GiB or more from a block to the next")
+            found[ifd.path] = _error(
+                ifd, "they decrease by 2 GiB or more from one block to the next"
+            )
         elif in_chain and blocks and highest - blocks[0][0] > _FALL:
-            found[ifd.path] = _error(ifd, "they fall by 2 GiB or more from a page to the next")
+            found[ifd.path] = _error(
+                ifd, "they decrease by 2 GiB or more from one page to the next"
+            )
         else:
             spans += [(begin, end, number) for begin, end in dict.fromkeys(blocks)]
             if in_chain:
@@ -253,8 +262,8 @@ def contradictions(ifds: Sequence[ImageFileDirectory], size: int) -> dict[str, T
     end = max((end for _, end, _ in spans), default=size)
     if not found and end + _WORDS <= size and not _is_imagej(every[0]):
         warn(
-            f"a classic TIFF of {size:,} bytes, of which those from {end:,} on are in no block; if "
-            f"its writer's offsets passed 4 GiB, these blocks are not those meant: {_REMEDY}"
+            f"no block of this classic TIFF of {size:,} bytes lies beyond {end:,}; if its "
+            f"writer's offsets exceeded 4 GiB, they point to wrong places: {_REMEDY}"
         )
     return found
 
@@ -282,7 +291,7 @@ def _overlaps(
 
 def _error(ifd: ImageFileDirectory, why: str) -> TiffError:
     msg = (
-        "the offsets of a classic TIFF above 4 GiB, of 32 bits, are not those that are meant: "
+        "the 32-bit offsets of this classic TIFF above 4 GiB point to wrong places: "
         f"{why}; {_REMEDY}"
     )
     return FormatError(msg, tag=Tag.StripOffsets, ifd=ifd.path, offset=ifd.offset)

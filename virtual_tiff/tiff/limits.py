@@ -105,5 +105,5 @@ class Limits:
 
     def check_shared(self, name: str, used: int, room: int, what: str, *, ifd: str | None) -> None:
         """Raise `LimitError` if a file uses more than it has room for, and the limit above that."""
-        what = f"{what}, above the {room:,} that the file has room for"
+        what = f"{what}, beyond the {room:,} that the file has room for"
         self.check(name, used - room, what, ifd=ifd, of_file=True)

@@ -133,7 +133,7 @@ def repaired(
     if not changes:
         return entries
     for tag, value in changes.items():
-        warn(f"IFD {path}: {tag.name} is taken as {value}, as old-style JPEG needs it")
+        warn(f"IFD {path}: {tag.name} is read as {value}, as old-style JPEG requires")
     return {**entries, **{tag: _entry(tag, value, variant) for tag, value in changes.items()}}
 
 
@@ -160,7 +160,7 @@ def old_jpeg_header(ifd: ImageFileDirectory, *, rows: int) -> JpegHeader:
         If the stream is lossless, or its samples are not the tags'.
     """
     if ifd.SamplesPerPixel not in (1, _COMPONENTS):
-        msg = f"old-style JPEG of {ifd.SamplesPerPixel} samples; readers know those of 1 and 3"
+        msg = f"old-style JPEG has 1 or 3 samples, not {ifd.SamplesPerPixel}"
         raise UnsupportedError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path)
     streams = JpegHeader()
     stream = ifd.referenced.get(ifd.integer(Tag.JPEGInterchangeFormat) or 0, b"")
@@ -170,12 +170,13 @@ def old_jpeg_header(ifd: ImageFileDirectory, *, rows: int) -> JpegHeader:
     header = _from_tags(ifd, streams.frame) | streams
     frame = Frame.parse(header.frame or b"")
     if frame.lossless or ifd.integer(Tag.JPEGProc) == _LOSSLESS_PROCESS:
-        msg = f"old-style JPEG that is lossless (JPEGProc {_LOSSLESS_PROCESS})"
+        msg = f"lossless old-style JPEG (JPEGProc {_LOSSLESS_PROCESS}) cannot be read"
         raise UnsupportedError(msg, tag=Tag.JPEGProc, ifd=ifd.path)
     if (len(frame.components), frame.precision) != (ifd.SamplesPerPixel, 8):
         msg = (
-            f"old-style JPEG of {len(frame.components)} components of {frame.precision} bits "
-            f"where the tags say {ifd.SamplesPerPixel} samples of 8"
+            f"the old-style JPEG stream has {len(frame.components)} components of "
+            f"{frame.precision} "
+            f"bits, and the tags say {ifd.SamplesPerPixel} samples of 8"
         )
         raise UnsupportedError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path)
     return header.resized(min(rows, _MOST_ROWS), frame.width)
@@ -255,7 +256,7 @@ def _tables(ifd: ImageFileDirectory, tag: Tag) -> list[tuple[int, bytes]]:
     offsets = list(ifd.integers(tag) or ())[:_COMPONENTS]
     offsets += [0] * (ifd.SamplesPerPixel - len(offsets))
     if not offsets[0]:
-        msg = "no JPEG tables, neither in a stream nor where this tag says"
+        msg = "there are no JPEG tables, neither in a stream nor where this tag points"
         raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
     found: list[tuple[int, bytes]] = []
     for index, offset in enumerate(offsets[: ifd.SamplesPerPixel]):
@@ -274,10 +275,10 @@ def _table(ifd: ImageFileDirectory, tag: Tag, offset: int) -> bytes:
     data = ifd.referenced.get(offset, b"")
     nbytes = _QUANTIZATION_BYTES if tag == Tag.JPEGQTables else 16 + sum(data[:16])
     if nbytes > _HUFFMAN_BYTES:
-        msg = f"a Huffman table of {nbytes - 16} codes; there are 256"
+        msg = f"a Huffman table has {nbytes - 16} codes; the most is 256"
         raise FormatError(msg, tag=tag, ifd=ifd.path, offset=offset)
     if len(data) < nbytes:
-        msg = f"a JPEG table of {nbytes} bytes, of which the file has {len(data)}"
+        msg = f"a JPEG table has {nbytes} bytes, and the file ends after {len(data)} of them"
         raise TruncatedError(msg, tag=tag, ifd=ifd.path, offset=offset)
     return data[:nbytes]
 

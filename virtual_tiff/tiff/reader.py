@@ -82,7 +82,7 @@ def with_meant_offsets(tiff: Tiff, wanted: int | str | None, *, lsm: bool) -> Ti
     said = refused.keys() - tiff.refused.keys()
     if path is None:
         for each in list(said):
-            warn(f"IFD {each} is left out, it cannot be read: {refused[each]}")
+            warn(f"IFD {each} is left out because it cannot be read: {refused[each]}")
         return replace(tiff, ifds=_without(ifds, said), refused=refused)
     nodes = {ifd.path: ifd for ifd in _descend(ifds)}
     if path not in nodes:
@@ -139,7 +139,7 @@ async def read_tiff(
     (start,) = await source.read_ranges([(0, HEADER_BYTES)])
     state = source.state
     if state is None:
-        msg = f"{type(source).__name__} has no state after a read; see ByteSource.state"
+        msg = f"{type(source).__name__} must have a state after a read; see ByteSource.state"
         raise TypeError(msg)
     header = parse_header(start)
     hints = source if isinstance(source, Anticipating) else None

@@ -287,7 +287,7 @@ class ReadAhead:
         if start >= end:
             return memoryview(b"")
         if self._reach(wanted) < end:
-            msg = f"the source gave fewer bytes than asked for ({start}-{end}); was it changed?"
+            msg = f"bytes {start}-{end} were given only in part; the file may have changed"
             raise TruncatedError(msg, offset=start)
         at = bisect_right(self._starts, start) - 1
         parts = []
@@ -356,7 +356,7 @@ def _pieces(whole: ByteRange, most: int) -> list[ByteRange]:
 def _known_size(source: ByteSource) -> int:
     state = source.state
     if state is None:
-        msg = f"{type(source).__name__} has no state after a read; see ByteSource.state"
+        msg = f"{type(source).__name__} must have a state after a read; see ByteSource.state"
         raise TypeError(msg)
     return state.size
 

@@ -135,7 +135,7 @@ class Walk:
     def begin(self, offset: int) -> list[Request]:
         """Ask for the first directory."""
         if offset == 0:
-            msg = "the header points to no directory"
+            msg = "the header has no offset of a directory"
             raise FormatError(msg, offset=self._variant.header_bytes - self._variant.offset.size)
         return self._directory(_Node("0", offset), self._chain)
 
@@ -144,7 +144,8 @@ class Walk:
         wanted = []
         for request, data in zip(requests, buffers, strict=True):
             if len(data) < min(request.nbytes, self._size - request.offset):
-                msg = f"the source gave {len(data)} of {request.nbytes} bytes; was it changed?"
+                given = f"{len(data)} of {request.nbytes} bytes"
+                msg = f"the source gave {given}; the file may have changed"
                 raise TruncatedError(msg, offset=request.offset)
             wanted += request.take(data)
         return wanted
@@ -180,7 +181,10 @@ class Walk:
             ifds = self._built(self._chain)
             others = list(self.refused)[_MOST_SHOWN:]
             if others:
-                warn(f"so are {len(others)} more, the last of them IFD {others[-1]}")
+                warn(
+                    f"{len(others)} more directories are left out, the last of them IFD "
+                    f"{others[-1]}"
+                )
             return ifds
         nodes = {node.path: node for node in _nodes(self._chain)}
         if self._wanted not in nodes:
@@ -283,7 +287,7 @@ class Walk:
         if ends_chain:
             warn(f"the chain of directories ends before IFD {node.path}: {error}")
         elif len(self.refused) <= _MOST_SHOWN:
-            warn(f"IFD {node.path} is left out, it cannot be read: {error}")
+            warn(f"IFD {node.path} is left out because it cannot be read: {error}")
 
     def _directory_bytes(self, entries: int) -> int:
         variant = self._variant
@@ -291,11 +295,14 @@ class Walk:
 
     def _entry_count(self, node: _Node, data: memoryview) -> int:
         if len(data) < self._variant.entry_count.size:
-            msg = f"a directory is to begin at {node.offset:,}, the file has {self._size:,} bytes"
+            msg = (
+                f"a directory should begin at {node.offset:,}, but the file has {self._size:,} "
+                "bytes"
+            )
             raise TruncatedError(msg)
         count: int = self._variant.entry_count.unpack_from(data)[0]
         if count == 0:
-            msg = "a directory without entries"
+            msg = "the directory has no entries"
             raise FormatError(msg)
         self._limits.check("entries", count, "entries of the directory", ifd=node.path)
         return count
@@ -319,12 +326,18 @@ class Walk:
         if variant.high_words:
             nbytes += variant.offset.size
         if len(data) < nbytes:
-            msg = f"a directory of {count} entries, {self._size - node.offset:,} bytes are left"
+            msg = (
+                f"the directory has {count} entries, but {self._size - node.offset:,} bytes are "
+                "left"
+            )
             raise TruncatedError(msg)
         stored, node.next_offset = split_directory(data, count, variant)
         for entry in parse_entries(stored, variant, node.offset + begin, node.path):
             if entry.tag in node.entries:
-                warn(f"IFD {node.path}: tag {tag_name(entry.tag)} twice, the first one holds")
+                warn(
+                    f"IFD {node.path}: tag {tag_name(entry.tag)} occurs twice; the first one is "
+                    "used"
+                )
             else:
                 node.entries[entry.tag] = entry
         whole = self._directory_bytes(count)
@@ -403,7 +416,10 @@ class Walk:
     def _children(self, node: _Node) -> list[Request]:
         entry = node.entries[Tag.SubIFDs]
         if not entry.field_type.is_integer:
-            warn(f"IFD {node.path}: SubIFDs is {entry.field_type.name}, ignored")
+            warn(
+                f"IFD {node.path}: SubIFDs has the field type {entry.field_type.name} and is "
+                "ignored"
+            )
             return []
         offsets = numbers(entry, self._variant)
         try:
@@ -411,7 +427,7 @@ class Walk:
         except TiffError as error:
             if node.path in ("0", self._wanted):
                 raise
-            warn(f"IFD {node.path}: its SubIFDs are left out: {error}")
+            warn(f"IFD {node.path}: SubIFDs are left out: {error}")
             return []
         return [new for i, offset in enumerate(offsets) for new in self._child(node, i, offset)]
 

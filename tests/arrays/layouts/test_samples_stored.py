@@ -211,5 +211,5 @@ def test_bands_of_a_planar_file(bands: Any):
 
 
 def test_bands_of_a_chunky_file_are_refused_with_the_reason():
-    with pytest.raises(ValueError, match="samples lie together"):
+    with pytest.raises(ValueError, match="each block holds all"):
         virtual(image(values("u1", 20, 30, 3)), bands=[1])

@@ -58,7 +58,7 @@ def test_a_flattening_of_no_ellipsoid(number: float) -> None:
     """GDAL takes NaN for a sphere."""
     crs, said = ours(tiff({1024: 2, 2057: 6378137.0, 2059: number}))
     assert crs is None
-    words = "gives an ellipsoid of no size; there is no CRS"
+    words = "gives an ellipsoid without a size; there is no CRS"
     assert said == [f"GeoKey EllipsoidInvFlatteningGeoKey (2059) = {number}: {words}"]
 
 
@@ -78,7 +78,7 @@ def test_a_shift_that_no_datum_has_is_left_out(place: int, number: float) -> Non
     assert crs is not None
     assert not pyproj.CRS(crs.text).is_bound
     assert said == [
-        "GeoKey GeogTOWGS84GeoKey (2062): has values that no datum shift can have; left out"
+        "GeoKey GeogTOWGS84GeoKey (2062): has values that no datum shift can have; it is left out"
     ]
 
 
@@ -87,7 +87,9 @@ def test_an_epoch_that_is_no_year_is_left_out(number: float) -> None:
     crs, said = ours(tiff({1024: 2, 2048: 4326, 5120: number}))
     assert crs is not None
     assert crs.epoch is None
-    assert said == [f"GeoKey CoordinateEpochGeoKey (5120) = {number}: is no year; left out"]
+    assert said == [
+        f"GeoKey CoordinateEpochGeoKey (5120) = {number}: is not a year; it is left out"
+    ]
 
 
 @pytest.mark.parametrize("number", IMPOSSIBLE)

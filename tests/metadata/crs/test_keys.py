@@ -345,7 +345,7 @@ PRIVATE: dict[int, tuple[Keys, str]] = {
         {1024: 3, 2048: 32767, 2050: 6326},
         "is in the range of private use and means nothing here",
     ),
-    2054: ({1024: 2, 2050: 6267}, "is no unit of angles that is known here"),
+    2054: ({1024: 2, 2050: 6267}, "is not a known unit of angles"),
     2056: ({1024: 2}, "is in the range of private use and means nothing here"),
     2060: ({**USER, **OBLIQUE}, "is in the range of private use and means nothing here"),
     3072: ({1024: 1}, "is in the range of private use and means nothing here"),

@@ -174,7 +174,9 @@ def _ome_stacks(
     held: set[str] = set()
     for image in ome.images:
         if left <= 0:
-            warn(f"more than {limits.directories} planes in OME images; the rest is ignored")
+            warn(
+                f"the OME images have more than {limits.directories:,} planes; the rest is ignored"
+            )
             break
         planes = find_planes(
             image,
@@ -191,7 +193,10 @@ def _ome_stacks(
         if stack is None:
             continue
         if stack.name in taken:
-            warn(f"OME image {image.name!r} begins at IFD {stack.name} as another; it is ignored")
+            warn(
+                f"OME image {image.name!r} begins at the same IFD {stack.name} as another one; "
+                "it is ignored"
+            )
             continue
         taken.add(stack.name)
         held |= {page.ifd.path for page in stack.pages if page is not None}
@@ -199,7 +204,7 @@ def _ome_stacks(
     # OME-TIFF specification: "extraneous and should be ignored by OME-TIFF readers"
     others = [ifd.path for ifd in images if ifd.path not in held]
     if taken and others:
-        warn(f"IFD {others[0]} and {len(others) - 1} more are in no OME image and are left out")
+        warn(f"IFD {others[0]} and {len(others) - 1} more belong to no OME image and are left out")
 
 
 def _ome_stack(
@@ -251,7 +256,10 @@ def _contiguous_stack(
     end = offset + count * nbytes
     others = {ifd.next_offset, *(other.offset for other in images)}
     if end > file_size or any(offset < other < end for other in others):
-        warn(f"IFD {ifd.path}: ImageJ's {count} images do not lie behind the first; ignored")
+        warn(
+            f"IFD {ifd.path}: ImageJ's {count} images do not follow the first one in the file; "
+            "the count is ignored"
+        )
         lost = count - max(file_size - offset, 0) // nbytes
         what = f"{lost:,} of ImageJ's {count:,} images after IFD {ifd.path}"
         return (Loss(ifd=ifd.path, what=what),) if end > file_size and len(images) == 1 else ()
@@ -357,7 +365,10 @@ def _levels(
     held = [ifd for ifd in ifds if ifd is not None]
     depth = min(len(reduced[ifd.path]) for ifd in held)
     if depth < max(len(reduced[ifd.path]) for ifd in held):
-        warn(f"IFD {held[0].path}: not all pages of the stack have all reduced resolutions")
+        warn(
+            f"IFD {held[0].path}: some pages of the stack have fewer reduced resolutions; those "
+            "that all have are used"
+        )
     levels: list[list[ImageFileDirectory | None]] = []
     for n in range(depth):
         if len(set(signatures(reduced[ifd.path][n] for ifd in held))) > 1:

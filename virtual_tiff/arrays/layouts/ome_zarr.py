@@ -91,8 +91,8 @@ def group_attributes(
     names = stack.dimension_names
     unknown = [name for name in names if name not in _AXIS_TYPES]
     if unknown or not datasets:
-        what = f"axes {', '.join(unknown)}" if unknown else "no array"
-        msg = f"OME-Zarr has no image of {what}"
+        what = f"the axes {', '.join(unknown)}" if unknown else "no array"
+        msg = f"OME-Zarr cannot describe an image with {what}"
         raise ValueError(msg)
     multiscale: dict[str, Any] = {
         "axes": [_axis(name, stack) for name in names],

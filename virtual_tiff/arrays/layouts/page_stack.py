@@ -165,7 +165,10 @@ def _level(
         first, plans = _plans(found, pages, file_size, replace(options, merge_strips=False))
     for page, plan in zip(pages, plans, strict=True):
         if page is not None and plan is not None and _shape(plan) != _shape(first.chunks):
-            msg = 'its chunks differ in size from those of the pages before; use ifd_layout="flat"'
+            msg = (
+                "the chunks of this page differ in size from those of the pages before; use "
+                'ifd_layout="flat"'
+            )
             raise UnsupportedError(msg, tag=Tag.StripByteCounts, ifd=page.ifd.path)
     array = _array(found, first, plans, coordinates=coordinates)
     losses = [
@@ -197,7 +200,7 @@ def _plans(
             chunks = image_chunks(page.ifd, full, file_size=file_size, options=options)
         plans.append(_shifted(chunks, page.shift))
     if first is None:
-        msg = "a stack has at least one page"
+        msg = "a stack needs at least one page"
         raise ValueError(msg)
     return first, plans
 

@@ -54,7 +54,7 @@ def _levels(family: Sequence[ImageArray], *, coordinates: bool) -> Group:
         mask = None if _is_mask(image) else masks.pop(pixels_of(image), None)
         groups[path] = _level(image, mask, coordinates=coordinates)
     for mask in () if _is_mask(images[0]) else masks.values():
-        warn(f"IFD {mask.ifd.path}: a mask of a size, or a part, that no image has; it is left out")
+        warn(f"IFD {mask.ifd.path}: the mask is left out: no image has its size and position")
     place = images[0].place
     attributes = multiscales_attributes(
         [described(path, image, images[0]) for path, image in levels.items()],

@@ -76,8 +76,9 @@ def in_crs_of(bbox: Bounds, bbox_crs: str, crs: Crs | None, image: Bounds) -> Bo
     """
     if crs is None:
         msg = (
-            f"bbox_crs={bbox_crs!r} for an image whose CRS is not known; give the bbox in the "
-            "image's own coordinates, without bbox_crs"
+            f"bbox_crs={bbox_crs!r} cannot be used, as the image has no known CRS; give the bbox "
+            "in "
+            "the image's own coordinates, without bbox_crs"
         )
         raise ValueError(msg)
     if bbox_crs.upper() == (crs.code or "").upper() or bbox_crs in (crs.wkt, crs.text):
@@ -97,8 +98,8 @@ def _transformed(bbox: Bounds, source: str, target: str, image: Bounds) -> Bound
         from pyproj.exceptions import ProjError  # noqa: PLC0415
     except ImportError as error:
         msg = (
-            f"bbox_crs={source!r} is not the file's CRS, and to transform the bbox one needs "
-            "pyproj: install virtual-tiff[geo]"
+            f"bbox_crs={source!r} is not the file's CRS; to transform the bbox, install pyproj "
+            '(pip install "virtual-tiff[geo]")'
         )
         raise ImportError(msg) from error
     try:
@@ -112,8 +113,8 @@ def _transformed(bbox: Bounds, source: str, target: str, image: Bounds) -> Bound
         raise ValueError(msg) from error
     if not _is_box(found):
         msg = (
-            f"bbox={bbox} of bbox_crs={source!r} is no box in the file's CRS: it lies where that "
-            f"has no coordinates, or across the antimeridian ({found})"
+            f"bbox={bbox} of bbox_crs={source!r} is not a box in the file's CRS: it lies where the "
+            f"CRS is not defined, or across the antimeridian ({found})"
         )
         raise ValueError(msg)
     return found

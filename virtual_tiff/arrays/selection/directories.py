@@ -66,12 +66,12 @@ def can_be_left_out(error: TiffError, path: str) -> bool:
 def warn_of_refused(refused: Mapping[str, TiffError]) -> None:
     """Warn of directories that are left out, by their paths."""
     for path, error in list(refused.items())[:_MOST_NAMED]:
-        warn(f"IFD {path} is left out, it cannot be read: {error}")
+        warn(f"IFD {path} is left out because it cannot be read: {error}")
     others = list(refused)[_MOST_NAMED:]
     if others:
         warn(
             f"IFD {others[0]} and {len(others) - 1} more, the last of them IFD {others[-1]}, are "
-            "left out too, they cannot be read; virtual-tiff info says why"
+            "left out too; virtual-tiff info says why they cannot be read"
         )
 
 

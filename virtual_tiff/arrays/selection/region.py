@@ -150,7 +150,7 @@ def _with_samples(grid: BlockGrid, samples: Sequence[int]) -> BlockGrid:
         msg = f"samples must be some of 0 to {grid.samples - 1}, not {list(samples)}"
         raise ValueError(msg)
     if grid.planes == 1 and list(samples) != list(range(grid.samples)):
-        msg = "the samples of a pixel share blocks: no reference is of one sample alone"
+        msg = "the samples of a pixel are stored together, so a part of them cannot be referred to"
         raise UnsupportedError(msg, tag=Tag.PlanarConfiguration)
     planes = 1 if grid.planes == 1 else len(samples)
     return replace(grid, samples=len(samples), planes=planes)
@@ -161,8 +161,8 @@ def _blocks(grid: BlockGrid, region: Region) -> tuple[slice, slice]:
     inside = region.within(grid.image_length, grid.image_width)
     if inside != region or inside.snapped(grid) != region:
         msg = (
-            f"{region} is not of whole {grid.kind}s of {grid.block_width} x {grid.block_length} "
-            f"pixels in an image of {grid.image_width} x {grid.image_length}"
+            f"{region} does not consist of whole {grid.kind}s of {grid.block_width} x "
+            f"{grid.block_length} pixels in an image of {grid.image_width} x {grid.image_length}"
         )
         raise ValueError(msg)
     bottom, right = region.ends

@@ -60,10 +60,10 @@ class Selection:
             msg = f"exact must be True or False, not {self.exact!r}"
             raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         if self.window is not None and self.bbox is not None:
-            msg = "window and bbox are two ways to say one thing; give one of them"
+            msg = "window and bbox exclude each other; give one of them"
             raise ValueError(msg)
         if self.bbox is None and self.bbox_crs is not None:
-            msg = f"bbox_crs={self.bbox_crs!r} without a bbox"
+            msg = f"bbox_crs={self.bbox_crs!r} needs a bbox"
             raise ValueError(msg)
         for name, normal in (
             ("bands", _bands),
@@ -88,8 +88,8 @@ class Selection:
             return list(range(count)) if self.overviews else []
         absent = sorted(set(self.overviews) - set(range(count)))
         if absent:
-            there = f"levels 0 to {count - 1}" if count else "none"
-            msg = f"overviews={list(self.overviews)!r}: the image has {there}, not {absent}"
+            levels = f"the overviews 0 to {count - 1}" if count else "no overviews"
+            msg = f"overviews={list(self.overviews)!r}: the image has {levels}, but not {absent}"
             raise ValueError(msg)
         return sorted(self.overviews)
 
@@ -122,9 +122,10 @@ class Selection:
             return None
         if ifd.PlanarConfiguration != 2:
             msg = (
-                f"bands={list(wanted)!r} of an image whose {samples} samples lie together in its "
-                "blocks, so that no reference is of one band alone; open all, and select "
-                f"after that: .isel(band={found})"
+                f"bands={list(wanted)!r} cannot be selected: each block holds all {samples} "
+                "samples "
+                "of its pixels. Open all bands, and select afterwards: "
+                f".isel(band={found})"
             )
             raise UnsupportedError(msg, tag=Tag.PlanarConfiguration, ifd=ifd.path)
         return found
@@ -178,7 +179,8 @@ class Selection:
             return Region(row=row, column=column, length=length, width=width), True
         if affine is None:
             msg = (
-                f"bbox={self.bbox} of an image without a transform (ModelPixelScale with "
+                f"bbox={self.bbox} cannot be used: the image has no transform (ModelPixelScale "
+                "with "
                 "ModelTiepoint, or ModelTransformation); use window instead"
             )
             raise ValueError(msg)
@@ -266,9 +268,9 @@ def _band_number(band: int | str, samples: int, names: Sequence[str]) -> int:
         found = [i for i, name in enumerate(known) if name == band]
     if len(found) == 1:
         return found[0]
-    problem = f"{len(found)} bands are called" if found else "there is no band"
+    problem = f"{len(found)} bands have the name" if found else "there is no band"
     numbers = "1" if samples == 1 else f"1 to {samples}"
-    called = f", called {', '.join(map(repr, known))}" if any(known) else ", without names"
+    called = f" with the names {', '.join(map(repr, known))}" if any(known) else ", without names"
     msg = f"{problem} {band!r}; the bands are {numbers}{called}"
     raise ValueError(msg)
 
@@ -278,7 +280,7 @@ def _bands(given: Any) -> tuple[int | str, ...]:  # noqa: ANN401
     bands = [item if isinstance(item, str) else _whole(item) for item in items or ()]
     normal = tuple(band for band in bands if isinstance(band, str) or (band or 0) > 0)
     if not normal or len(normal) < len(bands):
-        msg = f"bands must be numbers from 1 on, or names, at least one of them, not {given!r}"
+        msg = f"bands must be numbers from 1 on or names, and at least one, not {given!r}"
         raise ValueError(msg)
     if len(set(normal)) < len(normal):
         msg = f"bands={given!r} names a band twice"
@@ -293,8 +295,8 @@ def _overviews(given: Any) -> bool | tuple[int, ...]:  # noqa: ANN401
     normal = tuple(level for level in levels if level is not None and level >= 0)
     if not normal or len(normal) < len(levels) or len(set(normal)) < len(normal):
         msg = (
-            "overviews must be True for all, False for none, or different numbers from 0 on as "
-            f"in [0, 1], not {given!r}"
+            "overviews must be True for all, False for none, or different numbers from 0 on, as "
+            f"[0, 1], not {given!r}"
         )
         raise ValueError(msg)
     return tuple(sorted(normal))
@@ -305,7 +307,9 @@ def _window(given: Any) -> tuple[int, int, int, int]:  # noqa: ANN401
     items = [getattr(given, name) for name in _WINDOW] if has_names else _items(given)
     numbers = [number for number in map(_whole, items or ()) if number is not None]
     if len(items or ()) != len(_WINDOW) or len(numbers) != len(_WINDOW):
-        msg = f"window must be four whole numbers, (column_off, row_off, width, height): {given!r}"
+        msg = (
+            f"window must be four whole numbers (column_off, row_off, width, height), not {given!r}"
+        )
         raise ValueError(msg)
     column, row, width, length = numbers
     if width < 1 or length < 1:
@@ -318,13 +322,13 @@ def _bbox(given: Any) -> Bounds:  # noqa: ANN401
     items = _items(given) or []
     numbers = [float(item) for item in items if _is_number(item) and math.isfinite(item)]
     if len(items) != 4 or len(numbers) != 4:
-        msg = f"bbox must be four finite numbers, (left, bottom, right, top), not {given!r}"
+        msg = f"bbox must be four finite numbers (left, bottom, right, top), not {given!r}"
         raise ValueError(msg)
     left, bottom, right, top = numbers
     if not (left < right and bottom < top):
         msg = (
             f"bbox={given!r} is empty: left must be less than right, and bottom less than top; "
-            "across the antimeridian it takes two selections"
+            "across the antimeridian, make two selections"
         )
         raise ValueError(msg)
     return left, bottom, right, top

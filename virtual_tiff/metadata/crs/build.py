@@ -202,7 +202,9 @@ def _of_code(ctx: Context, kind: Kind, code: int) -> Crs:
     beside = heights is not None and _beside(ctx)
     if kind != "geocentric" and heights is None and has_heights(ctx):
         present = (key for key in VERTICAL_KEYS if ctx.short(key))
-        ctx.warn(next(present, K.VerticalGeoKey), "the heights are left out without pyproj")
+        ctx.warn(
+            next(present, K.VerticalGeoKey), "the heights are left out, as pyproj is not installed"
+        )
     unit = axis_unit(ctx) if kind == "projected" else None
     return Crs(
         code=f"EPSG:{code}" if heights is None or beside else f"EPSG:{code}+{heights}",
@@ -359,7 +361,7 @@ def _epoch(ctx: Context) -> float | None:
     epoch = ctx.double(K.CoordinateEpochGeoKey, finite=False)
     if epoch is None or 0 < epoch < 10_000:
         return epoch
-    ctx.warn(K.CoordinateEpochGeoKey, "is no year; left out")
+    ctx.warn(K.CoordinateEpochGeoKey, "is not a year; it is left out")
     return None
 
 

@@ -66,7 +66,7 @@ class Context:
             self.warn(key, "is in the range of private use and means nothing here")
             return None
         if value <= _LAST_RESERVED and key in _NO_SMALL_CODES:
-            self.warn(key, "is in a reserved range and ignored")
+            self.warn(key, "is in a reserved range and is ignored")
             return None
         return value
 
@@ -87,7 +87,7 @@ class Context:
         if not isinstance(value, float):
             return None
         if finite and not is_possible(value):
-            self.warn(key, "is no number that a CRS can have, so there is no CRS")
+            self.warn(key, "is not a number that a CRS can have; there is no CRS")
             raise NoCrsError
         return value
 

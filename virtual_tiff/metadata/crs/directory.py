@@ -27,11 +27,14 @@ def flaw(ifd: ImageFileDirectory, keys: Mapping[int, GeoValue]) -> str | None:
     """Return why the keys make no CRS; None if all of them were read."""
     shorts = _shorts(ifd)
     if not shorts or shorts[0] > _VERSION:
-        return f"GeoKeyDirectory of version {shorts[0] if shorts else '?'}: there is no CRS"
+        return (
+            f"the GeoKeyDirectory has the unknown version {shorts[0] if shorts else '?'}; there "
+            "is no CRS"
+        )
     if len(shorts) < _SHORTS * (shorts[3] + 1):
-        return f"GeoKeyDirectory without its last of {shorts[3]} keys: there is no CRS"
+        return f"the GeoKeyDirectory lacks some of its {shorts[3]} keys; there is no CRS"
     lost = next(_lost(ifd, shorts, keys), None)
-    return None if lost is None else f"GeoKey {key_name(lost)} is lost, and the CRS with it"
+    return None if lost is None else f"GeoKey {key_name(lost)} cannot be read; there is no CRS"
 
 
 def _shorts(ifd: ImageFileDirectory) -> Sequence[int]:

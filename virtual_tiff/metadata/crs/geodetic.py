@@ -95,7 +95,7 @@ def geodetic(ctx: Context, default_code: int | None) -> JSON:
     if known is not None and parts.agree_with(known):
         return known
     if known is not None:
-        ctx.warn(K.GeodeticCRSGeoKey, f"other keys differ from {known['name']}, and they count")
+        ctx.warn(K.GeodeticCRSGeoKey, f"other keys differ from {known['name']}, and are used")
     return parts.crs(ctx, known)
 
 
@@ -138,7 +138,7 @@ def bound_to_wgs84(ctx: Context, crs: JSON, *, known_datums: bool) -> JSON:
     """
     shifts = ctx.doubles(K.GeogTOWGS84GeoKey)
     if not all(map(is_possible, shifts)):
-        ctx.warn(K.GeogTOWGS84GeoKey, "has values that no datum shift can have; left out")
+        ctx.warn(K.GeogTOWGS84GeoKey, "has values that no datum shift can have; it is left out")
         return crs
     if len(shifts) < 3 or crs["type"] not in ("GeographicCRS", "ProjectedCRS"):
         return crs
@@ -189,7 +189,7 @@ def _known(ctx: Context, default_code: int | None) -> JSON | None:
         return None
     found = ctx.epsg.crs(code)
     if found is None or not is_geodetic(found):
-        ctx.warn(K.GeodeticCRSGeoKey, f"EPSG:{code} is no geodetic CRS that is known here")
+        ctx.warn(K.GeodeticCRSGeoKey, f"EPSG:{code} is not a known geodetic CRS")
         return None
     if number_of_axes(found) == 2:
         return found
@@ -270,7 +270,7 @@ class _Parts:
                 base = named if named is not None and "ellipsoid" in named else base
         ellipsoid = self.ellipsoid
         if ellipsoid is None:
-            ctx.warn(K.EllipsoidGeoKey, "there is no ellipsoid; that of WGS 84, as in GDAL")
+            ctx.warn(K.EllipsoidGeoKey, "there is no ellipsoid; that of WGS 84 is used, as in GDAL")
             ellipsoid = _sized(_WGS_84[0], _WGS_84[1], _WGS_84[2])
         own = base.get("ellipsoid")
         agrees = own is not None and _same_ellipsoid(ellipsoid, own)
@@ -312,7 +312,7 @@ def _datum(ctx: Context, known: JSON | None) -> JSON | None:
         return None
     found = ctx.epsg.datum(code)
     if found is None or "ellipsoid" not in found:
-        ctx.warn(K.GeodeticDatumGeoKey, "is no geodetic datum that is known here")
+        ctx.warn(K.GeodeticDatumGeoKey, "is not a known geodetic datum")
         return None
     return without(found, *_USAGE)
 
@@ -323,7 +323,7 @@ def _ellipsoid(ctx: Context, datum: JSON | None, names: dict[str, str]) -> JSON 
     if code is not None:
         by_code = ctx.epsg.ellipsoid(code)
         if by_code is None:
-            ctx.warn(K.EllipsoidGeoKey, "is no ellipsoid that is known here")
+            ctx.warn(K.EllipsoidGeoKey, "is not a known ellipsoid")
         else:
             found = without(by_code, "$schema", "type")
     elif ctx.says(K.EllipsoidGeoKey):
@@ -350,7 +350,7 @@ def _from_axes(ctx: Context, found: JSON | None, name: str) -> JSON | None:
     if not major:
         return None
     if major < 0:
-        ctx.warn(K.EllipsoidSemiMajorAxisGeoKey, "is no length of an axis; there is no CRS")
+        ctx.warn(K.EllipsoidSemiMajorAxisGeoKey, "is not a length of an axis; there is no CRS")
         raise NoCrsError
     if flattening is not None:
         # some writers say a sphere by infinity
@@ -362,7 +362,7 @@ def _from_axes(ctx: Context, found: JSON | None, name: str) -> JSON | None:
         key = K.EllipsoidSemiMinorAxisGeoKey
         inverse = major / (major - minor) if minor and minor != major else 0.0
     if not inverse > 1 and inverse != 0:  # NaN, too
-        ctx.warn(key, "gives an ellipsoid of no size; there is no CRS")
+        ctx.warn(key, "gives an ellipsoid without a size; there is no CRS")
         raise NoCrsError
     return _sized(name, major, inverse)
 
@@ -408,7 +408,7 @@ def _meridian(ctx: Context, known: JSON | None, names: dict[str, str], unit: Uni
     if code is not None:
         found = ctx.epsg.prime_meridian(code)
         if found is None:
-            ctx.warn(K.PrimeMeridianGeoKey, "is no prime meridian that is known here")
+            ctx.warn(K.PrimeMeridianGeoKey, "is not a known prime meridian")
             return None
         return without(found, "$schema", "type")
     if known is not None and ctx.short(K.PrimeMeridianGeoKey) != USER_DEFINED:
@@ -441,7 +441,7 @@ def _angular_unit(ctx: Context, known: JSON | None, names: dict[str, str]) -> Un
         found = ctx.epsg.unit(code)
         if found is not None and found.kind == "angle":
             return found
-        ctx.warn(K.GeogAngularUnitsGeoKey, "is no unit of angles that is known here")
+        ctx.warn(K.GeogAngularUnitsGeoKey, "is not a known unit of angles")
         return UNKNOWN_ANGLE
     size = ctx.double(K.GeogAngularUnitSizeGeoKey)
     name = names.get("AUnits", "unknown")
@@ -450,7 +450,10 @@ def _angular_unit(ctx: Context, known: JSON | None, names: dict[str, str]) -> Un
             if unit.name == name.casefold():
                 return unit
     if size is None or size <= 0:
-        ctx.warn(K.GeogAngularUnitSizeGeoKey, "is no size of a unit; that of a degree, as in GDAL")
+        ctx.warn(
+            K.GeogAngularUnitSizeGeoKey,
+            "is not a size of a unit; that of a degree is used, as in GDAL",
+        )
         size = DEGREE.factor
     return Unit(name, size, "angle")
 

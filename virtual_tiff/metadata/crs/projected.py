@@ -50,7 +50,7 @@ def projected(ctx: Context) -> JSON | None:
     if known is not None and known["type"] == "CompoundCRS" and by_code(ctx):
         return known  # it has nowhere else to go
     if code is not None and (known is None or known["type"] != "ProjectedCRS"):
-        ctx.warn(K.ProjectedCRSGeoKey, f"EPSG:{code} is no projected CRS that is known here")
+        ctx.warn(K.ProjectedCRSGeoKey, f"EPSG:{code} is not a known projected CRS")
         if known is not None and by_code(ctx):
             return known
         known = None
@@ -63,7 +63,7 @@ def projected(ctx: Context) -> JSON | None:
         # files and GDAL count x first, whatever the registry's order
         in_order = _in_order_of(known, found) is known
         return known if in_order else found | {"id": known["id"]}
-    ctx.warn(K.ProjectedCRSGeoKey, f"other keys differ from {known['name']}, and they count")
+    ctx.warn(K.ProjectedCRSGeoKey, f"other keys differ from {known['name']}, and are used")
     return found
 
 
@@ -99,9 +99,12 @@ def code_alone(ctx: Context) -> int | None:
         return None
     for key in _OVERRIDING:
         if ctx.says(key) and ctx.short(key) != USER_DEFINED:
-            ctx.warn(key, "is not compared with that of the projected CRS's code without pyproj")
+            ctx.warn(key, "cannot be compared with the projected CRS, as pyproj is not installed")
     if "LUnits" in fields(ctx.text(K.GTCitationGeoKey)):
-        ctx.warn(K.GTCitationGeoKey, "its unit is not compared with the code's without pyproj")
+        ctx.warn(
+            K.GTCitationGeoKey,
+            "its unit cannot be compared with the code's, as pyproj is not installed",
+        )
     return code
 
 
@@ -120,7 +123,7 @@ def linear_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
         code = ctx.code(K.GeogLinearUnitsGeoKey)
         found = ctx.epsg.unit(code) if code is not None else None
         if found is not None and found.kind != "length":
-            ctx.warn(K.GeogLinearUnitsGeoKey, "is no unit of length")
+            ctx.warn(K.GeogLinearUnitsGeoKey, "is not a unit of length")
             found = None
     return found or default
 
@@ -155,7 +158,7 @@ def _unit_of_keys(ctx: Context) -> Unit | None:
     code = ctx.code(key)
     found = ctx.epsg.unit(code) if code is not None else None
     if found is None or found.kind != "length":
-        ctx.warn(key, "is no unit of length that is known here")
+        ctx.warn(key, "is not a known unit of length")
         return UNKNOWN_LENGTH
     return found
 
@@ -171,7 +174,7 @@ def _with_unit(ctx: Context, known: JSON) -> JSON:
     unit = axis_unit(ctx, own) or own
     if math.isclose(unit.factor, own.factor, rel_tol=1e-10) or unit is UNKNOWN_LENGTH:
         return known
-    ctx.warn(K.ProjLinearUnitsGeoKey, f"{known['name']} has another unit, and the key counts")
+    ctx.warn(K.ProjLinearUnitsGeoKey, f"{known['name']} has another unit; that of the key is used")
     system = known["coordinate_system"]
     axes = [old | {"unit": unit.json} for old in system["axis"]]
     return without(known, "id", "scope", "area", "bbox", "usages", "remarks") | {
@@ -204,7 +207,7 @@ def _user_defined(ctx: Context, known: JSON | None) -> JSON | None:
         if named is not None:
             # by the plain name, PROJ reads WKT as another CRS
             return named | {"name": f"{named['name']} (deprecated)"}
-        ctx.warn(K.GTCitationGeoKey, f"{name} is the name of a CRS that is not known here")
+        ctx.warn(K.GTCitationGeoKey, f"{name} is not the name of a known CRS")
     return {
         "type": "ProjectedCRS",
         "name": known["name"] if known else _official_name(ctx, name),
@@ -249,7 +252,7 @@ def _conversion(
     code = ctx.code(K.ProjectionGeoKey)
     found = ctx.epsg.conversion(code) if code is not None else None
     if found is None:
-        ctx.warn(K.ProjectionGeoKey, f"EPSG:{code} is no projection that is known here")
+        ctx.warn(K.ProjectionGeoKey, f"EPSG:{code} is not a known projection")
         return None
     return without(found, "$schema", "type", "scope", "area", "bbox", "usages", "remarks"), (
         "east",
@@ -269,7 +272,7 @@ def _of_method(
 ) -> tuple[JSON, tuple[str, str]] | None:
     candidates = METHODS.get(number)
     if candidates is None:
-        ctx.warn(K.ProjMethodGeoKey, "is no method that PROJ has; the coordinates are local")
+        ctx.warn(K.ProjMethodGeoKey, "is not a method of PROJ; the coordinates are local")
         return None
     units: dict[Kind, Unit] = {
         "length": length,
@@ -282,7 +285,7 @@ def _of_method(
     sphere = is_sphere(base)
     method = next((m for m in candidates if m.when(values, sphere)), None)
     if method is None:
-        ctx.warn(K.ProjMethodGeoKey, "its parameters fit no method that PROJ has; no CRS")
+        ctx.warn(K.ProjMethodGeoKey, "its parameters fit no method of PROJ; there is no CRS")
         raise NoCrsError
     parameters = []
     for name, code, role in method.parameters:
@@ -309,7 +312,7 @@ def _azimuth_unit(ctx: Context) -> Unit:
         return DEGREE
     found = ctx.epsg.unit(code)
     if found is None or found.kind != "angle":
-        ctx.warn(K.GeogAzimuthUnitsGeoKey, "is no unit of angles that is known here; degrees")
+        ctx.warn(K.GeogAzimuthUnitsGeoKey, "is not a known unit of angles; degrees are used")
         return DEGREE
     return found
 

@@ -40,7 +40,7 @@ def state_plane(ctx: Context) -> JSON | None:
     base = ctx.epsg.crs(base_code)
     conversion = ctx.epsg.conversion(10000 + int(zone[1]) + shift)
     if base is None or conversion is None:
-        ctx.warn(K.ProjectedCitationGeoKey, f"{zone[0]!r} is not known here")
+        ctx.warn(K.ProjectedCitationGeoKey, f"{zone[0]!r} is not a known zone")
         return None
     unit = unit or METRE
     usage = ("$schema", "type", "scope", "area", "bbox", "usages", "remarks")

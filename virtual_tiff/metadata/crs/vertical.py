@@ -52,7 +52,7 @@ def _vertical(ctx: Context, code: int, datum: int, unit: int) -> JSON | None:
         return _user_defined(ctx, datum, unit)
     known = ctx.epsg.crs(code)
     if known is None or known["type"] != "VerticalCRS":
-        ctx.warn(K.VerticalGeoKey, f"EPSG:{code} is no vertical CRS that is known here")
+        ctx.warn(K.VerticalGeoKey, f"EPSG:{code} is not a known vertical CRS")
         return None
     return without(known, *_USAGE)
 
@@ -119,7 +119,7 @@ def _user_defined(ctx: Context, datum: int, unit: int) -> JSON:
     name = _citation(ctx) or "unknown"
     metres = ctx.epsg.unit(unit) if unit not in (0, USER_DEFINED) else METRE
     if metres is None or metres.kind != "length":
-        ctx.warn(K.VerticalUnitsGeoKey, "is no unit of length that is known here; metres")
+        ctx.warn(K.VerticalUnitsGeoKey, "is not a known unit of length; metres are used")
         metres = METRE
     return {
         "type": "VerticalCRS",
@@ -139,11 +139,14 @@ def _datum(ctx: Context, code: int, crs_name: str) -> JSON:
     if code not in (0, USER_DEFINED):
         found = ctx.epsg.datum(code)
         if found is None:
-            ctx.warn(K.VerticalDatumGeoKey, "is no datum that is known here")
+            ctx.warn(K.VerticalDatumGeoKey, "is not a known datum")
     elif code == USER_DEFINED and crs_name != "unknown":
         named = ctx.epsg.crs_named(crs_name)
         if not ctx.epsg.complete:
-            ctx.warn(K.VerticalCitationGeoKey, "no datum is looked for by name without pyproj")
+            ctx.warn(
+                K.VerticalCitationGeoKey,
+                "the datum cannot be found by its name, as pyproj is not installed",
+            )
         if named is not None and named["type"] == "VerticalCRS":
             found = named.get("datum")
     if found is None or "ellipsoid" in found:  # heights above an ellipsoid have no datum of theirs
