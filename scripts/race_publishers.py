@@ -31,9 +31,11 @@ def main() -> None:
         folder = Path(name)
         files = races.scenes(folder / "scenes", 40)
         ends: Counter[tuple[str, ...]] = Counter()
-        for i in range(options.trials):
-            kind = races.KINDS[i % len(races.KINDS)]
-            ends[kind, *races.trial(kind, files, folder / f"trial-{i}", chance)] += 1
+        with races.Publishers() as publishers:
+            for i in range(options.trials):
+                kind = races.KINDS[i % len(races.KINDS)]
+                place = folder / f"trial-{i}"
+                ends[kind, *races.trial(kind, files, place, chance, publishers)] += 1
         for (kind, *states), count in sorted(ends.items()):
             print(f"{kind:24} {' and '.join(states):28} {count}")
         for half in (False, True):

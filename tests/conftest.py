@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from support.http import HttpServer
 from support.s3 import S3, s3_server
+
+_COMPILED = pytest.StashKey[str]()
+"""The folder of the session's compiled modules."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers, and the processes that tests start, share compiled modules.
+
+    Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each of some hundred processes
+    compiles all that it imports, and starts in four seconds instead of one. The session's own
+    folder respects the variable's purpose: nothing is written beside the sources.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        folder = tempfile.mkdtemp(prefix="pytest-compiled-")
+        os.environ["PYTHONPYCACHEPREFIX"] = config.stash[_COMPILED] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the compiled modules, in the process that made the folder."""
+    if folder := config.stash.get(_COMPILED, None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -150,15 +150,6 @@ def s3_options(s3: S3) -> dict[str, Any]:
     return SETTINGS | {"endpoint": s3.endpoint}
 
 
-def s3_environment(s3: S3) -> dict[str, str]:
-    return {
-        "AWS_ACCESS_KEY_ID": SETTINGS["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": SETTINGS["secret_access_key"],
-        "AWS_REGION": SETTINGS["region"],
-        "AWS_ENDPOINT_URL": s3.endpoint,
-    }
-
-
 def test_from_s3_with_options(s3: S3) -> None:
     urls = [s3.upload(path, f"se ries/d={day}/#1.tif") for day, path in enumerate(SERIES)]
     published = publish(urls, "memory://", concat="time", store_options=s3_options(s3), check=True)
@@ -166,7 +157,7 @@ def test_from_s3_with_options(s3: S3) -> None:
 
 
 def test_from_s3_to_s3_with_the_environment(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = s3_environment(s3)
+    environment = s3.environment()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     urls = [s3.upload(path, f"environment/{path.name}") for path in SERIES]

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 from support import races
+from support.s3 import S3, SETTINGS, s3_process
 from support.scenes import pixels, read
 from virtual_tiff.publishing import PublishError, publish
 from virtual_tiff.publishing.repository.locking import LOCK, LOCK_SUFFIX, locked
@@ -38,16 +40,24 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return races.scenes(tmp_path_factory.mktemp("scenes"), 16)
 
 
+@pytest.fixture(scope="module")
+def publishers() -> Iterator[races.Publishers]:
+    with races.Publishers() as publishers:
+        yield publishers
+
+
 @pytest.mark.parametrize("kind", races.KINDS)
-def test_two_publishers_at_once(kind: str, scenes: list[Path], tmp_path: Path) -> None:
+def test_two_publishers_at_once(
+    kind: str, scenes: list[Path], tmp_path: Path, publishers: races.Publishers
+) -> None:
     chance = random.Random(kind)
-    for i in range(2):
-        races.trial(kind, scenes, tmp_path / str(i), chance)
+    for i in range(3):
+        races.trial(kind, scenes, tmp_path / str(i), chance, publishers)
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["new", "append"])
 def test_killed_while_it_writes(half: bool, scenes: list[Path], tmp_path: Path) -> None:
-    races.kills(3, scenes, tmp_path, half=half, seed=half)
+    races.kills(3, scenes, tmp_path, half=half, seed=half, measured=1)
 
 
 # ------------------------------------------------------------- two publishers, in turns
@@ -186,6 +196,49 @@ def test_two_publishers_to_one_new_place_without_a_lock(
     np.testing.assert_array_equal(read(published[0])[0], pixels(scenes[1]))
 
 
+@pytest.fixture(scope="module")
+def s3_apart() -> Iterator[S3]:
+    """A server in its own process, which answers whatever this process does."""
+    with s3_process() as server:
+        yield server
+
+
+@pytest.mark.parametrize("kind", ["new", "new, both append", "append"])
+def test_two_publishers_to_one_prefix_of_s3(
+    kind: str, scenes: list[Path], s3_apart: S3, publishers: races.Publishers
+) -> None:
+    """One wins; the other is refused and touches nothing, or comes after it."""
+    s3, prefix = s3_apart, kind.replace(", ", "-").replace(" ", "-")
+    storage = icechunk.s3_storage(
+        bucket=s3.bucket,
+        prefix=prefix,
+        endpoint_url=s3.endpoint,
+        allow_http=True,
+        force_path_style=True,
+        **SETTINGS,
+    )
+    base = scenes[:2] if kind == "append" else []
+    if base:
+        publish(base, storage, concat="time", time="tag")
+    runs = [
+        races.Run(
+            files=scenes[n : n + 1],
+            to=s3.url(prefix),
+            append="append" in kind,
+            environment=s3.environment(),
+        )
+        for n in (2, 3)
+    ]
+    ends = publishers.meet(*runs)
+    winners = [run for run, end in zip(runs, ends, strict=True) if end.state == "published"]
+    assert len(winners) == 1 or (len(winners) == 2 and "append" in kind), ends
+    assert {end.state for end in ends} <= {"published", "refused"}, ends
+    assert all(s3.url(prefix) in end.text for end in ends if end.state == "refused")
+    expected = [*base, *(path for run in winners for path in run.files)]
+    assert races.same(races.values_in(storage), expected)
+    assert races.commits_in(storage) == len(winners) + bool(base)
+
+
 def test_containers_that_another_publisher_has_overwritten_are_saved_again(
     scenes: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +291,7 @@ def test_an_interruption_says_where_what_was_read_is_kept(
 
 
 def test_runs_that_share_a_cache(scenes: list[Path], tmp_path: Path) -> None:
-    """Six runs at once over two repositories: all succeed, or say which is busy."""
+    """Four runs at once over two repositories: all succeed, or say which is busy."""
     command = [sys.executable, "-m", "virtual_tiff", "publish", *map(str, scenes), "--append"]
     command += ["--concat", "time", "--time", "tag", "--cache", str(tmp_path / "cache")]
     runs = [
@@ -248,7 +301,7 @@ def test_runs_that_share_a_cache(scenes: list[Path], tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for i in range(6)
+        for i in range(4)
     ]
     for i, run in enumerate(runs):
         _, said = run.communicate(timeout=600)

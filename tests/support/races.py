@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import icechunk
 import numpy as np
@@ -43,10 +46,19 @@ def scenes(folder: Path, count: int) -> list[Path]:
     ]
 
 
+def storage_at(place: Path) -> icechunk.Storage:
+    """Return the storage of a folder; opening one that is not there would make it."""
+    return icechunk.local_filesystem_storage(str(place))
+
+
 def values_at(place: Path) -> dict[str, NDArray[Any]] | None:
     """Return the published images by their urls; None if there is no commit."""
-    storage = icechunk.local_filesystem_storage(str(place))
-    if not place.exists() or not icechunk.Repository.exists(storage):
+    return values_in(storage_at(place)) if place.exists() else None
+
+
+def values_in(storage: icechunk.Storage) -> dict[str, NDArray[Any]] | None:
+    """Return the published images by their urls; None if there is no commit."""
+    if not icechunk.Repository.exists(storage):
         return None
     config = icechunk.Repository.fetch_config(storage) or icechunk.RepositoryConfig.default()
     local = icechunk.credentials.LocalFileSystemAccess
@@ -63,9 +75,9 @@ def values_at(place: Path) -> dict[str, NDArray[Any]] | None:
     return {url: images[at] for url, at in zip(urls, places, strict=True)}
 
 
-def commits_at(place: Path) -> int:
-    """How many commits there are, but the first, empty one."""
-    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(place)))
+def commits_in(storage: icechunk.Storage) -> int:
+    """Return the number of commits after the first, empty one."""
+    repository = icechunk.Repository.open(storage)
     return len(list(repository.ancestry(branch="main"))) - 1
 
 
@@ -85,11 +97,19 @@ class Run:
     """One of the publishers."""
 
     files: list[Path]
-    to: Path
+    to: Path | str
     append: bool = False
     interrupted: bool = False
     """Whether it gets Ctrl-C while it writes."""
     delay: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class End(NamedTuple):
+    """How a run ended, and the message of its error."""
+
+    state: str
+    text: str = ""
 
 
 def _interrupt(*_: object) -> None:
@@ -97,44 +117,71 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _publish(run: Run, barrier: Any, results: Any, number: int) -> None:
-    icechunk.set_logs_filter("error")
+def _publish(run: Run) -> End:
+    os.environ |= run.environment
+    write = Writer.write
     if run.interrupted:
         Writer.write = _interrupt  # type: ignore[method-assign,assignment]
     try:
-        barrier.wait(_PATIENCE)
-        time.sleep(run.delay)
         publish(run.files, run.to, concat="time", time="tag", append=run.append)
     except PublishError as error:
-        results.put((number, "refused", str(error)))
+        return End("refused", str(error))
     except KeyboardInterrupt:
-        results.put((number, "interrupted", ""))
+        return End("interrupted")
     except BaseException as error:  # the other process tells it
-        results.put((number, "failed", f"{type(error).__name__}: {error}"))
-    else:
-        results.put((number, "published", ""))
+        return End("failed", f"{type(error).__name__}: {error}")
+    finally:
+        Writer.write = write  # type: ignore[method-assign]
+    return End("published")
 
 
-def meet(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Run publishers at once; return how each ended, and what it said."""
-    processes = context()
-    barrier, results = processes.Barrier(len(runs)), processes.Queue()
-    children = [
-        processes.Process(target=_publish, args=(run, barrier, results, i))
-        for i, run in enumerate(runs)
-    ]
-    for child in children:
-        child.start()
-    found = {number: rest for number, *rest in (results.get(timeout=_PATIENCE) for _ in runs)}
-    for child in children:
-        child.join()
-    return [(found[i][0], found[i][1]) for i in range(len(runs))]
+def _publisher(pipe: Connection, barrier: Barrier) -> None:
+    """Do the runs that come through a pipe, each together with the other process's."""
+    icechunk.set_logs_filter("error")
+    while (run := pipe.recv()) is not None:
+        barrier.wait(_PATIENCE)
+        time.sleep(run.delay)
+        pipe.send(_publish(run))
+
+
+class Publishers:
+    """Two processes that publish at once, as often as they are asked."""
+
+    def __init__(self) -> None:
+        processes = context()
+        self._barrier = processes.Barrier(2)  # kept until the children have it
+        self._pipes: list[Connection] = []
+        self._children = []
+        for _ in range(2):
+            pipe, end = processes.Pipe()
+            child = processes.Process(target=_publisher, args=(end, self._barrier), daemon=True)
+            child.start()
+            self._pipes.append(pipe)
+            self._children.append(child)
+
+    def meet(self, first: Run, second: Run) -> list[End]:
+        """Let both publish at the same moment; return how each ended."""
+        for pipe, run in zip(self._pipes, (first, second), strict=True):
+            pipe.send(run)
+        for pipe in self._pipes:
+            assert pipe.poll(_PATIENCE), "the publisher hangs"
+        return [pipe.recv() for pipe in self._pipes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe, child in zip(self._pipes, self._children, strict=True):
+            pipe.send(None)
+            child.join(_PATIENCE)
 
 
 KINDS = ("new", "new, both append", "append", "nested", "nested, one interrupted")
 
 
-def trial(kind: str, files: Sequence[Path], folder: Path, chance: random.Random) -> list[str]:
+def trial(
+    kind: str, files: Sequence[Path], folder: Path, chance: random.Random, publishers: Publishers
+) -> list[str]:
     """Let two publishers meet in a new folder; return how they ended, or raise what is wrong."""
     first, second, base = [files[2]], [files[3]], list(files[:2])
     cube, other = folder / "deep" / "cube", folder / "deep" / "other"
@@ -156,8 +203,8 @@ def trial(kind: str, files: Sequence[Path], folder: Path, chance: random.Random)
             files=second, to=other if nested else cube, append=append, delay=chance.uniform(0, 0.05)
         ),
     ]
-    ends = meet(runs)
-    states = [state for state, _ in ends]
+    ends = publishers.meet(*runs)
+    states = [end.state for end in ends]
     assert "failed" not in states, ends
     if nested:
         assert states == ["interrupted" if runs[0].interrupted else "published", "published"], ends
@@ -168,7 +215,7 @@ def trial(kind: str, files: Sequence[Path], folder: Path, chance: random.Random)
         assert winners, ends
         assert len(winners) == 1 or append, ends
         assert same(values_at(cube), [*base, *(path for run in winners for path in run.files)])
-        assert commits_at(cube) == len(winners) + bool(base)
+        assert commits_in(storage_at(cube)) == len(winners) + bool(base)
     litter = [path.name for path in (folder / "deep").iterdir() if "virtual-tiff" in path.name]
     assert not litter
     return states
@@ -191,8 +238,10 @@ def _publish_watched(files: list[Path], to: Path, cache: Path, phase: Any) -> No
     publish(files, to, concat="time", time="tag", append=True, cache=cache)
 
 
-def kills(count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: int) -> list[int]:
-    """Kill publishers while they write.
+def kills(
+    count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: int, measured: int = 3
+) -> list[int]:
+    """Kill publishers while they write; a moment's range is taken of `measured` whole runs.
 
     Returns
     -------
@@ -206,7 +255,10 @@ def kills(count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: 
     if half:
         publish(old, kept, concat="time", time="tag", cache=cache)
     processes = context()
-    duration = _duration(processes, files, folder, cache, kept if half else None)
+    duration = min(
+        _duration(processes, files, folder / f"undisturbed-{n}", cache, kept if half else None)
+        for n in range(measured)
+    )
     inside = old_left = new_left = 0
     for _ in range(count):
         shutil.rmtree(cube, ignore_errors=True)
@@ -234,27 +286,20 @@ def kills(count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: 
 
 
 def _duration(
-    processes: SpawnContext,
-    files: Sequence[Path],
-    folder: Path,
-    cache: Path,
-    kept: Path | None,
+    processes: SpawnContext, files: Sequence[Path], place: Path, cache: Path, kept: Path | None
 ) -> float:
-    """Return the seconds of an undisturbed write phase: the shortest of three."""
-    found = []
-    for i in range(3):
-        place = folder / f"undisturbed-{i}"
-        if kept is not None:
-            shutil.copytree(kept, place)
-        phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
-        child = processes.Process(target=_publish_watched, args=(list(files), place, cache, phase))
-        child.start()
-        _wait_for(phase, 1)
-        start = time.monotonic()
-        _wait_for(phase, 2)
-        found.append(time.monotonic() - start)
-        child.join()
-    return min(found)
+    """Return the seconds of an undisturbed write phase."""
+    if kept is not None:
+        shutil.copytree(kept, place)
+    phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
+    child = processes.Process(target=_publish_watched, args=(list(files), place, cache, phase))
+    child.start()
+    _wait_for(phase, 1)
+    start = time.monotonic()
+    _wait_for(phase, 2)
+    seconds = time.monotonic() - start
+    child.join()
+    return seconds
 
 
 def _wait_for(phase: Any, value: int) -> None:

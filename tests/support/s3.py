@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,6 +48,15 @@ class S3:
             **{**SETTINGS, **settings},
         )
 
+    def environment(self) -> dict[str, str]:
+        """The variables by which any client finds the server."""
+        return {
+            "AWS_ACCESS_KEY_ID": SETTINGS["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": SETTINGS["secret_access_key"],
+            "AWS_REGION": SETTINGS["region"],
+            "AWS_ENDPOINT_URL": self.endpoint,
+        }
+
     def at(self, endpoint: str) -> S3:
         """The same bucket by way of another server."""
         return replace(self, endpoint=endpoint)
@@ -79,3 +91,26 @@ def s3_server(bucket: str = "bucket") -> Iterator[S3]:
     finally:
         server.stop()
         logger.setLevel(level)
+
+
+@contextmanager
+def s3_process() -> Iterator[S3]:
+    """Run the same server in its own process."""
+    tests = str(Path(__file__).parents[1])
+    with subprocess.Popen(
+        [sys.executable, "-m", "support.s3"],
+        env=os.environ | {"PYTHONPATH": tests},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield S3(endpoint=process.stdout.readline().strip(), bucket="bucket")
+        process.stdin.close()
+
+
+if __name__ == "__main__":  # until its standard input ends
+    with s3_server() as running:
+        print(running.endpoint, flush=True)
+        sys.stdin.read()
