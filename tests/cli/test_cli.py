@@ -195,7 +195,8 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_colours_are_for_terminals_and_no_color_is_obeyed() -> None:
     """In a terminal of the kernel's own: what is under test decides by itself."""
-    pty = pytest.importorskip("pty")
+    import pty
+
     shown = {}
     for setting in ({}, {"NO_COLOR": "1"}):
         ours, theirs = pty.openpty()
@@ -211,7 +212,7 @@ def test_colours_are_for_terminals_and_no_color_is_obeyed() -> None:
             while part := os.read(ours, 65536):
                 text += part
         os.close(ours)
-        assert done.wait(timeout=60) == 0
+        assert done.wait(timeout=600) == 0
         shown["NO_COLOR" in setting] = text.decode()
     green = "\x1b[32m"
     assert green in shown[False]
@@ -282,7 +283,7 @@ def test_quoted_glob(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_http(http_server: HttpServer, capsys: pytest.CaptureFixture[str]) -> None:
     url = http_server.put("a.tif", Path(COG).read_bytes())
-    assert main(["info", url, "--store-option", "timeout=20s"]) == 0
+    assert main(["info", url, "--store-option", "timeout=20m"]) == 0
     assert url in capsys.readouterr().out
     assert (http_server.gets, http_server.heads) == (1, 0)
 

@@ -35,7 +35,7 @@ PLAIN = "import sys; from virtual_tiff.cli.main import main; sys.exit(main())"
 def ended(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=600
     )
 
 
@@ -78,7 +78,7 @@ def test_output_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "virtual_tiff", "info", "--json", COG]
         done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=300, cwd=tmp_path
+            command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=600, cwd=tmp_path
         )
     assert done.returncode == 1
 

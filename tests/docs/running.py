@@ -137,7 +137,7 @@ def _by_shell(command: str) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PATH": path},
-        timeout=60,
+        timeout=600,
         check=False,
     )
     return result.returncode, result.stdout

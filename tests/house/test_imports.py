@@ -17,7 +17,7 @@ def loaded(program: str) -> set[str]:
     """The top-level modules that a program has loaded at its end."""
     script = f"{program}\nimport json, sys; print(json.dumps(list(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=600
     )
     return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 

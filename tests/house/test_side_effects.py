@@ -89,7 +89,7 @@ for module in json.loads(sys.argv[1]):
 
 def run(program: str, modules: list[str]) -> object:
     command = [sys.executable, "-c", program, json.dumps(modules)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "ZarrUserWarning" not in done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -77,7 +77,7 @@ def borrower(tmp_path: Path) -> Path:
 def alone(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a script in an interpreter that has no site-packages and no environment."""
     command = [sys.executable, "-I", "-S", "-c", PRELUDE + script, str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 def report(folder: Path, data: bytes) -> Any:

@@ -243,7 +243,7 @@ def test_on_s3(s3: S3) -> None:
 
 def test_options_of_the_http_client(http_server: HttpServer) -> None:
     url = http_server.put("slow.tif", (SPECIAL / "cog.tif").read_bytes())
-    (file,) = info(url, timeout="20s")
+    (file,) = info(url, timeout="20m")
     assert file.error is None
 
 

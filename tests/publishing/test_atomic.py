@@ -80,7 +80,7 @@ def test_killed_at_random_moments(
         started = context.Event()
         process = context.Process(target=publish_in_child, args=(urls, cube, cache, started))
         process.start()
-        assert started.wait(300)  # moments are those of the run, and not of its imports
+        assert started.wait(600)  # moments are those of the run, and not of its imports
         process.join(moment)
         process.kill()
         process.join()

@@ -64,7 +64,11 @@ true = (np.arange(640).reshape(32, 20) * 7 % 251).astype("u1")
 def result(name, rows):
     try:
         found = group[name + "/0"][rows]
-    except Exception:
+    except zarr.errors.UnknownCodecError as error:
+        assert "virtual_tiff.pad" in str(error), error
+        return "error"
+    except ValueError as error:
+        assert "cannot reshape" in str(error) or "the tags promise" in str(error), error
         return "error"
     return "right" if np.array_equal(found, true[rows]) else "WRONG"
 results = {{}}

@@ -74,7 +74,7 @@ class Turns:
         def write(writer: Writer, plan: Any) -> Any:
             if threading.current_thread().name == "A":
                 self.writes.set()
-                assert self.goes_on.wait(120)
+                assert self.goes_on.wait(600)
                 if interrupted:
                     raise KeyboardInterrupt
             return original(writer, plan)
@@ -92,7 +92,7 @@ class Turns:
 
         thread = threading.Thread(target=publish_a, name="A")
         thread.start()
-        assert self.writes.wait(120)
+        assert self.writes.wait(600)
         try:
             b()
         finally:

@@ -155,8 +155,10 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 def test_a_secret_stays_out_of_errors_and_files(
     way: str, place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with warnings.catch_warnings(record=True) as warned, pytest.raises(Exception) as caught:  # noqa: PT011 (of many classes)
+    kind = FileNotFoundError if way in ("missing list", "missing STAC") else ValueError
+    with warnings.catch_warnings(record=True) as warned, pytest.raises(kind) as caught:
         REFUSED[way](place)
+    assert type(caught.value) is kind
     told = "".join(traceback.format_exception(caught.value))
     told += "".join(f"{error} {error!r}" for error in chain(caught.value))
     told += "".join(str(one.message) for one in warned) + "".join(capfd.readouterr())

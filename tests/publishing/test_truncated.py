@@ -188,15 +188,31 @@ def cuts(data: bytes, number: int, random_: random.Random) -> list[int]:
     return [*chosen, random_.randrange(whole, whole + _PADDING)]
 
 
+_NO_PARTS = {
+    "bigtiff_header_extract.tif",  # no StripOffsets
+    "classictiff_one_block_byte.tif",  # StripByteCounts is no number
+    "corrupted_deflate_singlestrip.tif",  # no StripByteCounts
+    "huge-implied-number-strips.tif",  # no StripByteCounts
+    "huge-number-strips.tif",  # no StripOffsets
+    "many_blocks_truncated.tif",  # no StripOffsets
+    "minimum_tiff_tags_with_warning.tif",  # no StripByteCounts
+    "missing_tilebytecounts_and_offsets.tif",
+    "one_strip_nobytecount.tif",  # no StripByteCounts
+    "ossfuzz_470691578.tif",  # tifffile: corrupted tag list
+    "packbits-not-enough-data.tif",  # no StripByteCounts
+    "stripbytecounts_count_not_same_as_stripoffsets_count.tif",
+}
+"""Files of GDAL whose tags do not say where their parts are."""
+
+
 def _understood(path: Path) -> bool:
-    """Whether tifffile and this package both say that a file of the test data is whole."""
-    data = path.read_bytes()
-    try:
-        with tifffile.TiffFile(BytesIO(data)) as file:
-            plain = all(page.compression != 6 for page in file.pages)
-        return plain and needed(data) <= len(data)
-    except Exception:
+    """Whether tifffile says that a file of the test data is whole."""
+    if path.name in _NO_PARTS:
         return False
+    data = path.read_bytes()
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        plain = all(page.compression != 6 for page in file.pages)
+    return plain and needed(data) <= len(data)
 
 
 def _samples(folder: Path) -> dict[str, bytes]:

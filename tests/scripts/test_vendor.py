@@ -58,7 +58,7 @@ def alone(*arguments: str, folder: Path | None = None) -> str:
     """What a program prints in an interpreter that has the standard library alone."""
     command = [sys.executable, "-I", "-S", *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, cwd=folder
+        command, capture_output=True, text=True, check=False, timeout=600, cwd=folder
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -119,7 +119,7 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import HTTPStore
 from virtual_tiff import VirtualTIFF
 def call():
-    store = HTTPStore.from_url(ROOT, client_options={"allow_http": True, "timeout": "10m"})
+    store = HTTPStore.from_url(ROOT, client_options={"allow_http": True, "timeout": "2h"})
     VirtualTIFF()(f"{ROOT}/a.tif", ObjectStoreRegistry({ROOT: store}))
 """
 IN_LOOP = """
@@ -130,7 +130,7 @@ asyncio.new_event_loop().run_until_complete(main())
 """
 PUBLISH = """
 import virtual_tiff
-virtual_tiff.publish(f"{PREFIX}{ROOT}/{NAME}", TO, store_options={"timeout": "10m"})
+virtual_tiff.publish(f"{PREFIX}{ROOT}/{NAME}", TO, store_options={"timeout": "2h"})
 """
 PROGRAMS = {
     "a call": f"{CALL}\ncall()",
@@ -143,13 +143,16 @@ PROGRAMS = {
 
 def interrupted(silent: socket.socket, command: list[str]) -> tuple[int, str]:
     """Run a command, and interrupt it when it waits for the server."""
+    # a shell's background job, as this process may be, ignores Ctrl-C, and so would its child
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    silent.settimeout(120)
+    signal.signal(signal.SIGINT, handler)
+    silent.settimeout(600)
     connection, _ = silent.accept()
     with connection:
         connection.recv(1)  # its request is on the way: now it waits
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)  # the request has ten minutes
+        _, said = process.communicate(timeout=600)  # the request has two hours
     return process.returncode, said
 
 
@@ -171,7 +174,7 @@ def test_ctrl_c_on_the_command_line(command: str, silent: socket.socket, tmp_pat
     host, port = silent.getsockname()
     options = ["--to", str(tmp_path / "cube"), "--cache", str(tmp_path / "cache")]
     words = [sys.executable, "-m", "virtual_tiff", command, f"http://{host}:{port}/a.tif"]
-    words += ["--store-option", "timeout=10m", *(options if command == "publish" else [])]
+    words += ["--store-option", "timeout=2h", *(options if command == "publish" else [])]
     status, said = interrupted(silent, words)
     assert status == 130
     assert "interrupted" in said

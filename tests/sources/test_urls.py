@@ -22,9 +22,11 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF, open_published, publish, verify
 from virtual_tiff.cli.main import main
+from virtual_tiff.publishing import PublishError
 from virtual_tiff.publishing.finding.items import find_items
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.sources.finding import locate
+from virtual_tiff.sources.object_source import SourceError
 from virtual_tiff.sources.urls import (
     file_path,
     path_of,
@@ -44,8 +46,13 @@ NAMES = (
 )
 """Names that some part of the way from a url to an object takes for something else."""
 
-UNREADABLE = ("new\nline.tif", "tab\tb.tif", "\x01.tif", "\udcff.tif")
-"""Names that obstore and Icechunk take from nobody."""
+UNREADABLE: dict[str, type[Exception]] = {
+    "new\nline.tif": PublishError,
+    "tab\tb.tif": PublishError,
+    "\x01.tif": PublishError,
+    "\udcff.tif": SourceError,
+}
+"""Names that obstore and Icechunk refuse, and the error of `publish`."""
 
 RAW = [name for name in NAMES if file_path(f"file:///{name}") == f"/{name}"]
 """Names that are themselves after `file://`: all without `%` and two hex digits."""
@@ -109,10 +116,10 @@ def test_names_that_no_store_takes_are_refused_by_name(name: str, tmp_path: Path
     path = tmp_path / name
     tifffile.imwrite(tmp_path / "x.tif", np.zeros((16, 16), "u1"))
     (tmp_path / "x.tif").rename(path)
-    with pytest.raises(OSError, match="rename the file, or link to it"):
+    with pytest.raises(SourceError, match="rename the file, or link to it"):
         VirtualTIFF()(path.as_uri(), REGISTRY)
     assert main(["info", str(path)]) == 1
-    with pytest.raises((OSError, RuntimeError), match="rename the file, or link to it"):
+    with pytest.raises(UNREADABLE[name], match="rename the file, or link to it"):
         publish(path, tmp_path / "cube")
 
 

@@ -89,7 +89,7 @@ def judge_archive(archive: Archive, folder: Path, readers: Readers) -> Verdict:
         except (PublishError, ValueError) as error:
             if type(error) not in (PublishError, ValueError):
                 verdict.wrong.append(f"{archive.seed} {layout}: {type(error).__name__}: {error}")
-            elif archive.even and _must_fit(archive, layout):
+            elif _must_fit(archive, layout):
                 verdict.wrong.append(f"{archive.seed} {layout}: refused: {error}")
             else:
                 verdict.refused[f"{layout}: {_reason(str(error), folder)}"] += 1
@@ -109,6 +109,10 @@ def judge_archive(archive: Archive, folder: Path, readers: Readers) -> Verdict:
 
 def _must_fit(archive: Archive, layout: str) -> bool:
     """Whether files that are alike but for date and tile can be published so."""
+    if layout.startswith("mosaic"):
+        return set(archive.ways) <= {"same day", "tags", "statistics"} and _is_mosaic(archive)
+    if not archive.even:
+        return False
     if layout == "group per file":
         return True
     # without a transform nothing says that two tiles are not one place
@@ -118,7 +122,30 @@ def _must_fit(archive: Archive, layout: str) -> bool:
         return len(tiles) == 1 and len({r.day for r in archive.recipes}) == len(archive.recipes)
     if layout == "group per signature":
         return len(set(keys)) == len(keys)
-    return False  # a mosaic's blocks must fill it: the refusal is looked at by its reason
+    msg = f"no rule for {layout}"
+    raise AssertionError(msg)
+
+
+def _is_mosaic(archive: Archive) -> bool:
+    """Whether files that are alike but for their tile are parts of one grid of whole blocks."""
+    first = archive.recipes[0]
+    tiles = {(recipe.row, recipe.column) for recipe in archive.recipes}
+    if len(tiles) < len(archive.recipes) or first.transform is None:
+        return False
+    if first.overviews:  # their blocks are GDAL's choice, and larger than they are
+        return False
+    options, (length, width) = dict(first.options), first.shape
+    if options.get("tiled"):
+        rows_fit, columns_fit = (
+            length % options["blockysize"] == 0,
+            width % options["blockxsize"] == 0,
+        )
+    else:  # strips without a codec become one chunk
+        rows = min(options["blockysize"], length)
+        rows_fit, columns_fit = length % rows == 0 or not options.get("compress"), True
+    # the last row and column of tiles may end within a block
+    one_row, one_column = (len({tile[axis] for tile in tiles}) == 1 for axis in (0, 1))
+    return (one_row or rows_fit) and (one_column or columns_fit)
 
 
 def _reason(text: str, folder: Path) -> str:

@@ -52,7 +52,7 @@ _IMAGES = _Packages(("@napi-rs/canvas@1.1.1", "jpeg-js@0.4.4"))
 _SCRIPT = Path(__file__).with_name("zarrita.mjs")
 CODECS = Path(__file__).parent.parent.parent / "javascript" / "virtual-tiff-codecs.mjs"
 """The module with the codecs that zarrita lacks."""
-_SECONDS = 120
+_SECONDS = 600
 
 
 class ZarritaError(RuntimeError):

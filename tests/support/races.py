@@ -25,7 +25,7 @@ from virtual_tiff.publishing import PublishError, publish
 from virtual_tiff.publishing.repository.writer import Writer
 from virtual_tiff.publishing.run import Publication
 
-_PATIENCE = 300
+_PATIENCE = 600
 """Seconds after which a process hangs."""
 
 

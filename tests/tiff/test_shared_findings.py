@@ -110,20 +110,20 @@ def test_a_file_after_one_of_its_form_is_as_it_is_alone(path: Path):
 @pytest.mark.skipif(not GDAL, reason="scripts/sync_gdal_tiffs.py was not run")
 def test_files_of_the_corpus_after_others_of_their_form_are_as_alone():
     for path in GDAL:
-        check(path)
+        check(path, others=1)
 
 
-def check(path: Path) -> None:
+def check(path: Path, others: int = 2) -> None:
     data = path.read_bytes()
     try:
-        others = [other_values(data, seed) for seed in range(2)]
+        changed = [other_values(data, seed) for seed in range(others)]
     except TiffError:
         return
     for parser in parsers():
         forget()
         alone = described(data, parser)
         assert described(data, parser) == alone  # what is known says the same
-        for other in others:
+        for other in changed:
             after = described(other, parser)
             forget()
             assert after == described(other, parser), path.name

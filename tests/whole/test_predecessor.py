@@ -179,7 +179,7 @@ def codecs_in_a_new_process(*arguments: str) -> list[Any]:
     command = [sys.executable, "-W", "ignore", "-c", READS_METADATA, *arguments]
     texts = json.dumps([written_codecs(name) for name in NAMES])
     done = subprocess.run(
-        command, input=texts, capture_output=True, text=True, check=False, timeout=300
+        command, input=texts, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

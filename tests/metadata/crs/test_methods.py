@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pyproj
@@ -91,6 +95,24 @@ def without(keys: Keys, *names: int) -> Keys:
 
 
 comparable = [method for method in METHODS if method not in GDAL_HAS_NONE]
+
+
+NEWER_THAN_PROJ = {1119: "Equidistant Conic"}
+"""A method of the EPSG registry since version 11, which PROJ's copy lacks."""
+
+
+def test_codes_of_methods_and_parameters_are_those_of_epsg() -> None:
+    """By PROJ's copy of the registry: names alone decide what PROJ makes of a CRS."""
+    with closing(sqlite3.connect(Path(pyproj.datadir.get_data_dir(), "proj.db"))) as registry:
+        methods, parameters = (
+            dict(registry.execute(f"SELECT code, name FROM {table} WHERE auth_name = 'EPSG'"))
+            for table in ("conversion_method", "conversion_param")
+        )
+    methods = NEWER_THAN_PROJ | methods
+    for method in itertools.chain.from_iterable(METHODS.values()):
+        assert method.code is None or methods[method.code] == method.name
+        for name, code, _ in method.parameters:
+            assert code is None or parameters[code] == name, method.name
 
 
 @pytest.mark.parametrize("ground", GROUNDS)

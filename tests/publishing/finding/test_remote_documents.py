@@ -13,7 +13,9 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff import publish
 from virtual_tiff.cli.main import main
+from virtual_tiff.publishing import PublishError
 from virtual_tiff.publishing.finding.items import find_items
+from virtual_tiff.sources.object_source import SourceError
 
 COG = (Path(__file__).parents[3] / "testdata" / "special" / "cog.tif").read_bytes()
 
@@ -155,9 +157,10 @@ def test_nothing_of_a_local_file_is_published(
 def test_a_redirect_leads_to_no_local_file(
     secret: Path, http_server: HttpServer, tmp_path: Path
 ) -> None:
-    for name in ("a.tif", "list.txt", "item.json"):
+    kinds = {"a.tif": PublishError, "list.txt": SourceError, "item.json": SourceError}
+    for name, kind in kinds.items():
         http_server.redirects[name] = (302, f"file://{secret}/{name}")
         source = f"{http_server.url}/{name}"
-        with pytest.raises((OSError, RuntimeError)):
+        with pytest.raises(kind, match=rf"{name}: the store failed: .*status code: 302"):
             publish(f"@{source}" if name == "list.txt" else source, tmp_path / "cube")
         assert not os.path.exists(tmp_path / "cube")  # noqa: PTH110

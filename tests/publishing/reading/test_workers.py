@@ -116,7 +116,7 @@ def test_every_batch_is_read_once(
 
 def test_threads_are_of_this_process(scenes: list[Path], not_here: list[object]) -> None:
     """So the guard of the tests below does guard."""
-    with Counting(1) as executor, pytest.raises(Exception, match=r"."):
+    with Counting(1) as executor, pytest.raises(AssertionError, match="read in the process"):
         publish(scenes[:1], "memory://", concat="n", parallel=executor)
     assert len(not_here) == 1
 
