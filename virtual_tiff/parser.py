@@ -9,8 +9,9 @@ from typing import Any
 from obspec_utils.registry import ObjectStoreRegistry
 
 from virtual_tiff.arrays import layouts
+from virtual_tiff.arrays.axes import SampleOrder
 from virtual_tiff.arrays.budget import Budget
-from virtual_tiff.arrays.image import ImageArray, Options, SampleOrder, charge, image_array
+from virtual_tiff.arrays.image import ImageArray, Options, charge, image_array
 from virtual_tiff.arrays.nodes import Group, with_losses
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from virtual_tiff import codec_table
+from virtual_tiff.arrays.axes import Axes, SampleOrder, axes_of_image
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.chunks import ChunkPlan, plan_chunks
 from virtual_tiff.arrays.data_types import data_type
-from virtual_tiff.arrays.metadata import Axis, array_metadata
+from virtual_tiff.arrays.metadata import array_metadata
 from virtual_tiff.arrays.selection.region import Region, check_whole, crop
 from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.metadata import image_attributes as values
@@ -27,7 +28,6 @@ from virtual_tiff.tiff import (
     ImageFileDirectory,
     Limits,
     Loss,
-    PlanarConfiguration,
     Tag,
     UnsupportedError,
     block_grid,
@@ -38,7 +38,6 @@ from virtual_tiff.tiff import (
 __all__ = [
     "ImageArray",
     "Options",
-    "SampleOrder",
     "charge",
     "image_array",
     "image_chunks",
@@ -46,8 +45,6 @@ __all__ = [
 ]
 
 type BandValues = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
-
-type SampleOrder = Literal["first", "stored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +72,7 @@ class ImageArray:
     layout: BlockLayout
     """The blocks that are exposed."""
     chunks: ChunkPlan
-    axes: tuple[Axis, ...]
+    axes: Axes
     region: Region | None
     """The part of the image that is exposed; None for all of it."""
     place: Place | None
@@ -130,7 +127,7 @@ def image_array(
     """
     exposed = _exposed(ifd, full, file_size=file_size, options=options, layout=layout)
     bands, chunks = exposed.bands, exposed.chunks
-    axes = _axes(ifd, options.samples)
+    axes = axes_of_image(ifd, options.samples)
     dtype = data_type(ifd)
     of_values = values.attributes(ifd, dtype, base=full, bands=bands)
     metadata = array_metadata(ifd, exposed.layout.grid, chunks, axes, of_values)
@@ -193,13 +190,6 @@ def losses_of(ifd: ImageFileDirectory, chunks: ChunkPlan) -> tuple[Loss, ...]:
         for is_short, count in counts.items()
         if count
     )
-
-
-def _axes(ifd: ImageFileDirectory, samples: SampleOrder) -> tuple[Axis, ...]:
-    if ifd.SamplesPerPixel == 1:
-        return ("y", "x")
-    together = ifd.PlanarConfiguration != PlanarConfiguration.Planar
-    return ("y", "x", "band") if samples == "stored" and together else ("band", "y", "x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,27 +5,25 @@ Testable without zarr: what is written here is what `zarr.json` says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from virtual_tiff import codec_table
+from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.chunks import ChunkPlan
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.metadata import image_attributes as values
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
-__all__ = ["Axis", "array_metadata"]
+__all__ = ["array_metadata"]
 
 type JSON = dict[str, Any]
-
-type Axis = Literal["band", "y", "x"]
 
 
 def array_metadata(
     ifd: ImageFileDirectory,
     grid: BlockGrid,
     chunks: ChunkPlan,
-    axes: Sequence[Axis],
+    axes: Axes,
     attributes: JSON,
 ) -> JSON:
     """Return the metadata of the array of one image; its dimensions are called by their axes.
@@ -39,8 +37,7 @@ def array_metadata(
     chunks
         The chunks made of them.
     axes
-        Of the array: y and x in this order, and, where there are several samples, the band
-        before them or, where the samples of a pixel lie together, behind them.
+        Of the array.
     attributes
         What is known of the values.
 
@@ -50,7 +47,7 @@ def array_metadata(
         If the data type or a decoding step is missing; it names the tag's value.
     """
     lengths = chunks.length, chunks.width, chunks.last_length
-    shared = ifd.remembered(_metadata, grid, *lengths, tuple(axes))
+    shared = ifd.remembered(_metadata, grid, *lengths, axes)
     return shared | {"attributes": attributes | shared["attributes"]}
 
 
@@ -60,20 +57,20 @@ def _metadata(
     length: int,
     width: int,
     last_length: int,
-    axes: tuple[Axis, ...],
+    axes: Axes,
 ) -> JSON:
     """Return what follows from the tags alone; as attribute, what the codecs make of colours."""
     dtype = data_type(ifd)
     steps = codec_table.codecs(ifd, grid, dtype, length=length, last_length=last_length)
-    if axes[-1] == "band":
+    if axes.samples_last:
         steps = _as_stored(steps)
     lengths = {"band": grid.samples, "y": grid.image_length, "x": grid.image_width}
     chunk_lengths = {"band": grid.block_samples, "y": length, "x": width}
-    chunk_shape = [chunk_lengths[axis] for axis in axes]
+    chunk_shape = axes.lengths(chunk_lengths)
     return {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": [lengths[axis] for axis in axes],
+        "shape": axes.lengths(lengths),
         "data_type": dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.tiff import Loss
 
 __all__ = ["FileArray", "Group", "InlineArray", "with_losses", "without_lost"]
@@ -26,9 +27,8 @@ class FileArray:
     """Byte offsets in the file, in C order of the chunk grid."""
     byte_counts: NDArray[np.uint64]
     """Bytes in the file, same shape; 0 for a missing chunk."""
-    axes: tuple[str, ...]
-    """By dimension what it is of, whatever it is called: `y` are the rows, `x` the columns,
-    `band` the samples; others are those of a stack of pages."""
+    axes: Axes
+    """What its dimensions are of."""
     lost: NDArray[np.bool_] | None = None
     """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
     losses: tuple[Loss, ...] = ()

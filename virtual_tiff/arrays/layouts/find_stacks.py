@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import PurePosixPath
 
+from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.layouts.page_kinds import can_be_level, groups_of_one_shape, signatures
 from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
 from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
@@ -73,7 +74,7 @@ class Stack:
         return next(page.ifd for page in self.pages if page is not None)
 
     @property
-    def dimension_names(self) -> tuple[str, ...]:
+    def dimension_names(self) -> Axes:
         """Return the names of the array's dimensions, samples, y and x included.
 
         Where the samples of a pixel are channels and `axes` has channels too, both are the one
@@ -84,7 +85,7 @@ class Stack:
         if self.ifd.SamplesPerPixel > 1 and self.sample_axis not in leading:
             late = self.sample_axis == "c" and "z" in leading
             leading.insert(leading.index("z") if late else len(leading), self.sample_axis)
-        return (*leading, "y", "x")
+        return Axes((*leading, "y", "x"))
 
 
 def find_stacks(

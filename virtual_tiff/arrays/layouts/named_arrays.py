@@ -10,7 +10,6 @@ from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.conventions import place_attributes
 from virtual_tiff.arrays.coordinates import axis_array, band_array, has_axes, spatial_ref_array
 from virtual_tiff.arrays.image import ImageArray, losses_of
-from virtual_tiff.arrays.metadata import Axis
 from virtual_tiff.arrays.nodes import JSON, FileArray, InlineArray
 
 __all__ = [
@@ -35,7 +34,7 @@ class Names:
     band: str = ""
     """Ends the names of what belongs to the bands."""
 
-    def __getitem__(self, axis: Axis) -> str:
+    def __getitem__(self, axis: str) -> str:
         return f"{axis}{self.band if axis == 'band' else self.plane}"
 
 

@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.chunks import ChunkPlan
 from virtual_tiff.arrays.conventions import place_attributes, proj_attributes
@@ -221,7 +222,9 @@ def _shape(plan: ChunkPlan | None) -> tuple[int, ...] | None:
 def _array(
     found: Stack, first: ImageArray, plans: Sequence[ChunkPlan | None], *, coordinates: bool
 ) -> FileArray:
-    dimensions = _dimensions(found, first)
+    axes = found.dimension_names
+    if first.axes.samples_last:
+        axes = Axes((*found.axes, "y", "x", found.sample_axis))
     attributes: JSON = dict(first.metadata["attributes"])
     if coordinates:
         attributes |= _references(found, first)
@@ -235,26 +238,26 @@ def _array(
         chunk_lengths[found.sample_axis] = grid.block_samples
     lengths |= {"y": grid.image_length, "x": grid.image_width}
     chunk_lengths |= {"y": chunks.length, "x": chunks.width}
-    chunk_shape = [chunk_lengths[name] for name in dimensions]
+    chunk_shape = axes.lengths(chunk_lengths)
     metadata = first.metadata | {
-        "shape": [lengths[name] for name in dimensions],
+        "shape": axes.lengths(lengths),
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
-        "codecs": [_turned(codec, dimensions, found) for codec in first.metadata["codecs"]],
+        "codecs": [_turned(codec, axes, found) for codec in first.metadata["codecs"]],
         "attributes": attributes,
-        "dimension_names": dimensions,
+        "dimension_names": list(axes),
     }
 
     def joined(part: Callable[[ChunkPlan], NDArray[np.uint64]]) -> NDArray[np.uint64]:
         missing = np.zeros(first.chunks.offsets.shape, dtype=np.uint64)
         of_pages = np.stack([missing if plan is None else part(plan) for plan in plans])
-        return _in_order(of_pages.reshape(*found.shape, *missing.shape), found, dimensions)
+        return _in_order(of_pages.reshape(*found.shape, *missing.shape), found, axes)
 
     whole = all(plan is None or plan.lost is None for plan in plans)
     return FileArray(
         metadata=metadata,
         offsets=joined(lambda plan: plan.offsets),
         byte_counts=joined(lambda plan: plan.byte_counts),
-        axes=tuple(dimensions),
+        axes=axes,
         lost=None if whole else joined(_lost).astype(np.bool_),
     )
 
@@ -264,35 +267,27 @@ def _lost(plan: ChunkPlan) -> NDArray[np.uint64]:
     return lost.astype(np.uint64)
 
 
-def _dimensions(found: Stack, first: ImageArray) -> list[str]:
-    if first.axes[-1] == "band":
-        return [*found.axes, "y", "x", found.sample_axis]
-    return list(found.dimension_names)
-
-
-def _turned(codec: JSON, dimensions: Sequence[str], found: Stack) -> JSON:
+def _turned(codec: JSON, axes: Axes, found: Stack) -> JSON:
     """Renumber the axes of the `transpose` that brings the samples of a pixel together."""
     if codec["name"] != "transpose":
         return codec
-    last = [dimensions.index(name) for name in ("y", "x", found.sample_axis)]
-    others = [number for number in range(len(dimensions)) if number not in last]
+    last = [axes.index(name) for name in ("y", "x", found.sample_axis)]
+    others = [number for number in range(len(axes)) if number not in last]
     return {"name": "transpose", "configuration": {"order": [*others, *last]}}
 
 
-def _in_order(
-    of_pages: NDArray[np.uint64], found: Stack, dimensions: Sequence[str]
-) -> NDArray[np.uint64]:
+def _in_order(of_pages: NDArray[np.uint64], found: Stack, axes: Axes) -> NDArray[np.uint64]:
     """Bring (axes, planes, rows, columns) to the chunk grid's order of dimensions."""
     planes_at = len(found.axes)
     samples = found.sample_axis
-    if samples not in dimensions:
+    if samples not in axes:
         return of_pages
     if samples in found.axes:  # planes of samples go on counting the channels
         at = found.axes.index(samples)
         moved = np.moveaxis(of_pages, planes_at, at + 1)
         shape = moved.shape
         return moved.reshape(*shape[:at], prod(shape[at : at + 2]), *shape[at + 2 :])
-    return np.moveaxis(of_pages, planes_at, list(dimensions).index(samples))
+    return np.moveaxis(of_pages, planes_at, axes.index(samples))
 
 
 def _references(found: Stack, first: ImageArray) -> JSON:

@@ -237,7 +237,7 @@ def _foot(array: FileArray) -> NDArray[np.intp]:
     """Return which chunks lie at the image's foot, in C order of the grid."""
     grid = array.chunk_grid
     numbers = np.arange(prod(grid)).reshape(grid)
-    return numbers.take(-1, axis=array.axes.index("y")).reshape(-1)
+    return numbers.take(-1, axis=array.axes.rows).reshape(-1)
 
 
 def _take_in(
@@ -264,7 +264,7 @@ def _cut_smaller(
     int
         Bytes of the last one; the same if the rows are a whole number of chunks.
     """
-    axis = array.axes.index("y")
+    axis = array.axes.rows
     chunk_shape = list(array.metadata["chunk_grid"]["configuration"]["chunk_shape"])
     row = size // chunk_shape[axis]
     rows = max(1, _RUN // row)

@@ -295,7 +295,7 @@ class _Gatherer:
             return
         attributes = self._parted(Node("array", path), array.metadata["attributes"])
         self.arrays.append((path, array.metadata | {"attributes": attributes}))
-        self.axes.append((path, array.axes))
+        self.axes.append((path, tuple(array.axes)))  # marshal takes no other
         for numbers in (array.offsets, array.byte_counts):
             self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
         self.count += int(np.count_nonzero(array.byte_counts))
