@@ -27,38 +27,38 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "command-line.md"
 
 INFO = (
     (model, "FileInfo", "a file"),
-    (model, "DirectoryInfo", "of `directories`, a directory"),
+    (model, "DirectoryInfo", "an item of `directories`"),
     (model, "BlockInfo", "`blocks` of a directory"),
     (model, "Code", "`compression`, `predictor`, `photometric` and `planar` of a directory"),
-    (model, "Advice", "of `advice`, one piece"),
+    (model, "Advice", "an item of `advice`"),
 )
 """The records of `info --json`: module, class, and what it is called."""
 
 VERIFY = {
     "ok": ("bool", "Whether no source has changed, is missing, or is unreachable."),
-    "snapshot": ("str", "The commit whose sources were asked for."),
+    "snapshot": ("str", "The commit whose sources were checked."),
     "has_ledger": (
         "bool",
-        "Whether the repository says what its sources were; without it a change cannot be told.",
+        "Whether the repository records the state of its sources; otherwise no change is found.",
     ),
     "counts": (
         "object",
         "Sources by status: `unchanged`, `changed`, `missing`, `unreachable`, `unknown`.",
     ),
-    "differing": ("list[Source]", "Those that are not `unchanged`."),
+    "differing": ("list[Source]", "The sources that are not `unchanged`."),
 }
 """The keys of `verify --json`, whose first record is no plain dataclass."""
 
 VERIFY_RECORDS = (
-    (verification, "Source", "of `differing`, a source"),
+    (verification, "Source", "an item of `differing`"),
     (source, "SourceState", "`before` and `now` of a source"),
 )
 
-_SAID_HERE = {
-    "url": "Where it is.",
-    "status": "What has become of it; see `counts`.",
-    "last_modified": "ISO 8601; null where the store has none.",
-    "version": "As the store gave it; null where it has none.",
+_SENTENCES = {
+    "url": "Url of the source.",
+    "status": "The result of the check; see `counts`.",
+    "last_modified": "Time of the last modification, ISO 8601; null where the store has none.",
+    "version": "Version as the store gave it; null where it has none.",
 }
 """Fields of `VERIFY_RECORDS` without a sentence of their own."""
 
@@ -87,15 +87,15 @@ _TYPES = {
 def fields(module: ModuleType, name: str) -> dict[str, tuple[str, str]]:
     """Return the fields of a dataclass with their types and the sentences under them."""
     tree = ast.parse(inspect.getsource(module))
-    (found,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+    (record,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     result = {}
-    for node, below in zip(found.body, [*found.body[1:], None], strict=True):
+    for node, below in zip(record.body, [*record.body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign):
-            said = ""
+            sentence = ""
             if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                said = " ".join(str(below.value.value).split())
+                sentence = " ".join(str(below.value.value).split())
             key = ast.unparse(node.target)
-            result[key] = (ast.unparse(node.annotation), said or _SAID_HERE.get(key, ""))
+            result[key] = (ast.unparse(node.annotation), sentence or _SENTENCES.get(key, ""))
     return result
 
 
@@ -126,26 +126,26 @@ def record(module: ModuleType, name: str, title: str) -> Iterator[str]:
     yield from keys(fields(module, name))
 
 
-def command(found: Command) -> Iterator[str]:
+def section(command: Command) -> Iterator[str]:
     """Yield the section of a command."""
-    yield f"## {found.name}"
+    yield f"## {command.name}"
     yield ""
-    yield found.description
+    yield command.description
     yield ""
-    yield f"```text\n{found.usage}\n```"
+    yield f"```text\n{command.usage}\n```"
     yield ""
-    yield from arguments(found.arguments)
+    yield from arguments(command.arguments)
 
 
 def arguments(rows: tuple[Argument, ...]) -> Iterator[str]:
     """Yield the table of arguments and options."""
-    yield "| argument | what it is | default |"
+    yield "| argument | meaning | default |"
     yield "|---|---|---|"
     for row in rows:
         names = " or ".join(f"`{flag}`" for flag in row.flags)
         value = f" `{row.value}`" if row.value is not None else ""
         choices = f": one of {', '.join(f'`{c}`' for c in row.choices)}" if row.choices else ""
-        default = "needed" if row.required else f"`{row.default}`" if row.default else ""
+        default = "required" if row.required else f"`{row.default}`" if row.default else ""
         yield f"| {(names + value).strip()} | {_cell(row.help)}{choices} | {default} |"
     yield ""
 
@@ -166,17 +166,17 @@ def _lines() -> Iterator[str]:
     for code, meaning in EXIT_CODES.items():
         yield f"| {int(code)} | {meaning} |"
     yield ""
-    for found in commands:
-        yield from command(found)
-        yield from _BEHIND.get(found.name, lambda: iter(()))()
+    for command in commands:
+        yield from section(command)
+        yield from _AFTER.get(command.name, lambda: iter(()))()
 
 
-def _behind_info() -> Iterator[str]:
+def _after_info() -> Iterator[str]:
     yield _INFO
     yield "### Advice"
     yield ""
     yield _ADVICE
-    yield "| code | what it says |"
+    yield "| code | meaning |"
     yield "|---|---|"
     for code, meaning in advice.MEANINGS.items():
         yield f"| `{code}` | {meaning} |"
@@ -191,7 +191,7 @@ def _behind_info() -> Iterator[str]:
     yield ""
 
 
-def _behind_verify() -> Iterator[str]:
+def _after_verify() -> Iterator[str]:
     yield "### JSON of verify"
     yield ""
     yield from keys(VERIFY)
@@ -199,9 +199,9 @@ def _behind_verify() -> Iterator[str]:
         yield from record(module, name, title)
 
 
-_BEHIND = {
-    "info": _behind_info,
-    "verify": _behind_verify,
+_AFTER = {
+    "info": _after_info,
+    "verify": _after_verify,
 }
 
 _HEAD = """# The command line
@@ -213,13 +213,13 @@ Made by `python scripts/make_command_line_docs.py` from the parsers; do not edit
 """
 
 _INFO = """The table has colours on a terminal and none in a pipe, or where `NO_COLOR` is set. Sizes
-are in decimal units; `--json` has the exact numbers. Below the table stand the codecs of the arrays
-with the Zarr implementations that have them, what could not be read, and advice.
+are in decimal units; `--json` has the exact numbers. Below the table follow the codecs of arrays
+with the Zarr implementations that have them, errors, and advice.
 
 `--map` draws the file: the whole of it in rows, below that the first 32 KiB and, if the first
-directory lies after them, the 64 KiB where it begins. What is smaller than a cell has a whole one.
-Where a block is wide enough to be seen, every other one is lighter. What nothing points to is grey:
-room that was given up, the ghost area of a COG, the bytes around its tiles.
+directory lies after them, the 64 KiB where it begins. A part that is smaller than a cell fills one.
+Where a block is wide enough to be seen, every other one is lighter. Bytes that nothing points to
+are grey: room that was given up, the ghost area of a COG, the bytes around its tiles.
 """
 
 _ADVICE = """Advice is about reading from object storage. It changes no exit status. A COG as GDAL
@@ -227,8 +227,8 @@ writes it by default has none. The remedy is a command that writes the file anew
 """
 
 _JSON = """`info --json` prints a list with an object for each file. `schema_version` is {version};
-it grows when a key goes or means something else, and new keys do not change it. A key is always
-there; what is not known is null.
+it increases when a key is removed or changes its meaning, and new keys do not change it. Every key
+is always present; its value is null where it is not known.
 """
 
 

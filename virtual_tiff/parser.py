@@ -322,10 +322,10 @@ class VirtualTIFF:
         if self.ifd_layout == "stack":
             group = layouts.stack(tiff, options, coordinates=self.coordinates)
             return with_losses(group, tiff.losses)
-        found = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
+        directories = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
         images: list[ImageArray] = []
         refused: dict[str, TiffError] = {}
-        for ifd, full in found:
+        for ifd, full in directories:
             try:
                 charge(ifd, options)
                 images.append(image_array(ifd, full, file_size=tiff.state.size, options=options))
@@ -342,18 +342,18 @@ class VirtualTIFF:
         if losses:
             # a value that was lost by a directory that is not exposed is nothing to this group
             left_out = {ifd.path for ifd in tiff.walk()}
-            left_out -= {ifd.path for pair in found for ifd in pair if ifd is not None}
+            left_out -= {ifd.path for pair in directories for ifd in pair if ifd is not None}
             losses = [loss for loss in losses if loss.ifd not in left_out]
         return with_losses(group, losses)
 
 
 def _lost_with(refused: Mapping[str, TiffError], losses: Sequence[Loss]) -> list[Loss]:
-    """Return the directories that are left out as their bytes end, and of which nothing is said."""
-    said = {loss.ifd for loss in losses}
+    """Return the directories that are left out because the file ends, and that have no loss yet."""
+    with_losses = {loss.ifd for loss in losses}
     return [
         Loss(ifd=path, what=f"a part of IFD {path}")
         for path, error in refused.items()
-        if isinstance(error, TruncatedError) and path not in said
+        if isinstance(error, TruncatedError) and path not in with_losses
     ]
 
 

@@ -77,12 +77,12 @@ def test_info_prints_what_is_documented(tmp_path: Path, capsys: pytest.CaptureFi
     for file in files:
         holds(file, "**A file**")
         for directory in file["directories"]:
-            holds(directory, "**Of `directories`, a directory**")
+            holds(directory, "**An item of `directories`**")
             holds(directory["blocks"], "**`blocks` of a directory**")
             for tag in ("compression", "predictor", "photometric", "planar"):
                 holds(directory[tag], "**`compression`, `predictor`")
         for advice in file["advice"]:
-            holds(advice, "**Of `advice`, one piece**")
+            holds(advice, "**An item of `advice`**")
     assert files[2]["directories"] == []
 
 
@@ -95,6 +95,6 @@ def test_verify_prints_what_is_documented(tmp_path: Path, capfd: pytest.CaptureF
     found = json.loads(capfd.readouterr().out)
     holds(found, "### JSON of verify")
     (changed,) = found["differing"]
-    holds(changed, "**Of `differing`, a source**")
+    holds(changed, "**An item of `differing`**")
     holds(changed["before"], "**`before` and `now` of a source**")
     holds(changed["now"], "**`before` and `now` of a source**")

@@ -183,7 +183,7 @@ def _run(options: argparse.Namespace) -> int:
         last_line = time.monotonic()
 
         def show_progress(now: Progress) -> None:
-            """Move the bar; where there is none, as in a log, print a line now and then."""
+            """Move the bar; without a bar, as in a log, print a line every few seconds."""
             nonlocal last_line
             failed = f", {now.failed} failed" if now.failed else ""
             note = f"{now.references:,} references, {human_size(now.bytes)}{failed}"

@@ -22,7 +22,7 @@ class Spans:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[int, int]]) -> Spans:
-        """Make them of pairs."""
+        """Make spans of pairs of first byte and end."""
         table = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
         return cls(starts=table[:, 0], ends=table[:, 1])
 
@@ -37,7 +37,7 @@ class Spans:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extents:
-    """All that the directories of a file point to."""
+    """Where the parts of a file lie that its directories point to."""
 
     size: int
     """Bytes of the file."""
@@ -60,7 +60,7 @@ class Extents:
         return min((int(s.starts.min()) for s in self.blocks.values() if len(s)), default=None)
 
     def all(self) -> Spans:
-        """Return all of them."""
+        """Return the spans of all parts."""
         return _joined([self.header, self.tags, *self.blocks.values()])
 
 
@@ -122,5 +122,5 @@ def _blocks(layout: BlockLayout) -> Spans:
         np.clip(np.frombuffer(field, field.format), 0, most).astype(np.int64)
         for field in (layout.offsets, layout.byte_counts)
     )
-    there = (starts > 0) & (counts > 0)
-    return Spans(starts=starts[there], ends=(starts + counts)[there])
+    stored = (starts > 0) & (counts > 0)
+    return Spans(starts=starts[stored], ends=(starts + counts)[stored])
