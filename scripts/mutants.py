@@ -39,6 +39,8 @@ RECORD = ROOT / ".coverage-contexts"
 DURATIONS = ROOT / ".coverage-durations"
 STAGES = ((60, 20.0), (400, 90.0))
 """Tests, and seconds that they take together, of the first attempt and of the second."""
+OWN = 40
+"""Tests of a module's own test file that are tried before all others."""
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", "site", "node_modules", "cube"
 )
@@ -204,9 +206,10 @@ class Reach:
                 self._lines[files[file]][line].add(context)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests that reach a mutant, one of each file in turn, the fast ones first.
+        """Return the tests that reach a mutant: the module's own, then one of each file in turn.
 
-        A line that runs at import alone is reached by whatever reaches its module.
+        Of each the fast ones come first. A line that runs at import alone is reached by whatever
+        reaches its module.
         """
         lines = self._lines.get(str(ROOT / mutant.path), {})
         names = {self._names[context] for context in lines.get(mutant.line, ())} - {""}
@@ -215,8 +218,12 @@ class Reach:
         by_file: dict[str, list[str]] = defaultdict(list)
         for name in sorted(names & set(self._durations), key=self._durations.__getitem__):
             by_file[name.partition("::")[0]].append(name)
+        own = f"test_{Path(mutant.path).stem}.py"
+        first = [test for path in by_file if path.endswith(own) for test in by_file[path]]
+        by_file = {path: tests for path, tests in by_file.items() if not path.endswith(own)}
         rounds = max(map(len, by_file.values()), default=0)
-        return [tests[n] for n in range(rounds) for tests in by_file.values() if n < len(tests)]
+        turns = [tests[n] for n in range(rounds) for tests in by_file.values() if n < len(tests)]
+        return first[:OWN] + turns + first[OWN:]
 
     def affordable(self, tests: Sequence[str], most: int, seconds: float) -> list[str]:
         """Return the first tests that take no longer than that together."""

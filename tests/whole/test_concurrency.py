@@ -62,6 +62,8 @@ def parsed(number: int) -> str:
 def expected() -> list[str]:
     found = [parsed(number) for number in range(FILES)]
     assert len(set(found)) == FILES
+    damaged = ["TruncatedError: a directory should begin" in text for text in found]
+    assert damaged == [number % 5 == 4 for number in range(FILES)]
     return found
 
 
