@@ -175,7 +175,7 @@ def test_what_the_parser_refuses_is_said(tmp_path: Path) -> None:
     depth = entry(258, SHORT, 33)
     (row,) = of_bytes(tmp_path, image(np.zeros((8, 8), "u8"), extra_entries=[depth]))
     assert row.unsupported
-    assert "samples of 33 bits in blocks of 512 bytes" in str(row.error)
+    assert "33-bit samples cannot be unpacked from blocks of 512 bytes" in str(row.error)
     locations = locate([SPECIAL / "cog.tif"])
     (file,) = asyncio.run(inspect(locations, limits=Limits(block_bytes=100)))
     assert {row.codecs for row in file.directories} == {None}

@@ -225,5 +225,5 @@ def test_a_transform_that_is_not_finite_is_ignored() -> None:
         entry(33922, DOUBLE, [100, 100, 0, 1, 1, 0]),
     ]
     ifd = directory(image(values("u1", 4, 5), extra_entries=entries))
-    with pytest.warns(TiffWarning, match="a transform that is not finite is ignored"):
+    with pytest.warns(TiffWarning, match="the transform is ignored: its numbers are not finite"):
         assert affine_of(ifd) is None

@@ -272,5 +272,6 @@ def _check_depth(ifd: ImageFileDirectory, layout: BlockLayout) -> None:
         0,
         *map(grid.size, (grid.block_length, grid.rows_at_foot)),
     }:
-        msg = f"samples of {grid.bits} bits in blocks of {layout.byte_counts[0]:,} bytes"
+        nbytes = layout.byte_counts[0]
+        msg = f"{grid.bits}-bit samples cannot be unpacked from blocks of {nbytes:,} bytes"
         raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)

@@ -333,7 +333,7 @@ def ome_of(*images: str) -> bytes:
 
 def test_an_image_that_begins_at_another_ones_directory_is_ignored() -> None:
     data = ome_of('2|<TiffData IFD="0" PlaneCount="2"/>', '3|<TiffData IFD="0" PlaneCount="3"/>')
-    with pytest.warns(TiffWarning, match="'image 1' begins at IFD 0"):
+    with pytest.warns(TiffWarning, match="'image 1' begins at the same IFD 0"):
         found = stacks_of(data)
     assert next(numbers(stack) for stack in found) == [0, 1]
 
