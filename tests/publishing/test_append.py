@@ -204,7 +204,7 @@ def test_group_that_is_taken(scenes: list[Path], tmp_path: Path) -> None:
     options = {"concat": None, "time": None}
     run(scenes[0], tmp_path / "cube", **options)
     twin = dated(tmp_path / "other" / "day0.tif", "2023-01-01")
-    with pytest.raises(PublishError, match="a group 'day0' is published already"):
+    with pytest.raises(PublishError, match="the group 'day0' of another file is published already"):
         run(twin, tmp_path / "cube", **options)
 
 
@@ -327,5 +327,5 @@ def test_somebody_else_commits_meanwhile(scenes: list[Path], tmp_path: Path) -> 
         if now.files == now.total:
             run(scenes[:2], tmp_path / "cube")
 
-    with pytest.raises(PublishError, match="somebody else"):
+    with pytest.raises(PublishError, match="another publisher"):
         run(scenes[:2], tmp_path / "cube", progress=intrude)

@@ -176,7 +176,7 @@ def test_cache_of_another_version(scenes: list[Path], tmp_path: Path) -> None:
 def test_file_that_is_no_cache(scenes: list[Path], tmp_path: Path) -> None:
     path = tmp_path / "cache"
     path.write_text("these are a user's notes, which nobody may overwrite\n" * 20)
-    with pytest.raises(PublishError, match="no cache"):
+    with pytest.raises(PublishError, match="is not a cache of this package"):
         run(scenes[:2], path)
     assert path.read_text().startswith("these are")
 

@@ -351,7 +351,7 @@ def test_group_names(urls: list[str], names: list[str]) -> None:
         (["file:///d/a.tif", "file:///d/a.tiff"], "'a' would be one group"),
         (["file:///d/a.tif", "file:///d/b/a/b.tif", "file:///d/a/b.tif"], "within another"),
         (["s3://p/a.tif", "s3://q/a.tif"], "'a' would be one group"),
-        (["file:///d/__a.tif"], "'__a' is no name in Zarr"),
+        (["file:///d/__a.tif"], "'__a' is not a valid name in Zarr"),
     ],
 )
 def test_group_names_that_clash(urls: list[str], words: str) -> None:
@@ -408,7 +408,7 @@ def test_codecs_that_take_no_further_dimension(
         raise ValueError(message)
 
     monkeypatch.setattr(repository_module, "_read_chunk", refuse)
-    with pytest.raises(PublishError, match=r"array 0 does not read as a stack \(not for a shape"):
+    with pytest.raises(PublishError, match=r"array 0 cannot be read as a stack \(not for a shape"):
         publish(odd, tmp_path / "cube", concat="n")
     assert not (tmp_path / "cube").exists()
     publish(odd, "memory://")

@@ -192,7 +192,7 @@ def test_two_publishers_to_one_new_place_without_a_lock(
         lambda: published.append(publish(scenes[1], storage, concat="n")),
     )
     assert isinstance(turns.error, PublishError)
-    assert "somebody else has committed meanwhile" in str(turns.error)
+    assert "another publisher has committed meanwhile" in str(turns.error)
     np.testing.assert_array_equal(read(published[0])[0], pixels(scenes[1]))
 
 
@@ -283,7 +283,7 @@ def test_an_interruption_says_where_what_was_read_is_kept(
     cache = tmp_path / "cache"
     with pytest.raises(KeyboardInterrupt) as caught:
         publish(scenes[:2], tmp_path / "cube", cache=cache)
-    assert f"2 of 2 files is kept in {cache}; the same command goes on" in str(caught.value)
+    assert f"2 of 2 files are kept in {cache}; run the same command again" in str(caught.value)
     assert not (tmp_path / "cube").exists()
 
 

@@ -179,8 +179,8 @@ def test_ctrl_c_on_the_command_line(command: str, silent: socket.socket, tmp_pat
     assert status == 130
     assert "interrupted" in said
     if command == "publish":
-        assert f"0 of 1 files is kept in {tmp_path / 'cache'}" in said
-        assert "the same command goes on" in said
+        assert f"0 of 1 files are kept in {tmp_path / 'cache'}" in said
+        assert "run the same command again" in said
 
 
 async def test_a_cancelled_run_waits_for_no_thread() -> None:

@@ -1,7 +1,7 @@
 """Many files to one commit in an Icechunk repository.
 
-`command` has what users call, `publication` the steps. What is laid out is plain data
-(`plan`), so that every rule of stacking can be tested without a repository.
+`api` has the functions that users call, `run` the steps. The plan of a commit is plain data
+(`planning/plan`), so that every rule of stacking can be tested without a repository.
 """
 
 from __future__ import annotations

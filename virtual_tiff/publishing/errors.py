@@ -1,4 +1,4 @@
-"""What goes wrong when files are published, in words."""
+"""The error of `publish`, and the words that several modules need."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class PublishError(RuntimeError):
     Parameters
     ----------
     message
-        What is wrong.
+        The problem.
     failures
-        By name: what is wrong with each file that is at fault.
+        By name: the problem of each file that is at fault.
     """
 
     def __init__(self, message: str, failures: Mapping[str, str] | None = None) -> None:
@@ -24,8 +24,8 @@ class PublishError(RuntimeError):
 
 
 def not_as_a_stack(path: str, error: Exception) -> str:
-    """Say that an array's codecs do not take one more dimension."""
-    return f"array {path} does not read as a stack ({first_line(error)}); publish without concat"
+    """Return the error about an array whose codecs do not take one more dimension."""
+    return f"array {path} cannot be read as a stack ({first_line(error)}); publish without concat"
 
 
 def first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What was published, as the user gets it."""
+"""The result of `publish`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PublishedArray:
     inlined: int = 0
     """Chunks that this run has copied into the repository (with `portable=True`)."""
     inlined_bytes: int = 0
-    """What they take there."""
+    """The bytes of these chunks."""
 
     def with_chunks(self, references: int, inlined: int, inlined_bytes: int) -> PublishedArray:
         """Return the same with these references and copies added."""
@@ -39,17 +39,17 @@ class PublishedArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What was published."""
+    """The result of `publish`."""
 
     snapshot: str
     """The commit's id; if nothing was new that of the last one."""
     branch: str
     files: int
-    """That this run has written references to."""
+    """Files that this run has written references to."""
     arrays: tuple[PublishedArray, ...]
     """Those of the images."""
     coordinates: tuple[PublishedArray, ...] = ()
-    """The others."""
+    """The other arrays."""
     containers: tuple[str, ...]
     """Url prefixes that a reader has to authorise."""
     left_out: Mapping[str, tuple[str, ...]]
@@ -62,13 +62,13 @@ class Published:
     lost: int = 0
     """Strips and tiles that these files have lost."""
     unchanged: int = 0
-    """Files that were published before, and are what they were."""
+    """Files that were published before, and have not changed."""
     changed: tuple[str, ...] = ()
     """Urls of files that have changed since they were published, and were left as they are."""
     replaced: tuple[str, ...] = ()
     """Urls of files that have changed, whose references are new."""
     missing: int = 0
-    """Places of a stack without a file: they read as the fill value."""
+    """Positions of a stack that have no file: they read as the fill value."""
     portable: bool = False
     """Whether zarr-python, zarrs and zarrita read all arrays without codecs of ours."""
     new: bool = True
@@ -92,5 +92,5 @@ class Published:
 
     @property
     def inlined_bytes(self) -> int:
-        """What they take in the repository."""
+        """The bytes of these chunks."""
         return sum(array.inlined_bytes for array in self.arrays)

@@ -1,7 +1,26 @@
-"""`publish`, step by step.
+"""`publish`, step by step: find the files, read them, arrange the arrays, and only then write.
 
-Find the files, read them all, lay out the arrays, and only then write: one session, one
-commit.
+The problem is that a run may read for hours, and that files, cache and repository may all change
+or fail meanwhile. Nothing of that may leave half a cube behind, or a cube that has another meaning
+than its files. Hence the order of the steps, and the promise at the end of each:
+
+1. `Publication.of` checks the options and the name of the target. A wrong option costs no request.
+2. `read` finds the files, then looks at the target. The commit that it finds there is the *base*
+   of this run: its ledger says which files are published already. Then the state of each known
+   file is asked for, and all new or changed files are read. Their records go to the spool, which is
+   on disk, and from time to time to the cache, so that an interrupted run can go on. Nothing is
+   written to the target.
+3. `write` arranges the records. This can be done only when all are known: whether files can be
+   stacked, and at which position each lies, depends on all of them. The result is a plan, which is
+   data; all refusals because of what the files contain happen here.
+4. The plan is written into one session of Icechunk, and committed once. Before that, the tip of the
+   branch is compared with the base: if another publisher has committed meanwhile, the plan rests on
+   a ledger that is out of date, and the run fails. Without the comparison, Icechunk would merge two
+   appends that touch other chunks, and one of them would be lost in the ledger of the other.
+
+`read` awaits and `write` blocks, as the stores of the sources are asynchronous and a session of
+Icechunk is not. So that Ctrl-C acts at once, `publish` waits for `read` in an event loop. After an
+interruption, `kept` finds out whether the commit was made, and says how to go on.
 """
 
 from __future__ import annotations
@@ -93,7 +112,7 @@ class Publication:
     # --------------------------------------------------------------------------- read
 
     async def read(self) -> None:
-        """Find the files, look at what is published, and read what has to be read."""
+        """Find the files, look at the target, and read the files that are new or have changed."""
         options, spool = self.options, self.spool
         await await_thread(lambda: spool.add_items(self._items()))
         await await_thread(self._look_at_target)
@@ -158,7 +177,7 @@ class Publication:
         self.ledger = read_ledger(self._base_store(), self.spool)
 
     def _base_store(self) -> icechunk.IcechunkStore:
-        """Return what was published when this run began."""
+        """Return the store of the base: of all that was published when this run began."""
         assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
         return self._repository.readonly_session(snapshot_id=self._base).store
 
@@ -176,7 +195,7 @@ class Publication:
     # -------------------------------------------------------------------------- write
 
     def write(self) -> Published:
-        """Lay out what was read, write it in one commit, and say what was done."""
+        """Arrange the files that were read, write them in one commit, and return the result."""
         options, spool = self.options, self.spool
         arrangement = self._arrangement()
         if not spool.count("read"):
@@ -244,7 +263,7 @@ class Publication:
         return _translated(self.target, work)
 
     def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
-        """Refuse to write upon what was not there when this run began."""
+        """Refuse to write if another publisher has committed since this run began."""
         first = len(list(islice(repository.ancestry(snapshot_id=tip), 2))) == 1
         if tip != self._base and not (self._base is None and first):
             raise PublishError(_MEANWHILE.format(self.target.name))
@@ -257,26 +276,27 @@ class Publication:
     # --------------------------------------------------------------------- interruption
 
     def kept(self) -> str:
-        """Say of a run that was interrupted what it leaves, and how to go on."""
+        """Return the message about an interrupted run: what was kept, and how to go on."""
         spool, name = self.spool, self.target.name
         committed = self._writing and self._committed()
         if committed:
             return f"interrupted after the commit: {name} has all {spool.count()} files"
-        what = "whether it was committed is not known" if committed is None else "nothing was"
-        what = what if committed is None else f"{what} committed to {name}"
+        what = f"nothing was committed to {name}"
+        if committed is None:
+            what = f"it is not known whether the files were committed to {name}"
         cache = spool.cache
         if cache is None:
-            again = "start again (what was read is kept between runs only with a cache)"
+            again = "start again (records are kept between runs only with a cache)"
         else:
             read, total = spool.count("read"), spool.count()
             again = (
-                f"what was read of {read} of {total} files is kept in {cache}; the same command"
-                " goes on from there"
+                f"the records of {read} of {total} files are kept in {cache}; run the same command"
+                " again to go on from there"
             )
         return f"interrupted: {what}; {again}"
 
     def _committed(self) -> bool | None:
-        """Whether the branch has a commit that was not there; None if it cannot be told."""
+        """Whether the branch has a new commit; None if that is not known."""
         try:
             repository = icechunk.Repository.open(self.target.storage())
             tip = repository.lookup_branch(self.options.branch)
@@ -349,7 +369,7 @@ def _branch(repository: icechunk.Repository, name: str) -> Iterator[None]:
         raise
 
 
-_MEANWHILE = "{}: somebody else has committed meanwhile; start again with append (--append)"
+_MEANWHILE = "{}: another publisher has committed meanwhile; start again with append (--append)"
 
 
 def _translated[T](target: Target, work: Callable[[], T]) -> T:

@@ -1,8 +1,8 @@
-"""A process that was forked off while obstore was at work would wait for ever: say so instead.
+"""A process that was forked after obstore had read would wait for ever: raise an error instead.
 
-obstore's threads belong to the process that started them. The child of a fork has none of
-them, but all that they are waited for with; its first read never returns. Children that are
-spawned, or forked before the first read, are sound.
+obstore's threads belong to the process that started them. The child of a fork has the locks that
+they are waited for with, but none of the threads; its first read never returns. Children that are
+spawned, or forked before the first read, can read.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def check_process(store: object) -> None:
     Raises
     ------
     OSError
-        If this process was forked off behind a read of its parent.
+        If this process was forked after a read of its parent.
     """
     if not type(store).__module__.startswith("obstore"):
         return
     if _State.broken:
         msg = (
-            "this process was forked off behind its parent's first read, and obstore cannot read "
-            "in it; start processes by multiprocessing's 'spawn' or 'forkserver'"
+            "this process was forked after its parent's first read, and obstore cannot read in "
+            "it; start processes by multiprocessing's 'spawn' or 'forkserver'"
         )
         raise OSError(msg)
     _State.used = True

@@ -1,11 +1,11 @@
-"""Is it the same object? One answer for all who ask.
+"""Is it the same object? One answer for all parts of the package.
 
 An object is asked for its state (size, ETag, time, version) again and again: for each part that is
 read of one file, when a file is published a second time, when a cache is looked into, when a
 published repository is verified. Stores tell the same state in different ways. A listing has
 fractions of a second where a header has none; caches weaken an ETag, or append the encoding of a
-body; a local ETag is made of the file's number on its disk, so a copy has another one. A rule of
-its own for each who asks would call one file changed here and unchanged there.
+body; a local ETag is made of the file's number on its disk, so a copy has another one. With several
+rules a file would be changed for one and unchanged for another.
 
 `same_object` compares, in this order, and the first that both states have decides:
 
@@ -17,7 +17,7 @@ its own for each who asks would call one file changed here and unchanged there.
 5. the versions, if they are different.
 
 Without any of these nothing is known, and nobody may take the object for the same. Two things
-depend on who asks. The ETag of a local file is compared only within one read, where a file with
+depend on the caller. The ETag of a local file is compared only within one read, where a file with
 another number has been replaced; between two runs size and exact time decide, as Icechunk's do.
 And within one read the times of equal ETags are not compared: the servers of one host may differ
 in them.
@@ -38,11 +38,11 @@ __all__ = ["Comparison", "known_time", "same_object", "strong_etag"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two states of an object say together."""
+    """The comparison of two states of an object."""
 
     answer: Literal["same", "other", "unknown"]
     words: str | None = None
-    """What differs, or why nothing can be told."""
+    """The difference, or the reason why there is no answer."""
 
     @property
     def same(self) -> bool:
@@ -67,7 +67,7 @@ def same_object(  # noqa: PLR0911 (one for each rule)
     Parameters
     ----------
     before, now
-        What it was, and what it is.
+        The earlier and the present state.
     url
         Of the object: the ETags of local files say something else than those of others.
     one_read

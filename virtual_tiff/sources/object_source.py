@@ -218,9 +218,9 @@ def state_of(meta: Any) -> SourceState:  # noqa: ANN401 (obspec's ObjectMeta)
 
 def _check_unchanged(first: SourceState | None, now: SourceState, url: str) -> None:
     """Refuse to join parts of two objects."""
-    found = None if first is None else same_object(first, now, url=url, one_read=True)
-    if found is not None and found.other:
-        msg = f"{redacted(url)}: changed while it was read: {found.words}"
+    comparison = None if first is None else same_object(first, now, url=url, one_read=True)
+    if comparison is not None and comparison.other:
+        msg = f"{redacted(url)}: changed while it was read: {comparison.words}"
         raise ChangedError(msg)
 
 
@@ -296,27 +296,27 @@ def store_error(error: Exception, what: str) -> OSError:
     """
     error = cast("Exception", first_cause(scrubbed(error)))  # it is printed below ours
     kind = type(error).__name__
-    what, said = redacted(what), redacted(_first_line(error))
+    what, reason = redacted(what), redacted(_first_line(error))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
-        return FileNotFoundError(f"{what}: no such object ({said})")
+        return FileNotFoundError(f"{what}: no such object ({reason})")
     if "Permission" in kind or "Unauthenticated" in kind:
-        return PermissionError(f"{what}: the store failed: {kind}: {said}; {_DENIED}")
+        return PermissionError(f"{what}: the store failed: {kind}: {reason}; {_DENIED}")
     if isinstance(error, UnicodeEncodeError) or _UNREADABLE_NAME.search(str(error)):
         return SourceError(f"{what}: {_NAME_REFUSED}")
-    if "range request not supported" in said.lower():
-        said = f"{said}; the server ignores ranges, so no reader could read a part of the file"
-    return SourceError(f"{what}: the store failed: {kind}: {said}")
+    if "range request not supported" in reason.lower():
+        reason = f"{reason}; the server ignores ranges, so no reader could read a part of the file"
+    return SourceError(f"{what}: the store failed: {kind}: {reason}")
 
 
 _DENIED = (
     "check the credentials (of public data: skip_signature=true), the region, and whether"
-    " the reader pays (request_payer=true); S3 says the same of an object that does not exist"
-    " to those who may not list the bucket"
+    " the reader pays (request_payer=true); S3 answers the same for an object that does not"
+    " exist if you may not list the bucket"
 )
 
 
 _NAME_REFUSED = (
-    "stores take no name that has control characters, empty parts, or bytes that are no UTF-8;"
+    "stores refuse names with control characters, empty parts, or bytes that are not UTF-8;"
     " rename the file, or link to it under another name"
 )
 _UNREADABLE_NAME = re.compile(r"illegal character sequence|empty path segment|invalid path")

@@ -1,4 +1,4 @@
-"""STAC: which TIFFs items have, what they are called, and of what time they are."""
+"""STAC items: their TIFFs, with key and time."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def parse_items(lines: Iterable[str], place: str) -> Iterator[JSON]:
     rest = iter(lines)
     first = next((line for line in rest if line.strip("\ufeff \t\r\n")), "").lstrip("\ufeff")
     try:
-        found = json.loads(first)
+        value = json.loads(first)
     except json.JSONDecodeError:  # one value over many lines
         text = first + "".join(rest)
         yield from _items(_loads(text, place), place)
         return
-    yield from _items(found, place)
+    yield from _items(value, place)
     for line in rest:
         if line.strip():
             yield from _items(_loads(line, place), place)
@@ -98,7 +98,7 @@ def _loads(text: str, place: str) -> Any:  # noqa: ANN401
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        msg = f"{redacted(place)} is no JSON of STAC items: {error}"
+        msg = f"{redacted(place)} is not JSON of STAC items: {error}"
         raise ValueError(msg) from error
 
 
@@ -115,8 +115,8 @@ def _items(value: Any, place: str) -> Iterator[JSON]:  # noqa: ANN401
         yield value
     else:
         msg = (
-            f"{redacted(place)}: a STAC item or item collection is wanted, with assets; this"
-            f" is of type {kind!r}"
+            f"{redacted(place)}: expected a STAC item or item collection with assets, not an"
+            f" object of type {kind!r}"
         )
         raise ValueError(msg)
 
@@ -124,7 +124,7 @@ def _items(value: Any, place: str) -> Iterator[JSON]:  # noqa: ANN401
 def _warn_of_pages(collection: JSON, place: str) -> None:
     links = collection.get("links") or ()
     if any(isinstance(link, Mapping) and link.get("rel") == "next" for link in links):
-        warn(f"{redacted(place)} is one page of a search (it has a link 'next'), others follow it")
+        warn(f"{redacted(place)} is one page of a search, and the pages after it are not read")
 
 
 def tiffs_of(
@@ -151,16 +151,16 @@ def tiffs_of(
         If it has none, or a relative href that nothing resolves.
     """
     name = str(item.get("id", "without an id"))
-    there: Mapping[str, Any] = item["assets"]
-    keys = _data_keys(there) if assets is None else [key for key in assets if key in there]
+    present: Mapping[str, Any] = item["assets"]
+    keys = _data_keys(present) if assets is None else [key for key in assets if key in present]
     if not keys:
         wanted = "TIFF among its assets" if assets is None else f"asset {' or '.join(assets)}"
-        msg = f"STAC item {name} has no {wanted}; it has {', '.join(there) or 'none'}"
+        msg = f"STAC item {name} has no {wanted}; it has {', '.join(present) or 'none'}"
         raise ValueError(msg)
     base = self_link(item, place) or place
-    found = []
+    tiffs = []
     for key in keys:
-        asset = there[key]
+        asset = present[key]
         href = asset.get("href") if isinstance(asset, Mapping) else None
         if not isinstance(href, str) or not href:
             msg = f"STAC item {name}: asset {key} has no href"
@@ -171,8 +171,8 @@ def tiffs_of(
             shown = redacted(href)
             msg = f"STAC item {name}: {shown} is relative, and the item has no link 'self'"
             raise ValueError(msg)
-        found.append(StacAsset(resolved, key, name, _time(times, time, name)))
-    return found
+        tiffs.append(StacAsset(resolved, key, name, _time(times, time, name)))
+    return tiffs
 
 
 def _data_keys(assets: Mapping[str, Any]) -> list[str]:
@@ -191,7 +191,7 @@ def _is_tiff(asset: Any) -> bool:  # noqa: ANN401
 
 
 def self_link(item: JSON, place: str | None = None) -> str | None:
-    """Return where an item says that it is; a remote one that says it were here does not count."""
+    """Return the url of an item's link `self`; a remote item cannot say that it is a local file."""
     for link in item.get("links") or ():
         if isinstance(link, Mapping) and link.get("rel") == "self":
             href = link.get("href")
@@ -242,6 +242,6 @@ def _time(properties: JSON, which: str, name: str) -> datetime | None:
         return None
     time = as_utc(text) if isinstance(text, datetime) else iso_time(str(text))
     if time is None:
-        msg = f"STAC item {name}: {which} is {text!r}, which is no time"
+        msg = f"STAC item {name}: {which} is {text!r}, which is not a time"
         raise ValueError(msg)
     return time

@@ -35,10 +35,10 @@ def guessed_time(text: str) -> datetime | None:
         In UTC; None if the text has another form, is no time by this one, or one by two:
         200102 is February 2001, and 2 January 2020.
     """
-    found = _ORDINAL.fullmatch(text) if _is_ordinal(text) else _CALENDAR.fullmatch(text)
-    if found is None or int(found["year"]) not in _YEARS or _has_short_year(text):
+    match = _ORDINAL.fullmatch(text) if _is_ordinal(text) else _CALENDAR.fullmatch(text)
+    if match is None or int(match["year"]) not in _YEARS or _has_short_year(text):
         return None
-    return time_of(found.groupdict())
+    return time_of(match.groupdict())
 
 
 def _is_ordinal(text: str) -> bool:
@@ -121,8 +121,8 @@ def tiff_datetime(text: str) -> datetime | None:
         In UTC; None, with a `TiffWarning`, if it cannot be read.
     """
     cleaned = text.strip(" \t\r\n\0")
-    found = _TIFF.fullmatch(re.sub(r"\s+", " ", cleaned))
-    time = None if found is None else time_of(found.groupdict())
+    match = _TIFF.fullmatch(re.sub(r"\s+", " ", cleaned))
+    time = None if match is None else time_of(match.groupdict())
     if time is None:
-        warn(f"DateTime is {text!r}, which is not as YYYY:MM:DD HH:MM:SS, and is not used")
+        warn(f"DateTime is {text!r}, which is not of the form YYYY:MM:DD HH:MM:SS; it is not used")
     return time

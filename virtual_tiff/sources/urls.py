@@ -1,4 +1,4 @@
-r"""The rule for names of files and objects: what a url means, and what a reference to it says.
+r"""The rule for names of files and objects: the meaning of a url, and the form of a reference.
 
 A name that users write, and a reference that readers follow, are two things:
 
@@ -55,12 +55,12 @@ _WEB = ("http", "https")
 
 def scheme_of(name: str) -> str | None:
     """Return the scheme of a url in lower case; None if it is a path."""
-    found = _SCHEME.match(name)
-    return (found[1] or found[2]).lower() if found else None
+    match = _SCHEME.match(name)
+    return (match[1] or match[2]).lower() if match else None
 
 
 def is_remote(name: str) -> bool:
-    """Whether a url is none of this machine's files or memory."""
+    """Whether a url names neither a file of this machine nor its memory."""
     return scheme_of(name) not in (None, "file", "memory")
 
 
@@ -80,13 +80,13 @@ def file_path(name: str) -> str:
         host, slash, path = rest[2:].partition("/")
         path = slash + path
     if host.lower() not in ("", "localhost"):
-        msg = f"{redacted(name)}: a file of another host; a path follows file:///"
+        msg = f"{redacted(name)}: names a file of another host; write file:/// before a path"
         raise ValueError(msg)
     return _decoded(path)
 
 
 def root_of(url: str) -> str:
-    """Return what of a url names a bucket, a host, or the file system."""
+    """Return the part of a url that names a bucket, a host, or the file system."""
     scheme, sign, rest = url.partition("://")
     return f"{scheme}{sign}{rest.partition('/')[0]}"
 
@@ -154,7 +154,7 @@ def reference_of(url: str) -> str:
     if scheme in _WEB:
         path, _ = web_path(url)
         if not is_plain_web_path(path):
-            msg = f"{url}: stores of a registry take no path with %2F, or with empty parts"
+            msg = f"{url}: stores of a registry cannot ask for a path with %2F or with empty parts"
             raise ValueError(msg)
         return f"{root}{path}"
     return f"{root}{_NEEDED.sub(_encoded, url[len(root) :])}"
@@ -182,7 +182,7 @@ def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa
     if not answers:
         raise failure
     store, within = min(
-        ((store, _decoded(found)) for store, found in answers), key=lambda answer: len(answer[1])
+        ((store, _decoded(path)) for store, path in answers), key=lambda answer: len(answer[1])
     )
     prefix = str(getattr(store, "prefix", None) or "").strip("/")
     if prefix and within == path.lstrip("/"):  # the registry has not taken it off
@@ -208,5 +208,5 @@ def _decoded(path: str) -> str:
     return unquote(path, errors="surrogateescape") if "%" in path else path
 
 
-def _encoded(found: re.Match[str]) -> str:
-    return quote(found[0], safe="", errors="surrogateescape")
+def _encoded(match: re.Match[str]) -> str:
+    return quote(match[0], safe="", errors="surrogateescape")

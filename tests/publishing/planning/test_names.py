@@ -63,9 +63,9 @@ DIMENSIONS = {
     "0": "array 0 of the files and the coordinate of the new dimension '0'",
     "spatial_ref": "'spatial_ref'",
     "_virtual_tiff": "'_virtual_tiff', and this package keeps its own data there",
-    "zarr.json": "'zarr.json', which is no name in Zarr",
-    "..": "'..', which is no name in Zarr",
-    "__t": "'__t', which is no name in Zarr",
+    "zarr.json": "'zarr.json', which is not a valid name in Zarr",
+    "..": "'..', which is not a valid name in Zarr",
+    "__t": "'__t', which is not a valid name in Zarr",
     "a/b": "a dimension of array 0 .* cannot be called 'a/b'",
     "0/c": "the coordinate of the new dimension '0/c' would be called '0/c', within the array",
 }
@@ -195,10 +195,10 @@ def test_assets_that_are_called_as_something_else(
     [
         (["_virtual_tiff.tif"], "would be in the group _virtual_tiff"),
         (["_virtual_tiff/a.tif", "b/a.tif"], "would be in the group _virtual_tiff"),
-        (["zarr.json.tif"], "'zarr.json' is no name in Zarr"),
-        (["x/zarr.json/a.tif", "b/a.tif"], "is no name in Zarr"),
-        (["...tif"], "is no name in Zarr"),
-        (["__a.tif"], "'__a' is no name in Zarr"),
+        (["zarr.json.tif"], "'zarr.json' is not a valid name in Zarr"),
+        (["x/zarr.json/a.tif", "b/a.tif"], "is not a valid name in Zarr"),
+        (["...tif"], "is not a valid name in Zarr"),
+        (["__a.tif"], "'__a' is not a valid name in Zarr"),
         (["a.tif", "a.tiff"], "'a' would be one group"),
         (["a.tif", "a/0.tif", "b/0.tif"], "within another"),
     ],
@@ -300,7 +300,7 @@ def test_groups_are_checked_when_appended(tmp_path: Path) -> None:
     first = scene(tmp_path / "a.tif", 1)
     publish(first, target)
     for name, words in (
-        ("b/a.tif", "a group 'a' is published already"),
+        ("b/a.tif", "the group 'a' of another file is published already"),
         ("_virtual_tiff.tif", "would be in the group _virtual_tiff"),
     ):
         with pytest.raises(PublishError, match=words):

@@ -57,11 +57,11 @@ class Pattern:
         return self.compiled.search(_searched(location, self.text))
 
     def value(self, location: Location) -> str | None:
-        """Return what the groups hold; None if the pattern is not found."""
-        found = self.search(location)
-        if found is None:
+        """Return what the groups hold; None if the pattern does not match."""
+        match = self.search(location)
+        if match is None:
             return None
-        return "_".join(group for group in found.groups() if group) or None
+        return "_".join(group for group in match.groups() if group) or None
 
     def hint(self) -> str:
         """Say where it was searched for."""
@@ -107,27 +107,27 @@ class TimePattern:
         return cls(pattern, form, parts)
 
     def value(self, location: Location) -> datetime | None:
-        """Return the time, in UTC; None if the pattern is not found.
+        """Return the time, in UTC; None if the pattern does not match.
 
         Raises
         ------
         ValueError
-            If what is found is no time of that form.
+            If the text is not a time of that form.
         """
-        found = self.pattern.search(location)
-        if found is None:
+        match = self.pattern.search(location)
+        if match is None:
             return None
         if self.parts:
-            text = found[0]
-            time = time_of(found.groupdict())
+            text = match[0]
+            time = time_of(match.groupdict())
         else:
-            text = found[1]
+            text = match[1]
             time = guessed_time(text) if self.format is None else self._read(text)
         if time is None:
-            how = f" by {self.format}" if self.format else ""
+            problem = f"is not a time of the form {self.format}" if self.format else "is not a time"
             if not self.format and not self.parts:
-                how = f" for sure; give its form, as '{self.pattern.text}=%d%m%Y'"
-            msg = f"{redacted(location.name)}: {text!r} is no time{how}"
+                problem = f"is not surely a time; give its form, as '{self.pattern.text}=%d%m%Y'"
+            msg = f"{redacted(location.name)}: {text!r} {problem}"
             raise ValueError(msg)
         return time
 
@@ -142,7 +142,7 @@ def _compile(text: str, option: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(text)
     except re.error as error:
-        msg = f"{option} {text!r} is no regular expression: {error}"
+        msg = f"{option} {text!r} is not a regular expression: {error}"
         raise ValueError(msg) from error
     if not compiled.groups:
         msg = f"{option} {text!r} has no group around what is wanted, as in '(?P<band>B\\d\\d)'"

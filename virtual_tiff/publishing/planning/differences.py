@@ -1,4 +1,4 @@
-"""In what files differ that are to be one array, in words."""
+"""The differences between files that are to be one array, in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Difference", "differences", "refuse"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """In what a file differs from most."""
+    """A difference between a file and most others."""
 
     file: str
     arrays: tuple[str, ...]
@@ -61,7 +61,7 @@ def _shortened(one: str, other: str) -> tuple[str, str]:
     return shown(one), shown(other)
 
 
-def refuse(found: Sequence[Difference], *, problem: str | None = None) -> None:
+def refuse(differences: Sequence[Difference], *, problem: str | None = None) -> None:
     """Refuse files that cannot be stacked; do nothing if there is no difference.
 
     Raises
@@ -69,18 +69,18 @@ def refuse(found: Sequence[Difference], *, problem: str | None = None) -> None:
     PublishError
         If there is one; it lists the differences, and says what helps.
     """
-    if not found:
+    if not differences:
         return
-    lines = [f"\n  {difference}" for difference in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        lines.append(f"\n  and {len(found) - _SHOWN} more differences")
+    lines = [f"\n  {difference}" for difference in differences[:_SHOWN]]
+    if len(differences) > _SHOWN:
+        lines.append(f"\n  and {len(differences) - _SHOWN} more differences")
     problem = problem or "the files cannot be stacked"
-    msg = f"{problem}:{''.join(lines)}{''.join(_advice(found))}"
+    msg = f"{problem}:{''.join(lines)}{''.join(_advice(differences))}"
     raise PublishError(msg)
 
 
-def _advice(found: Sequence[Difference]) -> Iterable[str]:
-    aspects = {difference.aspect for difference in found}
+def _advice(differences: Sequence[Difference]) -> Iterable[str]:
+    aspects = {difference.aspect for difference in differences}
     yield (
         "\nPublish them in a group for each kind (layout='group per signature'), or without"
         " concat: then each file has its own group."
@@ -106,7 +106,7 @@ def differences(
     files: Mapping[int, Sequence[str]],
     usual: Template | None = None,
 ) -> list[Difference]:
-    """Say in what files differ from most.
+    """Return the differences between each file and most others.
 
     Parameters
     ----------
@@ -115,18 +115,18 @@ def differences(
     files
         By number of their template: the names of files.
     usual
-        That with which all are compared; None is what most of them have.
+        The template that all are compared with; None is that of most of them.
     """
-    said = {number: _aspects(template) for number, template in templates.items()}
-    expected = _aspects(usual) if usual else _most(said, files)
-    found = []
-    for number, aspects in said.items():
+    aspects_of = {number: _aspects(template) for number, template in templates.items()}
+    expected = _aspects(usual) if usual else _most(aspects_of, files)
+    different = []
+    for number, aspects in aspects_of.items():
         for (aspect, has, others), arrays in _differing(aspects, expected).items():
-            found += [
+            different += [
                 Difference(file=name, arrays=tuple(arrays), aspect=aspect, has=has, others=others)
                 for name in files[number]
             ]
-    return found or _without_words(templates, files, usual)
+    return different or _without_words(templates, files, usual)
 
 
 def _without_words(
@@ -134,7 +134,7 @@ def _without_words(
     files: Mapping[int, Sequence[str]],
     usual: Template | None,
 ) -> list[Difference]:
-    """Return differences that no aspect says: files that differ are never taken for equal."""
+    """Return differences that no aspect shows: files that differ are never taken for equal."""
     first = usual or templates[next(iter(templates))]
     return [
         Difference(
@@ -157,15 +157,15 @@ def _unequal(template: Template, other: Template) -> Iterator[tuple[str, JSON, J
 
 
 def _compared(template: Template) -> dict[str, JSON]:
-    found: dict[str, JSON] = {
+    metadata_of: dict[str, JSON] = {
         f"{path}/": {"attributes": own} for path, own in template.groups.items()
     }
-    found |= template.arrays
+    metadata_of |= template.arrays
     for path, inline in template.inline.items():
-        found[path] = {**inline.metadata, "digest": inline.digest}
+        metadata_of[path] = {**inline.metadata, "digest": inline.digest}
     return {
         path: {**metadata, "attributes": _without_conventions(metadata["attributes"])}
-        for path, metadata in found.items()
+        for path, metadata in metadata_of.items()
     }
 
 
@@ -177,56 +177,58 @@ type _Words = dict[str, dict[str, str]]
 """By path of the array, and then by aspect."""
 
 
-def _most(said: Mapping[int, _Words], files: Mapping[int, Sequence[str]]) -> _Words:
-    """Return for each aspect what most files have; of equals the first."""
-    found: _Words = {}
-    for path in dict.fromkeys(path for aspects in said.values() for path in aspects):
-        names = dict.fromkeys(name for aspects in said.values() for name in aspects.get(path, ()))
+def _most(aspects_of: Mapping[int, _Words], files: Mapping[int, Sequence[str]]) -> _Words:
+    """Return for each aspect the value that most files have; of equals the first."""
+    usual: _Words = {}
+    for path in dict.fromkeys(path for aspects in aspects_of.values() for path in aspects):
+        names = dict.fromkeys(
+            name for aspects in aspects_of.values() for name in aspects.get(path, ())
+        )
         for aspect in names:
             counts: Counter[str] = Counter()
-            for number, aspects in said.items():
+            for number, aspects in aspects_of.items():
                 counts[aspects.get(path, _ABSENT).get(aspect, "")] += len(files[number])
-            found.setdefault(path, {})[aspect] = counts.most_common(1)[0][0]
-    return found
+            usual.setdefault(path, {})[aspect] = counts.most_common(1)[0][0]
+    return usual
 
 
 _ABSENT = {"is": "absent"}
 
 
 def _differing(aspects: _Words, expected: _Words) -> dict[tuple[str, str, str], list[str]]:
-    found: dict[tuple[str, str, str], list[str]] = {}
+    differing: dict[tuple[str, str, str], list[str]] = {}
     for path in dict.fromkeys((*expected, *aspects)):
         has, others = aspects.get(path, _ABSENT), expected.get(path, _ABSENT)
         if has.get("is") != others.get("is"):
-            found.setdefault(("is", has["is"], others["is"]), []).append(path)
+            differing.setdefault(("is", has["is"], others["is"]), []).append(path)
             continue
         if has.get("is") == "absent":
             continue
         for aspect in dict.fromkeys((*others, *has)):
             one, other = has.get(aspect, "absent"), others.get(aspect, "absent")
             if one != other:
-                found.setdefault((aspect, one, other), []).append(path)
-    return _without_consequences(found)
+                differing.setdefault((aspect, one, other), []).append(path)
+    return _without_consequences(differing)
 
 
 def _without_consequences(
-    found: dict[tuple[str, str, str], list[str]],
+    differing: dict[tuple[str, str, str], list[str]],
 ) -> dict[tuple[str, str, str], list[str]]:
-    """Leave out what follows from other differences: coordinates from shape and transform."""
-    aspects = {aspect for aspect, _, _ in found}
+    """Leave out the differences that follow from others: coordinates from shape and transform."""
+    aspects = {aspect for aspect, _, _ in differing}
     if aspects & {"shape", "spatial:transform", "is"}:
         follow = {"values", "spatial:bbox", "spatial:shape", "GeoTransform", "length"}
-        return {key: paths for key, paths in found.items() if key[0] not in follow}
-    return found
+        return {key: paths for key, paths in differing.items() if key[0] not in follow}
+    return differing
 
 
 def _aspects(template: Template) -> _Words:
-    found: _Words = {}
+    aspects_of: _Words = {}
     for path, metadata in template.arrays.items():
-        found[path] = _array_aspects(metadata)
+        aspects_of[path] = _array_aspects(metadata)
     for path, inline in template.inline.items():
         # of a coordinate the length follows from the image's shape
-        found[path] = {
+        aspects_of[path] = {
             "is": "present",
             "length": _by(inline.metadata["shape"]),
             **_attribute_aspects(inline.metadata["attributes"]),
@@ -234,8 +236,8 @@ def _aspects(template: Template) -> _Words:
         }
     for path, attributes in template.groups.items():
         if attributes:
-            found[f"{path}/"] = {"is": "present", **_attribute_aspects(attributes)}
-    return found
+            aspects_of[f"{path}/"] = {"is": "present", **_attribute_aspects(attributes)}
+    return aspects_of
 
 
 def _array_aspects(metadata: JSON) -> dict[str, str]:

@@ -1,12 +1,29 @@
 """Files put together along dimensions that they have: tiles of one image, or its bands.
 
-Tiles are placed by their transforms (`tile_grid`); files without one, and bands, in their order.
-Which dimension is which is said by the axes that the layout has given to each array, never by
-its name. What says where a tile lies is made anew for the whole: its transform, box and shape,
-in arrays, groups and `spatial_ref`, and the coordinates of its rows and columns.
+A stack needs only that files are equal in all that decides. Tiles differ in three ways that are
+allowed: their size along the dimensions, their place, and the coordinates that follow from these.
+So templates are compared without them (`_plain`), and the allowed part is made anew for the whole
+image: shape, transform, box and coordinates, in arrays, groups and `spatial_ref`.
 
-No chunk is ever cut: each file begins where a chunk of the whole begins. So every file but
-the last along a dimension must be a whole number of chunks long.
+Where a file lies is found in this order:
+
+1. Along y and x, by its transform: `tile_grid` gives the row and the column of its first pixel in
+   the whole image, for rotated and sheared images too. Either all arrays have a transform or none:
+   if an overview had none, nothing would say where its tiles lie.
+2. Along a band dimension, and along y or x without a transform, in the order of the files. This is
+   only allowed along one dimension, as an order does not fill a plane.
+
+Which dimension is which is said by the axes that the layout has given to each array, never by the
+name of a dimension: an overview's is `y_1`, a user's may be `lat`.
+
+A chunk of the whole image is a block of one file: no chunk is ever cut or copied. So each file
+must begin where a chunk of the whole begins, and each file except the last along a dimension must
+be a whole number of chunks long. `_Grid` checks this for each array, and that no two files have the
+same chunk. It compares the chunks that the files have, not all chunks of the whole: tiles may be
+far apart, and the image between them is missing chunks.
+
+Pixels of tiles are compared in double precision with a tolerance of a hundredth of a pixel; see
+`tile_grid`. What cannot be placed is refused, and the message names the file and the distance.
 """
 
 from __future__ import annotations
@@ -43,7 +60,7 @@ _PLANE = ("y", "x")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """How files are put together."""
+    """The whole that files are put together to."""
 
     template: Template
     """Of the whole."""
@@ -68,7 +85,7 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
     Raises
     ------
     PublishError
-        If they do not fit: other codecs or chunks, another grid, or they overlap.
+        If they have other codecs or chunks, or another grid, or if they overlap.
     """
     templates = {n: catalogue.template(n) for n in catalogue.counts(files)}
     plain = {n: _plain(template, axes) for n, template in templates.items()}
@@ -99,7 +116,7 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
     )
 
 
-# --------------------------------------------------------------------------- do they fit
+# -------------------------------------------------------------------------- comparison
 
 
 def signature(template: Template, axes: Sequence[str]) -> str:
@@ -116,7 +133,10 @@ def on_one_grid(one: Template, other: Template, axes: Sequence[str]) -> bool:
 
 
 def _comparable(template: Template) -> Any:  # noqa: ANN401 (JSON)
-    inline = {path: [found.metadata, found.digest] for path, found in template.inline.items()}
+    inline = {
+        path: [coordinate.metadata, coordinate.digest]
+        for path, coordinate in template.inline.items()
+    }
     return [template.groups, template.arrays, inline]
 
 
@@ -124,16 +144,16 @@ def _plain(template: Template, axes: Sequence[str]) -> Template:
     """Return a template without what lies along the axes and, of tiles, without their place."""
     tiles = bool(set(axes) & set(_PLANE))
     arrays = {
-        path: _without_extent(found, template.axes[path], axes, tiles=tiles)
-        for path, found in template.arrays.items()
+        path: _without_extent(metadata, template.axes[path], axes, tiles=tiles)
+        for path, metadata in template.arrays.items()
     }
     inline = {}
-    for path, found in template.inline.items():
+    for path, coordinate in template.inline.items():
         along = _inline_axes(template, path)
-        metadata = _without_extent(found.metadata, along, axes, tiles=tiles)
-        digest = found.digest
+        metadata = _without_extent(coordinate.metadata, along, axes, tiles=tiles)
+        digest = coordinate.digest
         # where the columns of a tile lie follows from its transform, which is checked itself
-        if set(along) & set(axes) or (tiles and _is_position(path, found, along)):
+        if set(along) & set(axes) or (tiles and _is_position(path, coordinate, along)):
             metadata, digest = metadata | {"chunk_grid": None}, ""
         inline[path] = Inline(metadata, digest)
     groups = {
@@ -161,13 +181,13 @@ _PLACE = ("spatial:transform", "spatial:bbox", "spatial:shape", "GeoTransform")
 
 def _without_place(attributes: JSON) -> JSON:
     """Leave out where a tile lies, but for the size and rotation of its pixels."""
-    found = {name: value for name, value in attributes.items() if name not in _PLACE}
+    placeless = {name: value for name, value in attributes.items() if name not in _PLACE}
     if transform := attributes.get("spatial:transform"):
-        found["resolution"] = linear_part(Affine(*transform))
+        placeless["resolution"] = linear_part(Affine(*transform))
     if "layout" in attributes.get("multiscales", {}):
         levels = [_without_place(level) for level in attributes["multiscales"]["layout"]]
-        found["multiscales"] = attributes["multiscales"] | {"layout": levels}
-    return found
+        placeless["multiscales"] = attributes["multiscales"] | {"layout": levels}
+    return placeless
 
 
 def _inline_axes(template: Template, path: str) -> list[str]:
@@ -182,9 +202,9 @@ def _inline_axes(template: Template, path: str) -> list[str]:
     return [known.get(name, name) for name in template.inline[path].metadata["dimension_names"]]
 
 
-def _is_position(path: str, found: Inline, along: Sequence[str]) -> bool:
+def _is_position(path: str, inline: Inline, along: Sequence[str]) -> bool:
     """Whether a coordinate says where the rows, or the columns, lie."""
-    names = found.metadata["dimension_names"]
+    names = inline.metadata["dimension_names"]
     return names == [posixpath.basename(path)] and along[0] in _PLANE
 
 
@@ -218,7 +238,7 @@ def _check_all_or_none_placed(
 
 
 class _Grid:
-    """Where the files lie in one array of the whole, in pixels and in chunks."""
+    """The places of the files in one array of the whole, in pixels and in chunks."""
 
     def __init__(
         self, path: str, rows: Sequence[Template], axes: Sequence[str], names: Sequence[str]
@@ -266,7 +286,7 @@ class _Grid:
         return np.ascontiguousarray(self.starts // self.chunks, dtype=np.int64)
 
     def check(self) -> None:
-        """Refuse files that begin or end within a chunk, or lie upon each other."""
+        """Refuse files that begin or end within a chunk, or that overlap."""
         ends = self.starts + self._sizes
         last = ends == self.shape
         for wrong, what in (
@@ -339,8 +359,8 @@ def _whole_group(path: str, attributes: JSON, grids: Mapping[str, _Grid]) -> JSO
         level if grid is None else grid.placed(level)
         for level, grid in zip(levels, below, strict=True)
     ]
-    found = attributes if below[0] is None else below[0].placed(attributes)
-    return found | {"multiscales": attributes["multiscales"] | {"layout": placed}}
+    whole = attributes if below[0] is None else below[0].placed(attributes)
+    return whole | {"multiscales": attributes["multiscales"] | {"layout": placed}}
 
 
 def _grid_in(grids: Mapping[str, _Grid], folder: str) -> _Grid | None:
@@ -410,11 +430,13 @@ def _joined(
     data_type = rows[0].inline[path].metadata["data_type"]
     read, write = _DECODERS[data_type], _ENCODERS[data_type]
     size = int(grid.shape[dimension])
-    found: NDArray[Any] = np.full(size, "" if data_type == "string" else 0, dtype=_TYPES[data_type])
+    joined_values: NDArray[Any] = np.full(
+        size, "" if data_type == "string" else 0, dtype=_TYPES[data_type]
+    )
     for start, row in zip(grid.starts[:, dimension].tolist(), rows, strict=True):
         values = read(catalogue.spool.data(row.inline[path].digest))
-        found[start : start + len(values)] = values
-    return write(found)
+        joined_values[start : start + len(values)] = values
+    return write(joined_values)
 
 
 _TYPES: dict[str, Any] = {"float64": "<f8", "int64": "<i8", "string": object}
@@ -443,7 +465,7 @@ def _spatial_ref(
         return first
     for name in ("gcps", "rpcs"):
         if name in attributes:
-            msg = f"{path}: {name} hold for each file alone; they cannot be tiles of one image"
+            msg = f"{path}: each file has its own {name}, so they cannot be tiles of one image"
             raise PublishError(msg)
     folder, name = posixpath.split(path)
     for grid in grids.values():

@@ -56,7 +56,7 @@ def group_names(urls: Sequence[str]) -> list[str]:
     wrong = {
         "would be one group": [name for name in names if taken[name] > 1],
         "would be a group within another file's": [name for name in names if name in parents],
-        "is no name in Zarr": [name for name in names if not is_zarr_name(name)],
+        "is not a valid name in Zarr": [name for name in names if not is_zarr_name(name)],
         f"would be in the group {LEDGER}, which this package keeps its own data in": [
             name for name in names if name.split("/")[0] == LEDGER
         ],
@@ -66,7 +66,7 @@ def group_names(urls: Sequence[str]) -> list[str]:
             files = ", ".join(
                 url for url, name in zip(urls, names, strict=True) if name == which[0]
             )
-            msg = f"{files}: {which[0]!r} {why}; publish them apart, or rename them"
+            msg = f"{files}: {which[0]!r} {why}; publish them separately, or rename them"
             raise PublishError(msg)
     return names
 
@@ -95,7 +95,7 @@ def new_group_names(urls: Sequence[str], known: Mapping[str, str]) -> list[str]:
     for url, name in names.items():
         above = {str(parent) for parent in PurePosixPath(name).parents}
         if name in taken or name in below or above & taken:
-            msg = f"{url}: a group {name!r} is published already, of another file; rename it"
+            msg = f"{url}: the group {name!r} of another file is published already; rename the file"
             raise PublishError(msg)
     return [known.get(url) or names[url] for url in urls]
 
@@ -116,13 +116,13 @@ def variable_names(template: Template, variable: str) -> dict[str, str]:
     if "/" in variable or not is_zarr_name(variable):
         msg = f"a variable cannot be called {variable!r}: Zarr allows no array of that name"
         raise ValueError(msg)
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     groups: set[str] = set()
     for path in template.arrays:
         group, name = posixpath.split(path)
-        found[path] = posixpath.join(group, f"{variable}_{name}" if group in groups else variable)
+        names[path] = posixpath.join(group, f"{variable}_{name}" if group in groups else variable)
         groups.add(group)
-    return found
+    return names
 
 
 def described(path: str, variable: str) -> str:
@@ -154,7 +154,7 @@ class NodeNames:
 
     def _add(self, path: str, node: _Node) -> None:
         if path and not is_zarr_name(path):
-            msg = f"{node.what} would be called {path!r}, which is no name in Zarr"
+            msg = f"{node.what} would be called {path!r}, which is not a valid name in Zarr"
             raise PublishError(msg)
         if path.split("/", maxsplit=1)[0] == LEDGER:
             msg = f"{node.what} would be called {path!r}, and this package keeps its own data there"

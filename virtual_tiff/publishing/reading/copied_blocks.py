@@ -1,4 +1,4 @@
-"""The short blocks of a file read, filled up and encoded anew: what a portable store copies."""
+"""The short blocks of a file, read, filled up and encoded anew: a portable store copies them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from virtual_tiff.tiff import ByteSource, FormatError, TruncatedError
 __all__ = ["copies"]
 
 
-async def copies(found: Sequence[ShortBlocks], source: ByteSource) -> list[Block]:
+async def copies(short_blocks: Sequence[ShortBlocks], source: ByteSource) -> list[Block]:
     """Return copies of the blocks that are short; their references are taken out of the arrays.
 
     Parameters
     ----------
-    found
+    short_blocks
         The blocks, by array.
     source
         The file.
@@ -35,16 +35,16 @@ async def copies(found: Sequence[ShortBlocks], source: ByteSource) -> list[Block
     OSError
         If the store cannot give the bytes.
     """
-    if not found:
+    if not short_blocks:
         return []
-    data = await source.read_ranges([span for blocks in found for span in blocks.ranges])
-    return await asyncio.to_thread(_encoded, found, data)
+    data = await source.read_ranges([span for blocks in short_blocks for span in blocks.ranges])
+    return await asyncio.to_thread(_encoded, short_blocks, data)
 
 
-def _encoded(found: Sequence[ShortBlocks], data: Sequence[memoryview]) -> list[Block]:
+def _encoded(short_blocks: Sequence[ShortBlocks], data: Sequence[memoryview]) -> list[Block]:
     made: list[Block] = []
     rest = iter(data)
-    for blocks in found:
+    for blocks in short_blocks:
         own = _of_array(blocks, list(islice(rest, len(blocks.chunks))))
         blocks.check(sum(len(block.data) for block in own))
         for numbers in (blocks.array.offsets, blocks.array.byte_counts):
@@ -83,11 +83,11 @@ def _decoded(blocks: ShortBlocks, stored: memoryview, offset: int) -> bytes | me
 
 def _inflated(stored: memoryview, most: int) -> bytes:
     decoder = zlib.decompressobj()
-    found = decoder.decompress(stored, most + 1)
+    pixels = decoder.decompress(stored, most + 1)
     if not decoder.eof:
-        msg = "its stream holds more" if len(found) > most else "its stream ends early"
+        msg = "its stream holds more" if len(pixels) > most else "its stream ends early"
         raise ValueError(msg)
-    return found
+    return pixels
 
 
 def _unzstd(stored: memoryview, most: int) -> memoryview:

@@ -1,10 +1,10 @@
 """Stores that zarr-python, zarrs and zarrita read alike, none of them with a codec of ours.
 
-The codecs and data types that all three have are few. What a file has of others is refused:
-to change it, each pixel would have to be copied. There is one exception, a strip (or tile) at
-the image's foot that holds fewer rows than the others. Where the file goes on behind it, the
-reference takes in what follows: those rows lie below the image. Elsewhere the block is copied,
-filled up with zeros, into the repository. Nothing here reads or decodes; see `inlining`.
+The codecs and data types that all three have are few. A file with others is refused: to change
+them, each pixel would have to be copied. There is one exception, a strip (or tile) at the image's
+foot that holds fewer rows than the others. If the file goes on after it, the reference takes in the
+bytes that follow: those rows lie below the image. Otherwise the block is copied, filled up with
+zeros, into the repository. Nothing here reads or decodes; see `copied_blocks`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Portability", "ShortBlocks", "portable_group"]
 _READERS = tuple(
     known for known in IMPLEMENTATIONS if known.name in ("zarr-python", "zarrs", "zarrita")
 )
-"""Who is to read a portable store, without a codec of ours or of imagecodecs."""
+"""The implementations that read a portable store, without a codec of ours or of imagecodecs."""
 
 _COMPRESSIONS = frozenset(("zstd", "numcodecs.zlib"))
 _PAD = "virtual_tiff.pad"
@@ -43,7 +43,7 @@ of that size is what may have to be copied."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portability:
-    """What is asked of a portable store.
+    """How much of a file a portable store may copy.
 
     Raises
     ------
@@ -103,8 +103,8 @@ class ShortBlocks:
         """
         if nbytes > self.most:
             msg = (
-                f"array {self.path}: to copy the short blocks at its foot takes {nbytes:,} bytes,"
-                f" and {self.most:,} may be; raise inline_limit (--inline-limit), write the file"
+                f"array {self.path}: copying the short blocks at its foot takes {nbytes:,} bytes;"
+                f" the limit is {self.most:,}. Raise inline_limit (--inline-limit), write the file"
                 " anew as tiles (gdal_translate -co TILED=YES), or publish without portable"
             )
             raise LimitError(msg)
@@ -113,7 +113,7 @@ class ShortBlocks:
 def portable_group(
     group: Group, file_size: int, asked: Portability
 ) -> tuple[Group, list[ShortBlocks]]:
-    """Return the same group in codecs that all read, and what is to be copied for that.
+    """Return the same group in codecs that all read, and the blocks that are copied for that.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ def _group(
         if isinstance(array, FileArray):
             path = joined(at, name)
             _check(array.metadata, path)
-            arrays[name], found = _padded(array, path, file_size, asked)
-            blocks += found
+            arrays[name], short = _padded(array, path, file_size, asked)
+            blocks += short
     groups = {
         name: _group(child, joined(at, name), file_size, asked, blocks)
         for name, child in group.groups.items()
@@ -166,18 +166,18 @@ def _check(metadata: JSON, path: str) -> None:
     if not lacking:
         return
     others = [step for step in steps if not all(known.has(step["name"]) for known in _READERS)]
-    found = [(*codec_tag(step), step["name"]) for step in others]
-    words = _listed([f"{words} (codec {name})" for _, words, name in found])
-    tag = next((tag for tag, _, _ in found if tag is not None), None)
+    tagged = [(*codec_tag(step), step["name"]) for step in others]
+    words = _listed([f"{words} (codec {name})" for _, words, name in tagged])
+    tag = next((tag for tag, _, _ in tagged if tag is not None), None)
     raise UnsupportedError(_refusal(path, lacking, words), tag=tag)
 
 
 def _refusal(path: str, lacking: Sequence[str], what: str) -> str:
-    alone = "does not by itself" if len(lacking) == 1 else "do not by themselves"
     return (
-        f"array {path}: {_listed(lacking)} {alone} read {what}, and its pixels are not copied."
-        " Publish without portable; or expose less of the file (ifd=0, overviews=False); or write"
-        " it anew, as gdal_translate -co COMPRESS=ZSTD -co PREDICTOR=1 does"
+        f"array {path}: {_listed(lacking)} cannot read {what} without further packages, and its"
+        " pixels are not copied. Publish without portable; or expose less of the file (ifd=0,"
+        " overviews=False); or write it anew, as gdal_translate -co COMPRESS=ZSTD -co PREDICTOR=1"
+        " does"
     )
 
 
@@ -192,7 +192,7 @@ def _listed(words: Sequence[str]) -> str:
 def _padded(
     array: FileArray, path: str, file_size: int, asked: Portability
 ) -> tuple[FileArray, list[ShortBlocks]]:
-    """Return an array without the codec that fills up short blocks, and what it was for."""
+    """Return an array without the codec that fills up short blocks, and these blocks."""
     codecs = array.metadata["codecs"]
     pad = next((codec["configuration"] for codec in codecs if codec["name"] == _PAD), None)
     if pad is None:
@@ -296,7 +296,7 @@ def _check_memory(blocks: ShortBlocks) -> None:
     most, nbytes = Limits().block_bytes, blocks.size * len(blocks.chunks)
     if nbytes > most:
         msg = (
-            f"array {blocks.path}: the blocks at its foot would be {nbytes:,} bytes when decoded"
-            f" and filled up, more than the {most:,} that are; publish without portable"
+            f"array {blocks.path}: the blocks at its foot take {nbytes:,} bytes when they are"
+            f" decoded and filled up; the limit is {most:,}. Publish without portable"
         )
         raise LimitError(msg)

@@ -1,11 +1,29 @@
 """The files of a run in SQLite: a million of them are rows on disk, not objects in memory.
 
-A cache has the same tables, for the next run: what a file gave, by its url and the options of
-the parser, as long as size and ETag (or time) are those of the parse. Runs that share a cache
-must not wait for each other, nor fail for each other's sake. So a run works in a database of its
-own, which SQLite removes; it copies records from the cache before it reads, and to the cache
-while it reads, each time in one short transaction. A cache that is locked for long, read-only,
-full or damaged is left alone from then on, with a warning: it saves requests, no more.
+Three kinds of knowledge meet here, and all of them are tables, so that they can be joined:
+
+- `item`: the files that the user names, in order, with coordinate and variable, the state that a
+  listing or a HEAD has told, and a status: `new`, `read`, `failed`, `unchanged` or `changed`.
+- `published`: the rows of the repository's ledger.
+- `file`: the records of files that were read. The texts of templates and of loose attributes are in
+  `text`, the chunks of coordinates in `data`, each once, as most files of an archive share them.
+
+`settle` decides what has to be read. It compares the present state of each item first with that in
+the ledger, then with that of the cached record (`same_object` is the rule for both), and gives it a
+status. All other methods only fill or read the tables.
+
+The cache is a second database with the tables `file`, `text` and `data`. Runs that share a cache
+must not wait for each other, nor fail because of each other. So a run works in a database of its
+own, which SQLite removes at the end; it copies records from the cache before it reads, and into
+the cache while it reads, each time in one short transaction. If the run used the cache directly,
+each write would hold a lock that other runs wait for, and an interrupted run could leave half a
+record. A cache that is locked for long, read-only, full or damaged is not used from then on, with
+a warning: it saves requests, and no run depends on it.
+
+The numbers of texts differ between the two databases. They are known by their digests, through
+which `_COPY` translates them. A record depends on the parser's options and on the version of this
+package too: their digest is the column `options`. `RECORD_VERSION` is the version of the tables; a
+cache of another version is emptied.
 """
 
 from __future__ import annotations
@@ -71,7 +89,7 @@ _COPY = (
         " JOIN {to}.text AS loose ON loose.digest = l.digest WHERE {which}"
     ),
 )
-"""What copies records between a run and a cache."""
+"""The statements that copy records between a run and a cache."""
 
 _PATIENCE = 10.0
 """Seconds that a run waits for a cache that another one writes to."""
@@ -121,7 +139,7 @@ class LedgerRow:
 
 
 class Spool:
-    """The items of a run, and what their files gave.
+    """The items of a run, and the records of their files.
 
     Parameters
     ----------
@@ -166,7 +184,9 @@ class Spool:
                 self._go_without(error)
                 return
             self._db.close()
-            msg = f"{path}: no cache ({error}); remove the file, or name another"
+            msg = (
+                f"{path} is not a cache of this package ({error}); remove the file, or name another"
+            )
             raise PublishError(msg) from error
 
     def _prepare(self) -> None:
@@ -192,7 +212,7 @@ class Spool:
 
     @contextmanager
     def _short(self) -> Iterator[None]:
-        """Do something with the cache in one transaction, which no other run waits for long."""
+        """Use the cache in one transaction, so short that no other run waits for it."""
         self._db.commit()
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -212,12 +232,12 @@ class Spool:
             self._db.execute("DETACH cache")
 
     def recall(self, options: str) -> None:
-        """Take what the cache has of the items.
+        """Take the records of the items that the cache has.
 
         Parameters
         ----------
         options
-            What the records depend on beside the files, as text.
+            All that the records depend on beside the files, as text.
         """
         self._options = digest_of(options.encode())
         if self.cache is None:
@@ -231,7 +251,7 @@ class Spool:
         self._saved = self._last()
 
     def save(self) -> None:
-        """Keep what was read, whatever happens to this process."""
+        """Keep the records, whatever happens to this process."""
         self._db.commit()
         last = self._last()
         if self.cache is None or last == self._saved:
@@ -293,7 +313,7 @@ class Spool:
                     (*where, *what, *_state_columns(item.listed)),
                 )
             except sqlite3.IntegrityError as error:
-                msg = f"named more than once: {redacted(item.location.url)}"
+                msg = f"{redacted(item.location.url)} is named more than once"
                 raise ValueError(msg) from error
 
     def add_published(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -308,8 +328,8 @@ class Spool:
     def urls(self, status: str | None = None) -> list[str]:
         """Return the urls of items."""
         where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
-        found = self._db.execute(f"SELECT url FROM item {where} ORDER BY n", values)  # noqa: S608
-        return [url for (url,) in found]
+        rows = self._db.execute(f"SELECT url FROM item {where} ORDER BY n", values)  # noqa: S608
+        return [url for (url,) in rows]
 
     def items(self, where: str = "1") -> Iterator[tuple[int, Item]]:
         """Yield items with their numbers, in pages: rows may be changed meanwhile."""
@@ -340,7 +360,7 @@ class Spool:
         )
 
     def settle(self, *, replace: bool) -> None:
-        """Say of each item what is to be done: nothing, take it of the cache, read it.
+        """Give each item a status, by which it is left alone, taken from the cache, or read.
 
         Statuses: `unchanged` and `changed` since they were published, `read`, else `new`.
         """
@@ -392,24 +412,24 @@ class Spool:
 
     # -------------------------------------------------------------------------- records
 
-    def add(self, n: int, found: Record | Failure) -> None:
-        """Take what an item gave."""
-        if isinstance(found, Failure):
+    def add(self, n: int, result: Record | Failure) -> None:
+        """Take the result of reading an item."""
+        if isinstance(result, Failure):
             update = "UPDATE item SET status = 'failed', error = ? WHERE n = ?"
-            self._db.execute(update, (found.error, n))
+            self._db.execute(update, (result.error, n))
             return
-        template = self._text(found.template)
-        if found.inline:
-            self._add_data(template, found)
+        template = self._text(result.template)
+        if result.inline:
+            self._add_data(template, result)
         cursor = self._db.execute(
             "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
             " template, loose, refs, count, blocks, truncated, lost, ends_early)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                *(found.url, self._options, *_state_columns(found.state)),
-                *(template, self._text(found.loose), found.references, found.count),
-                packed_blocks(found.blocks),
-                *(found.lost or (None, 0, 0)),
+                *(result.url, self._options, *_state_columns(result.state)),
+                *(template, self._text(result.loose), result.references, result.count),
+                packed_blocks(result.blocks),
+                *(result.lost or (None, 0, 0)),
             ),
         )
         update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
@@ -425,27 +445,27 @@ class Spool:
             self._texts[body] = self._one("SELECT id FROM text WHERE digest = ?", (digest,))
         return self._texts[body]
 
-    def _add_data(self, template: int, found: Record) -> None:
+    def _add_data(self, template: int, record: Record) -> None:
         key = f"{template}"
         if key in self._data:
             return
         self._data.add(key)
-        digests = [digest for _, _, digest in json.loads(found.template)["inline"]]
-        rows = zip(digests, found.inline, strict=True)
+        digests = [digest for _, _, digest in json.loads(record.template)["inline"]]
+        rows = zip(digests, record.inline, strict=True)
         self._db.executemany("INSERT OR IGNORE INTO data VALUES (?, ?)", rows)
 
     def failures(self) -> dict[str, str]:
         """Return the errors by the names of their files."""
-        found = self._db.execute("SELECT name, error FROM item WHERE status = 'failed' ORDER BY n")
-        return dict(found.fetchall())
+        rows = self._db.execute("SELECT name, error FROM item WHERE status = 'failed' ORDER BY n")
+        return dict(rows.fetchall())
 
     def truncated(self) -> dict[str, str]:
         """Return what truncated files lack that are published, by the files' names."""
-        found = self._db.execute(
+        rows = self._db.execute(
             "SELECT name, truncated FROM item JOIN file ON file.id = item.file"
             " WHERE status = 'read' AND truncated IS NOT NULL ORDER BY n"
         )
-        return dict(found.fetchall())
+        return dict(rows.fetchall())
 
     def lost(self) -> int:
         """Return how many blocks they lack."""
@@ -463,13 +483,13 @@ class Spool:
 
     def earlier(self) -> dict[int, LedgerRow]:
         """Return the rows of items that were read and are published already, by their number."""
-        found = self._db.execute(
+        rows = self._db.execute(
             "SELECT n, row, o.url, o.size, o.etag, o.modified, place, o.variable, position"
             " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
         )
         return {
             n: LedgerRow(row, url, _state(size, etag, modified, None), *rest)
-            for n, row, url, size, etag, modified, *rest in found
+            for n, row, url, size, etag, modified, *rest in rows
         }
 
     def taken(self) -> dict[tuple[str, str], set[int]]:
@@ -550,5 +570,5 @@ def _coordinate_columns(value: Coordinate | None) -> tuple[str | None, Any]:
 
 
 def _coordinate(kind: str | None, value: Any) -> Coordinate | None:  # noqa: ANN401
-    found: Coordinate | None = value
-    return _EPOCH + value * _MICROSECOND if kind == "time" else found
+    plain: Coordinate | None = value
+    return _EPOCH + value * _MICROSECOND if kind == "time" else plain

@@ -45,8 +45,8 @@ type Engine = Callable[[], Any]
 """Makes an executor; `None` in its place is this process."""
 
 type Truncated = Literal["refuse", "missing", "keep"]
-"""What becomes of a file that ends before what it promises: it is an error; the chunks that it has
-lost are missing; or they are referred to like all others."""
+"""How a truncated file is published: it is an error; the chunks that it has lost are missing; or
+they are referred to like all others."""
 
 _BATCH = 64
 """Files that a worker is sent at once."""
@@ -74,37 +74,37 @@ class Reader:
 
     parser: VirtualTIFF
     portable: Portability | None = None
-    """What is asked of a portable store; None of any other."""
+    """The limits of a portable store; None for any other."""
     truncated: Truncated = "refuse"
-    """What becomes of a file that ends before what it promises."""
+    """How a truncated file is published."""
     per_scene: tuple[str, ...] = ()
     """Attributes of `spatial_ref` that become coordinates along the new dimension."""
 
 
 class Tally:
-    """Counts what is read, and tells it."""
+    """Counts the files, and reports the progress."""
 
     def __init__(self, total: int, tell: Callable[[Progress], None] | None) -> None:
         self._total = total
         self._tell = tell
         self._files = self._references = self._bytes = self._failed = 0
 
-    def add(self, found: Record | Failure) -> None:
+    def add(self, result: Record | Failure) -> None:
         """Count one file."""
         self._files += 1
-        if isinstance(found, Failure):
+        if isinstance(result, Failure):
             self._failed += 1
         else:
-            self._references += found.count
-            self._bytes += found.state.size
+            self._references += result.count
+            self._bytes += result.state.size
         self.tell()
 
     def start(self, files: int, references: int, size: int) -> None:
-        """Count what need not be read."""
+        """Count the files that need not be read."""
         self._files, self._references, self._bytes = files, references, size
 
     def tell(self) -> None:
-        """Tell the numbers."""
+        """Report the numbers."""
         if self._tell is not None:
             self._tell(
                 Progress(
@@ -128,7 +128,7 @@ class _Interned(dict[str, str]):
 async def parse_one(
     reader: Reader, location: Location, intern: Callable[[str], str] = str
 ) -> Record | Failure:
-    """Read one file; what is wrong with it is a result like others."""
+    """Read one file; a failure is a result like others."""
     try:
         nodes, state = await reader.parser.parse_nodes(
             location.store, location.path, url=location.url
@@ -157,12 +157,12 @@ async def parse_one(
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))
     except Exception as error:  # noqa: BLE001 (one file must not take the others with it)
-        said = redacted(f"{location.url}: {type(error).__name__}: {error}")
-        return Failure(location.url, said)
+        message = redacted(f"{location.url}: {type(error).__name__}: {error}")
+        return Failure(location.url, message)
 
 
 def _settled(nodes: Group, state: SourceState, url: str, truncated: Truncated) -> Group:
-    """Return what is published of a file.
+    """Return the nodes that are published of a file.
 
     Raises
     ------
@@ -197,9 +197,9 @@ async def _portable(
     except TiffError as error:
         raise error.locate(url=location.url) from error.__cause__
     if source.state is not None:
-        found = same_object(state, source.state, url=location.url, one_read=True)
-        if found.other:
-            msg = f"{location.url}: changed while it was read: {found.words}"
+        comparison = same_object(state, source.state, url=location.url, one_read=True)
+        if comparison.other:
+            msg = f"{location.url}: changed while it was read: {comparison.words}"
             raise ChangedError(msg)
     return nodes, blocks
 
@@ -212,9 +212,9 @@ async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency:
     async def work() -> None:
         nonlocal saved
         for n, item in queue:  # one iterator for all workers: each file is taken once
-            found = await parse_one(reader, item.location)
-            spool.add(n, found)
-            tally.add(found)
+            result = await parse_one(reader, item.location)
+            spool.add(n, result)
+            tally.add(result)
             if time.monotonic() - saved > _SAVE_EVERY:
                 spool.save()
                 saved = time.monotonic()
@@ -231,7 +231,7 @@ async def look_up(spool: Spool, *, concurrency: int) -> None:
 
     async def work() -> None:
         for n, item in queue:
-            # who cannot say is read; then the reason is reported, if it is still there
+            # an item without a state is read; then the reason is reported, if it persists
             state = await _state_now(item.location)
             if state is not None:
                 spool.set_state(n, state)
@@ -252,7 +252,7 @@ async def _state_now(location: Location) -> SourceState | None:
 
 
 def engine_of(parallel: Any) -> Engine | None:  # noqa: ANN401 (what VirtualiZarr takes)
-    """Return what makes the executor that `parallel` names.
+    """Return the function that makes the executor named by `parallel`.
 
     Raises
     ------
@@ -264,15 +264,15 @@ def engine_of(parallel: Any) -> Engine | None:  # noqa: ANN401 (what VirtualiZar
     from virtualizarr.parallel import get_executor  # noqa: PLC0415 (loads much)
 
     try:
-        found = get_executor(parallel)
+        executor = get_executor(parallel)
     except ValueError as error:
         msg = (
             "parallel must be False, 'dask', 'lithops', an executor of concurrent.futures or"
             f" its class, not {parallel!r}"
         )
         raise ValueError(msg) from error
-    # who gave an executor shuts it down
-    return (lambda: nullcontext(found)) if isinstance(found, Executor) else found
+    # a user who gives an executor shuts it down
+    return (lambda: nullcontext(executor)) if isinstance(executor, Executor) else executor
 
 
 def parse_there(
@@ -284,9 +284,9 @@ def parse_there(
     try:
         with engine() as executor:
             for results in _results(executor, batches):
-                for n, found in results:
-                    spool.add(n, found)
-                    tally.add(found)
+                for n, result in results:
+                    spool.add(n, result)
+                    tally.add(result)
                 spool.save()
     finally:
         spool.save()
@@ -306,19 +306,19 @@ def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
     reader, locations, concurrency = batch
     queue = iter(locations)
     interned = _Interned()
-    found: list[tuple[int, Record | Failure]] = []
+    results: list[tuple[int, Record | Failure]] = []
 
     async def work() -> None:
         for n, location in queue:
-            found.append((n, await parse_one(reader, location, interned.__getitem__)))
+            results.append((n, await parse_one(reader, location, interned.__getitem__)))
 
     # a worker may have a running event loop, as those of Dask do
     run_in_thread(in_parallel(work, min(concurrency, len(locations))))
-    return found
+    return results
 
 
 def _results(executor: Any, batches: Iterator[_Batch]) -> Iterator[Any]:  # noqa: ANN401
-    """Yield what the workers give, in whatever order."""
+    """Yield the results of the workers, in whatever order."""
     if type(executor).__module__ == "virtualizarr.parallel":
         yield from executor.map(parse_batch, batches)  # for these a submit waits for its result
         return

@@ -1,4 +1,4 @@
-"""What Icechunk compares with a source at each read, so that it notices a change.
+"""The checksum that Icechunk compares with a source at each read, so that it notices a change.
 
 Icechunk takes one of two things a reference: an ETag, which it sends as `If-Match`, or a
 time in whole seconds, which it sends as `If-Unmodified-Since`. Which of the two serves is a
@@ -18,8 +18,8 @@ __all__ = ["checksum_of"]
 _HONOUR_ETAGS = frozenset({"s3", "s3a"})
 """Schemes that Icechunk reads by a client which sends ETags as they are.
 
-To all others (2.3: `file`, `http`, `gs`, `az`) it sends them without their quotes. Those who
-compare literally, as RFC 9110 wants, then refuse what has not changed.
+To all others (2.3: `file`, `http`, `gs`, `az`) it sends them without their quotes. Servers that
+compare literally, as RFC 9110 wants, then refuse an object that has not changed.
 """
 
 _LAST = datetime.fromtimestamp(2**32 - 1, UTC)

@@ -1,4 +1,4 @@
-"""What people need who read what was published."""
+"""The code and the packages with which people open a published repository."""
 
 from __future__ import annotations
 

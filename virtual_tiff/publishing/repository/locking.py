@@ -2,7 +2,7 @@
 
 The lock is the operating system's, held by an open file: it ends with its process, however that
 ends, so a lock that was left behind by `kill -9` needs no detection. The file says who holds the
-lock, for the message of the next publisher, and is removed by its holder. A process that opened
+lock, for the message to the next publisher, and is removed by its holder. A process that opened
 the file just before it was removed has a lock of nothing: hence the comparison of inodes.
 """
 
@@ -23,13 +23,13 @@ __all__ = ["LOCK", "LOCK_SUFFIX", "locked"]
 LOCK = "virtual-tiff.lock"
 """The file's name within the repository: where its parent cannot be written to."""
 LOCK_SUFFIX = f".{LOCK}"
-"""What follows the repository's name in the name of the file beside it."""
+"""The suffix of the file beside the repository."""
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int) -> None:
-        os.lseek(file, 2**30, os.SEEK_SET)  # far behind the text, which others may read
+        os.lseek(file, 2**30, os.SEEK_SET)  # far after the text, which others may read
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl

@@ -1,4 +1,4 @@
-"""Where the repository is to be, which must be unused."""
+"""The place of the repository, which must be unused or hold one to append to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Target", "save_containers", "target_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where the repository is to be."""
+    """The place of the repository."""
 
     name: str
     storage: Callable[[], icechunk.Storage]
@@ -38,19 +38,19 @@ class Target:
     """The directory, of a local one."""
 
     def opened(self, *, append: bool) -> icechunk.Repository | None:
-        """Return the repository that there is, to be appended to; None if there is none yet.
+        """Return the repository at the place, to be appended to; None if there is none yet.
 
         Raises
         ------
         PublishError
-            If there are files that are none of a repository; or commits, and nothing is to
-            be appended.
+            If there are files that do not belong to a repository; or commits, and nothing is
+            to be appended.
         """
         path = self.path
         if path is not None and not path.exists():
             return None
         if path is not None and not path.is_dir():
-            msg = f"{self.name} exists and is no directory"
+            msg = f"{self.name} exists and is not a directory"
             raise PublishError(msg)
         if path is not None and not any(path.iterdir()):
             return None
@@ -71,7 +71,7 @@ class Target:
         return None
 
     def _check_unused(self, storage: icechunk.Storage) -> None:
-        """Refuse a place that holds what is none of a repository whose making was interrupted."""
+        """Refuse a place with other files than those of a repository that was begun."""
         if self.path is not None:
             names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
         else:
@@ -85,9 +85,9 @@ class Target:
         """Open the repository for writing, made if it does not exist.
 
         A new local repository is made beside its place and moved there when the block has
-        ended: a block that fails, or is killed, leaves the place as it was, and what another
-        publisher has made there meanwhile is not touched. Only the holder of the lock makes
-        the directory beside, so one that is there was left by a run that was killed.
+        ended: a block that fails, or is killed, leaves the place as it was, and anything that
+        another publisher has made there meanwhile is not touched. Only the holder of the lock
+        makes the directory beside, so one that exists was left by a run that was killed.
 
         Raises
         ------
@@ -204,13 +204,13 @@ def _parents_of(path: Path, name: str) -> Iterator[None]:
 
 
 _NEW_SUFFIX = ".virtual-tiff.new"
-"""What follows the name of a local repository in that of the directory where it is made."""
+"""The suffix of the directory beside a local repository in which it is made."""
 
 _BEGUN = {
     *("chunks", "config.yaml", "manifests", "overwritten", "refs", "snapshots", "transactions"),
     LOCK,
 }
-"""What there is of a repository whose making was interrupted: Icechunk writes `repo` last."""
+"""The files of a repository whose making was interrupted: Icechunk writes `repo` last."""
 
 
 def _is_empty(repository: icechunk.Repository) -> bool:

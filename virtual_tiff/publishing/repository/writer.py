@@ -1,4 +1,4 @@
-"""A plan to one commit, and what was committed read back."""
+"""Writes a plan into a session, and reads the arrays back before the commit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COLUMN_CHUNK = 16384
 
 @dataclass(slots=True)
 class Written:
-    """What was written."""
+    """The groups and arrays that were written."""
 
     arrays: dict[str, PublishedArray] = field(default_factory=dict)
     coordinates: dict[str, PublishedArray] = field(default_factory=dict)
@@ -138,24 +138,24 @@ class Writer:
             self._note(self.written.coordinates, path, metadata)
 
     def _with_parents(self, groups: Mapping[str, JSON]) -> dict[str, JSON]:
-        found: dict[str, JSON] = {}
+        all_groups: dict[str, JSON] = {}
         for path, attributes in groups.items():
             for above in parents(path):
                 if above not in self.written.groups:
-                    found.setdefault(above, groups.get(above, {}))
-            found[path] = dict(attributes)
-        return found
+                    all_groups.setdefault(above, groups.get(above, {}))
+            all_groups[path] = dict(attributes)
+        return all_groups
 
     def _note(
         self,
-        found: dict[str, PublishedArray],
+        arrays: dict[str, PublishedArray],
         path: str,
         metadata: JSON,
         *,
         stacked: bool = False,
     ) -> None:
         self.written.codecs |= {codec["name"] for codec in metadata["codecs"]}
-        found[path] = PublishedArray(
+        arrays[path] = PublishedArray(
             path=path,
             shape=tuple(metadata["shape"]),
             dimensions=tuple(metadata["dimension_names"]),
@@ -263,8 +263,8 @@ class Writer:
         if not any(name.startswith("virtual_tiff.") for name in self.written.codecs):
             return
         group = zarr.open_group(self._store, mode="r")
-        for path, found in self.written.arrays.items():
-            if not found.stacked:
+        for path, written in self.written.arrays.items():
+            if not written.stacked:
                 continue
             array: Any = group[path]
             codecs = array.metadata.codecs
