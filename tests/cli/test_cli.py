@@ -246,7 +246,7 @@ def test_advice_is_shown_and_changes_no_status(
     assert main(["info", str(path)]) == 0
     text = capsys.readouterr().out
     assert "tiny-chunks (IFD 0): 200 chunks of 300 bytes" in text
-    assert "to mend: gdal_translate -of COG" in text
+    assert "to solve it: gdal_translate -of COG" in text
 
 
 def test_unsupported_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

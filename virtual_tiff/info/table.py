@@ -13,7 +13,6 @@ from virtual_tiff.tiff import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
     from virtual_tiff.info.model import DirectoryInfo, FileInfo
 
@@ -42,16 +41,6 @@ def _reading(file: FileInfo) -> str | None:
     return f"directories read with {counted(file.requests, 'request')}{trips}"
 
 
-def _chains(file: FileInfo) -> Iterator[tuple[list[str], DirectoryInfo]]:
-    """Yield the arrays that have the same codecs and data type: their paths, and the first."""
-    groups: dict[object, tuple[list[str], DirectoryInfo]] = {}
-    for info in file.directories:
-        if info.codecs is not None:
-            key = info.codecs, info.readable_by
-            groups.setdefault(key, ([], info))[0].append(info.path)
-    yield from groups.values()
-
-
 def render(file: FileInfo, name: str) -> RenderableType:
     """Return a file's table for rich.
 
@@ -60,7 +49,7 @@ def render(file: FileInfo, name: str) -> RenderableType:
     file
         The file.
     name
-        What to call it.
+        The title.
 
     Raises
     ------
@@ -81,26 +70,14 @@ def render(file: FileInfo, name: str) -> RenderableType:
         cells = (Text(printable(cell(info))) for cell in _CELLS.values())
         table.add_row(*cells, style="red" if info.error is not None else style)
     title = Text.assemble((printable(name), "bold"), f"  ({printable(heading(file))})")
-    notes = [Padding(note, (0, 0, 0, 1), expand=False) for note in (*_notes(file), Text())]
-    return Group(title, table, *notes)
+    notes = [Text.assemble(*pieces) for pieces in _notes(file)]
+    return Group(title, table, *(Padding(n, (0, 0, 0, 1), expand=False) for n in (*notes, Text())))
 
 
 def file_html(file: FileInfo) -> str:
     """Return a file's table as HTML."""
     notes = [] if file.error is None else [f"error: {file.error}"]
-    notes += [
-        f"IFD {listed(paths)}: {', '.join(info.codecs or ())};"
-        f" {readers_text(info.readable_by or ())}"
-        for paths, info in _chains(file)
-    ]
-    notes += [
-        f"IFD {info.path}: {'unsupported' if info.unsupported else 'error'}: {info.error}"
-        for info in file.directories
-        if info.error is not None
-    ]
-    notes += [
-        f"{advice.code}: {advice.message}. To mend: {advice.remedy}" for advice in file.advice
-    ]
+    notes += ["".join(text for text, _ in pieces) for pieces in _notes(file)]
     return html_table(
         file.url if file.size is None else f"{file.url} ({heading(file)})",
         tuple(_CELLS),
@@ -113,22 +90,25 @@ def file_html(file: FileInfo) -> str:
 _STYLES = {"overview": "dim", "mask": "dim"}
 
 
-def _notes(file: FileInfo) -> Iterator[Text]:
-    """Yield the lines below the table."""
-    from rich.text import Text  # noqa: PLC0415
-
-    for paths, info in _chains(file):
-        yield Text(f"IFD {listed(paths)}: {', '.join(info.codecs or ())}")
-        yield Text(f"  {readers_text(info.readable_by or ())}", style="green")
+def _notes(file: FileInfo) -> Iterator[list[tuple[str, str]]]:
+    """Yield the lines below the table, in pieces of text and style."""
+    alike: dict[object, list[DirectoryInfo]] = {}
+    for info in file.directories:
+        if info.codecs is not None:
+            alike.setdefault((info.codecs, info.readable_by), []).append(info)
+    for infos in alike.values():
+        paths, codecs = listed([info.path for info in infos]), ", ".join(infos[0].codecs or ())
+        yield [(f"IFD {paths}: {codecs}", "")]
+        yield [(f"  {readers_text(infos[0].readable_by or ())}", "green")]
     for info in file.directories:
         if info.error is not None:
             kind = "unsupported" if info.unsupported else "error"
-            yield Text(printable(f"IFD {info.path}: {kind}: {info.error}"), style="red")
+            yield [(printable(f"IFD {info.path}: {kind}: {info.error}"), "red")]
     for advice in file.advice:
         about = f" (IFD {listed(advice.directories)})" if advice.directories else ""
-        yield Text.assemble((f"{advice.code}{about}: ", "bold yellow"), advice.message)
+        yield [(f"{advice.code}{about}: ", "bold yellow"), (advice.message, "")]
     for remedy in dict.fromkeys(advice.remedy for advice in file.advice):
-        yield Text(f"to mend: {remedy}", style="yellow")
+        yield [(f"to solve it: {remedy}", "yellow")]
 
 
 def _size(info: DirectoryInfo) -> str:
