@@ -51,7 +51,7 @@ __all__ = ["VirtualTIFF"]
 
 @dataclass(frozen=True)
 class VirtualTIFF:
-    """Makes virtual Zarr stores of TIFFs: byte ranges, no pixels.
+    """Make virtual Zarr stores from TIFFs: byte ranges, no pixels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the dimensions of an array are of: one record, made with the array and carried with it."""
+"""The meaning of an array's dimensions: one record, made with the array and carried with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ type SampleOrder = Literal["first", "stored"]
 
 
 class Axes(tuple[str, ...]):
-    """By dimension what it is of, whatever it is called in the array.
+    """The meaning of each dimension, whatever its name is in the array.
 
     `y` are the rows, `x` the columns, `band` the samples; others are those of a stack of pages.
     Rows and columns are neighbours, in this order.

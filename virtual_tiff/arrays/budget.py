@@ -1,4 +1,4 @@
-"""What all images of one file may cost together.
+"""The cost that all images of one file may have together.
 
 A limit of one image is no limit of a file that has a hundred thousand of them: directories
 may share their arrays, and state blocks, samples and sizes in a few bytes. So each image is
@@ -12,7 +12,7 @@ from virtual_tiff.tiff import BlockGrid, LimitError, Limits, warn
 __all__ = ["Budget"]
 
 _BLOCK_BYTES = 4
-"""Of a block's offset and byte count in the file: two numbers of 16 bits at least."""
+"""Bytes of a block's offset and byte count in the file: two numbers of 16 bits at least."""
 
 
 class Budget:

@@ -14,7 +14,7 @@ from virtual_tiff.metadata.transform import Affine
 __all__ = ["place_attributes", "proj_attributes"]
 
 _ONE_CODE = re.compile(r"[A-Z]+:\d+")
-"""What `proj:code` may be: no compound of two codes."""
+"""The form of `proj:code`: no compound of two codes."""
 
 
 def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:
@@ -33,17 +33,17 @@ def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, 
 
 
 def _attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     conventions: list[Entry] = []
     if place.affine is not None:
         conventions += SPATIAL
-        found |= _spatial(place.affine, place, dimension_names)
+        attributes |= _spatial(place.affine, place, dimension_names)
     proj = proj_attributes(place)
     if proj:
         conventions += PROJ
     if not conventions:
         return {}
-    return {"zarr_conventions": [dict(entry) for entry in conventions], **found, **proj}
+    return {"zarr_conventions": [dict(entry) for entry in conventions], **attributes, **proj}
 
 
 def proj_attributes(place: Place) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
 
     def make() -> tuple[tuple[str, str], ...]:
         crs = place.crs
-        found = {"axis": axis.upper()} if crs is None else crs.coordinate_attributes(axis)
-        return tuple(found.items())
+        attributes = {"axis": axis.upper()} if crs is None else crs.coordinate_attributes(axis)
+        return tuple(attributes.items())
 
     array = _axis if count <= _MOST_REMEMBERED else _axis.__wrapped__
     return array(first, step, count, name, place.remembered(axis, make))
@@ -76,24 +76,24 @@ def _axis(
 
 
 def band_array(
-    found: Sequence[int] | Sequence[float] | Sequence[str], dimension: str
+    values: Sequence[int] | Sequence[float] | Sequence[str], dimension: str
 ) -> InlineArray:
     """Return one value for each band: integers, floats or texts."""
-    kind = type(found[0]).__name__  # 1 and 1.0 are equal, and not the same
-    make = _band if len(found) <= _MOST_REMEMBERED else _band.__wrapped__
-    return make(tuple(found), kind, dimension)
+    kind = type(values[0]).__name__  # 1 and 1.0 are equal, and not the same
+    make = _band if len(values) <= _MOST_REMEMBERED else _band.__wrapped__
+    return make(tuple(values), kind, dimension)
 
 
 @lru_cache(maxsize=128)
-def _band(found: tuple[Any, ...], kind: str, dimension: str) -> InlineArray:
-    shape, names = [len(found)], [dimension]
+def _band(values: tuple[Any, ...], kind: str, dimension: str) -> InlineArray:
+    shape, names = [len(values)], [dimension]
     if kind == "str":
-        texts = [str(text).encode(errors="replace").decode() for text in found]
+        texts = [str(text).encode(errors="replace").decode() for text in values]
         data = bytes(VLenUTF8().encode(np.array(texts, dtype=object)))
         return _array("string", shape, names, {}, data)
     if kind == "int":
-        return _array("int64", shape, names, {}, np.asarray(found, dtype="<i8").tobytes())
-    return _array("float64", shape, names, {}, np.asarray(found, dtype="<f8").tobytes())
+        return _array("int64", shape, names, {}, np.asarray(values, dtype="<i8").tobytes())
+    return _array("float64", shape, names, {}, np.asarray(values, dtype="<f8").tobytes())
 
 
 def spatial_ref_array(place: Place) -> InlineArray:
@@ -125,23 +125,23 @@ def _remembered_spatial_ref(key: _Key) -> InlineArray:
 
 def _spatial_ref(key: _Key) -> InlineArray:
     place = key.place
-    found: JSON = {}
+    attributes: JSON = {}
     if place.crs is not None:
         if place.crs.wkt is not None:
-            found["crs_wkt"] = place.crs.wkt
-        found["spatial_ref"] = place.crs.text
+            attributes["crs_wkt"] = place.crs.wkt
+        attributes["spatial_ref"] = place.crs.text
         if place.crs.vertical is not None:
-            found["vertical_crs"] = place.crs.vertical
+            attributes["vertical_crs"] = place.crs.vertical
         if place.crs.epoch is not None:
-            found["coordinate_epoch"] = place.crs.epoch
+            attributes["coordinate_epoch"] = place.crs.epoch
     if place.affine is not None:
-        found["GeoTransform"] = " ".join(map(repr, place.affine.gdal))
+        attributes["GeoTransform"] = " ".join(map(repr, place.affine.gdal))
     points = gcps_attribute(place.points)
     if points is not None:
-        found["gcps"] = points
+        attributes["gcps"] = points
     if place.rpc is not None:
-        found["rpcs"] = rpcs_attribute(place.rpc)
-    return _array("int64", [], [], found, bytes(8))
+        attributes["rpcs"] = rpcs_attribute(place.rpc)
+    return _array("int64", [], [], attributes, bytes(8))
 
 
 _SERIALIZERS: Mapping[str, JSON] = {

@@ -49,7 +49,7 @@ type BandValues = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is made of each image of a file."""
+    """The options that say how each image of a file becomes an array."""
 
     limits: Limits = field(default_factory=Limits)
     merge_strips: bool = True
@@ -183,10 +183,10 @@ def losses_of(ifd: ImageFileDirectory, chunks: ChunkPlan) -> tuple[Loss, ...]:
     short = 0 if chunks.short is None else int(np.count_nonzero(chunks.short))
     beyond = int(np.count_nonzero(chunks.lost)) - short
     kind = "strip" if ifd.TileWidth is None and ifd.TileLength is None else "tile"
-    of = f"{chunks.lost.size:,} {kind}{'s' * (chunks.lost.size > 1)} of IFD {ifd.path}"
+    blocks = f"{chunks.lost.size:,} {kind}{'s' * (chunks.lost.size > 1)} of IFD {ifd.path}"
     counts = {False: beyond, True: short}
     return tuple(
-        Loss(ifd=ifd.path, what=f"{count:,} of {of}", blocks=count, short=is_short)
+        Loss(ifd=ifd.path, what=f"{count:,} of {blocks}", blocks=count, short=is_short)
         for is_short, count in counts.items()
         if count
     )

@@ -24,7 +24,7 @@ class Level:
     """One size of an image."""
 
     path: str
-    """Of its group, from the group that gets the attributes."""
+    """The path of its group, from the group that gets the attributes."""
     length: int
     """Rows."""
     width: int

@@ -28,7 +28,7 @@ class FileArray:
     byte_counts: NDArray[np.uint64]
     """Bytes in the file, same shape; 0 for a missing chunk."""
     axes: Axes
-    """What its dimensions are of."""
+    """The meaning of its dimensions."""
     lost: NDArray[np.bool_] | None = None
     """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
     losses: tuple[Loss, ...] = ()
@@ -59,7 +59,7 @@ class Group:
     groups: Mapping[str, Group] = field(default_factory=dict)
     attributes: JSON = field(default_factory=dict)
     losses: tuple[Loss, ...] = ()
-    """Of the root: what of all that it holds lies beyond the file's end."""
+    """Only in the root group: all parts that lie beyond the file's end."""
 
 
 def with_losses(group: Group, others: Iterable[Loss] = ()) -> Group:

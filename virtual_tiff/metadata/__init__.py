@@ -1,1 +1,1 @@
-"""What the numbers of an image mean and where they lie."""
+"""The meaning of an image's numbers, and their position on the ground."""

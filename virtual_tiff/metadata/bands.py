@@ -1,4 +1,4 @@
-"""What the bands mean: scale, offset, unit, name, colour and statistics of each.
+"""The meaning of the bands: scale, offset, unit, name, colour and statistics of each.
 
 What all exposed bands share is one fact about the array; what differs is a column with one
 value for each band. None of them ever speaks for another.
@@ -79,9 +79,9 @@ def _bands(
     ifd: ImageFileDirectory, base: ImageFileDirectory | None, bands: tuple[int, ...] | None
 ) -> Bands:
     exposed = tuple(range(ifd.SamplesPerPixel)) if bands is None else bands
-    own = gdal_metadata(ifd)
-    full = own if base is None else gdal_metadata(base)
-    roles = {role: _roles(own, full, role, exposed) for role in _ROLES}
+    own_metadata = gdal_metadata(ifd)
+    full = own_metadata if base is None else gdal_metadata(base)
+    roles = {role: _roles(own_metadata, full, role, exposed) for role in _ROLES}
     scale, offset = _vertical_scale(base or ifd) or (None, None)
     units = roles["unittype"]
     if not all(units):
@@ -96,18 +96,21 @@ def _bands(
             "long_name": roles["description"],
             "colorinterp": colour_interpretations(base or ifd, roles["colorinterp"], exposed),
         },
-        items=_items(ifd, own, exposed),
+        items=_items(ifd, own_metadata, exposed),
     )
 
 
 _ROLES = ("scale", "offset", "unittype", "description", "colorinterp")
 
 
-def _roles(own: GdalMetadata, full: GdalMetadata, role: str, exposed: Sequence[int]) -> list[str]:
-    if not own.bands and not full.bands:
+def _roles(
+    own_metadata: GdalMetadata, full: GdalMetadata, role: str, exposed: Sequence[int]
+) -> list[str]:
+    if not own_metadata.bands and not full.bands:
         return [""] * len(exposed)
     return [
-        own.band(band).roles.get(role) or full.band(band).roles.get(role, "") for band in exposed
+        own_metadata.band(band).roles.get(role) or full.band(band).roles.get(role, "")
+        for band in exposed
     ]
 
 
@@ -128,9 +131,9 @@ _MOST_CELLS = 2**16
 
 
 def _items(
-    ifd: ImageFileDirectory, own: GdalMetadata, exposed: Sequence[int]
+    ifd: ImageFileDirectory, own_metadata: GdalMetadata, exposed: Sequence[int]
 ) -> dict[str, list[str | None]]:
-    held = [own.band(band).default for band in exposed] if own.bands else []
+    held = [own_metadata.band(band).default for band in exposed] if own_metadata.bands else []
     count: dict[str, int] = {}
     for items in held:
         for name in items:
@@ -179,8 +182,12 @@ def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
         return None  # whoever reads them for the transform says so
     if len(scale) < 3 or len(tie) < 6 or not all(scale[:3]):
         return None
-    found = scale[2], tie[5] - tie[2] * scale[2]
-    return found if all(map(math.isfinite, found)) and _has_heights(ifd) else None
+    scale_and_offset = scale[2], tie[5] - tie[2] * scale[2]
+    return (
+        scale_and_offset
+        if all(map(math.isfinite, scale_and_offset)) and _has_heights(ifd)
+        else None
+    )
 
 
 def _is_vertical(ifd: ImageFileDirectory) -> bool:

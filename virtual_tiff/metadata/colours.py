@@ -30,7 +30,7 @@ _COLOURS: dict[int | None, tuple[str, ...]] = {
     Photometric.YCbCr: ("Y", "Cb", "Cr"),
     Photometric.Separated: ("cyan", "magenta", "yellow", "black"),
 }
-"""Of the first bands; the others are what ExtraSamples says."""
+"""Colours of the first bands; ExtraSamples says what the others are."""
 
 _ALPHA = {ExtraSample.AssociatedAlpha, ExtraSample.UnassociatedAlpha}
 _PALETTE_BITS = 16
@@ -55,7 +55,7 @@ _NAMES = {
 
 
 def colour_interpretations(
-    ifd: ImageFileDirectory, said: Sequence[str], bands: Sequence[int]
+    ifd: ImageFileDirectory, items: Sequence[str], bands: Sequence[int]
 ) -> list[str]:
     """Return the colour interpretation of some bands.
 
@@ -63,7 +63,7 @@ def colour_interpretations(
     ----------
     ifd
         The directory of the image.
-    said
+    items
         For each of the bands, what GDAL_METADATA says, or "".
     bands
         Numbers of the bands, from 0.
@@ -78,17 +78,17 @@ def colour_interpretations(
     except TiffError:
         colours, extra = (), ()  # whoever decodes the image says so
     first_extra = ifd.SamplesPerPixel - len(extra)
-    found = []
-    for band, name in zip(bands, said, strict=True):
+    interpretations = []
+    for band, name in zip(bands, items, strict=True):
         if name:
-            found.append(_NAMES.get(name.lower(), UNDEFINED))
+            interpretations.append(_NAMES.get(name.lower(), UNDEFINED))
         elif band < len(colours):
-            found.append(colours[band])
+            interpretations.append(colours[band])
         else:
             is_extra = 0 <= band - first_extra < len(extra)
             is_alpha = is_extra and extra[band - first_extra] in _ALPHA
-            found.append("alpha" if is_alpha else UNDEFINED)
-    return [""] * len(found) if set(found) == {UNDEFINED} else found
+            interpretations.append("alpha" if is_alpha else UNDEFINED)
+    return [""] * len(interpretations) if set(interpretations) == {UNDEFINED} else interpretations
 
 
 def _colours(ifd: ImageFileDirectory) -> tuple[str, ...]:

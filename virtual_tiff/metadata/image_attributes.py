@@ -1,4 +1,4 @@
-"""What the tags say about the pixels' meaning, to attributes and coordinates of the bands.
+"""From the tags that say what pixels mean, to attributes and to coordinates of the bands.
 
 What the file says of all exposed bands is an attribute of the array, under CF's name if CF has
 one, and xarray applies it as rioxarray does; what differs between bands is a coordinate along
@@ -67,15 +67,15 @@ def _attributes(
     meaning = bands_of(ifd, base=base, bands=bands)
     fill = nodata(ifd, data_type, base=base)
     # what the tags themselves say stands above what a text in one of them does
-    found = _items(ifd, base, meaning, fill, data_type) if _has_items(ifd, base) else {}
-    found |= tag_attributes(ifd, base)
-    found |= _shared(meaning, data_type)
+    attributes = _items(ifd, base, meaning, fill, data_type) if _has_items(ifd, base) else {}
+    attributes |= tag_attributes(ifd, base)
+    attributes |= _shared(meaning, data_type)
     text = nodata_text(ifd) if Tag.GDAL_NODATA in ifd.entries else None
     if text is not None:
-        found["gdal_no_data"] = text
+        attributes["gdal_no_data"] = text
     if fill is not None:
-        found["_FillValue"] = fill_attribute(fill, data_type)
-    return found
+        attributes["_FillValue"] = fill_attribute(fill, data_type)
+    return attributes
 
 
 def band_coordinates(
@@ -110,21 +110,21 @@ def _band_coordinates(
     bands: tuple[int, ...] | None,
 ) -> dict[str, list[int] | list[float] | list[str]]:
     meaning = bands_of(ifd, base=base, bands=bands)
-    found: dict[str, list[int] | list[float] | list[str]] = {
+    coordinates: dict[str, list[int] | list[float] | list[str]] = {
         "band": meaning.names or [number + 1 for number in meaning.numbers]
     }
     if meaning.scaled and (not meaning.same_scale or _is_complex(data_type)):
-        found["scale_factor"], found["add_offset"] = meaning.scales, meaning.offsets
+        coordinates["scale_factor"], coordinates["add_offset"] = meaning.scales, meaning.offsets
     for name in ("units", "colorinterp"):
         if len(set(meaning.columns[name])) > 1:
-            found[name] = meaning.columns[name]
+            coordinates[name] = meaning.columns[name]
     for item, texts in meaning.items.items():
         if len(set(texts)) > 1:
             name = coordinate_name(item)
-            while name in found:  # of "my item" and "my-item" one word is made
+            while name in coordinates:  # of "my item" and "my-item" one word is made
                 name = f"item_{name}"
-            found[name] = _column(item, texts)
-    return found
+            coordinates[name] = _column(item, texts)
+    return coordinates
 
 
 def _speaks_for(
@@ -138,25 +138,25 @@ def _speaks_for(
 
 
 def _shared(meaning: Bands, data_type: str) -> dict[str, JSON]:
-    found: dict[str, JSON] = {}
+    shared: dict[str, JSON] = {}
     if meaning.same_scale and not _is_complex(data_type):
         scale, offset = meaning.scales[0], meaning.offsets[0]
         # each of them alone makes floats of integers: not where it says nothing
-        found |= {} if scale == 1 else {"scale_factor": scale}
-        found |= {} if offset == 0 else {"add_offset": offset}
+        shared |= {} if scale == 1 else {"scale_factor": scale}
+        shared |= {} if offset == 0 else {"add_offset": offset}
     elif meaning.scaled:  # the names under which rioxarray has them
-        found |= {"scales": meaning.scales, "offsets": meaning.offsets}
+        shared |= {"scales": meaning.scales, "offsets": meaning.offsets}
     units = set(meaning.columns["units"])
     if len(units) == 1 and "" not in units:
         (unit,) = units
-        found["unit_type" if _is_time(unit) else "units"] = unit
+        shared["unit_type" if _is_time(unit) else "units"] = unit
     names = meaning.columns["long_name"]
     if any(names):
-        found["long_name"] = names[0] if len(names) == 1 else names
+        shared["long_name"] = names[0] if len(names) == 1 else names
     colours = set(meaning.columns["colorinterp"])
     if len(colours) == 1 and not colours & {"", UNDEFINED}:
-        (found["colorinterp"],) = colours
-    return found
+        (shared["colorinterp"],) = colours
+    return shared
 
 
 def _is_complex(data_type: str) -> bool:
@@ -197,32 +197,40 @@ def _items(
     data_type: str,
 ) -> dict[str, JSON]:
     """Return the items of the default domain that hold for the file or all bands, and domains."""
-    own = gdal_metadata(ifd)
-    items = dict(own.file.default)
+    own_metadata = gdal_metadata(ifd)
+    items = dict(own_metadata.file.default)
     for name, texts in meaning.items.items():
         if texts[0] is not None and set(texts) == {texts[0]}:
             items[name] = texts[0]
     unsigned = items.get("_Unsigned", base and gdal_metadata(base).file.default.get("_Unsigned"))
-    found: dict[str, JSON] = {}
+    attributes: dict[str, JSON] = {}
     for name, value in consolidated(items, fill, data_type).items():
         plain = value
         if name.startswith("STATISTICS_"):
             plain = _parsed(value)
         kept = name == "missing_value" and not isinstance(value, str)
-        found[name if kept else _attribute_name(name, value)] = plain
+        attributes[name if kept else _attribute_name(name, value)] = plain
     if unsigned in ("true", "false") and np.dtype(data_type).kind in "iu":
-        found["_Unsigned"] = unsigned  # rioxarray, too, applies it
-        found.pop("GDAL_METADATA:_Unsigned", None)
-    return found | _domains(ifd, meaning)
+        attributes["_Unsigned"] = unsigned  # rioxarray, too, applies it
+        attributes.pop("GDAL_METADATA:_Unsigned", None)
+    return attributes | _domains(ifd, meaning)
 
 
 def _domains(ifd: ImageFileDirectory, meaning: Bands) -> dict[str, JSON]:
-    own = gdal_metadata(ifd)
-    domains: dict[str, JSON] = dict(own.file.domains)
-    of_bands = {band: own.band(band).domains for band in meaning.numbers if band in own.bands}
+    own_metadata = gdal_metadata(ifd)
+    domains: dict[str, JSON] = dict(own_metadata.file.domains)
+    of_bands = {
+        band: own_metadata.band(band).domains
+        for band in meaning.numbers
+        if band in own_metadata.bands
+    }
     if ifd.SamplesPerPixel == 1:
         domains |= of_bands.pop(0, {})
-    of_each = {str(band + 1): found for band, found in of_bands.items() if found}
+    of_each = {
+        str(band + 1): domains_of_band
+        for band, domains_of_band in of_bands.items()
+        if domains_of_band
+    }
     return ({"gdal_metadata_domains": domains} if domains else {}) | (
         {"gdal_band_metadata_domains": of_each} if of_each else {}
     )

@@ -20,7 +20,7 @@ __all__ = ["Ome", "OmeChannel", "OmeImage", "OmeTiffData", "Planes", "find_plane
 
 _DIMENSION_ORDERS = {"XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC"}
 _DEFAULT_UNITS = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}
-"""Of PhysicalSize and TimeIncrement, in `ome.xsd`."""
+"""Default units of PhysicalSize and TimeIncrement, in `ome.xsd`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class OmeTiffData:
     first: Mapping[str, int]
     """Position of the first of its planes, by `Z`, `C` and `T`."""
     uuid: str | None
-    """Of the file that has the directories; None is this one."""
+    """The UUID of the file that has the directories; None is this one."""
     file_name: str | None
 
 
@@ -63,10 +63,10 @@ class OmeImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ome:
-    """What the OME-XML of a file says."""
+    """The statements of a file's OME-XML."""
 
     uuid: str | None
-    """Of this file."""
+    """The UUID of this file."""
     images: tuple[OmeImage, ...]
 
 
@@ -75,7 +75,7 @@ class Planes:
     """The planes of an image that one file holds."""
 
     shape: tuple[int, int, int]
-    """Of T, C, Z; C in planes, of which an RGB one has several samples."""
+    """Lengths of T, C and Z; C counts planes, of which an RGB one has several samples."""
     first: tuple[int, int, int]
     """Where in the whole image this part begins, in T, C, Z."""
     ifds: tuple[int | None, ...]
@@ -163,7 +163,7 @@ def _whole(element: Element, name: str) -> int | None:
 
 
 def _spacings(pixels: Element) -> dict[str, tuple[float, str]]:
-    found = {}
+    spacings = {}
     for axis, unit in _DEFAULT_UNITS.items():
         name = "TimeIncrement" if axis == "T" else f"PhysicalSize{axis}"
         try:
@@ -172,8 +172,8 @@ def _spacings(pixels: Element) -> dict[str, tuple[float, str]]:
             warn(f"OME-XML: {name} {pixels.get(name)!r} is not a number and is ignored")
             continue
         if math.isfinite(size) and size > 0:
-            found[axis] = size, pixels.get(f"{name}Unit", unit)
-    return found
+            spacings[axis] = size, pixels.get(f"{name}Unit", unit)
+    return spacings
 
 
 def _channel(channel: Element) -> OmeChannel:
@@ -243,18 +243,18 @@ def find_planes(
     Planes or None
         None if this file has none of the image's planes.
     """
-    here = _in_this_file(image, uuid, file_name)
-    start = min((data.ifd or 0 for data in here), default=ifd_count)
+    planes_in_file = _in_this_file(image, uuid, file_name)
+    start = min((data.ifd or 0 for data in planes_in_file), default=ifd_count)
     if start >= ifd_count:
         return None
     sizes = _plane_sizes(image, samples(start))
-    found = _assign(image, here, sizes, ifd_count, max_planes)
-    if not found:
+    planes = _assign(image, planes_in_file, sizes, ifd_count, max_planes)
+    if not planes:
         return None
     first, shape = (0, 0, 0), (sizes["T"], sizes["C"], sizes["Z"])
     named = math.prod(shape)
-    if len(here) < len(image.tiff_data) or named > max_planes:
-        first, shape = _box(found)
+    if len(planes_in_file) < len(image.tiff_data) or named > max_planes:
+        first, shape = _box(planes)
     if math.prod(shape) > max_planes:
         warn(
             f"OME image {image.name!r} has {named:,} planes; the limit is {max_planes:,}, so it "
@@ -264,7 +264,7 @@ def find_planes(
     if named > max_planes:
         warn(f"OME image {image.name!r} has {named:,} planes; only those in the file are exposed")
     ifds: list[int | None] = [None] * math.prod(shape)
-    for (t, c, z), ifd in found.items():
+    for (t, c, z), ifd in planes.items():
         ifds[((t - first[0]) * shape[1] + c - first[1]) * shape[2] + z - first[2]] = ifd
     if None in ifds:
         warn(f"OME image {image.name!r}: the file lacks {ifds.count(None)} of {len(ifds)} planes")
@@ -281,10 +281,10 @@ def _in_this_file(
     """
     if len({data.uuid for data in image.tiff_data}) <= 1:
         return image.tiff_data
-    own = {None, uuid}
+    uuids = {None, uuid}
     if uuid is None and file_name is not None:
-        own |= {data.uuid for data in image.tiff_data if data.file_name == file_name}
-    others = {data.uuid: data.file_name for data in image.tiff_data if data.uuid not in own}
+        uuids |= {data.uuid for data in image.tiff_data if data.file_name == file_name}
+    others = {data.uuid: data.file_name for data in image.tiff_data if data.uuid not in uuids}
     if others:
         named = sorted(name or str(key) for key, name in others.items())
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
@@ -292,7 +292,7 @@ def _in_this_file(
             f"OME image {image.name!r}: planes in other files are not exposed: "
             f"{', '.join(named[:3])}{more}"
         )
-    return tuple(data for data in image.tiff_data if data.uuid in own)
+    return tuple(data for data in image.tiff_data if data.uuid in uuids)
 
 
 def _plane_sizes(image: OmeImage, samples: int) -> dict[str, int]:
@@ -314,7 +314,7 @@ def _assign(
     order = image.dimension_order[2:]  # the first varies fastest
     total = math.prod(sizes.values())
     from_one = _counted_from_one(image, sizes)
-    found: dict[tuple[int, int, int], int] = {}
+    planes: dict[tuple[int, int, int], int] = {}
     steps = 0
     for data in tiff_data:
         at = {axis: data.first[axis] - from_one[axis] for axis in order}
@@ -338,16 +338,16 @@ def _assign(
             )
             break
         for i in range(count):
-            found[_position(plane + i, order, sizes)] = ifd + i
-    return found
+            planes[_position(plane + i, order, sizes)] = ifd + i
+    return planes
 
 
 def _counted_from_one(image: OmeImage, sizes: Mapping[str, int]) -> dict[str, int]:
     """Return 1 for each axis whose positions some writer counts from 1, as Bio-Formats does."""
     firsts = {axis: [data.first[axis] for data in image.tiff_data] for axis in sizes}
     return {
-        axis: int(bool(found) and min(found) == 1 and max(found) == sizes[axis])
-        for axis, found in firsts.items()
+        axis: int(bool(numbers) and min(numbers) == 1 and max(numbers) == sizes[axis])
+        for axis, numbers in firsts.items()
     }
 
 
@@ -359,10 +359,10 @@ def _position(plane: int, order: str, sizes: Mapping[str, int]) -> tuple[int, in
 
 
 def _box(
-    found: Iterable[tuple[int, int, int]],
+    positions: Iterable[tuple[int, int, int]],
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Return the first corner and the shape of the smallest box around the planes."""
-    ts, cs, zs = zip(*found, strict=True)
+    ts, cs, zs = zip(*positions, strict=True)
     first = (min(ts), min(cs), min(zs))
     last = (max(ts), max(cs), max(zs))
     return first, (last[0] - first[0] + 1, last[1] - first[1] + 1, last[2] - first[2] + 1)

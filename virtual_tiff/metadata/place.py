@@ -32,23 +32,23 @@ class Place:
     width: int
     affine: Affine | None = None
     crs: Crs | None = None
-    """Of the transform; where there are ground control points instead, of these."""
+    """The CRS of the transform or, where there are ground control points instead, of these."""
     points: tuple[GroundControlPoint, ...] = ()
     rpc: Rpc | None = None
     """It is shared: copy it before a change."""
     memo: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What was made of it: files share their places, too."""
+    """Values made from the place: files share their places, too."""
 
     def remembered[T](self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what is made of this place, made once; it is shared, and small."""
         if key not in self.memo:
             self.memo[key] = make()
-        found: T = self.memo[key]
-        return found
+        value: T = self.memo[key]
+        return value
 
     @property
     def key(self) -> Hashable:
-        """What is equal for two images at one place, and can be looked up."""
+        """A key that is equal for two images at one place."""
         return self.remembered("key", self._key)
 
     def _key(self) -> Hashable:
@@ -127,11 +127,11 @@ def _rescaled(rpc: Rpc, across: float, down: float) -> Rpc:
 
     They count from the centre of the first pixel, as GDAL has it (gdaloverviewdataset.cpp).
     """
-    found = dict(rpc)
+    rescaled = dict(rpc)
     for axis, times in (("line", down), ("samp", across)):
-        found[f"{axis}_off"] = (_number(rpc, f"{axis}_off") + 0.5) / times - 0.5
-        found[f"{axis}_scale"] = _number(rpc, f"{axis}_scale") / times
-    return found
+        rescaled[f"{axis}_off"] = (_number(rpc, f"{axis}_off") + 0.5) / times - 0.5
+        rescaled[f"{axis}_scale"] = _number(rpc, f"{axis}_scale") / times
+    return rescaled
 
 
 def _shifted(rpc: Rpc, column: float, row: float) -> Rpc:
@@ -142,8 +142,8 @@ def _shifted(rpc: Rpc, column: float, row: float) -> Rpc:
 
 
 def _number(rpc: Rpc, name: str) -> float:
-    found = rpc[name]
-    if isinstance(found, list):
+    number = rpc[name]
+    if isinstance(number, list):
         msg = f"{name} is a polynomial, not a number"
         raise TypeError(msg)
-    return found
+    return number

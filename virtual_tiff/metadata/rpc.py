@@ -57,11 +57,11 @@ def rpc_of(ifd: ImageFileDirectory) -> Rpc | None:
     if len(numbers) != _COUNT or not all(map(isfinite, numbers)):
         warn(f"IFD {ifd.path}: RPCCoefficients is ignored: it must be {_COUNT} finite numbers")
         return None
-    found: Rpc = dict(zip(_NUMBERS, numbers, strict=False))
+    rpc: Rpc = dict(zip(_NUMBERS, numbers, strict=False))
     for index, name in enumerate(_POLYNOMIALS):
         start = len(_NUMBERS) + index * _TERMS
-        found[name] = list(numbers[start : start + _TERMS])
-    return found
+        rpc[name] = list(numbers[start : start + _TERMS])
+    return rpc
 
 
 def rpc_of_domain(items: Mapping[str, str]) -> Rpc | None:
@@ -75,18 +75,18 @@ def rpc_of_domain(items: Mapping[str, str]) -> Rpc | None:
     items
         The domain's items by name, such as ``{"LINE_OFF": "15834", …}``.
     """
-    found: Rpc = {}
+    rpc: Rpc = {}
     try:
         for name in _NUMBERS:
             if name.upper() in items or name not in _OPTIONAL:
-                found[name] = _numbers(items[name.upper()], 1)[0]
+                rpc[name] = _numbers(items[name.upper()], 1)[0]
         for name in _POLYNOMIALS:
-            found[name] = _numbers(items[name.upper()], _TERMS)
+            rpc[name] = _numbers(items[name.upper()], _TERMS)
     except (KeyError, ValueError) as error:
         if items:
             warn(f"the domain RPC of GDAL_METADATA is ignored: {error}")
         return None
-    return found
+    return rpc
 
 
 def _numbers(text: str, count: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""What single tags and GeoKeys say, to attributes.
+"""From single tags and GeoKeys to attributes.
 
 Where virtual-tiff 0.5.0 had a name, it is that, so that what reads its stores reads these; the
 tags of TIFF 6.0 that describe an image have GDAL's (`TIFFTAG_…`, `GTiffDataset::GetTIFFTags` in
@@ -101,12 +101,12 @@ def tag_attributes(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> 
     A tag that cannot be read is left out with a warning: it does not decide pixels. Of
     `base`, the full image of an overview, only the palette is taken.
     """
-    found = _geokeys(ifd) | _read(ifd, _OF_MANY_FILES)
+    attributes = _geokeys(ifd) | _read(ifd, _OF_MANY_FILES)
     if ifd.PhotometricInterpretation in _WITH_PALETTE:
         palette = _palette(ifd, base)
         if palette:
-            found["color_map"] = palette
-    return found
+            attributes["color_map"] = palette
+    return attributes
 
 
 def attributes_of_one_file(ifd: ImageFileDirectory) -> dict[str, JSON]:
@@ -118,25 +118,25 @@ def attributes_of_one_file(ifd: ImageFileDirectory) -> dict[str, JSON]:
 
 
 def _read(ifd: ImageFileDirectory, rows: Mapping[Tag, _Row]) -> dict[str, JSON]:
-    found = {}
+    attributes = {}
     for tag, (name, read) in rows.items():
         if tag in ifd.entries:
             value = _readable(ifd, tag, read)
             if value is not None and _is_json(value):
-                found[name] = value
-    return found
+                attributes[name] = value
+    return attributes
 
 
 def _geokeys(ifd: ImageFileDirectory) -> dict[str, JSON]:
-    found: dict[str, JSON] = {}
+    attributes: dict[str, JSON] = {}
     for key, value in parse_geokeys(ifd).items():
         name = _GEOKEY_ATTRIBUTES.get(key)
         plain = list(value) if isinstance(value, tuple) else value
         if name is not None and _is_json(plain):
-            found[name] = plain
+            attributes[name] = plain
         if key == GeoKey.GTRasterTypeGeoKey:
-            found["AREA_OR_POINT"] = "Point" if value == _POINT else "Area"
-    return found
+            attributes["AREA_OR_POINT"] = "Point" if value == _POINT else "Area"
+    return attributes
 
 
 def _readable(
@@ -181,10 +181,10 @@ def _text(tag: Tag) -> _Reader:
 
 def _resolution(tag: Tag) -> _Reader:
     def read(ifd: ImageFileDirectory) -> int | float | None:
-        found = (ifd.floats(tag) or (math.nan,))[0]
-        if not math.isfinite(found):
+        number = (ifd.floats(tag) or (math.nan,))[0]
+        if not math.isfinite(number):
             return None
-        rounded = float(f"{found:.8g}")  # as GDAL writes it
+        rounded = float(f"{number:.8g}")  # as GDAL writes it
         return int(rounded) if rounded.is_integer() else rounded
 
     return read
@@ -222,8 +222,8 @@ def _numbers(tag: Tag) -> _Reader:
                 f"IFD {ifd.path}: {tag.name} has {entry.count:,} numbers, too many for an attribute"
             )
             return None
-        found = ifd.integers(tag) if entry.field_type.is_integer else ifd.floats(tag)
-        return None if found is None else list(found) if len(found) > 1 else found[0]
+        numbers = ifd.integers(tag) if entry.field_type.is_integer else ifd.floats(tag)
+        return None if numbers is None else list(numbers) if len(numbers) > 1 else numbers[0]
 
     return read
 
@@ -327,22 +327,22 @@ def _palette(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> list[l
         bits = max(ifd.BitsPerSample)
         if ifd.PhotometricInterpretation == Photometric.MinIsWhite:
             return _inverted_greys(bits) if bits <= _INVERTED_BITS else None
-        found = ifd.integers(Tag.ColorMap)
-        if found is None and base is not None:
-            found = base.integers(Tag.ColorMap)
+        colours = ifd.integers(Tag.ColorMap)
+        if colours is None and base is not None:
+            colours = base.integers(Tag.ColorMap)
     except TiffError as error:
         warn(f"color_map is ignored: {error}")
         return None
-    if found is None:
+    if colours is None:
         return None
-    count = len(found) // 3
+    count = len(colours) // 3
     if count > _MOST_COLOURS:
         warn(
             f"IFD {ifd.path}: the ColorMap is ignored: it has {count:,} colours, and TIFF allows "
             f"{_MOST_COLOURS:,}"
         )
         return None
-    reds, greens, blues = (found[i * count : (i + 1) * count].tolist() for i in range(3))
+    reds, greens, blues = (colours[i * count : (i + 1) * count].tolist() for i in range(3))
     return [list(color) for color in zip(reds, greens, blues, strict=True)]
 
 
@@ -351,7 +351,7 @@ def _inverted_greys(bits: int) -> list[list[int]]:
     return [[255 * (last - index) // last * 257] * 3 for index in range(last + 1)]
 
 
-def _is_json(found: object) -> bool:
+def _is_json(value: object) -> bool:
     """JSON has no NaN and no infinity; attributes with them are left out."""
-    numbers = found if isinstance(found, list) else [found]
+    numbers = value if isinstance(value, list) else [value]
     return all(not isinstance(n, float) or math.isfinite(n) for n in numbers)

@@ -107,13 +107,13 @@ def affine_of(ifd: ImageFileDirectory) -> Affine | None:
     A tag that cannot be read, or has numbers that no transform can have, is left out with
     a warning: nothing is guessed.
     """
-    found = _from_scale(ifd) or _from_matrix(ifd)
-    if found is None:
+    affine = _from_scale(ifd) or _from_matrix(ifd)
+    if affine is None:
         return None
-    if not all(map(math.isfinite, found.gdal)):
+    if not all(map(math.isfinite, affine.gdal)):
         warn(f"IFD {ifd.path}: the transform is ignored: its numbers are not finite")
         return None
-    return found
+    return affine
 
 
 def ground_control_points(ifd: ImageFileDirectory) -> list[GroundControlPoint]:

@@ -29,7 +29,7 @@ _FIRST, _GROWTH, _MOST = 8, 4, 256
 """Guesses at first, by which factor they grow while all come true, and at most."""
 
 _BYTES_A_GUESS = 16 * 1024
-"""What the guesses of one read may cost on average: 4 MiB in all."""
+"""Bytes that the guesses of one read may cost on average: 4 MiB in all."""
 
 _MOST_APART = 60
 """Ranges of one read that do not touch: each is a request of a batch, and all of a batch
@@ -55,7 +55,7 @@ _LONGEST_PERIOD = 4
 
 
 class Forecast:
-    """What is known of a chain's directories, and what that makes likely.
+    """The known directories of a chain, and where the next ones probably are.
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ def _doubles(ifd: ImageFileDirectory) -> tuple[float, ...]:
     return ifd.floats(Tag.GeoDoubleParams) or ()
 
 
-def _one_or_all[N: (int, float)](found: tuple[N, ...], count: int) -> N | tuple[N, ...]:
-    if not found or len(found) < count:
+def _one_or_all[N: (int, float)](numbers: tuple[N, ...], count: int) -> N | tuple[N, ...]:
+    if not numbers or len(numbers) < count:
         raise LookupError
-    return found[0] if count == 1 else found
+    return numbers[0] if count == 1 else numbers

@@ -33,7 +33,7 @@ _MARGIN = 16 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ghost:
-    """What a ghost area claims, as far as it helps to read directories."""
+    """The claims of a ghost area that help to read directories."""
 
     ifds_before_data: bool
     """All directories and their values lie before the first block."""

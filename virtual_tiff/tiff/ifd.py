@@ -60,8 +60,8 @@ def _integer(tag: Tag, default: int) -> _Field[int]:
     """One whole number, with the specification's default."""
 
     def read(ifd: ImageFileDirectory) -> int:
-        found = ifd.integer(tag)
-        return default if found is None else found
+        number = ifd.integer(tag)
+        return default if number is None else number
 
     return _Field(read)
 
@@ -75,11 +75,11 @@ def _required(tag: Tag) -> _Field[int]:
     """One whole number without which there is no image."""
 
     def read(ifd: ImageFileDirectory) -> int:
-        found = ifd.integer(tag)
-        if found is None:
+        number = ifd.integer(tag)
+        if number is None:
             msg = f"the directory has no {tag.name}, so it describes no image"
             raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
-        return found
+        return number
 
     return _Field(read)
 
@@ -91,8 +91,8 @@ def _per_sample(tag: Tag, default: int) -> _Field[tuple[int, ...]]:
 
 def _of_samples(ifd: ImageFileDirectory, tag: Tag, default: int) -> tuple[int, ...]:
     samples = ifd.SamplesPerPixel
-    found = ifd.integers(tag)
-    known = (default,) if found is None else tuple(found[:samples])
+    values = ifd.integers(tag)
+    known = (default,) if values is None else tuple(values[:samples])
     if len(known) < samples and len(set(known)) > 1:
         msg = f"there are {len(known)} values for {samples} samples, and they differ"
         raise FormatError(msg, tag=tag, ifd=ifd.path, offset=ifd.offset)
@@ -145,15 +145,15 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     """Bytes that tags of JPEG images point to, by their offset; see `old_jpeg.pointed`."""
 
     limits: Limits = field(default_factory=Limits, repr=False)
-    """What the file may ask for: those that it was read with."""
+    """The limits that the file was read with."""
 
     memo: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
-    """What was worked out of the form alone, so that it is worked out once."""
+    """Values that depend on the form alone, so that each is worked out once."""
 
     _noted: dict[Hashable, tuple[Any, Reads, list[ImageFileDirectory]]] = field(
         default_factory=dict, init=False, repr=False
     )
-    """What was worked out of other values too, with the tags that it depends on."""
+    """Values that depend on more than the form, with the tags that they depend on."""
 
     # TIFF 6.0: the tags that say where pixels are and what they are
     NewSubfileType = _integer(Tag.NewSubfileType, 0)
@@ -190,9 +190,10 @@ class ImageFileDirectory(Mapping[int | str, Value]):
 
     @property
     def form(self) -> Form | None:
-        """What the directories of many files share; see `shared_findings`.
+        """The tags and values that this directory shares with those of other files.
 
-        None if the directory is not to be compared: where bytes of pixels say something, too.
+        See `shared_findings`. None if the directory cannot be compared, because bytes of pixels
+        count too.
         """
         form: Form | None = self.memo.get(_FORM, _MISSING)
         if form is _MISSING:
@@ -305,8 +306,8 @@ class ImageFileDirectory(Mapping[int | str, Value]):
 
     def integer(self, tag: int) -> int | None:
         """Return the tag's first whole number; None if it is absent."""
-        found = self.integers(tag)
-        return None if found is None else int(found[0])
+        numbers = self.integers(tag)
+        return None if numbers is None else int(numbers[0])
 
     def floats(self, tag: int) -> tuple[float, ...] | None:
         """Return the tag's numbers as floats; None if it is absent or has none."""

@@ -44,7 +44,7 @@ _FALL = 2**31
 _LONG8 = FIELD_TYPES[16]
 _ENTRY_BYTES = 12
 PROBE_BYTES = 2 + 1024 * _ENTRY_BYTES
-"""Of a first directory, to find out which kind of file it is. NDPI has some 50 entries."""
+"""Entries of a first directory that tell the kind of the file. NDPI has some 50 entries."""
 
 _OFFSETS = {Tag.StripOffsets: Tag.StripByteCounts, Tag.TileOffsets: Tag.TileByteCounts}
 _HIGH_WORDS = {
@@ -233,20 +233,20 @@ def contradictions(ifds: Sequence[ImageFileDirectory], size: int) -> dict[str, T
             for ifd in every
             if _is_narrow(ifd)
         }
-    found: dict[str, TiffError] = {}
+    contradicting: dict[str, TiffError] = {}
     spans: list[tuple[int, int, int]] = []  # begin, end, number of the directory; -1 for tags
     highest = 0
     for number, ifd in enumerate(every):
         blocks = list(_blocks(ifd))
         in_chain = is_full(ifd) and "/" not in ifd.path
         if any(begin < ifd.variant.header_bytes for begin, _ in blocks):
-            found[ifd.path] = _error(ifd, "a block begins within the header")
+            contradicting[ifd.path] = _error(ifd, "a block begins within the header")
         elif any(before - after > _FALL for (before, _), (after, _) in pairwise(blocks)):
-            found[ifd.path] = _error(
+            contradicting[ifd.path] = _error(
                 ifd, "they decrease by 2 GiB or more from one block to the next"
             )
         elif in_chain and blocks and highest - blocks[0][0] > _FALL:
-            found[ifd.path] = _error(
+            contradicting[ifd.path] = _error(
                 ifd, "they decrease by 2 GiB or more from one page to the next"
             )
         else:
@@ -258,14 +258,14 @@ def contradictions(ifds: Sequence[ImageFileDirectory], size: int) -> dict[str, T
         for ifd in every
     ]
     for path, error in _overlaps(spans, tags, every):
-        found.setdefault(path, error)
+        contradicting.setdefault(path, error)
     end = max((end for _, end, _ in spans), default=size)
-    if not found and end + _WORDS <= size and not _is_imagej(every[0]):
+    if not contradicting and end + _WORDS <= size and not _is_imagej(every[0]):
         warn(
             f"no block of this classic TIFF of {size:,} bytes lies beyond {end:,}; if its "
             f"writer's offsets exceeded 4 GiB, they point to wrong places: {_REMEDY}"
         )
-    return found
+    return contradicting
 
 
 def _overlaps(

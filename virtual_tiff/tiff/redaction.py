@@ -18,10 +18,10 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/{2,}[^\s\"'<>`]+")
 _NAME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:(?!: |[\"'\n])[\s\S])+")
 """A text that is one url and no sentence."""
 _END = re.compile(r"[)\]},;:.!]*$")
-"""Of the sentence that a url stands in, and not of the url."""
+"""Characters that end the sentence around a url, and are no part of the url."""
 
 _SUSPECT = re.compile(r"[@?#]|://[^/]*:")
-"""What each url with a secret has: a user's sign, a query, a fragment, or what is like a port."""
+"""Each url with a secret has one of these: `@`, a query, a fragment, or something like a port."""
 
 _WEB = ("http", "https")
 _AZURE = ("abfs", "abfss")
@@ -46,11 +46,11 @@ def secret_in(url: str) -> str | None:
     """Return what of a url may be a secret, in words; None if nothing is."""
     if _SUSPECT.search(url) is None:
         return None
-    found = _URL.search(url)  # a blank before it, or /vsicurl/, makes it no less a url
-    if found is None:
+    match = _URL.search(url)  # a blank before it, or /vsicurl/, makes it no less a url
+    if match is None:
         return None
-    url = url[found.start() :]
-    scheme = found[1].lower()
+    url = url[match.start() :]
+    scheme = match[1].lower()
     host, rest = _host_and_rest(url)
     user, at, _ = host.rpartition("@")
     if (at and (scheme not in _AZURE or ":" in user)) or _bad_port(host, scheme):
@@ -103,10 +103,10 @@ def _clean(error: BaseException) -> None:
                 setattr(error, name, redacted(value))
 
 
-def _redacted_url(found: re.Match[str]) -> str:
-    end = _END.search(found[0])
+def _redacted_url(match: re.Match[str]) -> str:
+    end = _END.search(match[0])
     tail = end[0] if end is not None else ""
-    return _shown(found[0].removesuffix(tail), found[1]) + tail
+    return _shown(match[0].removesuffix(tail), match[1]) + tail
 
 
 def _shown(url: str, scheme: str) -> str:

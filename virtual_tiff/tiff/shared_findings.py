@@ -1,4 +1,4 @@
-"""What the directories of many files share: a memo whose keys are recorded, not declared.
+"""A memo for the values that the directories of many files share; its keys are recorded.
 
 The thousands of files of an archive differ in where their blocks lie, where their images lie and in
 a few texts. All else is the same, and so is nearly all that is worked out of their tags: the grid
@@ -64,14 +64,14 @@ _MOST_COUNTS = {
 and floats are often of one file."""
 
 _MOST_BYTES = 2**14
-"""Of the values of a form."""
+"""Bytes of the values in a form, at most."""
 
 _MOST_COMPARED = 2**12
 """Bytes of the values beyond the form on which something depends, for it to be kept."""
 
 _MOST_FORMS = 256
 _MOST_FINDINGS = 256
-"""Of one form."""
+"""Values that are kept for one form."""
 _MOST_WAYS = 4
 """Lists of tags that one function reads in directories of one form."""
 _MOST_KEPT = 1024
@@ -82,7 +82,7 @@ being made must not be kept."""
 
 
 class _Recording(local):
-    """What is being recorded in this thread."""
+    """The notes that are being made in this thread."""
 
     notes: set[Note] | None = None
 
@@ -160,7 +160,7 @@ class Reads:
 
 NO_READS: Final = Reads(())
 NOT_TO_BE_KEPT: Final = Reads(())
-"""What depends on more than the values of tags."""
+"""Stands for the reads of a value that depends on more than tags."""
 
 
 class Form:
@@ -249,7 +249,7 @@ def form_of(
 
 
 class Findings:
-    """What was made of a form and of values beyond it; the oldest goes if there is much."""
+    """Values made from a form and from tags beyond it; the oldest goes when there are many."""
 
     def __init__(self) -> None:
         self._made: dict[Hashable, Any] = {}

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _CACHE_BYTES = 16 * 2**20
-"""What `ReadAhead` keeps: a file of many scattered directories is read past, not held."""
+"""Bytes that `ReadAhead` keeps: a file of many scattered directories is not held in memory."""
 
 type ByteRange = tuple[int, int]
 """First byte and the byte after the last, as in a Python slice."""
@@ -34,7 +34,7 @@ type ByteRange = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """What the object was when its first bytes were read: the base of drift checks."""
+    """The object's state when its first bytes were read: the base of drift checks."""
 
     size: int
     """Bytes of the whole object."""
@@ -221,14 +221,14 @@ class ReadAhead:
             fetched = _merge(missing + self._guesses.allowed(guesses, missing))
         fetched = [piece for r in fetched for piece in _pieces(r, self._piece)]
         await self._fetch(fetched)
-        found = [self._cut(r) for r in wanted]
+        buffers = [self._cut(r) for r in wanted]
         if full:  # forgotten last: a range may lie half in what was kept
             self._forget_all_but(fetched)
-        return found
+        return buffers
 
     def _whole(self, ranges: Sequence[ByteRange]) -> list[memoryview] | None:
         """Return views of the ranges where each lies within one span, as most do; else None."""
-        found = []
+        views = []
         for start, end in ranges:
             at = bisect_right(self._starts, start) - 1
             if at < 0:
@@ -236,8 +236,8 @@ class ReadAhead:
             first, span = self._starts[at], self._spans[at]
             if end > first + len(span):
                 return None
-            found.append(span[start - first : end - first])
-        return found
+            views.append(span[start - first : end - first])
+        return views
 
     def _missing(self, ranges: Iterable[ByteRange]) -> list[ByteRange]:
         """Return the ranges that are not kept, without what is kept of their beginning."""

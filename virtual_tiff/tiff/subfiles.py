@@ -104,25 +104,25 @@ def full_images(ifds: Iterable[ImageFileDirectory]) -> dict[str, ImageFileDirect
     ifds
         The directories of a chain, with their SubIFDs.
     """
-    found: dict[str, ImageFileDirectory] = {}
+    full_by_path: dict[str, ImageFileDirectory] = {}
     images: list[ImageFileDirectory] = []
     for ifd in ifds:
-        _note(found, ifd, images)
+        _note(full_by_path, ifd, images)
         if is_full(ifd):
             images.append(ifd)
-    return found
+    return full_by_path
 
 
 def _note(
-    found: dict[str, ImageFileDirectory],
+    full_by_path: dict[str, ImageFileDirectory],
     ifd: ImageFileDirectory,
     images: Sequence[ImageFileDirectory],
 ) -> None:
     """Note a directory's image, and those of the SubIFDs below it."""
     full = full_image_of(ifd, images)
     if full is not None:
-        found[ifd.path] = full
+        full_by_path[ifd.path] = full
     # an overview's own mask belongs to the image that the overview belongs to
     parent = full or ifd
     for child in ifd.subifds:
-        _note(found, child, [parent] if is_full(parent) else [])
+        _note(full_by_path, child, [parent] if is_full(parent) else [])

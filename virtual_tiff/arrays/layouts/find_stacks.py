@@ -55,13 +55,13 @@ class Stack:
     levels: tuple[tuple[Page | None, ...], ...] = ()
     """The same images reduced, the largest first."""
     sample_axis: str = "band"
-    """What the samples of a pixel are: an axis of their own, or OME's channels `c`."""
+    """The axis of the samples of a pixel: one of their own, or OME's channels `c`."""
     ome: OmeImage | None = None
-    """What the OME-XML says of the image."""
+    """The image's description in the OME-XML."""
     first: Mapping[str, int] = field(default_factory=dict)
     """Where along `axes` the stack begins in OME's whole image, if not at 0."""
     positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Of an ImageJ hyperstack: `t`, `c`, `z` of each of its pages."""
+    """For an ImageJ hyperstack: `t`, `c`, `z` of each of its pages."""
     numbers: tuple[int, ...] = ()
     """Numbers of the pages in the chain, where it has pages that are left out: then a page's
     place in the stack does not tell which one it is."""
@@ -140,7 +140,7 @@ def find_stacks(
     if isinstance(contiguous, Stack):
         return [contiguous]
     stacks = _page_stacks(images, imagej, numbered=bool(refused))
-    return [replace(found, losses=contiguous) for found in stacks[:1]] + stacks[1:]
+    return [replace(first, losses=contiguous) for first in stacks[:1]] + stacks[1:]
 
 
 def _readable(

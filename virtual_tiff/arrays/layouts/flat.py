@@ -59,15 +59,15 @@ def _shared_names(images: Sequence[ImageArray], *, coordinates: bool) -> list[Na
     """
     planes: dict[Hashable, str] = {}
     bands: dict[Hashable, str] = {}
-    found = []
+    names = []
     for image in images:
-        own = f"_{name_of(image)}"
+        suffix = f"_{name_of(image)}"
         plane = band = ""
         key: Hashable = (pixels_of(image), coordinates and image.place and image.place.key)
-        plane = planes.setdefault(key, own if planes else "")
+        plane = planes.setdefault(key, suffix if planes else "")
         if "band" in image.axes:
             of_bands = tuple((name, tuple(each)) for name, each in image.bands.items())
             key = (image.layout.grid.samples, coordinates and of_bands)
-            band = bands.setdefault(key, own if bands else "")
-        found.append(Names(plane=plane, band=band))
-    return found
+            band = bands.setdefault(key, suffix if bands else "")
+        names.append(Names(plane=plane, band=band))
+    return names

@@ -1,4 +1,4 @@
-"""What every layout is made of: an image's array with names, and its coordinates."""
+"""The parts of every layout: an image's array with named dimensions, and its coordinates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ type Arrays = dict[str, FileArray | InlineArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What is called how beside an image's array."""
+    """The names of the arrays that belong to an image's array."""
 
     plane: str = ""
     """Ends the names of what belongs to the rows and columns: `x`, `y`, `spatial_ref`."""
@@ -79,31 +79,31 @@ def references(image: ImageArray, names: Names) -> JSON:
     xarray takes no `grid_mapping` for a coordinate unless it is told to, so `coordinates`
     lists it too.
     """
-    found: JSON = {}
+    attributes: JSON = {}
     listed = [f"{name}{names.band}" for name in image.bands if name != "band"]
     if image.place is not None:
-        found["grid_mapping"] = f"spatial_ref{names.plane}"
-        listed.insert(0, found["grid_mapping"])
+        attributes["grid_mapping"] = f"spatial_ref{names.plane}"
+        listed.insert(0, attributes["grid_mapping"])
     if listed:
-        found["coordinates"] = " ".join(listed)
-    return found
+        attributes["coordinates"] = " ".join(listed)
+    return attributes
 
 
 def coordinate_arrays(
-    image: ImageArray, names: Names, there: Mapping[str, object]
+    image: ImageArray, names: Names, existing: Mapping[str, object]
 ) -> dict[str, InlineArray]:
     """Return an image's coordinate arrays that are not there already."""
     makers: dict[str, Callable[[], InlineArray]] = {}
     place = image.place
     if place is not None:
         axes = {names["y"], names["x"]}
-        if has_axes(place) and not axes <= there.keys() and _is_bounded(image):
+        if has_axes(place) and not axes <= existing.keys() and _is_bounded(image):
             makers[names["y"]] = lambda: axis_array(place, "y", names["y"])
             makers[names["x"]] = lambda: axis_array(place, "x", names["x"])
         makers[f"spatial_ref{names.plane}"] = lambda: spatial_ref_array(place)
-    for name, found in image.bands.items():
-        makers[f"{name}{names.band}"] = partial(band_array, found, names["band"])
-    return {name: make() for name, make in makers.items() if name not in there}
+    for name, values in image.bands.items():
+        makers[f"{name}{names.band}"] = partial(band_array, values, names["band"])
+    return {name: make() for name, make in makers.items() if name not in existing}
 
 
 def _is_bounded(image: ImageArray) -> bool:

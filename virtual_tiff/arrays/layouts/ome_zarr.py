@@ -63,7 +63,7 @@ _UNITS = {
 """UnitsLength and UnitsTime of `ome.xsd` that OME-Zarr lists; it has none for the others."""
 
 _COLORS = ("FF0000", "00FF00", "0000FF", "00FFFF", "FF00FF", "FFFF00")
-"""Of channels whose color is not given: additive primaries, then their complements."""
+"""Colors of channels that have none: additive primaries, then their complements."""
 
 _SAMPLE_NAMES = ("Red", "Green", "Blue", "Alpha")
 _MOST_ACTIVE = 6
@@ -161,15 +161,17 @@ def _channels(stack: Stack) -> list[dict[str, Any]]:
     planes = dict(zip(stack.axes, stack.shape, strict=True)).get("c", 1)
     first = stack.first.get("c", 0)
     nothing = OmeChannel(name=None, color=None, samples=1)
-    found: list[dict[str, Any]] = []
+    channels: list[dict[str, Any]] = []
     for plane in range(planes):
         number = first + plane
         channel = known[number] if number < len(known) else nothing
         for sample in range(samples):
             label, color = _label(stack.ome, channel, number, sample, samples, planes)
-            active = len(found) < _MOST_ACTIVE
-            found.append({"label": label, "color": color, "active": active, "window": dict(window)})
-    return found
+            active = len(channels) < _MOST_ACTIVE
+            channels.append(
+                {"label": label, "color": color, "active": active, "window": dict(window)}
+            )
+    return channels
 
 
 def _label(

@@ -72,7 +72,7 @@ def signatures(ifds: Iterable[ImageFileDirectory]) -> list[Hashable]:
         If a tag that decides cannot be read.
     """
     seen: dict[Hashable, Hashable] = {}
-    found = []
+    kinds = []
     for ifd in ifds:
         # most pages of a file are byte for byte alike: the tags are read once for all of them
         raw = tuple(
@@ -82,8 +82,8 @@ def signatures(ifds: Iterable[ImageFileDirectory]) -> list[Hashable]:
         )
         if raw not in seen:
             seen[raw] = _signature(ifd)
-        found.append(seen[raw])
-    return found
+        kinds.append(seen[raw])
+    return kinds
 
 
 def _signature(ifd: ImageFileDirectory) -> Hashable:
@@ -106,14 +106,14 @@ def groups_of_one_shape(ifds: Sequence[ImageFileDirectory]) -> list[list[ImageFi
     groups: dict[Hashable, list[ImageFileDirectory]] = {}
     first: dict[Hashable, dict[Hashable, Hashable]] = {}
     for ifd, kind in zip(ifds, signatures(ifds), strict=True):
-        own: dict[Hashable, Hashable] = {
+        kinds: dict[Hashable, Hashable] = {
             tag: ifd.entries[tag].data for tag in _OF_THE_FIRST if tag in ifd.entries
         }
-        own |= _items(ifd)
-        leader = first.setdefault(kind, own)
-        if own.items() <= leader.items():
-            own = leader
-        groups.setdefault((kind, tuple(own.items())), []).append(ifd)
+        kinds |= _items(ifd)
+        leader = first.setdefault(kind, kinds)
+        if kinds.items() <= leader.items():
+            kinds = leader
+        groups.setdefault((kind, tuple(kinds.items())), []).append(ifd)
     return list(groups.values())
 
 
@@ -122,18 +122,18 @@ def _items(ifd: ImageFileDirectory) -> dict[Hashable, Hashable]:
     if Tag.GDAL_METADATA not in ifd.entries:
         return {}
     metadata = gdal_metadata(ifd)
-    found: dict[Hashable, Hashable] = {}
+    items: dict[Hashable, Hashable] = {}
     for number, band in metadata.bands.items():
         for role in ("scale", "offset", "unittype"):
             if role in band.roles:
-                found[number, role] = band.roles[role]
+                items[number, role] = band.roles[role]
     for name in ("RPC", "GEOLOCATION"):
         if name in metadata.file.domains:
-            found[name] = repr(metadata.file.domains[name])
+            items[name] = repr(metadata.file.domains[name])
     for name in ("NODATA_VALUES", "_Unsigned", "_FillValue", "missing_value"):
         if name in metadata.file.default:
-            found[name] = metadata.file.default[name]
-    return found
+            items[name] = metadata.file.default[name]
+    return items
 
 
 def can_be_level(ifd: ImageFileDirectory, full: ImageFileDirectory) -> bool:

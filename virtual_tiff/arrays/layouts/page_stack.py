@@ -76,9 +76,9 @@ def _refused(tiff: Tiff, options: Options, error: TiffError) -> dict[str, TiffEr
 
     Most pages of a file are alike and only their blocks are looked at; here each is tried.
     """
-    found: dict[str, TiffError] = {}
+    errors: dict[str, TiffError] = {}
     if isinstance(error, LimitError) and error.of_file:
-        return found
+        return errors
     options = replace(options, budget=Budget(options.limits, tiff.state.size))
     for ifd, full in exposed(tiff, Selection(), all_of_them=True):
         try:
@@ -90,8 +90,8 @@ def _refused(tiff: Tiff, options: Options, error: TiffError) -> dict[str, TiffEr
             if isinstance(reason, LimitError) and reason.of_file:
                 raise
             if can_be_left_out(reason, ifd.path):
-                found[ifd.path] = reason
-    return found
+                errors[ifd.path] = reason
+    return errors
 
 
 def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinates: bool) -> Group:
@@ -99,71 +99,74 @@ def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinat
         tiff.ifds, file_size=tiff.state.size, limits=options.limits, refused=refused
     )
     if options.selection.overviews is not True:
-        stacks = [_with_levels(found, options) for found in stacks]
-    groups = [_group(found, tiff.state.size, options, coordinates=coordinates) for found in stacks]
+        stacks = [_with_levels(page_stack, options) for page_stack in stacks]
+    groups = [
+        _group(page_stack, tiff.state.size, options, coordinates=coordinates)
+        for page_stack in stacks
+    ]
     if len(groups) == 1:
         return replace(groups[0], losses=stacks[0].losses)
-    if stacks and all(found.ome is not None for found in stacks):
+    if stacks and all(page_stack.ome is not None for page_stack in stacks):
         named = {str(number): group for number, group in enumerate(groups)}
         return Group(groups=named, attributes=bioformats2raw_attributes())
-    names = [found.name.replace("/", ".") for found in stacks]
-    losses = tuple(loss for found in stacks for loss in found.losses)
+    names = [page_stack.name.replace("/", ".") for page_stack in stacks]
+    losses = tuple(loss for page_stack in stacks for loss in page_stack.losses)
     return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
 
 
-def _with_levels(found: Stack, options: Options) -> Stack:
-    kept = options.selection.levels(len(found.levels))
-    return replace(found, levels=tuple(found.levels[level] for level in kept))
+def _with_levels(page_stack: Stack, options: Options) -> Stack:
+    kept = options.selection.levels(len(page_stack.levels))
+    return replace(page_stack, levels=tuple(page_stack.levels[level] for level in kept))
 
 
-def _group(found: Stack, file_size: int, options: Options, *, coordinates: bool) -> Group:
+def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: bool) -> Group:
     """Return a stack's group: its array, or a group below for each resolution."""
-    if found.ome is not None:  # OME-Zarr wants channels before the rows
+    if page_stack.ome is not None:  # OME-Zarr wants channels before the rows
         options = replace(options, samples="first")
     levels: list[ImageArray] = []
     arrays: list[Arrays] = []
-    for pages in (found.pages, *found.levels):
-        image, array = _level(found, pages, file_size, options, coordinates=coordinates)
+    for pages in (page_stack.pages, *page_stack.levels):
+        image, array = _level(page_stack, pages, file_size, options, coordinates=coordinates)
         levels.append(image)
         arrays.append({_IMAGE: array})
         if coordinates:
-            arrays[-1] |= _coordinates(found, image, arrays[-1])
+            arrays[-1] |= _coordinates(page_stack, image, arrays[-1])
     if len(levels) == 1:
-        return Group(arrays=arrays[0], attributes=_ome(found, levels, [_IMAGE]))
+        return Group(arrays=arrays[0], attributes=_ome(page_stack, levels, [_IMAGE]))
     paths = [str(level) for level in range(len(levels))]
     place = levels[0].place
     attributes = multiscales_attributes(
         [described(path, image, levels[0]) for path, image in zip(paths, levels, strict=True)],
         proj=None if place is None else proj_attributes(place),
     )
-    attributes |= _ome(found, levels, [f"{path}/{_IMAGE}" for path in paths])
+    attributes |= _ome(page_stack, levels, [f"{path}/{_IMAGE}" for path in paths])
     groups = {path: Group(arrays=of_level) for path, of_level in zip(paths, arrays, strict=True)}
     return Group(groups=groups, attributes=attributes)
 
 
-def _ome(found: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) -> JSON:
+def _ome(page_stack: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) -> JSON:
     """Return OME-Zarr's attributes where OME-XML describes the image."""
-    if found.ome is None:
+    if page_stack.ome is None:
         return {}
     full = levels[0].ifd
     factors = [
         (full.ImageLength / image.ifd.ImageLength, full.ImageWidth / image.ifd.ImageWidth)
         for image in levels
     ]
-    return group_attributes(found, list(zip(paths, factors, strict=True)))
+    return group_attributes(page_stack, list(zip(paths, factors, strict=True)))
 
 
 def _level(
-    found: Stack, pages: _Pages, file_size: int, options: Options, *, coordinates: bool
+    page_stack: Stack, pages: _Pages, file_size: int, options: Options, *, coordinates: bool
 ) -> tuple[ImageArray, FileArray]:
     """Return the first page's array, and that of all pages."""
     for page in pages:
         if page is not None and not page.shift:
             charge(page.ifd, options)
-    first, plans = _plans(found, pages, file_size, options)
+    first, plans = _plans(page_stack, pages, file_size, options)
     if any(_shape(plan) != _shape(plans[0]) for plan in plans if plan is not None):
         # strips that lie together in one page, and do not in another
-        first, plans = _plans(found, pages, file_size, replace(options, merge_strips=False))
+        first, plans = _plans(page_stack, pages, file_size, replace(options, merge_strips=False))
     for page, plan in zip(pages, plans, strict=True):
         if page is not None and plan is not None and _shape(plan) != _shape(first.chunks):
             msg = (
@@ -171,7 +174,7 @@ def _level(
                 'ifd_layout="flat"'
             )
             raise UnsupportedError(msg, tag=Tag.StripByteCounts, ifd=page.ifd.path)
-    array = _array(found, first, plans, coordinates=coordinates)
+    array = _array(page_stack, first, plans, coordinates=coordinates)
     losses = [
         loss
         for page, plan in zip(pages, plans, strict=True)
@@ -182,12 +185,12 @@ def _level(
 
 
 def _plans(
-    found: Stack, pages: _Pages, file_size: int, options: Options
+    page_stack: Stack, pages: _Pages, file_size: int, options: Options
 ) -> tuple[ImageArray, list[ChunkPlan | None]]:
     """Return the array of the first page, and the chunks of each."""
     first: ImageArray | None = None
     plans: list[ChunkPlan | None] = []
-    for page, whole in zip_longest(pages, found.pages):
+    for page, whole in zip_longest(pages, page_stack.pages):
         if page is None:
             plans.append(None)
             continue
@@ -220,29 +223,29 @@ def _shape(plan: ChunkPlan | None) -> tuple[int, ...] | None:
 
 
 def _array(
-    found: Stack, first: ImageArray, plans: Sequence[ChunkPlan | None], *, coordinates: bool
+    page_stack: Stack, first: ImageArray, plans: Sequence[ChunkPlan | None], *, coordinates: bool
 ) -> FileArray:
-    axes = found.dimension_names
+    axes = page_stack.dimension_names
     if first.axes.samples_last:
-        axes = Axes((*found.axes, "y", "x", found.sample_axis))
+        axes = Axes((*page_stack.axes, "y", "x", page_stack.sample_axis))
     attributes: JSON = dict(first.metadata["attributes"])
     if coordinates:
-        attributes |= _references(found, first)
+        attributes |= _references(page_stack, first)
     if first.place is not None:
         attributes |= place_attributes(first.place, ("y", "x"))
     grid, chunks = first.layout.grid, first.chunks
-    lengths = dict(zip(found.axes, found.shape, strict=True))
-    chunk_lengths = dict.fromkeys(found.axes, 1)
+    lengths = dict(zip(page_stack.axes, page_stack.shape, strict=True))
+    chunk_lengths = dict.fromkeys(page_stack.axes, 1)
     if "band" in first.axes:
-        lengths[found.sample_axis] = lengths.get(found.sample_axis, 1) * grid.samples
-        chunk_lengths[found.sample_axis] = grid.block_samples
+        lengths[page_stack.sample_axis] = lengths.get(page_stack.sample_axis, 1) * grid.samples
+        chunk_lengths[page_stack.sample_axis] = grid.block_samples
     lengths |= {"y": grid.image_length, "x": grid.image_width}
     chunk_lengths |= {"y": chunks.length, "x": chunks.width}
     chunk_shape = axes.lengths(chunk_lengths)
     metadata = first.metadata | {
         "shape": axes.lengths(lengths),
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
-        "codecs": [_turned(codec, axes, found) for codec in first.metadata["codecs"]],
+        "codecs": [_turned(codec, axes, page_stack) for codec in first.metadata["codecs"]],
         "attributes": attributes,
         "dimension_names": list(axes),
     }
@@ -250,7 +253,7 @@ def _array(
     def joined(part: Callable[[ChunkPlan], NDArray[np.uint64]]) -> NDArray[np.uint64]:
         missing = np.zeros(first.chunks.offsets.shape, dtype=np.uint64)
         of_pages = np.stack([missing if plan is None else part(plan) for plan in plans])
-        return _in_order(of_pages.reshape(*found.shape, *missing.shape), found, axes)
+        return _in_order(of_pages.reshape(*page_stack.shape, *missing.shape), page_stack, axes)
 
     whole = all(plan is None or plan.lost is None for plan in plans)
     return FileArray(
@@ -267,46 +270,46 @@ def _lost(plan: ChunkPlan) -> NDArray[np.uint64]:
     return lost.astype(np.uint64)
 
 
-def _turned(codec: JSON, axes: Axes, found: Stack) -> JSON:
+def _turned(codec: JSON, axes: Axes, page_stack: Stack) -> JSON:
     """Renumber the axes of the `transpose` that brings the samples of a pixel together."""
     if codec["name"] != "transpose":
         return codec
-    last = [axes.index(name) for name in ("y", "x", found.sample_axis)]
+    last = [axes.index(name) for name in ("y", "x", page_stack.sample_axis)]
     others = [number for number in range(len(axes)) if number not in last]
     return {"name": "transpose", "configuration": {"order": [*others, *last]}}
 
 
-def _in_order(of_pages: NDArray[np.uint64], found: Stack, axes: Axes) -> NDArray[np.uint64]:
+def _in_order(of_pages: NDArray[np.uint64], page_stack: Stack, axes: Axes) -> NDArray[np.uint64]:
     """Bring (axes, planes, rows, columns) to the chunk grid's order of dimensions."""
-    planes_at = len(found.axes)
-    samples = found.sample_axis
+    planes_at = len(page_stack.axes)
+    samples = page_stack.sample_axis
     if samples not in axes:
         return of_pages
-    if samples in found.axes:  # planes of samples go on counting the channels
-        at = found.axes.index(samples)
+    if samples in page_stack.axes:  # planes of samples go on counting the channels
+        at = page_stack.axes.index(samples)
         moved = np.moveaxis(of_pages, planes_at, at + 1)
         shape = moved.shape
         return moved.reshape(*shape[:at], prod(shape[at : at + 2]), *shape[at + 2 :])
     return np.moveaxis(of_pages, planes_at, axes.index(samples))
 
 
-def _references(found: Stack, first: ImageArray) -> JSON:
-    bands = first if found.sample_axis == "band" else replace(first, bands={})
+def _references(page_stack: Stack, first: ImageArray) -> JSON:
+    bands = first if page_stack.sample_axis == "band" else replace(first, bands={})
     attributes = references(bands, Names())
     listed = [attributes["coordinates"]] if "coordinates" in attributes else []
-    listed += [_position(axis) for axis in found.positions]
+    listed += [_position(axis) for axis in page_stack.positions]
     return attributes | ({"coordinates": " ".join(listed)} if listed else {})
 
 
-def _coordinates(found: Stack, first: ImageArray, there: Arrays) -> Arrays:
-    bands = first if found.sample_axis == "band" else replace(first, bands={})
-    arrays: Arrays = dict(coordinate_arrays(bands, Names(), there))
-    for axis, positions in found.positions.items():
-        arrays[_position(axis)] = band_array(positions, found.axes[0])
-    if found.numbers:
-        arrays["page"] = band_array(found.numbers, "page")
-    names = [] if found.ome is None else [channel.name for channel in found.ome.channels]
-    array = there[_IMAGE].metadata
+def _coordinates(page_stack: Stack, first: ImageArray, existing: Arrays) -> Arrays:
+    bands = first if page_stack.sample_axis == "band" else replace(first, bands={})
+    arrays: Arrays = dict(coordinate_arrays(bands, Names(), existing))
+    for axis, positions in page_stack.positions.items():
+        arrays[_position(axis)] = band_array(positions, page_stack.axes[0])
+    if page_stack.numbers:
+        arrays["page"] = band_array(page_stack.numbers, "page")
+    names = [] if page_stack.ome is None else [channel.name for channel in page_stack.ome.channels]
+    array = existing[_IMAGE].metadata
     lengths = dict(zip(array["dimension_names"], array["shape"], strict=True))
     texts = [name for name in names if name]
     if lengths.get("c") == len(set(texts)) == len(names):

@@ -68,14 +68,14 @@ def _is_mask(image: ImageArray) -> bool:
 
 
 def _level(image: ImageArray, mask: ImageArray | None, *, coordinates: bool) -> Group:
-    found: dict[str, ImageArray] = {_IMAGE: image}
+    images: dict[str, ImageArray] = {_IMAGE: image}
     if mask is not None:
-        found[_MASK] = mask
+        images[_MASK] = mask
     arrays: Arrays = {
-        name: file_array(each, Names(), coordinates=coordinates) for name, each in found.items()
+        name: file_array(each, Names(), coordinates=coordinates) for name, each in images.items()
     }
     if coordinates:
-        for each in found.values():
+        for each in images.values():
             arrays |= coordinate_arrays(each, Names(), arrays)
     return Group(arrays=arrays)
 

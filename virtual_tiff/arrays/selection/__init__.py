@@ -1,1 +1,1 @@
-"""What of a file is exposed: directories, bands, blocks."""
+"""The part of a file that is exposed: directories, bands, blocks."""

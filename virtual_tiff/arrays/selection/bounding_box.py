@@ -15,13 +15,14 @@ type Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top."""
 
 type CrsInput = Any
-"""What `pyproj.CRS.from_user_input` takes: an EPSG code, a text, an object with `to_wkt`."""
+"""The inputs of `pyproj.CRS.from_user_input`: an EPSG code, a text, an object with `to_wkt`."""
 
 _POINTS = 21
 """By which an edge is bent when it is transformed: the number of GDAL's and pyproj's examples."""
 
 _MARGIN = 0.05
-"""Of an image's size, around its bounds in another CRS: between `_POINTS` they are not exact."""
+"""The part of an image's size that is added around its bounds in another CRS, as these are not
+exact between `_POINTS`."""
 
 
 def portable_crs(given: CrsInput) -> str:
@@ -104,20 +105,20 @@ def _transformed(bbox: Bounds, source: str, target: str, image: Bounds) -> Bound
         raise ImportError(msg) from error
     try:
         known = CRS.from_user_input(source)
-        there = Transformer.from_crs(known, target, always_xy=True)
+        transformer = Transformer.from_crs(known, target, always_xy=True)
         back = Transformer.from_crs(target, known, always_xy=True)
         near = _near(bbox, back.transform_bounds(*image, densify_pts=_POINTS))
-        found: Bounds = there.transform_bounds(*near, densify_pts=_POINTS)
+        bounds: Bounds = transformer.transform_bounds(*near, densify_pts=_POINTS)
     except ProjError as error:
         msg = f"bbox={bbox} of bbox_crs={source!r} cannot be transformed to the file's CRS: {error}"
         raise ValueError(msg) from error
-    if not _is_box(found):
+    if not _is_box(bounds):
         msg = (
             f"bbox={bbox} of bbox_crs={source!r} is not a box in the file's CRS: it lies where the "
-            f"CRS is not defined, or across the antimeridian ({found})"
+            f"CRS is not defined, or across the antimeridian ({bounds})"
         )
         raise ValueError(msg)
-    return found
+    return bounds
 
 
 def _near(bbox: Bounds, image: Bounds) -> Bounds:

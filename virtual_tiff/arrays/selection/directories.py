@@ -44,14 +44,14 @@ def exposed(tiff: Tiff, selection: Selection, *, all_of_them: bool) -> list[Expo
     """
     if not all_of_them:
         return [(ifd, tiff.full_image) for ifd in tiff.ifds]
-    found = list(tiff.walk())
-    images = [ifd for ifd in found if ifd.describes_image]
-    for ifd in found:
+    directories = list(tiff.walk())
+    images = [ifd for ifd in directories if ifd.describes_image]
+    for ifd in directories:
         if images and not ifd.describes_image:
             warn(f"IFD {ifd.path} has no ImageWidth and ImageLength; it is left out")
     full = full_images(tiff.ifds)
     left_out = _left_out(images, full, selection)
-    return [(ifd, full.get(ifd.path)) for ifd in images or found if ifd.path not in left_out]
+    return [(ifd, full.get(ifd.path)) for ifd in images or directories if ifd.path not in left_out]
 
 
 def can_be_left_out(error: TiffError, path: str) -> bool:

@@ -31,7 +31,7 @@ class Region:
     """A rectangle of an image, in its pixels."""
 
     row: int
-    """Of the first pixel, from 0."""
+    """Row of the first pixel, from 0."""
     column: int
     length: int
     width: int
@@ -47,16 +47,16 @@ class Region:
         bottom, right = min(self.ends[0], length), min(self.ends[1], width)
         return _between(top, left, bottom, right) if top < bottom and left < right else None
 
-    def scaled(self, full: tuple[int, int], here: tuple[int, int]) -> Region:
+    def scaled(self, full: tuple[int, int], size: tuple[int, int]) -> Region:
         """Return the pixels of a smaller image that lie in the region, in part or whole.
 
         Parameters
         ----------
-        full, here
+        full, size
             Length and width of the image that the region is of, and of the smaller one.
             Both show the same ground.
         """
-        (full_length, full_width), (length, width) = full, here
+        (full_length, full_width), (length, width) = full, size
         bottom, right = self.ends
         return _between(
             self.row * length // full_length,
@@ -111,8 +111,8 @@ def crop(
     shape = (layout.grid.planes, layout.grid.rows, layout.grid.columns)
 
     def cut(values: memoryview) -> memoryview:
-        found = np.frombuffer(values, dtype=values.format).reshape(shape)
-        kept = np.ascontiguousarray(found[planes][:, rows, columns])
+        numbers = np.frombuffer(values, dtype=values.format).reshape(shape)
+        kept = np.ascontiguousarray(numbers[planes][:, rows, columns])
         return memoryview(kept.reshape(-1)).toreadonly()
 
     return BlockLayout(

@@ -1,4 +1,4 @@
-"""What of a file is exposed: bands, overviews, and a window or the pixels in a bounding box.
+"""The part of a file that is exposed: bands, overviews, and a window or a bounding box.
 
 A selection is of references, so it ends where blocks do: windows are snapped outwards.
 """
@@ -20,16 +20,16 @@ from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Tag, UnsupportedErr
 __all__ = ["Selection"]
 
 _TOLERANCE = 1e-3
-"""Of a pixel: a bound this near to a pixel's edge lies on it. It is GDAL's, who forgives "up to
-0.1% of a pixel size for rounding" (pull request 7245)."""
+"""Part of a pixel: a bound this near to a pixel's edge lies on it, as in GDAL, which forgives "up
+to 0.1% of a pixel size for rounding" (pull request 7245)."""
 
 _WINDOW = ("col_off", "row_off", "width", "height")
-"""What `rasterio.windows.Window` has, in the order of GDAL's `-srcwin`."""
+"""The attributes of `rasterio.windows.Window`, in the order of GDAL's `-srcwin`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of each image is exposed; all of it by default.
+    """The part of each image that is exposed; all of it by default.
 
     What is given is brought to one form, so that equal selections are equal.
 
@@ -114,21 +114,21 @@ class Selection:
             return None
         samples = ifd.SamplesPerPixel
         wanted: Any = self.bands
-        found = [_band_number(band, samples, names) for band in wanted]
-        if len(set(found)) < len(found):
+        numbers = [_band_number(band, samples, names) for band in wanted]
+        if len(set(numbers)) < len(numbers):
             msg = f"bands={list(wanted)!r} names a band twice"
             raise ValueError(msg)
-        if found == list(range(samples)):
+        if numbers == list(range(samples)):
             return None
         if ifd.PlanarConfiguration != 2:
             msg = (
                 f"bands={list(wanted)!r} cannot be selected: each block holds all {samples} "
                 "samples "
                 "of its pixels. Open all bands, and select afterwards: "
-                f".isel(band={found})"
+                f".isel(band={numbers})"
             )
             raise UnsupportedError(msg, tag=Tag.PlanarConfiguration, ifd=ifd.path)
-        return found
+        return numbers
 
     def region(
         self,
@@ -158,17 +158,17 @@ class Selection:
         """
         if self.window is None and self.bbox is None:
             return None
-        here = grid.image_length, grid.image_width
-        full = here if full is None else full
-        asked, on_edges = self._asked(full, affine, crs)
-        inside = asked.within(*full)
+        size = grid.image_length, grid.image_width
+        full = size if full is None else full
+        requested, on_edges = self._asked(full, affine, crs)
+        inside = requested.within(*full)
         if inside is None:
             raise ValueError(self._outside(full, affine))
-        found = inside.scaled(full, here).snapped(grid)
-        if self.exact and not (on_edges and _same_ground(inside, full, found, here)):
-            raise ValueError(self._inexact(found, grid, is_full=here == full))
-        everything = Region(row=0, column=0, length=here[0], width=here[1])
-        return None if found == everything else found
+        snapped = inside.scaled(full, size).snapped(grid)
+        if self.exact and not (on_edges and _same_ground(inside, full, snapped, size)):
+            raise ValueError(self._inexact(snapped, grid, is_full=size == full))
+        everything = Region(row=0, column=0, length=size[0], width=size[1])
+        return None if snapped == everything else snapped
 
     def _asked(
         self, full: tuple[int, int], affine: Affine | None, crs: Crs | None
@@ -200,24 +200,24 @@ class Selection:
             where += f" with the bounds {_bounds(affine, full)} in its own CRS"
         return f"{self._what()} lies outside the image {where}"
 
-    def _inexact(self, found: Region, grid: BlockGrid, *, is_full: bool) -> str:
+    def _inexact(self, snapped: Region, grid: BlockGrid, *, is_full: bool) -> str:
         msg = (
             f"exact=True, but {self._what()} does not end where the {grid.kind}s of "
             f"{grid.block_width} x {grid.block_length} pixels (width x height) do"
         )
         if is_full:
-            fitting = (found.column, found.row, found.width, found.length)
+            fitting = (snapped.column, snapped.row, snapped.width, snapped.length)
             return f"{msg}; window={fitting} would fit"
         size = f"{grid.image_width} x {grid.image_length}"
         return f"{msg} in the smaller image of {size}; overviews=False leaves overviews out"
 
 
 def _same_ground(
-    asked: Region, full: tuple[int, int], found: Region, here: tuple[int, int]
+    requested: Region, full: tuple[int, int], snapped: Region, size: tuple[int, int]
 ) -> bool:
-    theirs = (asked.row, asked.column, *asked.ends)
-    ours = (found.row, found.column, *found.ends)
-    sizes = zip(theirs, here * 2, ours, full * 2, strict=True)
+    theirs = (requested.row, requested.column, *requested.ends)
+    ours = (snapped.row, snapped.column, *snapped.ends)
+    sizes = zip(theirs, size * 2, ours, full * 2, strict=True)
     return all(their * small == our * large for their, small, our, large in sizes)
 
 
@@ -263,12 +263,12 @@ def _outwards(edge: float, side: int) -> int:
 def _band_number(band: int | str, samples: int, names: Sequence[str]) -> int:
     known = list(names[:samples])
     if isinstance(band, int):
-        found = [band - 1] if band <= samples else []
+        matching = [band - 1] if band <= samples else []
     else:
-        found = [i for i, name in enumerate(known) if name == band]
-    if len(found) == 1:
-        return found[0]
-    problem = f"{len(found)} bands have the name" if found else "there is no band"
+        matching = [i for i, name in enumerate(known) if name == band]
+    if len(matching) == 1:
+        return matching[0]
+    problem = f"{len(matching)} bands have the name" if matching else "there is no band"
     numbers = "1" if samples == 1 else f"1 to {samples}"
     called = f" with the names {', '.join(map(repr, known))}" if any(known) else ", without names"
     msg = f"{problem} {band!r}; the bands are {numbers}{called}"

@@ -45,7 +45,7 @@ _MODELS: dict[int, Kind] = {1: "projected", 2: "geographic", 3: "geocentric"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crs:
-    """What a file says about the coordinates of its pixels. At least one of the first two."""
+    """A file's statements about its pixels' coordinates; at least one of the first two is given."""
 
     code: str | None
     """Authority and code, `"EPSG:32633"`; two codes where heights have one of their own."""
@@ -55,19 +55,19 @@ class Crs:
     """The same as PROJJSON. It is shared: copy it before a change."""
     kind: Kind
     unit: str | None
-    """Of x and y, as the file or the registry names it; None if unknown."""
+    """The unit of x and y, as the file or the registry names it; None if unknown."""
     unit_factor: float | None
-    """Of x and y, in metres or radians; None if unknown."""
+    """The size of that unit in metres or radians; None if unknown."""
     epoch: float | None = None
     """Coordinate epoch, a decimal year."""
     vertical: str | None = None
     """The vertical CRS of a GeoTIFF 1.0 file, as WKT 2 or as a code, which is no part of `wkt`."""
     vertical_unit: str | None = None
-    """Of the heights, whether their CRS is a part of `wkt` or not; None if unknown."""
+    """The unit of heights, whether their CRS is a part of `wkt` or not; None if unknown."""
 
     @property
     def text(self) -> str:
-        """What attributes `crs_wkt` and `spatial_ref` hold: WKT, or the code, read alike."""
+        """The value of the attributes `crs_wkt` and `spatial_ref`: WKT, or the code, read alike."""
         return self.wkt or self.code or ""
 
     @property
@@ -77,9 +77,9 @@ class Crs:
 
     def coordinate_attributes(self, dimension: Literal["x", "y"]) -> dict[str, str]:
         """Return CF attributes for the coordinates along a dimension."""
-        found = dict(_CF.get((self.kind, dimension), {"axis": dimension.upper()}))
+        attributes = dict(_CF.get((self.kind, dimension), {"axis": dimension.upper()}))
         units = self._units(dimension)
-        return found if units is None else found | {"units": units}
+        return attributes if units is None else attributes | {"units": units}
 
     def _units(self, dimension: str) -> str | None:
         if self.unit_factor is None:
@@ -172,10 +172,10 @@ def build(
     ctx = Context(keys=keys, version=edition, epsg=epsg)
     kind = _kind(ctx)
     try:
-        found = _by_code_alone(ctx, kind) or _of_keys(ctx, kind)
+        crs = _by_code_alone(ctx, kind) or _of_keys(ctx, kind)
     except NoCrsError:
-        found = None
-    return found, tuple(ctx.warnings)
+        crs = None
+    return crs, tuple(ctx.warnings)
 
 
 def _kind(ctx: Context) -> Kind:
@@ -265,9 +265,9 @@ def _registered(ctx: Context, crs: JSON) -> JSON:
 
 def _engine_string(ctx: Context) -> str | None:
     for key in (K.ProjectedCitationGeoKey, K.GTCitationGeoKey):
-        found = projection_engine_string(ctx.text(key))
-        if found is not None:
-            return found
+        text = projection_engine_string(ctx.text(key))
+        if text is not None:
+            return text
     return None
 
 

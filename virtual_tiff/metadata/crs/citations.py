@@ -36,12 +36,12 @@ def fields(citation: str | None) -> Mapping[str, str]:
     if citation is None or citation.startswith(_PE_STRING):
         return {}
     pattern = _IMAGINE_FIELD if _IMAGINE in citation else _FIELD
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, value in pattern.findall(citation):
         text = value.strip(" \n\0|")
         if text:
-            found.setdefault(_IMAGINE_NAMES.get(name, name), text)
-    return found
+            texts.setdefault(_IMAGINE_NAMES.get(name, name), text)
+    return texts
 
 
 def plain_name(citation: str | None) -> str | None:

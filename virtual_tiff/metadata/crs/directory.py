@@ -15,7 +15,7 @@ __all__ = ["flaw", "version"]
 _VERSION = 1
 """GeoTIFF 1.1, 7.1.2: readers must not read other versions."""
 _SHORTS = 4
-"""Of the header, and of each key."""
+"""Numbers of the header, and of each key."""
 
 
 def version(ifd: ImageFileDirectory) -> tuple[int, ...]:

@@ -109,8 +109,8 @@ def angular_unit(crs: JSON) -> Unit:
 
 def datum_of(crs: JSON) -> JSON:
     """Return the datum of a geodetic CRS, an ensemble's if it is one."""
-    found: JSON = crs.get("datum") or crs["datum_ensemble"]
-    return found
+    datum: JSON = crs.get("datum") or crs["datum_ensemble"]
+    return datum
 
 
 def is_geodetic(crs: JSON) -> bool:
@@ -187,16 +187,16 @@ def _known(ctx: Context, default_code: int | None) -> JSON | None:
         code = ctx.code(K.GeodeticCRSGeoKey)
     if code is None:
         return None
-    found = ctx.epsg.crs(code)
-    if found is None or not is_geodetic(found):
+    known = ctx.epsg.crs(code)
+    if known is None or not is_geodetic(known):
         ctx.warn(K.GeodeticCRSGeoKey, f"EPSG:{code} is not a known geodetic CRS")
         return None
-    if number_of_axes(found) == 2:
-        return found
+    if number_of_axes(known) == 2:
+        return known
     # of a 3-D CRS, the horizontal part
-    flat = without(found, "id", *_USAGE)
-    system = found["coordinate_system"]
-    if found["type"] == "GeographicCRS":
+    flat = without(known, "id", *_USAGE)
+    system = known["coordinate_system"]
+    if known["type"] == "GeographicCRS":
         flat["coordinate_system"] = coordinate_system("ellipsoidal", *system["axis"][:2])
         return flat
     flat["type"] = "GeographicCRS"
@@ -234,13 +234,15 @@ class _Parts:
         )
 
     def agree_with(self, known: JSON) -> bool:
-        own = datum_of(known)
+        known_datum = datum_of(known)
         return (
             self.datum is not None
-            and self.datum["name"] == own["name"]
+            and self.datum["name"] == known_datum["name"]
             and self.ellipsoid is not None
-            and _same_ellipsoid(self.ellipsoid, own["ellipsoid"])
-            and math.isclose(_longitude(self.meridian), _longitude(own.get("prime_meridian")))
+            and _same_ellipsoid(self.ellipsoid, known_datum["ellipsoid"])
+            and math.isclose(
+                _longitude(self.meridian), _longitude(known_datum.get("prime_meridian"))
+            )
             and math.isclose(self.unit.factor, angular_unit(known).factor, rel_tol=_TOLERANCE)
         )
 
@@ -272,19 +274,19 @@ class _Parts:
         if ellipsoid is None:
             ctx.warn(K.EllipsoidGeoKey, "there is no ellipsoid; that of WGS 84 is used, as in GDAL")
             ellipsoid = _sized(_WGS_84[0], _WGS_84[1], _WGS_84[2])
-        own = base.get("ellipsoid")
-        agrees = own is not None and _same_ellipsoid(ellipsoid, own)
-        found: JSON = {"type": "GeodeticReferenceFrame"}
+        base_ellipsoid = base.get("ellipsoid")
+        agrees = base_ellipsoid is not None and _same_ellipsoid(ellipsoid, base_ellipsoid)
+        datum: JSON = {"type": "GeodeticReferenceFrame"}
         # an ensemble's name is that of the datum which the key means, and a word
-        found["name"] = base["name"].removesuffix(" ensemble")
-        found["ellipsoid"] = own if agrees else ellipsoid
+        datum["name"] = base["name"].removesuffix(" ensemble")
+        datum["ellipsoid"] = base_ellipsoid if agrees else ellipsoid
         meridian = self._meridian_in_unit()
         if meridian is not None:
-            found["prime_meridian"] = meridian
+            datum["prime_meridian"] = meridian
         meridian_agrees = math.isclose(
             _longitude(self.meridian), _longitude(base.get("prime_meridian"))
         )
-        return found | ({"id": base["id"]} if "id" in base and agrees and meridian_agrees else {})
+        return datum | ({"id": base["id"]} if "id" in base and agrees and meridian_agrees else {})
 
     def _meridian_in_unit(self) -> JSON | None:
         """State the prime meridian in the CRS's unit: WKT 2 of a base CRS has no other place."""
@@ -298,10 +300,10 @@ class _Parts:
 
 def _names(ctx: Context) -> dict[str, str]:
     citation = ctx.text(K.GeodeticCitationGeoKey)
-    found = dict(fields(citation))
-    if not found and citation and "IMAGINE GeoTIFF" not in citation:
-        found["GCS Name"] = citation
-    return found
+    names = dict(fields(citation))
+    if not names and citation and "IMAGINE GeoTIFF" not in citation:
+        names["GCS Name"] = citation
+    return names
 
 
 def _datum(ctx: Context, known: JSON | None) -> JSON | None:
@@ -310,43 +312,45 @@ def _datum(ctx: Context, known: JSON | None) -> JSON | None:
     code = ctx.code(K.GeodeticDatumGeoKey)
     if code is None:
         return None
-    found = ctx.epsg.datum(code)
-    if found is None or "ellipsoid" not in found:
+    datum = ctx.epsg.datum(code)
+    if datum is None or "ellipsoid" not in datum:
         ctx.warn(K.GeodeticDatumGeoKey, "is not a known geodetic datum")
         return None
-    return without(found, *_USAGE)
+    return without(datum, *_USAGE)
 
 
 def _ellipsoid(ctx: Context, datum: JSON | None, names: dict[str, str]) -> JSON | None:
-    found: JSON | None = datum["ellipsoid"] if datum else None
+    ellipsoid: JSON | None = datum["ellipsoid"] if datum else None
     code = ctx.code(K.EllipsoidGeoKey)
     if code is not None:
         by_code = ctx.epsg.ellipsoid(code)
         if by_code is None:
             ctx.warn(K.EllipsoidGeoKey, "is not a known ellipsoid")
         else:
-            found = without(by_code, "$schema", "type")
+            ellipsoid = without(by_code, "$schema", "type")
     elif ctx.says(K.EllipsoidGeoKey):
-        found = None
+        ellipsoid = None
     major = ctx.double(K.EllipsoidSemiMajorAxisGeoKey)
     minor = ctx.double(K.EllipsoidSemiMinorAxisGeoKey)
     flattening = ctx.double(K.EllipsoidInvFlatteningGeoKey, finite=False)
     if major is None and minor is None and flattening is None:
-        return found
-    name = names.get("Ellipsoid") or (found["name"] if found else "unnamed")
+        return ellipsoid
+    name = names.get("Ellipsoid") or (ellipsoid["name"] if ellipsoid else "unnamed")
     if "_" in name:  # perhaps ESRI's spelling
         name = (ctx.epsg.ellipsoid_named(name) or {"name": name})["name"]
-    sized = _from_axes(ctx, found, name)
-    return found if sized is None or (found and _same_ellipsoid(sized, found)) else sized
+    sized = _from_axes(ctx, ellipsoid, name)
+    return (
+        ellipsoid if sized is None or (ellipsoid and _same_ellipsoid(sized, ellipsoid)) else sized
+    )
 
 
-def _from_axes(ctx: Context, found: JSON | None, name: str) -> JSON | None:
-    """Make an ellipsoid of the axes' keys; what they do not say is as in `found`."""
+def _from_axes(ctx: Context, known: JSON | None, name: str) -> JSON | None:
+    """Make an ellipsoid of the axes' keys; what they do not say is as in `known`."""
     major = ctx.double(K.EllipsoidSemiMajorAxisGeoKey)
     minor = ctx.double(K.EllipsoidSemiMinorAxisGeoKey)
     flattening = ctx.double(K.EllipsoidInvFlatteningGeoKey, finite=False)
-    if major is None and found is not None:
-        major = _major(found)
+    if major is None and known is not None:
+        major = _major(known)
     if not major:
         return None
     if major < 0:
@@ -357,8 +361,8 @@ def _from_axes(ctx: Context, found: JSON | None, name: str) -> JSON | None:
         key = K.EllipsoidInvFlatteningGeoKey
         inverse = 0.0 if flattening > 0 and not is_possible(flattening) else flattening
     else:
-        if minor is None and found is not None:
-            minor = _major(found) * (1 - _flattening(found))
+        if minor is None and known is not None:
+            minor = _major(known) * (1 - _flattening(known))
         key = K.EllipsoidSemiMinorAxisGeoKey
         inverse = major / (major - minor) if minor and minor != major else 0.0
     if not inverse > 1 and inverse != 0:  # NaN, too
@@ -406,14 +410,14 @@ def _meridian(ctx: Context, known: JSON | None, names: dict[str, str], unit: Uni
     """Return the prime meridian; None is Greenwich."""
     code = ctx.code(K.PrimeMeridianGeoKey)
     if code is not None:
-        found = ctx.epsg.prime_meridian(code)
-        if found is None:
+        meridian = ctx.epsg.prime_meridian(code)
+        if meridian is None:
             ctx.warn(K.PrimeMeridianGeoKey, "is not a known prime meridian")
             return None
-        return without(found, "$schema", "type")
+        return without(meridian, "$schema", "type")
     if known is not None and ctx.short(K.PrimeMeridianGeoKey) != USER_DEFINED:
-        own: JSON | None = datum_of(known).get("prime_meridian")
-        return own
+        known_meridian: JSON | None = datum_of(known).get("prime_meridian")
+        return known_meridian
     longitude = ctx.double(K.PrimeMeridianLongitudeGeoKey) or 0.0
     name = names.get("Primem", "unnamed" if longitude else "Greenwich")
     if not longitude and name.casefold() == "greenwich":
@@ -438,9 +442,9 @@ def _angular_unit(ctx: Context, known: JSON | None, names: dict[str, str]) -> Un
     if code is None and "AUnits" not in names:
         return angular_unit(known) if known else UNKNOWN_ANGLE
     if code is not None and code != USER_DEFINED:
-        found = ctx.epsg.unit(code)
-        if found is not None and found.kind == "angle":
-            return found
+        known_unit = ctx.epsg.unit(code)
+        if known_unit is not None and known_unit.kind == "angle":
+            return known_unit
         ctx.warn(K.GeogAngularUnitsGeoKey, "is not a known unit of angles")
         return UNKNOWN_ANGLE
     size = ctx.double(K.GeogAngularUnitSizeGeoKey)

@@ -36,7 +36,7 @@ _OVERRIDING = (
 """Beside one of these, ProjectedCRSGeoKey does not stand for the registry's whole definition."""
 
 _WHOLE_NAMES = {"wgs_1984_web_mercator", "google maps global mercator"}
-"""What GDAL writes for ESRI:102113 and EPSG:900913, whose codes are above 32767."""
+"""The name that GDAL writes for ESRI:102113 and EPSG:900913, whose codes are above 32767."""
 
 
 def projected(ctx: Context) -> JSON | None:
@@ -56,15 +56,15 @@ def projected(ctx: Context) -> JSON | None:
         known = None
     if known is not None and by_code(ctx):
         return _with_unit(ctx, known)
-    found = (state_plane(ctx) if code is None else None) or _user_defined(ctx, known)
-    if known is None or found is None:
-        return found or known
-    if ctx.epsg.same(found, _in_order_of(known, found)):
+    crs = (state_plane(ctx) if code is None else None) or _user_defined(ctx, known)
+    if known is None or crs is None:
+        return crs or known
+    if ctx.epsg.same(crs, _in_order_of(known, crs)):
         # files and GDAL count x first, whatever the registry's order
-        in_order = _in_order_of(known, found) is known
-        return known if in_order else found | {"id": known["id"]}
+        in_order = _in_order_of(known, crs) is known
+        return known if in_order else crs | {"id": known["id"]}
     ctx.warn(K.ProjectedCRSGeoKey, f"other keys differ from {known['name']}, and are used")
-    return found
+    return crs
 
 
 def _code(ctx: Context) -> int | None:
@@ -77,9 +77,9 @@ def by_code(ctx: Context) -> bool:
     return ctx.code(K.ProjectedCRSGeoKey) is not None and not any(map(ctx.says, _OVERRIDING))
 
 
-def _in_order_of(known: JSON, found: JSON) -> JSON:
+def _in_order_of(known: JSON, unordered: JSON) -> JSON:
     """Return a registered CRS with its axes in the order of another's."""
-    ours, theirs = ([one["direction"] for one in _axes(crs)] for crs in (found, known))
+    ours, theirs = ([one["direction"] for one in _axes(crs)] for crs in (unordered, known))
     if ours == theirs or set(ours) != set(theirs):
         return known
     by_direction = {one["direction"]: one for one in _axes(known)}
@@ -118,14 +118,14 @@ def linear_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
     default
         What holds where neither ProjLinearUnitsGeoKey nor GeogLinearUnitsGeoKey is there.
     """
-    found = _unit_of_keys(ctx)
-    if found is None and default is None:
+    unit = _unit_of_keys(ctx)
+    if unit is None and default is None:
         code = ctx.code(K.GeogLinearUnitsGeoKey)
-        found = ctx.epsg.unit(code) if code is not None else None
-        if found is not None and found.kind != "length":
+        unit = ctx.epsg.unit(code) if code is not None else None
+        if unit is not None and unit.kind != "length":
             ctx.warn(K.GeogLinearUnitsGeoKey, "is not a unit of length")
-            found = None
-    return found or default
+            unit = None
+    return unit or default
 
 
 def axis_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
@@ -156,11 +156,11 @@ def _unit_of_keys(ctx: Context) -> Unit | None:
             return UNKNOWN_LENGTH
         return Unit("unknown", size, "length")
     code = ctx.code(key)
-    found = ctx.epsg.unit(code) if code is not None else None
-    if found is None or found.kind != "length":
+    unit = ctx.epsg.unit(code) if code is not None else None
+    if unit is None or unit.kind != "length":
         ctx.warn(key, "is not a known unit of length")
         return UNKNOWN_LENGTH
-    return found
+    return unit
 
 
 def _size(ctx: Context) -> float | None:
@@ -170,9 +170,9 @@ def _size(ctx: Context) -> float | None:
 
 def _with_unit(ctx: Context, known: JSON) -> JSON:
     """Change the unit of a registered CRS, if the keys have another; the parameters stay."""
-    own = _unit_of(known)
-    unit = axis_unit(ctx, own) or own
-    if math.isclose(unit.factor, own.factor, rel_tol=1e-10) or unit is UNKNOWN_LENGTH:
+    known_unit = _unit_of(known)
+    unit = axis_unit(ctx, known_unit) or known_unit
+    if math.isclose(unit.factor, known_unit.factor, rel_tol=1e-10) or unit is UNKNOWN_LENGTH:
         return known
     ctx.warn(K.ProjLinearUnitsGeoKey, f"{known['name']} has another unit; that of the key is used")
     system = known["coordinate_system"]
@@ -197,10 +197,10 @@ def _user_defined(ctx: Context, known: JSON | None) -> JSON | None:
     base = geodetic(ctx, known["base_crs"].get("id", {}).get("code") if known else None)
     length = linear_unit(ctx, _unit_of(known) if known else None) or UNKNOWN_LENGTH
     unit = axis_unit(ctx, length) or length
-    found = _conversion(ctx, base, length, known)
-    if found is None:
+    conversion_and_kind = _conversion(ctx, base, length, known)
+    if conversion_and_kind is None:
         return None
-    conversion, directions = found
+    conversion, directions = conversion_and_kind
     name = projected_name(ctx)
     if name.casefold() in _WHOLE_NAMES:
         named = ctx.epsg.crs_named(name)
@@ -225,8 +225,8 @@ def projected_name(ctx: Context) -> str:
     """Return the name that the citations give a projected CRS."""
     for key in (K.ProjectedCitationGeoKey, K.GTCitationGeoKey):
         citation = ctx.text(key)
-        said = fields(citation)
-        name = said.get("PCS Name") or (None if said else plain_name(citation))
+        texts = fields(citation)
+        name = texts.get("PCS Name") or (None if texts else plain_name(citation))
         if name:
             return name
     return "unnamed"
@@ -234,9 +234,9 @@ def projected_name(ctx: Context) -> str:
 
 def _official_name(ctx: Context, name: str) -> str:
     """Turn a name in ESRI's spelling to EPSG's."""
-    found = ctx.epsg.crs_named(name) if "_" in name else None
-    is_epsg = found is not None and found.get("id", {}).get("authority") == "EPSG"
-    return str(found["name"]) if found is not None and is_epsg else name
+    crs = ctx.epsg.crs_named(name) if "_" in name else None
+    is_epsg = crs is not None and crs.get("id", {}).get("authority") == "EPSG"
+    return str(crs["name"]) if crs is not None and is_epsg else name
 
 
 def _conversion(
@@ -250,11 +250,11 @@ def _conversion(
         axes = known["coordinate_system"]["axis"]
         return known["conversion"], _east_north([old["direction"] for old in axes])
     code = ctx.code(K.ProjectionGeoKey)
-    found = ctx.epsg.conversion(code) if code is not None else None
-    if found is None:
+    conversion = ctx.epsg.conversion(code) if code is not None else None
+    if conversion is None:
         ctx.warn(K.ProjectionGeoKey, f"EPSG:{code} is not a known projection")
         return None
-    return without(found, "$schema", "type", "scope", "area", "bbox", "usages", "remarks"), (
+    return without(conversion, "$schema", "type", "scope", "area", "bbox", "usages", "remarks"), (
         "east",
         "north",
     )
@@ -298,10 +298,10 @@ def _of_method(
         }
         one["unit"] = (DEGREE if is_default else units[kind]).json
         parameters.append(one | ({"id": identifier(code)} if code is not None else {}))
-    said: JSON = {"name": method.name}
+    method_json: JSON = {"name": method.name}
     if method.code is not None:
-        said["id"] = identifier(method.code)
-    conversion = {"name": "unnamed", "method": said, "parameters": parameters}
+        method_json["id"] = identifier(method.code)
+    conversion = {"name": "unnamed", "method": method_json, "parameters": parameters}
     return conversion, _directions(method, values)
 
 
@@ -310,35 +310,35 @@ def _azimuth_unit(ctx: Context) -> Unit:
     code = ctx.code(K.GeogAzimuthUnitsGeoKey)
     if code is None:
         return DEGREE
-    found = ctx.epsg.unit(code)
-    if found is None or found.kind != "angle":
+    unit = ctx.epsg.unit(code)
+    if unit is None or unit.kind != "angle":
         ctx.warn(K.GeogAzimuthUnitsGeoKey, "is not a known unit of angles; degrees are used")
         return DEGREE
-    return found
+    return unit
 
 
 def _given(ctx: Context) -> Values:
     """Return the parameters that the file has, by their role, in the file's units."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for role, row in ROLES.items():
         numbers = (ctx.double(key) for key in row.keys)
         value = next((number for number in numbers if number is not None), None)
         if value is not None:
-            found[role] = value
-    return found
+            values[role] = value
+    return values
 
 
 def _in_degrees(given: Values, units: Mapping[Kind, Unit]) -> Values:
     """Return all parameters by their role, the angles in degrees; defaults included."""
-    found: dict[str, float] = {}
+    in_degrees: dict[str, float] = {}
     for role, row in ROLES.items():
         if role in given:
             unit = units[row.kind]
             to_degrees = unit.factor / DEGREE.factor if unit.kind == "angle" else 1.0
-            found[role] = given[role] * to_degrees
+            in_degrees[role] = given[role] * to_degrees
         elif row.default is not None:
-            found[role] = row.default
-    return found
+            in_degrees[role] = row.default
+    return in_degrees
 
 
 def _directions(method: Method, values: Values) -> tuple[str, str]:

@@ -49,9 +49,9 @@ class Unit:
         known = _NAMED.get((self.name, self.factor))
         if known is not None:
             return known
-        found: JSON = {"type": _TYPES[self.kind], "name": self.name}
-        found["conversion_factor"] = self.factor
-        return found if self.code is None else found | {"id": identifier(self.code)}
+        definition: JSON = {"type": _TYPES[self.kind], "name": self.name}
+        definition["conversion_factor"] = self.factor
+        return definition if self.code is None else definition | {"id": identifier(self.code)}
 
 
 METRE = Unit("metre", 1.0, "length", 9001)
@@ -86,6 +86,6 @@ def number_of_axes(crs: JSON) -> int:
     return len(crs.get("coordinate_system", {}).get("axis", ()))
 
 
-def without(found: JSON, *names: str) -> JSON:
+def without(definition: JSON, *names: str) -> JSON:
     """Copy an object, leaving members out."""
-    return {name: value for name, value in found.items() if name not in names}
+    return {name: value for name, value in definition.items() if name not in names}

@@ -1,4 +1,4 @@
-"""What EPSG codes stand for: asked of PROJ's database by pyproj, or of the few rows in `tables`.
+"""The meaning of EPSG codes, from PROJ's database by pyproj, or from the few rows in `tables`.
 
 pyproj is the extra `geo`. Without it, codes whose definition is not in `tables` remain codes.
 """
@@ -96,16 +96,16 @@ class BuiltIn:
             return _with_height(self.crs(4326) or {}) | {"id": identifier(code)}
         if code == 3857:
             base, conversion = self.crs(4326) or {}, self.conversion(3856) or {}
-            found = _projected("WGS 84 / Pseudo-Mercator", base, conversion)
-            return found | {"id": identifier(code)}
+            crs = _projected("WGS 84 / Pseudo-Mercator", base, conversion)
+            return crs | {"id": identifier(code)}
         return _utm(code, self.crs)
 
     def datum(self, code: int) -> JSON | None:
         """Return a datum of `GEOGRAPHIC`."""
         for _, datum, name, ellipsoid in GEOGRAPHIC.values():
             if datum == code:
-                found = {"type": "GeodeticReferenceFrame", "name": name}
-                return found | {"ellipsoid": self.ellipsoid(ellipsoid), "id": identifier(code)}
+                definition = {"type": "GeodeticReferenceFrame", "name": name}
+                return definition | {"ellipsoid": self.ellipsoid(ellipsoid), "id": identifier(code)}
         return None
 
     def ellipsoid(self, code: int) -> JSON | None:
@@ -140,7 +140,9 @@ class BuiltIn:
         """Return a datum of `GEOGRAPHIC`."""
         plain = _plain(name.removeprefix("D_"))
         rows = GEOGRAPHIC.values()
-        return next((self.datum(code) for _, code, own, _ in rows if _plain(own) == plain), None)
+        return next(
+            (self.datum(code) for _, code, row_name, _ in rows if _plain(row_name) == plain), None
+        )
 
     def ellipsoid_named(self, name: str) -> JSON | None:
         """Return an ellipsoid of `ELLIPSOIDS`."""
@@ -204,8 +206,8 @@ class Proj:
     @lru_cache(_MANY)  # noqa: B019
     def conversion(self, code: int) -> JSON | None:
         """Return a map projection, but no transformation between datums."""
-        found = self._json(lambda: self._objects.CoordinateOperation.from_epsg(code))
-        return found if found is not None and found["type"] == "Conversion" else None
+        conversion = self._json(lambda: self._objects.CoordinateOperation.from_epsg(code))
+        return conversion if conversion is not None and conversion["type"] == "Conversion" else None
 
     @lru_cache(_MANY)  # noqa: B019
     def unit(self, code: int) -> Unit | None:
@@ -258,10 +260,10 @@ class Proj:
 
     def _json(self, make: Callable[[], Any]) -> JSON | None:
         try:
-            found: JSON = make().to_json_dict()
+            definition: JSON = make().to_json_dict()
         except self._error:
             return None
-        return found
+        return definition
 
 
 @cache
@@ -357,14 +359,14 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name)).lower()
 
 
-def _bare(found: object) -> object:
+def _bare(definition: object) -> object:
     """Leave out what does not decide whether two definitions are the same."""
-    if isinstance(found, list):
-        return [_bare(one) for one in found]
-    if not isinstance(found, dict):
-        return found
+    if isinstance(definition, list):
+        return [_bare(one) for one in definition]
+    if not isinstance(definition, dict):
+        return definition
     # a CRS, a projection and an axis are what they are by their members, not by their name
-    kind = found.get("type", "")
-    named_freely = kind.endswith("CRS") or "parameters" in found or "direction" in found
+    kind = definition.get("type", "")
+    named_freely = kind.endswith("CRS") or "parameters" in definition or "direction" in definition
     dropped = {"id", "abbreviation", "$schema"} | ({"name"} if named_freely else set())
-    return {name: _bare(value) for name, value in found.items() if name not in dropped}
+    return {name: _bare(value) for name, value in definition.items() if name not in dropped}

@@ -29,9 +29,9 @@ def state_plane(ctx: Context) -> JSON | None:
     named = _NAMED.search(general)
     unit = _unit(ctx, general)
     if named is not None:
-        found = ctx.epsg.crs_named(named[1])
-        if found is not None and _unit_fits(found, unit):
-            return found
+        crs = ctx.epsg.crs_named(named[1])
+        if crs is not None and _unit_fits(crs, unit):
+            return crs
     citation = ctx.text(K.ProjectedCitationGeoKey) or ""
     zone = _ZONE.search(citation)
     if zone is None:
@@ -66,18 +66,18 @@ def _datum(citation: str) -> str:
 
 def _unit(ctx: Context, citation: str) -> Unit | None:
     """Return the unit that the citation, or else ProjLinearUnitsGeoKey, names."""
-    said = fields(citation).get("LUnits", citation).casefold()
-    if "survey" in said and "us" in said:
+    text = fields(citation).get("LUnits", citation).casefold()
+    if "survey" in text and "us" in text:
         return LINEAR_UNITS[9003]
-    if "international" in said or "linear_f" in said:
+    if "international" in text or "linear_f" in text:
         return LINEAR_UNITS[9002]
-    if "meter" in said:
+    if "meter" in text:
         return METRE
     code = ctx.code(K.ProjLinearUnitsGeoKey)
     return LINEAR_UNITS.get(code) if code is not None else None
 
 
 def _unit_fits(crs: JSON, unit: Unit | None) -> bool:
-    own = crs["coordinate_system"]["axis"][0]["unit"]
-    factor = 1.0 if isinstance(own, str) else own["conversion_factor"]
+    crs_unit = crs["coordinate_system"]["axis"][0]["unit"]
+    factor = 1.0 if isinstance(crs_unit, str) else crs_unit["conversion_factor"]
     return unit is not None and abs(factor - unit.factor) < 1e-9

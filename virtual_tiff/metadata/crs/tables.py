@@ -1,4 +1,4 @@
-"""What GeoTIFF's numbers mean: projection methods and their parameters, units, the commonest codes.
+"""Tables of GeoTIFF's numbers: projection methods and their parameters, units, the commonest codes.
 
 The methods are those of GeoTIFF 1.1 (OGC 19-008r4), annex C, table of ProjMethodGeoKey, and the
 two that libgeotiff adds (28, 9815). Their parameters are often written under other keys than the
@@ -40,7 +40,7 @@ type Values = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a projection parameter is for, and the keys that may hold it."""
+    """A projection parameter's purpose, and the keys that may hold it."""
 
     kind: Kind
     keys: tuple[K, ...]

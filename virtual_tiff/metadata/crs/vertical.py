@@ -135,10 +135,10 @@ def _up(unit: Unit) -> JSON:
 
 def _datum(ctx: Context, code: int, crs_name: str) -> JSON:
     """Return the datum of a code, or of the vertical CRS of that name."""
-    found = None
+    datum = None
     if code not in (0, USER_DEFINED):
-        found = ctx.epsg.datum(code)
-        if found is None:
+        datum = ctx.epsg.datum(code)
+        if datum is None:
             ctx.warn(K.VerticalDatumGeoKey, "is not a known datum")
     elif code == USER_DEFINED and crs_name != "unknown":
         named = ctx.epsg.crs_named(crs_name)
@@ -148,11 +148,11 @@ def _datum(ctx: Context, code: int, crs_name: str) -> JSON:
                 "the datum cannot be found by its name, as pyproj is not installed",
             )
         if named is not None and named["type"] == "VerticalCRS":
-            found = named.get("datum")
-    if found is None or "ellipsoid" in found:  # heights above an ellipsoid have no datum of theirs
-        name = found["name"] if found else "unknown"
+            datum = named.get("datum")
+    if datum is None or "ellipsoid" in datum:  # heights above an ellipsoid have no datum of theirs
+        name = datum["name"] if datum else "unknown"
         return {"type": "VerticalReferenceFrame", "name": name}
-    return without(found, *_USAGE)
+    return without(datum, *_USAGE)
 
 
 def _citation(ctx: Context) -> str | None:

@@ -41,10 +41,10 @@ def _number(number: float) -> str:
     return f"{number:.15g}".replace("e", "E")
 
 
-def _id(found: JSON) -> str | None:
+def _id(definition: JSON) -> str | None:
     return (
-        _node("ID", _text(found["id"]["authority"]), str(found["id"]["code"]))
-        if "id" in found
+        _node("ID", _text(definition["id"]["authority"]), str(definition["id"]["code"]))
+        if "id" in definition
         else None
     )
 
