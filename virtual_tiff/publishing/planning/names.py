@@ -135,6 +135,7 @@ class NodeNames:
     """The groups and arrays that are written together, by path."""
 
     _nodes: dict[str, _Node] = field(default_factory=dict)
+    _coordinates: dict[str, tuple[JSON, object]] = field(default_factory=dict)
 
     def add_group(self, path: str, what: str) -> None:
         """Take a group; several files, or variables, may share it."""
@@ -151,6 +152,23 @@ class NodeNames:
             If there is a node of that name already, or it cannot be a name; it names both.
         """
         self._add(path, _Node(what, tuple(metadata["dimension_names"]), tuple(metadata["shape"])))
+
+    def add_coordinate(self, path: str, metadata: JSON, data: object) -> None:
+        """Take an inline array of the files, which several variables may share.
+
+        Raises
+        ------
+        PublishError
+            If its metadata or data differ between two variables.
+        """
+        if path not in self._coordinates:
+            self.add_array(path, f"the coordinate {path} of the files", metadata)
+        if self._coordinates.setdefault(path, (metadata, data)) != (metadata, data):
+            msg = (
+                f"the variables differ in the coordinate {path}; publish each in a group of its"
+                " own: layout='group per variable' (--layout)"
+            )
+            raise PublishError(msg)
 
     def _add(self, path: str, node: _Node) -> None:
         if path and not is_zarr_name(path):

@@ -272,7 +272,8 @@ class _StackLayout:
         for path, metadata in template.arrays.items():
             self._add_array(paths[path], metadata, described(path, files.variable))
         for path, inline in template.inline.items():
-            self._add_inline(joined(group, path), inline)
+            self._names.add_coordinate(joined(group, path), inline.metadata, inline.digest)
+            self._inline.setdefault(joined(group, path), inline)
             if files.variable in old.taken:
                 self._written.add(joined(group, path))
         nodes = {Node("array", p): Node("array", to) for p, to in paths.items()}
@@ -304,17 +305,6 @@ class _StackLayout:
             raise ValueError(msg)
         self._arrays[path] = with_dimension(metadata, self._old.dimension, self._size)
         self._names.add_array(path, what, self._arrays[path])
-
-    def _add_inline(self, path: str, inline: Inline) -> None:
-        if path not in self._inline:
-            self._names.add_array(path, f"the coordinate {path} of the files", inline.metadata)
-        before = self._inline.setdefault(path, inline)
-        if before != inline:
-            msg = (
-                f"the variables differ in the coordinate {path}; publish each in a group of its"
-                " own: layout='group per variable' (--layout)"
-            )
-            raise PublishError(msg)
 
     def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> GroupPlan:
         """Return the plan of the group, after all variables were added."""

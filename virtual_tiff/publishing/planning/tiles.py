@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.mosaic import Merged, merge
+from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
 from virtual_tiff.publishing.planning.plan import GroupState, Members, Part, joined
 from virtual_tiff.publishing.planning.stack import GroupPlan
@@ -46,7 +45,10 @@ def together(
             attributes = metadata["attributes"] | constant
             arrays[paths[path]] = metadata | {"attributes": attributes}
             left_out |= {paths[path]: differing} if differing else {}
-        _add_inline(inline, group, merged, taken)
+        for path, coordinate in merged.template.inline.items():
+            data = merged.data[path]
+            taken.add_coordinate(joined(group, path), coordinate.metadata, data)
+            inline[joined(group, path)] = (coordinate.metadata, data)
         members.append(
             Members(
                 group=group,
@@ -64,22 +66,6 @@ def together(
         left_out=left_out,
         missing=0,
     )
-
-
-def _add_inline(
-    inline: dict[str, tuple[JSON, bytes]], group: str, merged: Merged, taken: NodeNames
-) -> None:
-    for path, coordinate in merged.template.inline.items():
-        one = (coordinate.metadata, merged.data[path])
-        if joined(group, path) not in inline:
-            what = f"the coordinate {path} of the files"
-            taken.add_array(joined(group, path), what, coordinate.metadata)
-        if inline.setdefault(joined(group, path), one) != one:
-            msg = (
-                f"the variables differ in the coordinate {path}; publish each in a group of its"
-                " own: layout='group per variable' (--layout)"
-            )
-            raise PublishError(msg)
 
 
 def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:
