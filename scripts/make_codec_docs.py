@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
 from _documents import write_or_check
+from zarr.registry import get_codec_class
 
 from virtual_tiff import codec_table
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.codec_table import COMPRESSIONS, CodecJSON
 from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
+from virtual_tiff.codec_table.rows import descriptions
 from virtual_tiff.tiff import (
     Compression,
     ImageFileDirectory,
@@ -179,7 +182,29 @@ def document() -> str:
         table(title, [row(label, tags) for label, tags in features])
         for title, features in FEATURES.items()
     ]
-    return "\n".join([_HEAD, table("Compressions", compressions), *sections])
+    return "\n".join([_HEAD, table("Compressions", compressions), *sections, own_codecs()])
+
+
+def own_codecs() -> str:
+    """Return the section on the codecs that no other package has."""
+    rows = []
+    for description in sorted(descriptions(), key=lambda each: each.name):
+        if not description.implementation:
+            continue
+        codec: Any = get_codec_class(description.name)
+        keys = ", ".join(field.name for field in fields(codec))
+        tag = "" if description.tag is None else f"{description.tag.name}: {description.says}"
+        keys = keys and f"`{keys}`"
+        rows.append(f"| `{description.name}` | {tag} | {keys} | {description.specification} |")
+    head = "| codec | stands for | keys of its configuration | specification |"
+    return "\n".join(
+        ["## Codecs of this package", "", _OWN, "", head, "|---|---|---|---|", *rows, ""]
+    )
+
+
+_OWN = """Each is `{"name": …, "configuration": {…}}` in the array's metadata. It is described
+beside its row in `virtual_tiff/codec_table/`, and its source says what the keys mean. The module
+for JavaScript has the codecs that [Interoperability](interoperability.md) marks."""
 
 
 _HEAD = """# TIFF features and the codecs that they become

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -42,10 +41,10 @@ from _interoperability import (  # noqa: E402
 from support.node import installed, module_names  # noqa: E402
 from virtual_tiff import publish  # noqa: E402
 from virtual_tiff.codec_table.readers import IMPLEMENTATIONS  # noqa: E402
+from virtual_tiff.codec_table.rows import descriptions  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "interoperability.md"
 CORPUS = ROOT / "testdata" / "external" / "gdal"
-TABLE = ROOT / "virtual_tiff" / "codec_table"
 
 READERS: dict[str, Reading] = {
     "zarr-python": in_python("zarr-python"),
@@ -62,10 +61,6 @@ READERS: dict[str, Reading] = {
 MODULE = "zarrita + our module"
 _MARKS = {"own": "yes", "platform": "in browsers", "hooked": "with a decoder"}
 """What our module says of a codec, to what the table says."""
-
-_CODEC = re.compile(
-    r'"(bytes|transpose|zstd|numcodecs\.\w+|imagecodecs_\w+|virtual_tiff\.\w+)"', re.ASCII
-)
 
 
 @dataclass(frozen=True)
@@ -92,9 +87,9 @@ class Run:
 
 
 def codec_table_names() -> list[str]:
-    """Return the names of the codecs that the codec table gives, by its source."""
-    source = "".join(path.read_text(encoding="utf-8") for path in sorted(TABLE.glob("*.py")))
-    return sorted(set(_CODEC.findall(source)), key=lambda name: (_family(name), name))
+    """Return the names of the codecs that the codec table gives."""
+    names = {description.name for description in descriptions()}
+    return sorted(names, key=lambda name: (_family(name), name))
 
 
 def _family(name: str) -> int:

@@ -204,7 +204,7 @@ def test_signed_bytes_are_the_same_bits():
 
 def test_a_stream_of_another_depth_is_an_error():
     data = jpeg(GRAY.astype("u2"), lambda block: PLAIN(block.astype("u1")))
-    with pytest.raises(ValueError, match="uint8 in an array of uint16"):
+    with pytest.raises(ValueError, match="samples of uint8; the array has uint16"):
         read(data)
 
 

@@ -314,13 +314,13 @@ def test_what_is_whole_is_decoded_by_imagecodecs(compression: int, options: int)
 @pytest.mark.parametrize("compression", [2, 3, 4, 32771])
 def test_more_than_one_bit_a_pixel_is_refused_by_name(compression: int):
     data = image(PAGE, compression=compression, encode=bytes)
-    with pytest.raises(UnsupportedError, match=rf"\({compression}\) of 1 samples of 8 bits"):
+    with pytest.raises(UnsupportedError, match=rf"\({compression}\) with 1 samples of 8 bits"):
         virtual(data)
 
 
 def test_interleaved_samples_are_refused_by_name():
     data = image(np.stack([PAGE, PAGE], -1), compression=4, bits=1, encode=bytes)
-    with pytest.raises(UnsupportedError, match=r"CCITTFax4 \(4\) of 2 samples"):
+    with pytest.raises(UnsupportedError, match=r"CCITTFax4 \(4\) with 2 samples"):
         virtual(data)
 
 

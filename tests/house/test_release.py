@@ -15,6 +15,7 @@ import yaml
 
 import virtual_tiff
 from support.scripts import load_script
+from virtual_tiff.codec_table.rows import descriptions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -64,6 +65,10 @@ def test_every_entry_point_is_installed_and_loads() -> None:
     }
     assert {name: point.value for name, point in ours.items()} == named
     assert all(isinstance(point.load(), type) for point in ours.values())
+    described = {each.name: each.implementation for each in descriptions() if each.implementation}
+    others = {name for name, value in named.items() if "compat_050" in value}
+    assert {name: named[name] for name in set(named) - others - {"virtual_tiff.guard"}} == described
+    assert all(each.specification for each in descriptions() if each.implementation)
 
 
 def test_the_changelog_is_kept() -> None:

@@ -9,9 +9,15 @@ audited by reading it. The names are chosen in this order: those of the Zarr cor
 from __future__ import annotations
 
 from virtual_tiff.codec_table.arrangements import check_arrangement
+from virtual_tiff.codec_table.description import CodecDescription, CodecJSON, codec
 from virtual_tiff.codec_table.images import short_image
-from virtual_tiff.codec_table.json import CodecJSON, codec
-from virtual_tiff.codec_table.rows import COMPRESSIONS, CompressionRow, compression_row
+from virtual_tiff.codec_table.rows import (
+    COMPRESSIONS,
+    CompressionRow,
+    add_compression,
+    compression_name,
+    compression_row,
+)
 from virtual_tiff.codec_table.samples import sample_codecs
 from virtual_tiff.tiff import (
     BlockGrid,
@@ -22,7 +28,17 @@ from virtual_tiff.tiff import (
     UnsupportedError,
 )
 
-__all__ = ["COMPRESSIONS", "CodecJSON", "CompressionRow", "check", "codecs"]
+__all__ = [
+    "COMPRESSIONS",
+    "CodecDescription",
+    "CodecJSON",
+    "CompressionRow",
+    "add_compression",
+    "check",
+    "codec",
+    "codecs",
+    "compression_name",
+]
 
 _LSB_FIRST = 2
 """FillOrder: the lowest bit of a byte comes first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from virtual_tiff.codec_table.json import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec
 from virtual_tiff.tiff import (
     BlockGrid,
     ImageFileDirectory,
@@ -39,17 +39,11 @@ _LARGEST = 2**31 - 128
 
 
 def colour_codecs(ifd: ImageFileDirectory, grid: BlockGrid, data_type: str) -> list[CodecJSON]:
-    """Return the codecs from an array to its stored samples.
-
-    Raises
-    ------
-    UnsupportedError
-        If the samples have to be converted, and no codec does it; it names the tag's value.
-    """
+    """Return the codecs from an array to its stored samples, or refuse what none converts."""
     photometric = ifd.PhotometricInterpretation
     if photometric in _CONVERTED:
         name = code_name(Photometric, photometric or 0)
-        msg = f"PhotometricInterpretation {name} would have to be converted"
+        msg = f"no codec converts samples of PhotometricInterpretation {name}"
         raise UnsupportedError(msg, tag=Tag.PhotometricInterpretation, ifd=ifd.path)
     return _ycbcr(ifd, grid, data_type) if photometric == Photometric.YCbCr else []
 
@@ -82,8 +76,8 @@ def _ycbcr(ifd: ImageFileDirectory, grid: BlockGrid, data_type: str) -> list[Cod
 
 
 def _coefficients(ifd: ImageFileDirectory) -> list[float]:
-    found = ifd.floats(Tag.YCbCrCoefficients) or ()
-    luma = found if len(found) == 3 else _COEFFICIENTS
+    stated = ifd.floats(Tag.YCbCrCoefficients) or ()
+    luma = stated if len(stated) == 3 else _COEFFICIENTS
     if not all(abs(number) < _LARGEST for number in luma) or luma[1] == 0:
         msg = f"YCbCrCoefficients {luma} allow no conversion"
         raise UnsupportedError(msg, tag=Tag.YCbCrCoefficients, ifd=ifd.path)
@@ -91,12 +85,12 @@ def _coefficients(ifd: ImageFileDirectory) -> list[float]:
 
 
 def _reference(ifd: ImageFileDirectory) -> list[float]:
-    found = ifd.floats(Tag.ReferenceBlackWhite) or ()
-    if len(found) != 6:
+    stated = ifd.floats(Tag.ReferenceBlackWhite) or ()
+    if len(stated) != 6:
         return list(_REFERENCE)
     # libtiff reads a RATIONAL without a denominator as 0
-    ends = [end if math.isfinite(end) else 0.0 for end in found]
+    ends = [end if math.isfinite(end) else 0.0 for end in stated]
     if not all(abs(end) < _LARGEST for end in ends):
-        msg = f"ReferenceBlackWhite {found} allows no conversion"
+        msg = f"ReferenceBlackWhite {stated} allows no conversion"
         raise UnsupportedError(msg, tag=Tag.ReferenceBlackWhite, ifd=ifd.path)
     return ends

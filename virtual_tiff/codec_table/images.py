@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from virtual_tiff.codec_table.json import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec
 from virtual_tiff.tiff import (
     BlockGrid,
     Compression,

@@ -11,7 +11,7 @@ import base64
 from typing import Any
 
 from virtual_tiff.codec_table.colour import colour_codecs
-from virtual_tiff.codec_table.json import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec
 from virtual_tiff.tiff import (
     BlockGrid,
     Compression,
@@ -53,15 +53,7 @@ _UNCHANGED: dict[int, tuple[str | None, str]] = {
 
 
 def jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
-    """Return the codecs of Compression 7 and of DNG's 34892.
-
-    Raises
-    ------
-    FormatError
-        If JPEGTables are no tables.
-    UnsupportedError
-        If JPEG does not have the samples that the tags say, or they cannot be converted.
-    """
+    """Return the codecs of Compression 7 and of DNG's 34892."""
     _check_samples(ifd, grid)
     steps = [codec("transpose", order=[1, 2, 0])] if grid.block_samples > 1 else []
     tables = _tables(ifd)
@@ -78,15 +70,7 @@ def jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
 
 
 def old_jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
-    """Return the codecs of Compression 6.
-
-    Raises
-    ------
-    FormatError, TruncatedError
-        If the tables are not where the tags say.
-    UnsupportedError
-        If it is lossless or planar.
-    """
+    """Return the codecs of Compression 6."""
     _check_samples(ifd, grid)
     if grid.planes > 1:
         msg = "old-style JPEG with a plane for each sample: its streams hold several scans"
@@ -118,7 +102,7 @@ def _tables(ifd: ImageFileDirectory) -> str:
     tables = ifd.raw(Tag.JPEGTables) or b""
     header = JpegHeader.parse(tables)
     if tables and (tables[:2] != b"\xff\xd8" or header.frame or header.scan):
-        msg = "JPEGTables hold no stream of tables alone"
+        msg = "JPEGTables do not hold a stream of tables alone"
         raise FormatError(msg, tag=Tag.JPEGTables, ifd=ifd.path)
     return base64.b64encode(tables).decode()
 

@@ -1,12 +1,11 @@
-"""Compressions that few files have: NeXT, ThunderScan, PixarLog, SGI's LogLuv, EER.
+"""Compressions that few files have: fax, NeXT, ThunderScan, PixarLog, SGI's LogLuv, EER.
 
 And those for which there is no decoder, with what one would need.
 """
 
 from __future__ import annotations
 
-from virtual_tiff.codec_table.fax import short_last
-from virtual_tiff.codec_table.json import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec
 from virtual_tiff.tiff import (
     BlockGrid,
     Compression,
@@ -19,18 +18,17 @@ from virtual_tiff.tiff import (
     code_name,
 )
 
-__all__ = ["NEEDED", "eer", "next_", "pixarlog", "sgilog", "thunderscan"]
+__all__ = ["NEEDED", "eer", "fax", "grey", "pixarlog", "sgilog"]
+
+_JBIG = "a JBIG decoder (jbigkit), which imagecodecs does not have"
+_TIFF_IT = "a decoder of TIFF/IT's codings (ISO 12639)"
 
 NEEDED: dict[int, str] = {
-    Compression.T85: "a JBIG decoder (jbigkit), which imagecodecs has not",
-    Compression.T43: "a JBIG decoder (jbigkit), which imagecodecs has not",
-    Compression.JBIG: "a JBIG decoder (jbigkit), which imagecodecs has not",
-    Compression.JBIG2: "a JBIG2 decoder (jbig2dec), which imagecodecs has not",
+    **dict.fromkeys((Compression.T85, Compression.T43, Compression.JBIG), _JBIG),
+    Compression.JBIG2: "a JBIG2 decoder (jbig2dec), which imagecodecs does not have",
     Compression.Nikon_NEF: "a decoder of Nikon's raw files (LibRaw)",
-    Compression.IT8CTPAD: "a decoder of TIFF/IT's codings (ISO 12639)",
-    Compression.IT8LW: "a decoder of TIFF/IT's codings (ISO 12639)",
-    Compression.IT8MP: "a decoder of TIFF/IT's codings (ISO 12639)",
-    Compression.IT8BL: "a decoder of TIFF/IT's codings (ISO 12639)",
+    **dict.fromkeys((Compression.IT8CTPAD, Compression.IT8LW), _TIFF_IT),
+    **dict.fromkeys((Compression.IT8MP, Compression.IT8BL), _TIFF_IT),
     Compression.PixarFilm: "Pixar's specification, which was never published",
     Compression.DCS: "Kodak's specification of its DCS cameras, which was never published",
 }
@@ -40,22 +38,45 @@ _UNSIGNED = {SampleFormat.UnsignedInteger, SampleFormat.Undefined}
 _INTEGERS = _UNSIGNED | {SampleFormat.SignedInteger}
 
 
-def next_(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
-    """Return the codecs of NeXT's compression, which has pixels of 2 bits."""
-    return _grey(ifd, grid, bits=2, name="virtual_tiff.next")
+_TWO_DIMENSIONAL = 1
+_UNCOMPRESSED = 2
+"""Bits of T4Options; the second is one of T6Options as well. Fill bits (4) are skipped
+whether they are announced or not."""
 
 
-def thunderscan(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
-    """Return the codecs of ThunderScan's compression, which has pixels of 4 bits."""
-    return _grey(ifd, grid, bits=4, name="virtual_tiff.thunderscan")
+def fax(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codecs of the compressions 2, 3, 4 and 32771, which are bilevel.
+
+    TIFF 6.0 sections 10 and 11. FillOrder needs nothing special: libtiff's decoders look at it
+    themselves (TIFF_NOBITREV), which comes to the same as bytes reversed before.
+    """
+    options = 0
+    if ifd.Compression == Compression.CCITTFax3:
+        options = ifd.T4Options
+    elif ifd.Compression == Compression.CCITTFax4:
+        options = ifd.T6Options & _UNCOMPRESSED
+    (step,) = grey(ifd, grid, bits=1, name="virtual_tiff.ccitt")
+    step["configuration"] = {
+        "compression": int(ifd.Compression),
+        "two_dimensional": bool(options & _TWO_DIMENSIONAL),
+        "uncompressed": bool(options & _UNCOMPRESSED),
+        **step["configuration"],
+    }
+    return [step]
 
 
-def _grey(ifd: ImageFileDirectory, grid: BlockGrid, *, bits: int, name: str) -> list[CodecJSON]:
+def _short_last(grid: BlockGrid) -> int | None:
+    """Return the rows of a short last strip, None if there is none."""
+    return grid.last_length if grid.last_length < grid.block_length else None
+
+
+def grey(ifd: ImageFileDirectory, grid: BlockGrid, *, bits: int, name: str) -> list[CodecJSON]:
+    """Return the codecs of a compression of grey pixels of one depth: NeXT's, ThunderScan's."""
     if set(ifd.BitsPerSample) != {bits} or grid.block_samples > 1:
         raise _unsupported(ifd, grid, Tag.BitsPerSample)
     if not set(ifd.SampleFormat) <= _UNSIGNED:
         raise _unsupported(ifd, grid, Tag.SampleFormat)
-    return [codec(name, samples=1, last=short_last(grid))]
+    return [codec(name, samples=1, last=_short_last(grid))]
 
 
 def pixarlog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
@@ -81,7 +102,7 @@ def pixarlog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
         "virtual_tiff.pixarlog",
         endian=ifd.variant.byte_order,
         samples=grid.block_samples,
-        last=short_last(grid),
+        last=_short_last(grid),
     )
     return [*_transposed(grid), step]
 
@@ -112,7 +133,7 @@ def sgilog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
         "virtual_tiff.sgilog",
         pixel="L16" if photometric == Photometric.LogL else pixel,
         samples=grid.block_samples,
-        last=short_last(grid),
+        last=_short_last(grid),
     )
     return [*_transposed(grid), step]
 
@@ -135,7 +156,7 @@ def eer(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     if grid.count > 1:  # the events of a frame are one stream, whatever strips it is cut into
         raise _unsupported(ifd, grid, Tag.RowsPerStrip)
     bits = _EER_BITS.get(Compression(ifd.Compression)) or tuple(
-        default if (found := ifd.integer(tag)) is None else found for tag, default in _EER_TAGS
+        default if (value := ifd.integer(tag)) is None else value for tag, default in _EER_TAGS
     )
     skip, horizontal, vertical = bits
     if min(skip - 3, horizontal, vertical) < 1 or not 8 < sum(bits) <= 16:

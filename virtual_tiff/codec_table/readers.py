@@ -1,65 +1,67 @@
-"""Which Zarr implementations read an array: one table, by its codecs and its data type.
+"""Which Zarr implementations read an array, by its codecs and its data type.
 
-Measured on arrays whose chunks are blocks of TIFFs. `tests/info/test_info_readers.py` reads such
-arrays with each implementation that is installed, and `docs/codecs.md` is made from this table.
+Which codecs an implementation has stands beside each codec (`CodecDescription.readers`). Measured
+on arrays whose chunks are blocks of TIFFs. `tests/info/test_info_readers.py` reads such arrays with
+each implementation that is installed, and `docs/codecs.md` is made from this table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = ["IMPLEMENTATIONS", "Implementation", "codec_names", "readers", "readers_text"]
+from virtual_tiff.codec_table.description import CodecJSON, package_of
+from virtual_tiff.codec_table.rows import described
 
-type CodecJSON = Mapping[str, Any]
+__all__ = [
+    "IMPLEMENTATIONS",
+    "Implementation",
+    "codec_names",
+    "packages",
+    "readers",
+    "readers_text",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Implementation:
-    """A reader of Zarr v3, and what it brings with it."""
+    """A reader of Zarr v3."""
 
     name: str
     """As `info --json` says it; it stays."""
-    codecs: frozenset[str]
-    families: tuple[str, ...] = ()
-    """What the names of more codecs begin with."""
+    packages: frozenset[str] = frozenset()
+    """The Python distributions whose codecs it has, of zarr-python."""
     lacks: frozenset[str] = frozenset()
     """Data types that it does not have."""
 
     def has(self, codec: str) -> bool:
         """Whether it has a codec of this name."""
-        return codec in self.codecs or codec.startswith(self.families)
+        description = described(codec)
+        if self.packages:
+            return package_of(codec, description) in self.packages
+        return description is not None and self.name in description.readers
 
     def reads(self, codecs: Iterable[CodecJSON], data_type: str) -> bool:
         """Whether it reads an array, right and without codecs registered by hand."""
         return data_type not in self.lacks and all(map(self.has, codec_names(codecs)))
 
 
-_IN_ALL = frozenset({"bytes", "zstd"})
-
-_IN_MOST = _IN_ALL | {"transpose", "numcodecs.zlib"}
-
-_ZARR_PYTHON = _IN_MOST | {"numcodecs.lzma"}
+_ZARR_PYTHON = "zarr-python"
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
-    Implementation(name="zarr-python", codecs=_ZARR_PYTHON),
+    Implementation(name=_ZARR_PYTHON, packages=frozenset({"zarr"})),
     Implementation(
-        name="zarr-python + imagecodecs-zarr", codecs=_ZARR_PYTHON, families=("imagecodecs_",)
+        name=f"{_ZARR_PYTHON} + imagecodecs-zarr", packages=frozenset({"zarr", "imagecodecs-zarr"})
     ),
     Implementation(
-        name="zarr-python + virtual-tiff",
-        codecs=_ZARR_PYTHON,
-        families=("imagecodecs_", "virtual_tiff."),
+        name=f"{_ZARR_PYTHON} + virtual-tiff",
+        packages=frozenset({"zarr", "imagecodecs-zarr", "virtual-tiff"}),
     ),
-    Implementation(name="zarrs", codecs=_IN_MOST),
+    Implementation(name="zarrs"),
     # float16 where the engine has Float16Array: browsers since 2025, Node since 24
-    Implementation(
-        name="zarrita", codecs=_IN_MOST, lacks=frozenset({"float16", "complex64", "complex128"})
-    ),
-    Implementation(name="tensorstore", codecs=_IN_ALL | {"transpose"}),
-    # GDAL takes `transpose` and gives wrong pixels, without an error
-    Implementation(name="GDAL", codecs=_IN_ALL),
+    Implementation(name="zarrita", lacks=frozenset({"float16", "complex64", "complex128"})),
+    Implementation(name="tensorstore"),
+    Implementation(name="GDAL"),
 )
 """zarr-python 3.4.2, zarrs 0.2.3, zarrita 0.7.5 in Node 20, tensorstore 0.1.86, GDAL 3.12.2."""
 
@@ -74,17 +76,24 @@ def codec_names(codecs: Iterable[CodecJSON]) -> Iterator[str]:
 
 
 def readers(codecs: Iterable[CodecJSON], data_type: str) -> tuple[str, ...]:
-    """Return the names of the implementations that read an array.
-
-    Parameters
-    ----------
-    codecs
-        As in the array's metadata.
-    data_type
-        Zarr's name.
-    """
+    """Return the names of the implementations that read an array of these codecs and type."""
     steps = tuple(codecs)
-    return tuple(known.name for known in IMPLEMENTATIONS if known.reads(steps, data_type))
+    known = tuple(each.name for each in IMPLEMENTATIONS if each.reads(steps, data_type))
+    names = tuple(codec_names(steps))
+    if known or None in {package_of(name, described(name)) for name in names}:
+        return known
+    return (" + ".join([_ZARR_PYTHON, *packages(names)]),)  # another package has a codec
+
+
+def packages(codecs: Iterable[str]) -> tuple[str, ...]:
+    """Return the distributions beside zarr that have codecs of these names.
+
+    They are those that are known: a codec that was registered in this process alone, and whose
+    description names no package, is of none.
+    """
+    needed = {package_of(name, described(name)) or "zarr" for name in codecs} - {"zarr"}
+    ours = [name for name in ("imagecodecs-zarr", "virtual-tiff") if name in needed]
+    return (*ours, *sorted(needed.difference(ours)))
 
 
 def readers_text(names: tuple[str, ...]) -> str:
@@ -96,5 +105,5 @@ def readers_text(names: tuple[str, ...]) -> str:
     others = [known.name for known in IMPLEMENTATIONS if not known.name.startswith("zarr-python")]
     can = [least, *(name for name in others if name in names)]
     cannot = [name for name in others if name not in names]
-    text = "read by " + ", ".join(name for name in can if name is not None)
+    text = "read by " + (", ".join(filter(None, can)) or "no reader that is known")
     return text + (f"; not by {', '.join(cannot)}" if cannot else "")

@@ -6,7 +6,7 @@ For compressions that give bytes. Those that give images decide all this themsel
 from __future__ import annotations
 
 from virtual_tiff.codec_table.colour import colour_codecs
-from virtual_tiff.codec_table.json import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec
 from virtual_tiff.tiff import (
     BlockGrid,
     ImageFileDirectory,

@@ -4,84 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtual_tiff.codec_table.json import CodecJSON
+from virtual_tiff.codec_table.description import CodecJSON
+from virtual_tiff.codec_table.rows import described
 from virtual_tiff.tiff import Tag
 
 __all__ = ["codec_aspects", "codec_tag"]
 
-_COMPRESSIONS = {
-    "numcodecs.zlib": "deflate",
-    "numcodecs.lzma": "LZMA",
-    "zstd": "zstd",
-    "imagecodecs_lzw": "LZW",
-    "imagecodecs_packbits": "PackBits",
-    "imagecodecs_lerc": "LERC",
-    "virtual_tiff.lerc": "LERC",
-    "imagecodecs_jpeg": "JPEG",
-    "virtual_tiff.jpeg": "JPEG",
-    "virtual_tiff.jpeg_old": "old-style JPEG",
-    "imagecodecs_jpeg2k": "JPEG 2000",
-    "virtual_tiff.jpeg2k_ycbcr": "JPEG 2000",
-    "imagecodecs_jpegxl": "JPEG XL",
-    "virtual_tiff.jpegxl": "JPEG XL",
-    "imagecodecs_jpegxr": "JPEG XR",
-    "imagecodecs_webp": "WebP",
-    "imagecodecs_png": "PNG",
-    "imagecodecs_eer": "EER",
-    "virtual_tiff.ccitt": "fax",
-    "virtual_tiff.next": "NeXT",
-    "virtual_tiff.pixarlog": "PixarLog",
-    "virtual_tiff.sgilog": "SGILog",
-    "virtual_tiff.thunderscan": "ThunderScan",
-}
-
-_PREDICTORS = {
-    "imagecodecs_delta": "2",
-    "imagecodecs_floatpred": "3",
-    "virtual_tiff.float24_predictor": "3",
-}
-
-_SAMPLES: dict[str, tuple[Tag, str]] = {
-    "imagecodecs_packints": (Tag.BitsPerSample, "samples that are no whole bytes"),
-    "virtual_tiff.bits": (Tag.BitsPerSample, "samples that are no whole bytes"),
-    "virtual_tiff.packed_pixels": (Tag.BitsPerSample, "samples of unequal depth"),
-    "imagecodecs_float24": (Tag.BitsPerSample, "floats of 24 bits"),
-    "virtual_tiff.complex_parts": (Tag.SampleFormat, "complex integers or halves"),
-    "virtual_tiff.reverse_bits": (Tag.FillOrder, "FillOrder 2"),
-    "virtual_tiff.ycbcr": (Tag.YCbCrSubSampling, "YCbCr"),
-}
-"""How samples are stored, by the codec that reads it."""
-
 
 def codec_aspects(codecs: Sequence[CodecJSON]) -> dict[str, str]:
     """Return compression, predictor and byte order, and what else there is of codecs."""
-    found = {"Compression": "none", "Predictor": "1", "byte order": "any"}
-    rest = []
+    aspects = {"Compression": "none", "Predictor": "1", "byte order": "any"}
+    others = []
     for codec in codecs:
         name, settings = codec["name"], codec.get("configuration", {})
-        if name in _PREDICTORS:
-            found["Predictor"] = _PREDICTORS[name]
+        description = described(name)
+        tag = None if description is None else description.tag
+        if description is not None and tag is Tag.Predictor:
+            aspects["Predictor"] = description.says
         elif name == "bytes":
-            found["byte order"] = settings.get("endian", "any")
-        elif name in _COMPRESSIONS and found["Compression"] == "none":
-            found["Compression"] = _COMPRESSIONS[name]
+            aspects["byte order"] = settings.get("endian", "any")
+        elif (
+            description is not None and tag is Tag.Compression and aspects["Compression"] == "none"
+        ):
+            aspects["Compression"] = description.says
             if not set(settings) <= {"level", "checksum"}:
-                rest.append(codec)
+                others.append(codec)
         else:
-            rest.append(codec)
-    return found | {"codecs": ", ".join(map(_words, rest)) or "no others"}
+            others.append(codec)
+    return aspects | {"codecs": ", ".join(map(_words, others)) or "no others"}
 
 
 def codec_tag(codec: CodecJSON) -> tuple[Tag | None, str]:
     """Return the tag that an array has a codec for, and what it says."""
     name = codec["name"]
-    if name in _PREDICTORS:
-        return Tag.Predictor, f"Predictor {_PREDICTORS[name]}"
-    if name in _COMPRESSIONS:
-        return Tag.Compression, f"Compression {_COMPRESSIONS[name]}"
     if name == "virtual_tiff.short_image":
         return codec_tag(codec["configuration"]["codec"])
-    return _SAMPLES.get(name, (None, f"what is stored as {name.partition('.')[2] or name}"))
+    description = described(name)
+    if description is None or description.tag is None:
+        return None, f"what is stored as {name.partition('.')[2] or name}"
+    if description.tag in (Tag.Compression, Tag.Predictor):
+        return description.tag, f"{description.tag.name} {description.says}"
+    return description.tag, description.says
 
 
 def _words(codec: CodecJSON) -> str:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Never, Self
+from typing import Any, ClassVar, NamedTuple, Never, Self
 
-from zarr.core.common import parse_named_configuration
+from zarr.core.array_spec import ArraySpec
+from zarr.core.buffer import Buffer, NDBuffer
+from zarr.core.common import JSON, parse_named_configuration
 
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.common import JSON
-
-__all__ = ["Edges", "ReadingCodec", "image_axes", "image_sizes"]
+__all__ = [
+    "JSON",
+    "ArraySpec",
+    "Buffer",
+    "Edges",
+    "NDBuffer",
+    "ReadingCodec",
+    "image_axes",
+    "image_sizes",
+]
 
 
 class Edges(NamedTuple):
@@ -36,15 +43,9 @@ class ReadingCodec:
 
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
-        """Make the codec from its metadata.
-
-        Raises
-        ------
-        ValueError
-            If the configuration is not one of this codec.
-        """
-        _, found = parse_named_configuration(data, cls.name, require_configuration=False)
-        configuration: dict[str, Any] = dict(found or {})
+        """Make the codec from its metadata; a configuration of another one is a `ValueError`."""
+        _, settings = parse_named_configuration(data, cls.name, require_configuration=False)
+        configuration: dict[str, Any] = dict(settings or {})
         try:
             return cls(**configuration)
         except TypeError as error:
@@ -97,9 +98,9 @@ def image_sizes(shape: Sequence[int]) -> list[tuple[int, int, int]]:
     a plane of a planar image, and those of stacks of files. So (1, 8, 9) is an image of 8
     rows and 9 columns, or one row of 8 columns with 9 samples; the image knows which.
     """
-    found = []
+    sizes = []
     if len(shape) >= 2 and prod(shape[:-2]) == 1:
-        found.append((shape[-2], shape[-1], 1))
+        sizes.append((shape[-2], shape[-1], 1))
     if len(shape) >= 3 and prod(shape[:-3]) == 1:
-        found.append((shape[-3], shape[-2], shape[-1]))
-    return found
+        sizes.append((shape[-3], shape[-2], shape[-1]))
+    return sizes

@@ -11,6 +11,7 @@ from typing import Any
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.arrays.image import Options, charge, image_array, losses_of
+from virtual_tiff.codec_table import compression_name
 from virtual_tiff.codec_table.readers import readers
 from virtual_tiff.info.advice import advise
 from virtual_tiff.info.extents import Extents, extents_of
@@ -158,7 +159,7 @@ def _facts(
     yield "width", ifd.ImageWidth
     yield "height", ifd.ImageLength
     yield "samples", ifd.SamplesPerPixel
-    yield "compression", _code(Compression, ifd.Compression)
+    yield "compression", _compression(ifd.Compression)
     yield "predictor", _code(Predictor, ifd.Predictor)
     yield "photometric", _code(Photometric, ifd.PhotometricInterpretation)
     yield "planar", _code(PlanarConfiguration, ifd.PlanarConfiguration)
@@ -188,6 +189,12 @@ def _facts(
     yield "chunk_grid", tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
     yield "codecs", tuple(codec["name"] for codec in metadata["codecs"])
     yield "readable_by", readers(metadata["codecs"], metadata["data_type"])
+
+
+def _compression(code: int) -> Code | None:
+    if code in set(Compression):
+        return _code(Compression, code)
+    return Code(code=code, name=compression_name(code))  # of another package, or unknown
 
 
 def _code(codes: type[IntEnum], value: int | None) -> Code | None:

@@ -43,6 +43,7 @@ from .losses import Loss, truncation
 from .old_jpeg import first_block, old_jpeg_header
 from .reader import Tiff, read_tiff
 from .redaction import redacted, scrubbed, secret_in
+from .shared_findings import forget_findings
 from .source import (
     Anticipating,
     ByteRange,
@@ -100,6 +101,7 @@ __all__ = [
     "code_name",
     "decode_text",
     "first_block",
+    "forget_findings",
     "full_image_of",
     "full_images",
     "is_full",

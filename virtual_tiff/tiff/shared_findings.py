@@ -45,6 +45,7 @@ __all__ = [
     "Form",
     "Note",
     "Reads",
+    "forget_findings",
     "form_of",
 ]
 
@@ -265,5 +266,19 @@ class Findings:
                 del self._made[next(iter(self._made))]
             self._made[key] = value
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._adding:
+            self._made.clear()
+
 
 FINDINGS: Final = Findings()
+
+
+def forget_findings() -> None:
+    """Forget all that was made: something beside the tags, from which it was made, has changed.
+
+    Directories that were read before keep what they have.
+    """
+    _interned.cache_clear()
+    FINDINGS.clear()

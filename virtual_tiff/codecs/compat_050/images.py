@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numcodecs.registry
 import numpy as np
@@ -24,16 +24,11 @@ from imagecodecs import zarr as standard
 from zarr.abc.codec import BytesBytesCodec
 from zarr.registry import register_codec
 
-from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.base import JSON, ArraySpec, Buffer, ReadingCodec
 from virtual_tiff.codecs.compat_050.samples import FloatDifferencesCodec
 from virtual_tiff.codecs.guard.images import ImageDecoder
 from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
 from virtual_tiff.codecs.images.lerc import LercCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer
-    from zarr.core.common import JSON
 
 __all__ = [
     "Floatpred",
@@ -82,8 +77,8 @@ class ImageBytesCodec(ReadingCodec, BytesBytesCodec):
         return chunk_spec.prototype.buffer.from_array_like(samples.view(np.uint8))
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        found: Buffer = await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
-        return found
+        decoded: Buffer = await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+        return decoded
 
     def _decoder(self, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
         """Return the codec that gives an image of a shape as an array."""
@@ -91,11 +86,11 @@ class ImageBytesCodec(ReadingCodec, BytesBytesCodec):
             return LercCodec()  # as libtiff: NaN where floats are masked, either byte order
         if self.standard_name == "imagecodecs_jpeg":
             colours = _UNCONVERTED.get(shape[2]) if len(shape) > 2 else None
-            given = {"colorspace_data": colours, "colorspace_jpeg": colours}
-            return BlockJpegCodec({"name": self.standard_name, "configuration": given})
-        given = {key: value for key, value in self.configuration.items() if value is not None}
-        given.pop("squeeze", None)
-        return ImageDecoder({"name": self.standard_name, "configuration": given})
+            spaces = {"colorspace_data": colours, "colorspace_jpeg": colours}
+            return BlockJpegCodec({"name": self.standard_name, "configuration": spaces})
+        settings = {key: value for key, value in self.configuration.items() if value is not None}
+        settings.pop("squeeze", None)
+        return ImageDecoder({"name": self.standard_name, "configuration": settings})
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,19 +12,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import imagecodecs
 import numpy as np
 from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec
 from zarr.dtype import parse_dtype
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
-    from zarr.core.common import JSON
+from virtual_tiff.codecs.base import JSON, ArraySpec, Buffer, NDBuffer, ReadingCodec
 
 __all__ = ["ChunkyCodec", "FloatDifferencesCodec", "HorizontalDeltaCodec"]
 
@@ -65,8 +60,8 @@ class ChunkyCodec(_Predecessor, ArrayBytesCodec):
             msg = f"a block of {data.size} bytes; the tags promise {prod(shape)} of type {dtype}"
             raise ValueError(msg)
         stored = data.view(dtype.newbyteorder(">" if self.endian == "big" else "<"))
-        found = np.ascontiguousarray(stored.reshape(shape, order="F"), dtype)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+        pixels = np.ascontiguousarray(stored.reshape(shape, order="F"), dtype)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels)
 
 
 @dataclass(frozen=True)
@@ -76,24 +71,18 @@ class HorizontalDeltaCodec(_Predecessor, ArrayArrayCodec):
     name: ClassVar[str] = "HorizontalDeltaCodec"
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
-        """Return the spec of the words that the differences are of.
-
-        Raises
-        ------
-        ValueError
-            If there are no such words: libtiff knows 8, 16, 32 and 64 bits.
-        """
+        """Return the spec of the words that the differences are of."""
         dtype = chunk_spec.dtype.to_native_dtype()
         if dtype.itemsize not in (1, 2, 4, 8):
-            msg = f"{self.name}: there are no differences of type {dtype}"
+            msg = f"{self.name}: predictor 2 has no differences of type {dtype}"
             raise ValueError(msg)
         return _stored_as(chunk_spec, f"uint{dtype.itemsize * 8}", chunk_spec.shape)
 
     def _decode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
         words = np.ascontiguousarray(chunk_data.as_numpy_array())
         summed = np.cumsum(words, axis=-1, dtype=words.dtype)
-        found = summed.view(chunk_spec.dtype.to_native_dtype())
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+        pixels = summed.view(chunk_spec.dtype.to_native_dtype())
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels)
 
 
 @dataclass(frozen=True)
@@ -120,7 +109,7 @@ class FloatDifferencesCodec(ReadingCodec, ArrayArrayCodec):
         object.__setattr__(self, "shape", tuple(lengths))
         sized = len(lengths) in (2, 3) and all(isinstance(n, int) and n > 0 for n in lengths)
         if not sized or (self.axis, self.dist) != (-1, 1):
-            msg = f"{self.name}: {asdict(self)} is no configuration of virtual-tiff 0.5.0"
+            msg = f"{self.name}: {asdict(self)} is not a configuration of virtual-tiff 0.5.0"
             raise ValueError(msg)
 
     def to_dict(self) -> dict[str, JSON]:
@@ -129,13 +118,7 @@ class FloatDifferencesCodec(ReadingCodec, ArrayArrayCodec):
         return {"name": self.name, "configuration": configuration}
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
-        """Return the spec of the stored bytes, which have no byte order.
-
-        Raises
-        ------
-        ValueError
-            If the array has other samples.
-        """
+        """Return the spec of the stored bytes, which have no byte order."""
         dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
         if dtype.kind != "f" or self.dtype[1:] != dtype.str[1:]:
             msg = f"{self.name}: samples of type {dtype}, for a dtype of {self.dtype!r}"
@@ -152,8 +135,8 @@ class FloatDifferencesCodec(ReadingCodec, ArrayArrayCodec):
         stored = chunk_data.as_numpy_array().reshape(samples, rows, columns * dtype.itemsize)
         lines = np.ascontiguousarray(stored.transpose(1, 2, 0)).reshape(-1).view(dtype)
         floats = imagecodecs.floatpred_decode(lines.reshape(rows, columns, samples), axis=-2)
-        found: Any = np.ascontiguousarray(floats.transpose(2, 0, 1)).reshape(chunk_spec.shape)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+        pixels: Any = np.ascontiguousarray(floats.transpose(2, 0, 1)).reshape(chunk_spec.shape)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels)
 
 
 def _stored_as(chunk_spec: ArraySpec, data_type: str, shape: tuple[int, ...]) -> ArraySpec:

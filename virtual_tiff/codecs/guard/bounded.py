@@ -14,15 +14,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer
 
 __all__ = ["DECODERS", "BoundedDecoder", "Fresh"]
 
@@ -46,15 +44,10 @@ class Fresh(np.ndarray[Any, Any]):
 def _sized(
     decode: Callable[..., Any], surplus: Callable[[_Bytes, int], Any] | None = None
 ) -> Callable[[_Bytes, int], Any]:
-    """Return a decoder into memory of the array's size.
+    """Return a decoder into memory of the array's size, from one of imagecodecs with `out`.
 
-    Parameters
-    ----------
-    decode
-        A decoder of imagecodecs, with the parameter `out`.
-    surplus
-        Is asked for the array's bytes where `decode` fails; it returns None if the data do
-        not go on. None for a decoder that stops silently where its memory ends.
+    Where `decode` fails, `surplus` is asked for the array's bytes; it returns None if the data do
+    not go on. A decoder that stops silently where its memory ends has none.
     """
 
     def decoder(data: _Bytes, size: int) -> Any:  # noqa: ANN401 (an array)

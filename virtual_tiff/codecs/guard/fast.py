@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import imagecodecs
 import numpy as np
@@ -21,13 +21,9 @@ from imagecodecs.zarr import Delta, Lzw, Packbits
 from zarr.codecs import ZstdCodec
 from zarr.codecs.numcodecs import Zlib
 
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer
 from virtual_tiff.codecs.compat_050.images import Floatpred
 from virtual_tiff.codecs.guard.bounded import Fresh
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["FAST"]
 
@@ -120,8 +116,13 @@ class FastFloatpred(_Standard, Floatpred):
         fresh = isinstance(data, Fresh) and differences.flags.c_contiguous
         out = differences if fresh else None
         summed = imagecodecs.delta_decode(differences, axis=-2, out=out)
-        joined = _joined(summed.reshape(-1, dtype.itemsize, row), dtype)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(joined.reshape(shape))
+        # planes of bytes, the most significant first
+        planes = summed.reshape(-1, dtype.itemsize, row).view(np.ndarray)
+        words = planes[:, 0].astype(f"u{dtype.itemsize}")
+        for plane in range(1, dtype.itemsize):
+            words <<= 8
+            words |= planes[:, plane]
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(words.view(dtype).reshape(shape))
 
     async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         # the standard one keeps zarr's event loop, and so every other block, waiting
@@ -131,16 +132,6 @@ class FastFloatpred(_Standard, Floatpred):
         if dtype.kind != "f" or not dtype.isnative or dtype.itemsize > 8 or 0 in shape:
             return False
         return -len(shape) <= self.axis < 0 and not shape[self.axis] % self.dist
-
-
-def _joined(planes: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the floats of rows of byte planes, the most significant first."""
-    planes = planes.view(np.ndarray)
-    words = planes[:, 0].astype(f"u{dtype.itemsize}")
-    for plane in range(1, dtype.itemsize):
-        words <<= 8
-        words |= planes[:, plane]
-    return words.view(dtype)
 
 
 FAST: dict[str, type[Any]] = {

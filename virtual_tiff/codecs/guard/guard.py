@@ -30,23 +30,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BaseCodec, BytesBytesCodec
 from zarr.codecs import BytesCodec, TransposeCodec
 from zarr.core.buffer import cpu
 from zarr.core.common import parse_named_configuration
 from zarr.registry import get_codec_class
 
-from virtual_tiff.codecs.base import Edges, ReadingCodec, image_axes
+from virtual_tiff.codecs.base import ArraySpec, Edges, ReadingCodec, image_axes
 from virtual_tiff.codecs.guard.bounded import DECODERS, BoundedDecoder
 from virtual_tiff.codecs.guard.fast import FAST
 from virtual_tiff.codecs.guard.images import FORMATS, ImageDecoder
 from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
 from virtual_tiff.tiff import printable
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
 
 __all__ = ["Block", "BlockBytes", "GuardCodec", "guarded"]
 
@@ -94,13 +91,7 @@ class GuardCodec:
 
     @classmethod
     def from_dict(cls, data: JSON) -> Self:
-        """Make the entry from its metadata; its class is of the kind of its standard codec.
-
-        Raises
-        ------
-        ValueError
-            If the metadata are not those of a guard.
-        """
+        """Make the entry from its metadata; its class is of the kind of its standard codec."""
         configuration: Any = parse_named_configuration(data, cls.name)[1]
         try:
             codecs, entry = tuple(configuration["codecs"]), configuration["entry"]
@@ -184,6 +175,8 @@ class GuardCodec:
         for metadata, codec in zip(self.codecs[part], self._chain[part], strict=True):
             stored = _STORED_BYTES.get(metadata["name"])
             size = None if stored is None else stored(metadata["configuration"], spec.shape)
+            if isinstance(codec, BaseCodec):
+                codec = codec.evolve_from_array_spec(spec)  # noqa: PLW2901
             steps.insert(0, (codec, spec, size))
             if isinstance(codec, ArrayArrayCodec):
                 spec = codec.resolve_metadata(spec)
@@ -219,7 +212,7 @@ class GuardCodec:
 
 
 class _ArrayArrayGuard(GuardCodec, ArrayArrayCodec):
-    """The entry of a codec from arrays to arrays."""
+    """Decode a block by a part of the chain; any failure is a `ValueError` that names it."""
 
 
 class _ArrayBytesGuard(GuardCodec, ArrayBytesCodec):

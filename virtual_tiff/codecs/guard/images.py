@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from zarr.registry import get_codec_class
 
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer
 from virtual_tiff.codecs.images.headers import (
     Block,
     ImageHeader,
@@ -28,10 +29,6 @@ from virtual_tiff.codecs.images.headers import (
 from virtual_tiff.codecs.images.image_checks import check_type, damaged
 from virtual_tiff.codecs.images.jxl_header import jpegxl_header
 from virtual_tiff.codecs.images.lerc import checked_header, unpacked
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["FORMATS", "ImageDecoder"]
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from imagecodecs.zarr import Jpeg
 
-from virtual_tiff.codecs.base import Edges
+from virtual_tiff.codecs.base import ArraySpec, Buffer, Edges, NDBuffer
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 from virtual_tiff.codecs.images.jpeg import (
@@ -32,10 +32,6 @@ from virtual_tiff.codecs.images.jpeg import (
     promised_size,
 )
 from virtual_tiff.tiff import JpegFrame, JpegHeader
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["BlockJpegCodec"]
 
@@ -76,7 +72,11 @@ class BlockJpegCodec(ImageCodec):
                 outcolorspace=jpeg.colorspace_data,
                 fancyupsampling=jpeg.fancyupsampling,
             )
-        return as_chunk(_padded(decode_complete(data, header, decode), rows, columns), chunk_spec)
+        image = decode_complete(data, header, decode)
+        missing = (rows - image.shape[0], columns - image.shape[1])
+        if any(missing):
+            image = np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)][: image.ndim])
+        return as_chunk(image, chunk_spec)
 
     @cached_property
     def _jpeg(self) -> Jpeg:
@@ -96,29 +96,16 @@ class BlockJpegCodec(ImageCodec):
         fits = foot <= frame.height <= rows and right <= frame.width <= columns
         if len(frame.components) != samples or not (taller or fits):
             msg = (
-                f"a JPEG image of {frame.height} rows, {frame.width} columns and "
+                f"the block holds a JPEG image of {frame.height} rows, {frame.width} columns and "
                 f"{len(frame.components)} components; the tags promise {promised}"
             )
             raise ImageSizeError(msg)
 
 
 def _cut(data: bytes, header: JpegHeader, frame: JpegFrame, rows: int) -> bytes:
-    """Return a stream with fewer rows: what follows in its only scan is not decoded.
-
-    Raises
-    ------
-    ValueError
-        If it has several scans, of which each holds something of every row.
-    """
+    """Return a stream with fewer rows: what follows in its only scan is not decoded."""
     if data.count(b"\xff\xda", header.nbytes) or frame.marker not in (0xC0, 0xC1):
-        msg = f"a JPEG image of {frame.height} rows in several scans, in a block of {rows}"
+        msg = f"the block of {rows} rows holds a JPEG image of {frame.height} rows in several scans"
         raise ValueError(msg)
     at = header.frame_at + 5
     return data[:at] + rows.to_bytes(2) + data[at + 2 :]
-
-
-def _padded(image: Image, rows: int, columns: int) -> Image:
-    missing = (rows - image.shape[0], columns - image.shape[1])
-    if not any(missing):
-        return image
-    return np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)][: image.ndim])

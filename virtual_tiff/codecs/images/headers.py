@@ -60,17 +60,7 @@ class ImageHeader:
 
 
 def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> None:
-    """Compare a stream's size with a chunk's.
-
-    Parameters
-    ----------
-    header
-        Of the stream.
-    shape
-        Of the chunk as the serializer gives it: (rows, columns) or (rows, columns, samples),
-        behind axes of length 1.
-    what
-        The format's name.
+    """Compare a stream's size with the shape of a chunk as the serializer gives it.
 
     Raises
     ------
@@ -84,7 +74,7 @@ def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> N
         raise ValueError(msg)
     size = (header.rows, header.columns)
     samples = header.samples
-    fitting = [found[2] for found in image_sizes(shape) if found[:2] == size]
+    fitting = [each[2] for each in image_sizes(shape) if each[:2] == size]
     if not fitting or samples not in (None, *fitting):
         many = "" if samples is None else f" of {samples} samples a pixel"
         lost = f" ({header.lost} more cannot be decoded)" if header.lost else ""
@@ -146,7 +136,9 @@ def webp_header(data: Block) -> ImageHeader | None:
 
 def jpeg2k_header(data: Block) -> ImageHeader | None:
     """Read JPEG 2000's SIZ and COD, of a codestream or of the first one in a JP2 file."""
-    start = _codestream(data)
+    start: int | None = 0
+    if data[:2] != b"\xff\x4f":  # the codestream of a JP2 file is in its box `jp2c`
+        start = next((start for kind, start, _ in boxes(data) if kind == b"jp2c"), None)
     # SOC and SIZ, which must come first
     if start is None or data[start : start + 4] != b"\xff\x4f\xff\x51" or len(data) < start + 43:
         return None
@@ -169,13 +161,6 @@ def jpeg2k_header(data: Block) -> ImageHeader | None:
         samples=count,
         transformed=subsampled or _multiple_component_transform(data, start + 2),
     )
-
-
-def _codestream(data: Block) -> int | None:
-    """Return where JPEG 2000's codestream begins: at once, or in box `jp2c` of a JP2 file."""
-    if data[:2] == b"\xff\x4f":
-        return 0
-    return next((start for kind, start, _ in boxes(data) if kind == b"jp2c"), None)
 
 
 def boxes(data: Block) -> Iterator[tuple[bytes, int, int]]:

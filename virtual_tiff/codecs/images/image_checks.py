@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer, ReadingCodec
 from virtual_tiff.codecs.images.headers import Block, ImageHeader, check_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["ImageCodec", "check_type", "damaged", "decoded_image"]
 
@@ -27,8 +22,8 @@ class ImageCodec(ReadingCodec, ArrayBytesCodec):
     """A codec of ours that decodes images by imagecodecs, which lets other threads run."""
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        found: NDBuffer = await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
-        return found
+        decoded: NDBuffer = await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+        return decoded
 
 
 def decoded_image(
@@ -40,23 +35,7 @@ def decoded_image(
 ) -> NDArray[Any]:
     """Decode an image whose stream says the size, and then has the type, that the tags promise.
 
-    Parameters
-    ----------
-    data
-        The block.
-    decode
-        A decoder of imagecodecs.
-    header
-        What the stream says of itself; looked at before anything is decoded.
-    chunk_spec
-        Of the chunk.
-    what
-        The format's name, for errors.
-
-    Raises
-    ------
-    ValueError
-        If it does not, or is damaged.
+    The header is compared with the chunk before anything is decoded; `what` names the format.
     """
     check_size(header, chunk_spec.shape, what)
     try:
@@ -68,13 +47,7 @@ def decoded_image(
 
 
 def check_type(decoded: np.dtype[Any] | str, chunk_spec: ArraySpec, what: str) -> None:
-    """Refuse samples of another type than the array's, which zarr would cast.
-
-    Raises
-    ------
-    ValueError
-        If they are.
-    """
+    """Refuse samples of another type than the array's, which zarr would cast."""
     promised = chunk_spec.dtype.to_native_dtype()
     if decoded != promised:
         msg = f"the block's {what} image has samples of type {decoded}; the tags promise {promised}"

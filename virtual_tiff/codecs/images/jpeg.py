@@ -15,21 +15,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.codecs.base import image_sizes
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer, image_sizes
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec, damaged
 from virtual_tiff.codecs.images.jpeg_lossless import decode_bogus_huffman, lacks_selectors
 from virtual_tiff.tiff import JPEG_EOI, JpegFrame, JpegHeader
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = [
     "RAW",
@@ -75,32 +71,20 @@ class JpegCodec(ImageCodec):
 
 
 def frame_of(data: bytes) -> tuple[JpegHeader, JpegFrame]:
-    """Return the header and the frame of a stream.
-
-    Raises
-    ------
-    ValueError
-        If it has none, or more scans than a decoder should be asked for.
-    """
+    """Return the header and the frame of a stream; refuse one without, or of too many scans."""
     header = JpegHeader.parse(data)
     if header.frame is None or header.scan is None:
-        msg = f"a block of {len(data)} bytes is no JPEG: it has no frame or no scan"
+        msg = f"a block of {len(data)} bytes is not a JPEG stream: it has no frame or no scan"
         raise ValueError(msg)
     scans = data.count(_SOS, header.nbytes)
     if scans > _MOST_SCANS:
-        msg = f"a JPEG stream of {scans} scans; more than {_MOST_SCANS} are not decoded"
+        msg = f"the JPEG stream has {scans} scans; the limit is {_MOST_SCANS}"
         raise ValueError(msg)
     return header, JpegFrame.parse(header.frame)
 
 
 def promised_size(frame: JpegFrame, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return rows, columns and samples of a chunk; where they are in doubt, as the frame says.
-
-    Raises
-    ------
-    ValueError
-        If no image fills a chunk of that shape.
-    """
+    """Return rows, columns and samples of a chunk; where they are in doubt, as the frame says."""
     sizes = image_sizes(shape)
     if not sizes:
         msg = f"no image fills a chunk of shape {shape}"
@@ -112,13 +96,8 @@ def decode_complete(data: bytes, header: JpegHeader, decode: Callable[[bytes], I
     """Decode a stream; raise if its data end before its image.
 
     libjpeg fills up with gray what is missing, and imagecodecs does not pass on its warning.
-    Some writers leave out EOI alone, so a stream without it is decoded twice, with
+    Some writers leave out JPEG_EOI alone, so a stream without it is decoded twice, with
     different ends: if the image depends on them, data are missing.
-
-    Raises
-    ------
-    ValueError
-        If the data are damaged or incomplete.
     """
     try:
         if data.find(JPEG_EOI, header.nbytes) >= 0:
@@ -156,7 +135,7 @@ def as_chunk(image: Image, chunk_spec: ArraySpec) -> NDBuffer:
     """Return an image as the chunk that it is; its samples must have the chunk's size."""
     expected = chunk_spec.dtype.to_native_dtype()
     if image.dtype.itemsize != expected.itemsize:
-        msg = f"JPEG samples of {image.dtype} in an array of {expected}"
+        msg = f"the block holds JPEG samples of {image.dtype}; the array has {expected}"
         raise ValueError(msg)
     shaped: NDArray[Any] = image.reshape(chunk_spec.shape).view(expected)
     return chunk_spec.prototype.nd_buffer.from_numpy_array(shaped)
@@ -164,11 +143,11 @@ def as_chunk(image: Image, chunk_spec: ArraySpec) -> NDBuffer:
 
 def _check_size(frame: JpegFrame, shape: tuple[int, ...]) -> None:
     """Raise if a frame has not the chunk's samples; lossless ones may group them otherwise."""
-    found = (frame.height, frame.width, len(frame.components))
-    same = found in image_sizes(shape)
-    grouped = frame.lossless and int(np.prod(found)) == int(np.prod(shape))
+    size = (frame.height, frame.width, len(frame.components))
+    same = size in image_sizes(shape)
+    grouped = frame.lossless and int(np.prod(size)) == int(np.prod(shape))
     if not same and not grouped:
-        msg = f"a JPEG image of {found} rows, columns and components in a block of {shape}"
+        msg = f"the block holds a JPEG image of {size} rows, columns and components, not {shape}"
         raise ImageSizeError(msg)
 
 

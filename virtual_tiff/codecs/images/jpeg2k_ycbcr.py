@@ -9,18 +9,15 @@ under this number, with the codestream's own transform (MCT).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer
 from virtual_tiff.codecs.images.headers import jpeg2k_header
 from virtual_tiff.codecs.images.image_checks import ImageCodec, decoded_image
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["Jpeg2kYcbcrCodec"]
 

@@ -26,13 +26,7 @@ _BYTES_PER_SAMPLE = 4
 
 
 def decode_bogus_huffman(data: bytes, header: JpegHeader) -> NDArray[Any]:
-    """Decode a stream that libjpeg refuses for its tables.
-
-    Raises
-    ------
-    ValueError
-        If its header has what liblj92 must not see.
-    """
+    """Decode a stream that libjpeg refuses for its tables."""
     frame, scan = JpegFrame.parse(header.frame or b""), header.scan or b""
     tables = dict(_tables(header.tables))
     count = len(frame.components)
@@ -40,7 +34,7 @@ def decode_bogus_huffman(data: bytes, header: JpegHeader) -> NDArray[Any]:
     fits = len(scan) == 2 + 6 + 2 * count and scan[4] == count and 1 <= scan[-3] <= 7
     plain = frame.marker == _SOF3 and not header.restart_interval and scan[-1] == 0
     if not fits or not plain or not selectors <= tables.keys():
-        msg = "a lossless JPEG stream that no decoder takes"
+        msg = "no decoder takes this lossless JPEG stream"
         raise ValueError(msg)
     clean = replace(header, tables=b"".join(tables.values())).encode()
     samples = frame.height * frame.width * count

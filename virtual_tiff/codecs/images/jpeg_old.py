@@ -12,10 +12,11 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 from virtual_tiff.codecs.images.jpeg import (
@@ -27,10 +28,6 @@ from virtual_tiff.codecs.images.jpeg import (
     promised_size,
 )
 from virtual_tiff.tiff import JPEG_EOI, JpegFrame, JpegHeader, begins_with_jpeg_marker
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["OldJpegCodec"]
 
@@ -55,7 +52,9 @@ class OldJpegCodec(ImageCodec):
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         given = JpegHeader.parse(base64.b64decode(self.header))
-        own, data = _split(chunk_data.to_bytes())
+        data = chunk_data.to_bytes()
+        own = JpegHeader.parse(data) if begins_with_jpeg_marker(data) else JpegHeader()
+        data = data[own.nbytes :]
         header = given | own
         frame = JpegFrame.parse(header.frame or b"")
         rows, columns, samples = promised_size(frame, chunk_spec.shape)
@@ -70,19 +69,13 @@ class OldJpegCodec(ImageCodec):
         return as_chunk(np.ascontiguousarray(_image(header, data)[:, :columns]), chunk_spec)
 
 
-def _split(data: bytes) -> tuple[JpegHeader, bytes]:
-    """Return the segments with which a block begins, and its entropy-coded data."""
-    header = JpegHeader.parse(data) if begins_with_jpeg_marker(data) else JpegHeader()
-    return header, data[header.nbytes :]
-
-
 def _check_size(frame: JpegFrame, rows: int, columns: int, samples: int) -> None:
     """Raise if a stream does not hold the block's rows, or holds much more than its columns."""
     wide = frame.width == 0 or columns <= frame.width <= columns + _SLACK
     high = frame.height in (0, rows) or (frame.height > rows and frame.marker in (0xC0, 0xC1))
     if not (wide and high) or len(frame.components) != samples or samples not in _SPACES:
         msg = (
-            f"a JPEG image of {frame.height} rows, {frame.width} columns and "
+            f"the block holds a JPEG image of {frame.height} rows, {frame.width} columns and "
             f"{len(frame.components)} components; the tags promise {(rows, columns, samples)}"
         )
         raise ImageSizeError(msg)
@@ -117,15 +110,15 @@ def _renumbered(data: bytes) -> tuple[bytes, int]:
     """
     end = data.find(JPEG_EOI)
     codes = np.frombuffer(data[: end if end >= 0 else None], np.uint8).copy()
-    found = np.flatnonzero((codes[:-1] == 0xFF) & (codes[1:] & 0xF8 == 0xD0))
+    markers = np.flatnonzero((codes[:-1] == 0xFF) & (codes[1:] & 0xF8 == 0xD0))
     begin, stop = 0, len(codes)
-    if found.size and found[0] == 0:
-        begin, found = 2, found[1:]
-    if found.size and found[-1] == stop - 2:
-        stop, found = stop - 2, found[:-1]
-    if found.size:
-        codes[found + 1] = 0xD0 + (codes[found + 1] - codes[found[0] + 1]) % 8
-    return codes[begin:stop].tobytes() + data[end:] * (end >= 0), found.size
+    if markers.size and markers[0] == 0:
+        begin, markers = 2, markers[1:]
+    if markers.size and markers[-1] == stop - 2:
+        stop, markers = stop - 2, markers[:-1]
+    if markers.size:
+        codes[markers + 1] = 0xD0 + (codes[markers + 1] - codes[markers[0] + 1]) % 8
+    return codes[begin:stop].tobytes() + data[end:] * (end >= 0), markers.size
 
 
 def _check_restarts(header: JpegHeader, data: bytes, restarts: int) -> None:
@@ -137,5 +130,5 @@ def _check_restarts(header: JpegHeader, data: bytes, restarts: int) -> None:
     units = -(-frame.width // (_BLOCK * across)) * -(-frame.height // (_BLOCK * down))
     expected = -(-units // header.restart_interval) - 1 if header.restart_interval else 0
     if restarts != expected:
-        msg = f"a block's JPEG data have {restarts} restart markers, {expected} belong there"
+        msg = f"a block's JPEG data have {restarts} restart markers; {expected} are expected"
         raise ValueError(msg)

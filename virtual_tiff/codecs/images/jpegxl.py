@@ -8,17 +8,14 @@ JXLPostEncode), to (samples, rows, columns). The tags don't tell which it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import imagecodecs
 import numpy as np
 
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer
 from virtual_tiff.codecs.images.image_checks import ImageCodec, decoded_image
 from virtual_tiff.codecs.images.jxl_header import jpegxl_header
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["JpegxlCodec"]
 

@@ -12,18 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import imagecodecs
 import numpy as np
 
-from virtual_tiff.codecs.base import image_sizes
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer, image_sizes
 from virtual_tiff.codecs.images.headers import LERC_MAGIC, ImageSizeError, LercHeader, lerc_header
 from virtual_tiff.codecs.images.image_checks import ImageCodec, check_type, damaged
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["LercCodec", "checked_header", "unpacked"]
 
@@ -75,13 +71,7 @@ class LercCodec(ImageCodec):
 
 
 def unpacked(chunk_data: Buffer, chunk_spec: ArraySpec) -> bytes:
-    """Return a block's LERC blob, out of its additional compression if it has one.
-
-    Raises
-    ------
-    ValueError
-        If it is damaged, or larger than the chunk's pixels justify.
-    """
+    """Return a block's LERC blob, out of its additional compression if it has one."""
     data = chunk_data.to_bytes()
     if data.startswith(LERC_MAGIC):
         return data
@@ -98,18 +88,10 @@ def unpacked(chunk_data: Buffer, chunk_spec: ArraySpec) -> bytes:
 def checked_header(
     blob: bytes, chunk_spec: ArraySpec, *, alpha: bool = False, masked: bool = False
 ) -> LercHeader:
-    """Return what a blob says of itself, if a chunk may be made of it.
+    """Return what a blob, or one for each sample, says of itself, if a chunk may be made of it.
 
-    Parameters
-    ----------
-    blob
-        One Lerc2 blob, or one for each sample.
-    chunk_spec
-        Of the chunk.
-    alpha
-        Whether the chunk's last sample may be the blob's mask.
-    masked
-        Whether the mask of other blobs means something.
+    `alpha` says that the chunk's last sample may be the blob's mask, `masked` that the mask of
+    other blobs means something.
 
     Raises
     ------
@@ -126,7 +108,7 @@ def checked_header(
     floats = header.data_type.startswith("float")
     shape = tuple(chunk_spec.shape)
     size = (header.rows, header.columns)
-    samples = next((found[2] for found in image_sizes(shape) if found[:2] == size), 0)
+    samples = next((each[2] for each in image_sizes(shape) if each[:2] == size), 0)
     as_mask = alpha and not floats and (header.depth, header.bands) == (samples - 1, 1)
     values = {(samples, 1)} | ({(1, samples)} if floats and masked else set())
     if not samples or not (as_mask or (header.depth, header.bands) in values):

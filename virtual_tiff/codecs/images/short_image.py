@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from zarr.registry import get_codec_class
 
-from virtual_tiff.codecs.base import Edges
+from virtual_tiff.codecs.base import ArraySpec, Buffer, Edges, NDBuffer
 from virtual_tiff.codecs.guard.images import FORMATS, ImageDecoder
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
 
 __all__ = ["ShortImageCodec"]
 
@@ -58,7 +54,7 @@ class ShortImageCodec(ImageCodec):
             msg = f"{self.name}: axis={self.axis!r} is neither -2 nor -3"
             raise ValueError(msg)
         if not isinstance(self.codec, dict) or not isinstance(self.codec.get("name"), str):
-            msg = f"{self.name}: codec={self.codec!r} is no codec's metadata"
+            msg = f"{self.name}: codec={self.codec!r} is not the metadata of a codec"
             raise ValueError(msg)  # noqa: TRY004 (one class for all wrong metadata)
 
     def decode_at(self, chunk_data: Buffer, chunk_spec: ArraySpec, edges: Edges) -> NDBuffer:
@@ -79,17 +75,22 @@ class ShortImageCodec(ImageCodec):
         broken: ValueError | None = None
         for shape in self._shapes(chunk_spec.shape):
             try:
-                found = inner._decode_sync(chunk_data, replace(chunk_spec, shape=shape))  # noqa: SLF001
+                image: NDBuffer = inner._decode_sync(chunk_data, replace(chunk_spec, shape=shape))  # noqa: SLF001
             except ImageSizeError as error:
                 other = other or error
             except ValueError as error:
                 broken = broken or error
             else:
-                return self._whole(found, chunk_spec)
-        if broken is None:
-            msg = f"{other}, or {self._promise()}"
-            raise ImageSizeError(msg)
-        raise broken
+                if image.shape == chunk_spec.shape:
+                    return image
+                padded = np.zeros(chunk_spec.shape, dtype=image.dtype)
+                padded[tuple(map(slice, image.shape))] = image.as_numpy_array()
+                return chunk_spec.prototype.nd_buffer.from_numpy_array(padded)
+        if broken is not None:
+            raise broken
+        right = f" and {self.last_columns} columns at the right" if self.last_columns else ""
+        msg = f"{other}, or {self.last} rows at the foot{right}"
+        raise ImageSizeError(msg)
 
     def _shapes(self, whole: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """Return the shapes that an image may have, the whole chunk's first."""
@@ -101,15 +102,3 @@ class ShortImageCodec(ImageCodec):
         for width in dict.fromkeys((columns, self.last_columns or columns)):
             for length in dict.fromkeys((rows, self.last)):
                 yield (*before, length, width, *after)
-
-    def _whole(self, found: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
-        if found.shape == chunk_spec.shape:
-            return found
-        padded = np.zeros(chunk_spec.shape, dtype=found.dtype)
-        padded[tuple(map(slice, found.shape))] = found.as_numpy_array()
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(padded)
-
-    def _promise(self) -> str:
-        if self.last_columns is None:
-            return f"{self.last} rows at the foot"
-        return f"{self.last} rows at the foot and {self.last_columns} columns at the right"

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.codecs.rows.ccitt_lines import (
     ALIGNMENT,
@@ -33,9 +34,6 @@ from virtual_tiff.codecs.rows.ccitt_lines import (
     undivided,
 )
 from virtual_tiff.codecs.rows.strip import StripCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["CcittCodec"]
 

@@ -9,12 +9,9 @@ imagecodecs does not decode to their end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["ALIGNMENT", "EOL", "Bits", "Lines", "code_words", "decoded"]
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import struct
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.codecs.rows.strip import StripCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["NextCodec"]
 

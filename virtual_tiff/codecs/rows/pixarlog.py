@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.codecs.rows.strip import StripCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["PixarLogCodec"]
 
@@ -46,14 +44,14 @@ class PixarLogCodec(StripCodec):
         except zlib.error as error:
             msg = f"a block's compressed data are damaged: {error}"
             raise ValueError(msg) from error
-        found, rest = divmod(len(words), row_bytes)
-        if rest or found not in (rows, self.last):
-            msg = f"the data of a block end in row {found}; {self._promise(rows)}"
+        length, rest = divmod(len(words), row_bytes)
+        if rest or length not in (rows, self.last):
+            msg = f"the data of a block end in row {length}; {self._promise(rows)}"
             raise ValueError(msg)
         if self.endian == "big":
             words = np.frombuffer(words, dtype=np.uint16).byteswap().tobytes()
         image = np.zeros((rows, columns, self.samples), dtype=dtype)
-        image[:found] = imagecodecs.pixarlog_decode(
-            words, shape=(found, columns, self.samples), dtype=dtype, deflate=False
+        image[:length] = imagecodecs.pixarlog_decode(
+            words, shape=(length, columns, self.samples), dtype=dtype, deflate=False
         )
         return image

@@ -17,14 +17,12 @@ Y, or CIE X, Y and Z; for one 32-bit integer, the pixel as it is stored.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.codecs.rows.strip import StripCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["SgiLogCodec"]
 
@@ -67,11 +65,11 @@ def _chromaticities() -> NDArray[np.float64]:
     starts = (np.array(_STARTS.split(), dtype=np.float64) / 1e6).astype(np.float32)
     row = np.repeat(np.arange(len(counts)), counts)
     column = np.arange(len(row)) - np.repeat(counts.cumsum() - counts, counts)
-    found = np.empty((2, 1 << 14))
-    found[:, len(row) :] = np.array(_NEUTRAL)[:, None]
-    found[0, : len(row)] = starts.astype(np.float64)[row] + (column + 0.5) * float(_SQUARE)
-    found[1, : len(row)] = float(_BOTTOM) + (row + 0.5) * float(_SQUARE)
-    return found
+    centres = np.empty((2, 1 << 14))
+    centres[:, len(row) :] = np.array(_NEUTRAL)[:, None]
+    centres[0, : len(row)] = starts.astype(np.float64)[row] + (column + 0.5) * float(_SQUARE)
+    centres[1, : len(row)] = float(_BOTTOM) + (row + 0.5) * float(_SQUARE)
+    return centres
 
 
 _UV24 = _chromaticities()
@@ -104,18 +102,18 @@ class SgiLogCodec(StripCodec):
         """Return the pixels as they are stored."""
         planes = _PLANES[self.pixel]
         if self.pixel == "Luv24":
-            found = len(data) // (planes * columns)
+            length = len(data) // (planes * columns)
             image = np.zeros((rows, columns, planes), dtype=np.uint8)
-            whole = min(found, rows)
+            whole = min(length, rows)
             used = np.frombuffer(data, dtype=np.uint8, count=whole * planes * columns)
             image[:whole] = used.reshape(whole, columns, planes)
         else:
-            found, flat = _expanded(data, rows * planes, columns)
-            found //= planes
+            length, flat = _expanded(data, rows * planes, columns)
+            length //= planes
             image = np.frombuffer(flat, dtype=np.uint8).reshape(rows, planes, columns)
             image = image.transpose(0, 2, 1)
-        if found < rows and found != self.last:
-            msg = f"the data of a block end in row {found}; {self._promise(rows)}"
+        if length < rows and length != self.last:
+            msg = f"the data of a block end in row {length}; {self._promise(rows)}"
             raise ValueError(msg)
         stored = np.zeros((rows, columns), dtype=np.uint32)
         for plane in range(planes):

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import Edges, ReadingCodec
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer, Edges, NDBuffer, ReadingCodec
 
 __all__ = ["StripCodec"]
 

@@ -8,14 +8,12 @@ differences, or a pixel. Each row begins at a byte, with a last pixel of 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.codecs.rows.strip import StripCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["ThunderScanCodec"]
 

@@ -14,17 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd, prod
 from operator import index
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer, ReadingCodec
 
 __all__ = ["BitsCodec"]
 
@@ -97,10 +93,10 @@ def _sample(cells: NDArray[np.uint8], first: int, bits: int, dtype: np.dtype[Any
     begin, skipped = divmod(first, 8)
     last, used = divmod(first + bits - 1, 8)
     behind = 7 - used
-    found: NDArray[Any] = (cells[..., begin] & (0xFF >> skipped)).astype(dtype)
+    sample: NDArray[Any] = (cells[..., begin] & (0xFF >> skipped)).astype(dtype)
     if begin == last:
-        return found >> behind
+        return sample >> behind
     for byte in range(begin + 1, last):
-        found = found << 8 | cells[..., byte]
+        sample = sample << 8 | cells[..., byte]
     # never more than `bits` bits at a time: they may fill the type
-    return found << (8 - behind) | cells[..., last] >> behind
+    return sample << (8 - behind) | cells[..., last] >> behind

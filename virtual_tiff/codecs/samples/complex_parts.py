@@ -7,17 +7,13 @@ real part comes first. GDAL's CInt16, CInt32 and CFloat16 are stored so.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from zarr.abc.codec import ArrayArrayCodec
 from zarr.dtype import parse_dtype
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, NDBuffer, ReadingCodec
 
 __all__ = ["ComplexPartsCodec"]
 
@@ -47,14 +43,11 @@ class ComplexPartsCodec(ReadingCodec, ArrayArrayCodec):
             raise ValueError(msg)
         part = parse_dtype(self.part, zarr_format=3)
         return replace(
-            chunk_spec,
-            shape=(*chunk_spec.shape, 2),
-            dtype=part,
-            fill_value=part.default_scalar(),
+            chunk_spec, shape=(*chunk_spec.shape, 2), dtype=part, fill_value=part.default_scalar()
         )
 
     def _decode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
         parts = chunk_data.as_numpy_array()
-        found = np.empty(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
-        found.real, found.imag = parts[..., 0], parts[..., 1]
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+        numbers = np.empty(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
+        numbers.real, numbers.imag = parts[..., 0], parts[..., 1]
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(numbers)

@@ -11,17 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from operator import index
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import imagecodecs
 import numpy as np
 from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer, ReadingCodec
 
 __all__ = ["Float24PredictorCodec"]
 

@@ -12,17 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 from operator import index
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from zarr.abc.codec import ArrayBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer, NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer, ReadingCodec
 
 __all__ = ["PackedPixelsCodec"]
 
@@ -42,7 +38,7 @@ class PackedPixelsCodec(ReadingCodec, ArrayBytesCodec):
 
     def __post_init__(self) -> None:
         if sum(map(index, self.bits)) not in _WORDS or min(self.bits) < 1:
-            msg = f"{self.name}: bits={self.bits} are no word of 8, 16 or 32 bits"
+            msg = f"{self.name}: bits={self.bits} are not the parts of a word of 8, 16 or 32 bits"
             raise ValueError(msg)
         if self.endian not in ("big", "little"):
             msg = f"{self.name}: endian={self.endian!r}"
@@ -62,16 +58,16 @@ class PackedPixelsCodec(ReadingCodec, ArrayBytesCodec):
             raise ValueError(msg)
         words: NDArray[Any] = data.view(stored).astype(stored.newbyteorder("="), copy=False)
         words = words.reshape(pixels)
-        found = np.empty(chunk_spec.shape, dtype)
+        unpacked = np.empty(chunk_spec.shape, dtype)
         behind = sum(self.bits)
         for number, bits in enumerate(self.bits):
             behind -= bits
             values = words >> behind & ((1 << bits) - 1)
             if bits <= _TABLED:
-                found[..., number] = _table(bits, depth).astype(dtype)[values]
+                unpacked[..., number] = _table(bits, depth).astype(dtype)[values]
             else:
-                found[..., number] = _widened(values.astype(np.uint64), bits, depth)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(found)
+                unpacked[..., number] = _widened(values.astype(np.uint64), bits, depth)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(unpacked)
 
 
 _TABLED = 12

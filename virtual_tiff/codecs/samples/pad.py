@@ -8,15 +8,11 @@ wants every chunk whole; the rows added here lie below the image and are never s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from zarr.abc.codec import BytesBytesCodec
 
-from virtual_tiff.codecs.base import Edges, ReadingCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer, Edges, ReadingCodec
 
 __all__ = ["PadCodec"]
 

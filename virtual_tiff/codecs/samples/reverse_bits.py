@@ -7,16 +7,12 @@ TIFF 6.0 section 8 ("FillOrder"). libtiff reverses the bytes before it decompres
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import imagecodecs
 from zarr.abc.codec import BytesBytesCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import Buffer
+from virtual_tiff.codecs.base import ArraySpec, Buffer, ReadingCodec
 
 __all__ = ["ReverseBitsCodec"]
 

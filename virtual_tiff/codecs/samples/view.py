@@ -10,17 +10,13 @@ two half-precision floats are swapped as one word even without a predictor.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from zarr.abc.codec import ArrayArrayCodec
 from zarr.dtype import parse_dtype
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, NDBuffer, ReadingCodec
 
 __all__ = ["ViewCodec"]
 
@@ -56,8 +52,8 @@ class ViewCodec(ReadingCodec, ArrayArrayCodec):
     def _decode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
         words = np.ascontiguousarray(chunk_data.as_numpy_array(), f"<u{self._size}")
         dtype = chunk_spec.dtype.to_native_dtype()
-        found = words.reshape(-1).view(dtype.newbyteorder("<")).reshape(chunk_spec.shape)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(found.astype(dtype, copy=False))
+        numbers = words.reshape(-1).view(dtype.newbyteorder("<")).reshape(chunk_spec.shape)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(numbers.astype(dtype, copy=False))
 
     @property
     def _size(self) -> int:

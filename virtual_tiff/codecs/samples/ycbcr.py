@@ -13,17 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import index
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from zarr.abc.codec import ArrayArrayCodec
 
-from virtual_tiff.codecs.base import ReadingCodec
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import NDBuffer
+from virtual_tiff.codecs.base import ArraySpec, NDBuffer, ReadingCodec
 
 __all__ = ["YCbCrCodec"]
 

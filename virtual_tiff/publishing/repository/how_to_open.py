@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from virtual_tiff.codec_table.readers import packages
 from virtual_tiff.publishing.repository.containers import Container
 from virtual_tiff.publishing.repository.target import Target
 
 __all__ = ["how_to_open", "readers_need"]
 
-_PACKAGES = {"imagecodecs_": "imagecodecs-zarr", "virtual_tiff.": "virtual-tiff"}
-"""Where codecs come from, by how their names begin; the others are zarr's own."""
-
 
 def readers_need(codecs: Iterable[str]) -> tuple[str, ...]:
     """Return the packages beside icechunk, zarr and xarray that have codecs of these names."""
-    names = list(codecs)
-    return tuple(
-        package
-        for start, package in _PACKAGES.items()
-        if any(name.startswith(start) for name in names)
-    )
+    return packages(codecs)
 
 
 def how_to_open(
