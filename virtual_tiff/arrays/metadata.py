@@ -63,7 +63,9 @@ def _metadata(
     dtype = data_type(ifd)
     steps = codec_table.codecs(ifd, grid, dtype, length=length, last_length=last_length)
     if axes.samples_last:
-        steps = _as_stored(steps)
+        steps = [
+            step for step in steps if step["name"] != "transpose"
+        ]  # it brings them to the front
     lengths = {"band": grid.samples, "y": grid.image_length, "x": grid.image_width}
     chunk_lengths = {"band": grid.block_samples, "y": length, "x": width}
     chunk_shape = axes.lengths(chunk_lengths)
@@ -80,11 +82,6 @@ def _metadata(
         "dimension_names": list(axes),
         "storage_transformers": [],
     }
-
-
-def _as_stored(steps: list[JSON]) -> list[JSON]:
-    """Leave out the step that brings samples to the front; it is the first if there is one."""
-    return [step for step in steps if step["name"] != "transpose"]
 
 
 def _decoded_photometric(steps: list[JSON]) -> JSON:

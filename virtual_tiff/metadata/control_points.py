@@ -43,17 +43,15 @@ def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
         )
         return None
     features = [
-        _feature(number, point) for number, point in enumerate(points, start=1) if _finite(point)
+        _feature(number, point)
+        for number, point in enumerate(points, start=1)
+        if all(map(isfinite, (point.column, point.row, point.x, point.y, point.z)))
     ]
     if len(features) < len(points):
         warn("ground control points that are not finite are left out")
     if not features:
         return None
     return json.dumps({"type": "FeatureCollection", "features": features})
-
-
-def _finite(point: GroundControlPoint) -> bool:
-    return all(map(isfinite, (point.column, point.row, point.x, point.y, point.z)))
 
 
 def _feature(number: int, point: GroundControlPoint) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def _attributes(
     meaning = bands_of(ifd, base=base, bands=bands)
     fill = nodata(ifd, data_type, base=base)
     # what the tags themselves say stands above what a text in one of them does
-    attributes = _items(ifd, base, meaning, fill, data_type) if _has_items(ifd, base) else {}
+    has_items = any(Tag.GDAL_METADATA in image.entries for image in (ifd, base or ifd))
+    attributes = _items(ifd, base, meaning, fill, data_type) if has_items else {}
     attributes |= tag_attributes(ifd, base)
     attributes |= _shared(meaning, data_type)
     text = nodata_text(ifd) if Tag.GDAL_NODATA in ifd.entries else None
@@ -183,10 +184,6 @@ def _column(item: str, texts: Sequence[str | None]) -> list[float] | list[str]:
 
 
 # ---- items of GDAL_METADATA
-
-
-def _has_items(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> bool:
-    return any(Tag.GDAL_METADATA in image.entries for image in (ifd, base or ifd))
 
 
 def _items(

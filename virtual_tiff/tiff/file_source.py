@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from io import BufferedReader
 from pathlib import Path
 
 from .source import ByteRange, SourceState
@@ -55,13 +54,12 @@ class FileSource:
                 raise OSError(msg)
             # no range of a file makes more bytes than the file has
             size = now.st_size
-            return [_read(file, min(start, size), min(end, size)) for start, end in ranges]
+            buffers = []
+            for start, end in ranges:
+                file.seek(start)
+                buffers.append(memoryview(file.read(max(0, min(end, size) - start))))
+            return buffers
 
 
 def _identity(stat: os.stat_result) -> tuple[int, ...]:
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _read(file: BufferedReader, start: int, end: int) -> memoryview:
-    file.seek(start)
-    return memoryview(file.read(max(0, end - start)))

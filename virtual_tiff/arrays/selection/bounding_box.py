@@ -41,8 +41,10 @@ def portable_crs(given: CrsInput) -> str:
         return str(given.to_wkt())
     if isinstance(given, dict) and given:
         # PROJJSON has a "type"; PROJ's own parameters have none
-        parameters = (f"+{key}" + _assigned(value) for key, value in given.items())
-        return json.dumps(given) if "type" in given else " ".join(parameters)
+        if "type" in given:
+            return json.dumps(given)
+        # PROJ writes no value of a flag
+        return " ".join(f"+{key}" + ("" if v is True else f"={v}") for key, v in given.items())
     try:
         code = None if isinstance(given, bool) else int(given.__index__())
     except (AttributeError, TypeError):
@@ -85,11 +87,6 @@ def in_crs_of(bbox: Bounds, bbox_crs: str, crs: Crs | None, image: Bounds) -> Bo
     if bbox_crs.upper() == (crs.code or "").upper() or bbox_crs in (crs.wkt, crs.text):
         return bbox
     return _transformed(bbox, bbox_crs, crs.text, image)
-
-
-def _assigned(value: object) -> str:
-    """Return how PROJ writes a parameter's value: a flag has none."""
-    return "" if value is True else f"={value}"
 
 
 @lru_cache(maxsize=256)  # thousands of files have the same place
