@@ -208,13 +208,15 @@ class Reach:
     def tests(self, mutant: Mutant) -> list[str]:
         """Return the tests that reach a mutant: the module's own, then one of each file in turn.
 
-        Of each the fast ones come first. A line that runs at import alone is reached by whatever
-        reaches its module.
+        Of each the fast ones come first. A line that runs at import alone, as a table's row, is
+        reached by what reaches its module, and by the tests of its room.
         """
         lines = self._lines.get(str(ROOT / mutant.path), {})
         names = {self._names[context] for context in lines.get(mutant.line, ())} - {""}
         if not names:
             names = {self._names[c] for contexts in lines.values() for c in contexts} - {""}
+            room = f"tests/{Path(mutant.path).relative_to(PACKAGE).parent}/"
+            names |= {name for name in self._durations if name.startswith(room)}
         by_file: dict[str, list[str]] = defaultdict(list)
         for name in sorted(names & set(self._durations), key=self._durations.__getitem__):
             by_file[name.partition("::")[0]].append(name)

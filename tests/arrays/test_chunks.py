@@ -325,12 +325,14 @@ def test_the_planes_need_not_follow_each_other():
         (1009, 10_007, 838),  # a prime: as many as fit into 8 MiB
         (2 * 1009, 10_007, 838),  # 2 is a divisor, but half of it is too large
         (100_003, 1000, 8388),
+        (1009 * 1013, 1040, 1013),  # two divisors, on either side of the square root
+        (1013 * 1013, 1040, 1013),  # one divisor, which is the square root
         (3, 9 * MIB, 1),  # a row is a chunk at least
         (2, 8 * MIB, 1),
     ],
 )
 def test_rows_of_a_merged_chunk(length: int, row: int, rows: int):
-    found = plan(run(length, row), file_size=2**40)
+    found = plan(run(length, row, 1 + length // 1000), file_size=2**40)
     assert found.length == rows
 
 

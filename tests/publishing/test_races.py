@@ -51,7 +51,7 @@ def test_two_publishers_at_once(
     kind: str, scenes: list[Path], tmp_path: Path, publishers: races.Publishers
 ) -> None:
     chance = random.Random(kind)
-    for i in range(3):
+    for i in range(6):
         races.trial(kind, scenes, tmp_path / str(i), chance, publishers)
 
 

@@ -138,6 +138,12 @@ def test_listings_on_s3_give_what_a_read_gives(bucket: S3) -> None:
     assert item.listed.last_modified == meta["last_modified"]
 
 
+def test_a_bucket_that_cannot_be_listed_says_what_else_there_is(bucket: S3) -> None:
+    for source in ("s3://no-such-bucket/d/", "s3://no-such-bucket/d/*.tif"):
+        with pytest.raises(OSError, match=r"no-such-bucket/d/.*give the urls .*as @list.txt"):
+            find(source, store_options=s3_options(bucket))
+
+
 def test_a_server_without_listings_is_asked_once(http_server: HttpServer) -> None:
     http_server.put("d/a.tif", b"1")
     for source in (f"{http_server.url}/d/", f"{http_server.url}/d/*.tif"):
