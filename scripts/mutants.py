@@ -220,7 +220,8 @@ class Reach:
         by_file: dict[str, list[str]] = defaultdict(list)
         for name in sorted(names & set(self._durations), key=self._durations.__getitem__):
             by_file[name.partition("::")[0]].append(name)
-        own = f"test_{Path(mutant.path).stem}.py"
+        module = Path(mutant.path)
+        own = (f"test_{module.stem}.py", f"test_{module.parent.name}.py")
         first = [test for path in by_file if path.endswith(own) for test in by_file[path]]
         by_file = {path: tests for path, tests in by_file.items() if not path.endswith(own)}
         rounds = max(map(len, by_file.values()), default=0)
