@@ -240,10 +240,10 @@ IMAGE: dict[str, Any] = {"level": None, "squeeze": None}
         ("ChunkyCodec", {"endian": "middle"}, "neither little nor big"),
         ("ChunkyCodec", {"order": "F"}, "cannot have the configuration"),
         ("HorizontalDeltaCodec", {"axis": 1}, "cannot have the configuration"),
-        ("imagecodecs_floatpred", {**FLOATS, "axis": 0}, "no configuration"),
-        ("imagecodecs_floatpred", {**FLOATS, "shape": [4]}, "no configuration"),
-        ("imagecodecs_floatpred", {**FLOATS, "shape": "44"}, "no configuration"),
-        ("imagecodecs_floatpred", {**FLOATS, "shape": [4, -4]}, "no configuration"),
+        ("imagecodecs_floatpred", {**FLOATS, "axis": 0}, "not a configuration"),
+        ("imagecodecs_floatpred", {**FLOATS, "shape": [4]}, "not a configuration"),
+        ("imagecodecs_floatpred", {**FLOATS, "shape": "44"}, "not a configuration"),
+        ("imagecodecs_floatpred", {**FLOATS, "shape": [4, -4]}, "not a configuration"),
     ],
 )
 def test_other_configurations_are_refused(name: str, configuration: Any, message: str) -> None:

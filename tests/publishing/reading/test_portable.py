@@ -396,7 +396,7 @@ def test_cache_and_workers_keep_the_copies(tmp_path: Path) -> None:
             {"compress": "lzw", "predictor": 3, "dtype": "float32"},
             ["Predictor 3 (codec imagecodecs_floatpred) and Compression LZW", "tag Predictor"],
         ),
-        ({"dtype": "uint8", "nbits": 1}, ["no whole bytes", "tag BitsPerSample"]),
+        ({"dtype": "uint8", "nbits": 1}, ["not whole bytes", "tag BitsPerSample"]),
         ({"dtype": "complex64"}, ["zarrita cannot read", "complex64", "tag SampleFormat"]),
         ({"dtype": "float32", "nbits": 16}, ["zarrita cannot read", "float16", "tag SampleFormat"]),
     ],
