@@ -178,7 +178,7 @@ class CheckedManifestStore(ManifestStore):
         return last[1]
 
     def _block_bytes(self, key: str, data: Any, prototype: BufferPrototype) -> Buffer:  # noqa: ANN401
-        if not issubclass(prototype.buffer, cpu.Buffer):
+        if prototype.buffer is not cpu.Buffer:
             return prototype.buffer.from_bytes(data)
         value = BlockBytes.from_bytes(data)
         value.block = _Block(self._group, key)

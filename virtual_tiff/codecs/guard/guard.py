@@ -167,11 +167,14 @@ class GuardCodec:
         Those of the last call are kept: all chunks of an array have one specification, and to
         work out that of a `transpose` takes longer than to transpose.
         """
+        # the parts of a specification are mostly the same objects, which compares fast
+        spec = chunk_spec
+        key = (part, spec.shape, spec.dtype, spec.fill_value, spec.config, spec.prototype)
         kept = self.__dict__.get("_kept")
-        if kept is not None and kept[0] == part and kept[1] == chunk_spec:
-            steps: list[tuple[Any, ArraySpec, int | None]] = kept[2]
+        if kept is not None and kept[0] == key:
+            steps: list[tuple[Any, ArraySpec, int | None]] = kept[1]
             return steps
-        steps, spec = [], chunk_spec
+        steps = []
         for metadata, codec in zip(self.codecs[part], self._chain[part], strict=True):
             stored = _STORED_BYTES.get(metadata["name"])
             size = None if stored is None else stored(metadata["configuration"], spec.shape)
@@ -180,7 +183,7 @@ class GuardCodec:
             steps.insert(0, (codec, spec, size))
             if isinstance(codec, ArrayArrayCodec):
                 spec = codec.resolve_metadata(spec)
-        self.__dict__["_kept"] = (part, chunk_spec, steps)  # at once, for other threads
+        self.__dict__["_kept"] = (key, steps)  # at once, for other threads
         return steps
 
     def _decoded(
