@@ -110,8 +110,6 @@ class GuardCodec:
         metadata: JSON = self.standard.to_dict()
         return metadata
 
-    # ------------------------------------------------------------------ as the standard codec
-
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
         """Return what the standard codec makes of a chunk's specification."""
         spec: ArraySpec = self.standard.resolve_metadata(chunk_spec)
@@ -138,8 +136,6 @@ class GuardCodec:
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
         return await asyncio.to_thread(self._encode_sync, chunk_data, chunk_spec)
-
-    # ------------------------------------------------------------------ decoding
 
     def _decode_sync(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
         if not isinstance(chunk_data, BlockBytes):
