@@ -566,7 +566,7 @@ def test_directory_in_use(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(PublishError, match="not empty"):
         publish(COG, tmp_path)
-    with pytest.raises(PublishError, match="is no directory"):
+    with pytest.raises(PublishError, match="is not a directory"):
         publish(COG, tmp_path / "mine.txt")
     assert (tmp_path / "mine.txt").read_text() == "keep"
 

@@ -418,9 +418,9 @@ def test_a_count_that_is_too_small_for_the_pixels_is_read_on_as_gdal_does(
     path.write_bytes(_stating(tiff_of(pixels, rows_per_strip=4), 2, count))
     with rasterio.open(path) as file:
         np.testing.assert_array_equal(file.read(1), pixels)
-    with pytest.warns(UserWarning, match="1 uncompressed strips have byte counts that are"):
+    with pytest.warns(UserWarning, match="byte counts of 1 uncompressed strip are"):
         np.testing.assert_array_equal(read(path.read_bytes()), pixels)
-    with pytest.warns(UserWarning, match="1 uncompressed strips have byte counts that are"):
+    with pytest.warns(UserWarning, match="byte counts of 1 uncompressed strip are"):
         published = publish(path, "memory://", check=True)
     found: Any = group_of(published)["a/0"]
     np.testing.assert_array_equal(found[...], pixels)

@@ -107,6 +107,15 @@ def test_whatever_stands_around_a_signature(before: str, name: str, after: str) 
     assert redacted(redacted(f"{before} {url} {after}")) == redacted(f"{before} {url} {after}")
 
 
+@pytest.mark.parametrize(
+    "after", [" is a page", "; it is", ", and more", ": no such object", ") is"]
+)
+def test_a_sentence_that_begins_with_a_redacted_url_stays(after: str) -> None:
+    text = f"{redacted('https://host/a.tif?sig=hush')}{after}"
+    assert text == f"https://host/a.tif?…{after}"
+    assert redacted(text) == text
+
+
 def test_the_chain_of_an_error_is_cleaned() -> None:
     url = f"https://h/a.tif?sig={HUSH}"
 

@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[type[TiffError], str]] = {
         "huge4GB.tif": (LimitError, "block_bytes=536,870,912"),
         "leak-ZIPSetupDecode.tif": (UnsupportedError, r"Predictor unknown \(255\)"),
         "many_blocks_truncated.tif": (LimitError, "missing_blocks=1,000,000"),
-        "scanline_more_than_2GB.tif": (UnsupportedError, r"CCITTRLE \(2\) of 2 samples"),
+        "scanline_more_than_2GB.tif": (UnsupportedError, r"CCITTRLE \(2\) with 2 samples"),
         "strip_larger_than_2GB_header.tif": (LimitError, "block_bytes=536,870,912"),
         "tiff_dos_strip_chop.tif": (LimitError, "block_bytes=536,870,912"),
     }.items()

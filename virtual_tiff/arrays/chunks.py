@@ -12,6 +12,7 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import BlockGrid, BlockLayout, FormatError, Tag, warn
 
 __all__ = ["ChunkPlan", "plan_chunks"]
@@ -137,10 +138,10 @@ def _read_on(
     short = small & (room < least)
     lies = small & ~short
     if lies.any():
-        number = int(np.count_nonzero(lies))
+        blocks = counted(int(np.count_nonzero(lies)), f"uncompressed {grid.kind}")
         warn(
-            f"{number:,} uncompressed {grid.kind}s have byte counts that are too small for their"
-            " pixels; the bytes that follow are read too, as in GDAL"
+            f"the byte counts of {blocks} are too small for the pixels; the bytes that follow are"
+            " read too, as in GDAL"
         )
     return np.where(lies, least, counts), short if short.any() else None
 

@@ -15,8 +15,8 @@ from urllib.parse import unquote_plus
 __all__ = ["redacted", "scrubbed", "secret_in"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/{2,}[^\s\"'<>`]+")
-_NAME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:(?!: |[\"'\n])[\s\S])+")
-"""A text that is one url and no sentence."""
+_NAME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:(?!: |…[ ,;:.)]|[\"'\n])[\s\S])+")
+"""A text that is one url and no sentence, which may begin with a url that is redacted already."""
 _END = re.compile(r"[)\]},;:.!]*$")
 """Characters that end the sentence around a url, and are no part of the url."""
 

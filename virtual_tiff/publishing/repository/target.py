@@ -77,7 +77,10 @@ class Target:
         else:
             names = {one.key.partition("/")[0] for one in storage.list_objects_metadata()}
         if not names <= _BEGUN:
-            msg = f"{self.name} exists and is not empty; name a new place"
+            msg = (
+                f"{self.name} exists and is not empty; name a new place, or start again if another"
+                " publisher is making a repository there"
+            )
             raise PublishError(msg)
 
     @contextmanager
