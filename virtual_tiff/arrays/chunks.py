@@ -88,22 +88,26 @@ def plan_chunks(
     offsets = _unsigned(layout.offsets, tags[0]).reshape(shape)
     counts = _unsigned(layout.byte_counts, tags[1]).reshape(shape)
     few = counts.size <= _FEW_BLOCKS
-    if 0 in layout.byte_counts if few else not counts.all():
+    least = min(layout.byte_counts) if few else int(counts.min())
+    most = max(layout.byte_counts) if few else int(counts.max())
+    if not least:
         offsets = np.where(counts == 0, np.uint64(0), offsets)  # libtiff: missing, as if sparse
     last_length = grid.last_length
     short = None
     if uncompressed:
         promised = _promised(grid)
-        counts = np.minimum(counts, promised)
-        if _foot_is_short(grid, counts):
-            last_length = grid.rows_at_foot
-            counts[:, -1] = np.minimum(counts[:, -1], grid.size(last_length))
-        counts, short = _read_on(grid, offsets, counts, last_length)
+        if not least == most == grid.block_bytes == grid.size(last_length):
+            counts = np.minimum(counts, promised)
+            if _foot_is_short(grid, counts):
+                last_length = grid.rows_at_foot
+                counts[:, -1] = np.minimum(counts[:, -1], grid.size(last_length))
+            counts, short = _read_on(grid, offsets, counts, last_length)
+            most = grid.block_bytes
         if merge_strips and _is_run(grid, offsets, counts, promised, file_size):
             return _merged(grid, offsets[:, 0, 0])
     elif short_tiles:
         last_length = grid.rows_at_foot
-    lost = np.ones(shape, np.bool_) if layout.cut else _lost(offsets, counts, file_size)
+    lost = np.ones(shape, np.bool_) if layout.cut else _lost(offsets, counts, most, file_size)
     if short is not None:
         lost = short if lost is None else lost | short
     return ChunkPlan(
@@ -128,9 +132,7 @@ def _read_on(
     """
     least = np.full((grid.rows, 1), grid.block_bytes, dtype=np.uint64)
     least[-1] = grid.size(last_length)
-    small = counts < least
-    if small.any():
-        small &= counts != 0
+    small = (counts < least) & (counts != 0)
     if not small.any():
         return counts, None
     starts = np.append(np.unique(offsets[counts != 0]), np.uint64(2**64 - 1))
@@ -147,14 +149,17 @@ def _read_on(
 
 
 def _lost(
-    offsets: NDArray[np.uint64], counts: NDArray[np.uint64], file_size: int
+    offsets: NDArray[np.uint64], counts: NDArray[np.uint64], most: int, file_size: int
 ) -> NDArray[np.bool_] | None:
-    """Return which blocks do not end within the file; a missing one lacks nothing."""
+    """Return which blocks do not end within the file; a missing one lacks nothing.
+
+    No count is larger than `most`.
+    """
     if counts.size <= _FEW_BLOCKS:
         ends = map(add, offsets.ravel().tolist(), counts.ravel().tolist())
         if max(ends) <= file_size:
             return None
-    elif int(offsets.max()) + int(counts.max()) <= file_size:
+    elif int(offsets.max()) + most <= file_size:
         return None  # so it is with most files, and costs a million blocks no array
     size = np.uint64(file_size)
     lost = (counts > size - np.minimum(offsets, size)) & (counts != 0)  # a sum may overflow
