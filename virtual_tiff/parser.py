@@ -22,8 +22,9 @@ from virtual_tiff.sources.object_source import (
     ObspecSource,
     blocks_safely,
     run_blocking,
+    source_of,
 )
-from virtual_tiff.sources.running import in_parallel, run_to_end
+from virtual_tiff.sources.running import check_concurrency, in_parallel, run_to_end
 from virtual_tiff.sources.urls import reference_of, resolve_reference, scheme_of
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
@@ -205,7 +206,7 @@ class VirtualTIFF:
         that was parsed, not of what lies there when the reference is committed.
         """
         store, path, reference = _resolve(url, registry)
-        nodes, state = await self._nodes(_source(store, path, url), url)
+        nodes, state = await self._nodes(source_of(store, path, url), url)
         return _stored(nodes, state, reference, registry=registry), state
 
     async def parse_object(self, store: Any, path: str, *, url: str) -> CheckedManifestStore:  # noqa: ANN401 (duck-typed)
@@ -253,7 +254,7 @@ class VirtualTIFF:
         `parse_object` makes its store from this. Use it to write many files to one place: the
         data can be pickled, and no object of zarr or VirtualiZarr is made.
         """
-        return await self._nodes(_source(store, path, url), url)
+        return await self._nodes(source_of(store, path, url), url)
 
     async def parse_many(
         self,
@@ -280,9 +281,7 @@ class VirtualTIFF:
             One result for each url, in their order. In the place of a file that cannot be
             parsed stands its error, which names the url; the others are kept.
         """
-        if not isinstance(concurrency, int) or concurrency < 1:
-            msg = f"concurrency must be a positive integer, not {concurrency!r}"
-            raise ValueError(msg)
+        check_concurrency(concurrency)
         if isinstance(urls, str):
             msg = f"urls must be a list of urls: [{urls!r}]"
             raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
@@ -372,11 +371,6 @@ def _stored(
         warn(f"{url}: {truncation(nodes.losses, state.size)}; these parts cannot be read")
     objects = None if located is None else {url: located}
     return CheckedManifestStore(manifest_group(nodes, url), registry=registry, objects=objects)
-
-
-def _source(store: Any, path: str, url: str) -> ObspecSource:  # noqa: ANN401 (duck-typed)
-    make = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
-    return make(store, path, url)
 
 
 def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str, str]:

@@ -219,3 +219,15 @@ def test_two_packages_with_one_number_are_named(installed: Path):
 def test_a_row_that_cannot_be_loaded_names_its_package(tmp_path: Path):
     install(tmp_path, "broken-tiff", POINTS.replace(":ROW", ":MISSING"))
     assert "the row of the package broken-tiff cannot be loaded" in what_is_said(tmp_path)
+
+
+def test_a_refused_row_describes_none_of_its_codecs() -> None:
+    row = CompressionRow(
+        "other",
+        codec=codec("example.new"),
+        decoders=(CodecDescription("example.new"), CodecDescription("zstd", says="mine")),
+    )
+    with pytest.raises(ValueError, match="the codec zstd is described otherwise"):
+        add_compression(65_011, row)
+    assert 65_011 not in COMPRESSIONS
+    assert rows.described("example.new") is None

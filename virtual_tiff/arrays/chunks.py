@@ -96,6 +96,7 @@ def plan_chunks(
     short = None
     if uncompressed:
         promised = _promised(grid)
+        # where all blocks are whole, as in most files, there is nothing to correct
         if not least == most == grid.block_bytes == grid.size(last_length):
             counts = np.minimum(counts, promised)
             if _foot_is_short(grid, counts):

@@ -196,12 +196,14 @@ _DESCRIBED = {description.name: description for description in SAMPLE_CODECS}
 
 def _describe(row: CompressionRow, *, anew: bool = True) -> None:
     """Keep the descriptions of the codecs that a row names."""
-    for each in row.decoders:
-        description = each if each.says else replace(each, says=row.label)
-        if _DESCRIBED.get(each.name, description) != description and not anew:
-            msg = f"the codec {each.name} is described otherwise by another compression"
+    named = {
+        each.name: each if each.says else replace(each, says=row.label) for each in row.decoders
+    }
+    for name, description in named.items():
+        if _DESCRIBED.get(name, description) != description and not anew:
+            msg = f"the codec {name} is described otherwise by another compression"
             raise ValueError(msg)
-        _DESCRIBED[each.name] = description
+    _DESCRIBED.update(named)
     if row.codec is not None:  # most codecs are known: another number may have it, too
         name = row.codec["name"]
         _DESCRIBED.setdefault(name, CodecDescription(name, says=row.label))

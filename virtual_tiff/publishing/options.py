@@ -17,6 +17,7 @@ from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.reading.portable import Portability
 from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated, engine_of
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
+from virtual_tiff.sources.running import check_concurrency
 
 __all__ = ["PublishOptions"]
 
@@ -83,9 +84,7 @@ class PublishOptions:
         if not isinstance(self.branch, str) or not self.branch:
             msg = f"branch must be a name, not {self.branch!r}"
             raise ValueError(msg)
-        if not isinstance(self.concurrency, int) or self.concurrency < 1:
-            msg = f"concurrency must be a positive integer, not {self.concurrency!r}"
-            raise ValueError(msg)
+        check_concurrency(self.concurrency)
         Portability(inline_limit=self.inline_limit)
         if unknown := sorted(set(self.scenes) - set(PER_SCENE)):
             msg = f"per_scene must be some of {', '.join(PER_SCENE)}, not {', '.join(unknown)}"

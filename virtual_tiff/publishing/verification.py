@@ -19,7 +19,7 @@ from virtual_tiff.publishing.repository.opening import Place, repository_at, ses
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import state_of, store_error
-from virtual_tiff.sources.running import await_thread, in_parallel, run_to_end
+from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
 from virtual_tiff.tiff import SourceState, redacted
 
 if TYPE_CHECKING:
@@ -165,9 +165,7 @@ async def verify_async(
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Do the same, asynchronously; see `verify`."""
-    if not isinstance(concurrency, int) or concurrency < 1:
-        msg = f"concurrency must be a positive integer, not {concurrency!r}"
-        raise ValueError(msg)
+    check_concurrency(concurrency)
     opened = await await_thread(lambda: repository_at(repository))
     session = await await_thread(lambda: session_of(opened, branch=branch))
     total = await await_thread(lambda: number_of_sources(session))

@@ -30,6 +30,7 @@ __all__ = [
     "SourceError",
     "blocks_safely",
     "run_blocking",
+    "source_of",
     "state_of",
     "store_error",
 ]
@@ -204,6 +205,12 @@ class BlockingObspecSource(ObspecSource):
 
     async def _head(self) -> Any:  # noqa: ANN401 (obspec's ObjectMeta)
         return self._store.head(self._path)
+
+
+def source_of(store: Any, path: str, url: str) -> ObspecSource:  # noqa: ANN401 (duck-typed)
+    """Return the source of an object, by the store's asynchronous methods if it has them."""
+    make = ObspecSource if hasattr(store, "get_async") else BlockingObspecSource
+    return make(store, path, url)
 
 
 def state_of(meta: Any) -> SourceState:  # noqa: ANN401 (obspec's ObjectMeta)

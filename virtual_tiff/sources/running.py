@@ -20,7 +20,14 @@ from contextvars import copy_context
 from threading import Thread
 from typing import Any
 
-__all__ = ["await_thread", "first_cause", "in_parallel", "run_in_thread", "run_to_end"]
+__all__ = [
+    "await_thread",
+    "check_concurrency",
+    "first_cause",
+    "in_parallel",
+    "run_in_thread",
+    "run_to_end",
+]
 
 
 def run_to_end[T](work: Coroutine[Any, Any, T]) -> T:
@@ -97,6 +104,13 @@ async def await_thread[T](work: Callable[[], T]) -> T:
 
     Thread(target=run, name="virtual_tiff", daemon=True).start()
     return await result
+
+
+def check_concurrency(concurrency: int) -> None:
+    """Refuse a number of workers that is none."""
+    if not isinstance(concurrency, int) or concurrency < 1:
+        msg = f"concurrency must be a positive integer, not {concurrency!r}"
+        raise ValueError(msg)
 
 
 async def in_parallel(work: Callable[[], Coroutine[Any, Any, None]], count: int) -> None:

@@ -211,7 +211,7 @@ class GuardCodec:
 
 
 class _ArrayArrayGuard(GuardCodec, ArrayArrayCodec):
-    """Decode a block by a part of the chain; any failure is a `ValueError` that names it."""
+    """The entry of a codec between arrays, such as `transpose`."""
 
 
 class _ArrayBytesGuard(GuardCodec, ArrayBytesCodec):

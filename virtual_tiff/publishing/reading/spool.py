@@ -53,7 +53,7 @@ from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.tiff import SourceState, redacted, warn
 
-__all__ = ["LedgerRow", "Row", "Spool", "microseconds"]
+__all__ = ["LedgerRow", "Row", "Spool", "microseconds", "state_of_columns"]
 
 _CACHE = """
 CREATE TABLE IF NOT EXISTS {0}.text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
@@ -340,7 +340,7 @@ class Spool:
         ).fetchall():
             for n, url, name, store, path, kind, value, variable, *state in page:
                 location = Location(name=name, url=url, store=self._stores[store], path=path)
-                listed = None if state[0] is None else _state(*state)
+                listed = None if state[0] is None else state_of_columns(*state)
                 yield n, Item(location, _coordinate(kind, value), variable, listed)
             last = page[-1][0]
 
@@ -403,7 +403,7 @@ class Spool:
         while page := self._db.execute(candidates, (last, *values)).fetchall():
             noted = []
             for n, url, *columns, file in page:
-                now, before = _state(*columns[:4]), _state(*columns[4:])
+                now, before = state_of_columns(*columns[:4]), state_of_columns(*columns[4:])
                 noted.append(status_of(same_object(before, now, url=url).same, n, file))
             last = page[-1][0]
             self._db.executemany(
@@ -488,7 +488,7 @@ class Spool:
             " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
         )
         return {
-            n: LedgerRow(row, url, _state(size, etag, modified, None), *rest)
+            n: LedgerRow(row, url, state_of_columns(size, etag, modified), *rest)
             for n, row, url, size, etag, modified, *rest in rows
         }
 
@@ -527,7 +527,8 @@ class Spool:
             " truncated, ends_early FROM item JOIN file f ON f.id = item.file WHERE n = ?",
             (n,),
         ).fetchone()
-        return Row(url, _state(*state), template, refs, blocks, truncated if ends_early else "")
+        truncated = truncated if ends_early else ""
+        return Row(url, state_of_columns(*state), template, refs, blocks, truncated)
 
     def template(self, number: int) -> Template:
         """Return a template by its number."""
@@ -556,7 +557,10 @@ def _state_columns(state: SourceState | None) -> tuple[Any, ...]:
     return (state.size, state.etag or "", microseconds(state.last_modified), state.version)
 
 
-def _state(size: int, etag: str, modified: int, version: str | None) -> SourceState:
+def state_of_columns(
+    size: int, etag: str, modified: int, version: str | None = None
+) -> SourceState:
+    """Return a state as the spool and the ledger keep it: "" and 0 are unknown."""
     time = _EPOCH + modified * _MICROSECOND if modified else None
     return SourceState(size=size, etag=etag or None, last_modified=time, version=version)
 

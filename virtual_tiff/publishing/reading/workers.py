@@ -19,9 +19,8 @@ from virtual_tiff.publishing.reading.spool import Spool
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import (
-    BlockingObspecSource,
     ChangedError,
-    ObspecSource,
+    source_of,
     state_of,
     store_error,
 )
@@ -191,8 +190,7 @@ async def _portable(
     """Return a file in codecs that all read, and the blocks that are copied for that."""
     try:
         nodes, short = portable_group(nodes, state.size, asked)
-        make = ObspecSource if hasattr(location.store, "get_async") else BlockingObspecSource
-        source = make(location.store, location.path, location.url)
+        source = source_of(location.store, location.path, location.url)
         blocks = await copies(short, source)
     except TiffError as error:
         raise error.locate(url=location.url) from error.__cause__

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import icechunk
@@ -29,7 +28,7 @@ from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.names import LEDGER
 from virtual_tiff.publishing.planning.plan import AttributeKey, Existing, GroupState
 from virtual_tiff.publishing.reading.record import Node
-from virtual_tiff.publishing.reading.spool import Row, Spool, microseconds
+from virtual_tiff.publishing.reading.spool import Row, Spool, microseconds, state_of_columns
 from virtual_tiff.tiff import SourceState
 
 __all__ = [
@@ -62,8 +61,6 @@ _STATE = ("url", "size", "etag", "last_modified")
 
 _UNKNOWN = "unknown"
 """The value of `truncated` in rows of version 1 that do not say whether the file was whole."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,11 +362,6 @@ def known_sources(session: icechunk.Session, batch: int) -> Iterator[list[KnownS
         columns = [array[rows].tolist() for array in arrays]
         lost = [unknown] * len(columns[0]) if truncated is None else truncated[rows].tolist()
         yield [
-            KnownSource(url, _state(*state), None if words == _UNKNOWN else words)
+            KnownSource(url, state_of_columns(*state), None if words == _UNKNOWN else words)
             for url, *state, words in zip(*columns, lost, strict=True)
         ]
-
-
-def _state(size: int, etag: str, last_modified: int) -> SourceState:
-    modified = _EPOCH + timedelta(microseconds=last_modified) if last_modified else None
-    return SourceState(size=size, etag=etag or None, last_modified=modified)
