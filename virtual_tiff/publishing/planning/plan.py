@@ -19,6 +19,7 @@ from virtual_tiff.publishing.result import PublishedArray
 __all__ = [
     "AttributeKey",
     "Column",
+    "Dimension",
     "Existing",
     "GroupState",
     "Integers",
@@ -65,6 +66,17 @@ class Column:
             data_type=self.data_type,
             references=0,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimension:
+    """A new dimension of a cube, along which files are put by their values."""
+
+    name: str
+    kind: str
+    """time, int, float or text; none if its positions have no values."""
+    values: Sequence[Any]
+    """Of all positions, in their order; times in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
-from virtual_tiff.publishing.planning.plan import GroupState, Members, Part, joined
+from virtual_tiff.publishing.planning.plan import (
+    Dimension,
+    GroupState,
+    Integers,
+    Members,
+    Part,
+    joined,
+)
 from virtual_tiff.publishing.planning.stack import GroupPlan
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node
@@ -16,13 +23,37 @@ __all__ = ["together"]
 
 
 def together(
-    catalogue: Catalogue, group: str, sets: Sequence[Files], axes: Sequence[str]
+    catalogue: Catalogue,
+    group: str,
+    sets: Sequence[Files],
+    axes: Sequence[str],
+    *,
+    dimensions: Sequence[Dimension] = (),
+    places: Sequence[Integers] = (),
 ) -> GroupPlan:
-    """Put the files of each variable together along dimensions that they have.
+    """Put the files of each variable together along dimensions that they have, and new ones.
+
+    Parameters
+    ----------
+    catalogue
+        That has the files.
+    group
+        Where they go.
+    sets
+        The files of each variable.
+    axes
+        Those of the files along which they are put together.
+    dimensions
+        The new ones, which stand before those of the files.
+    places
+        For each of `sets` the position of each file along each new dimension; shape (files, new
+        dimensions).
 
     Attributes that all files share are kept, the others are left out: there is no new
     dimension whose coordinates they could be.
     """
+    if dimensions or places:
+        raise NotImplementedError
     groups: dict[str, JSON] = {}
     arrays: dict[str, JSON] = {}
     inline: dict[str, tuple[JSON, bytes]] = {}
