@@ -173,6 +173,11 @@ def test_the_pipeline_imports_no_wing() -> None:
     assert {module: names for module, names in wings.items() if names} == {}
 
 
+def test_no_wing_imports_another_but_the_commands() -> None:
+    others = {m: {room(name) for name in imported(m)} & WINGS - {room(m)} for m in MODULES}
+    assert {room(module) for module, wings in others.items() if wings} == {"", "__main__", "cli"}
+
+
 def test_the_top_of_the_package_is_short() -> None:
     names = {room(module) for module in MODULES} - {"", "__main__"}
     assert names >= WINGS

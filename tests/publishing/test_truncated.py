@@ -479,7 +479,7 @@ def test_verify_says_of_a_source_what_was_published_of_it(
     data = (tmp_path / "whole.tif").read_bytes()
     (tmp_path / "cut.tif").write_bytes(data[:-10])
     publish(tmp_path, tmp_path / "cube", truncated="missing")
-    monkeypatch.setattr(verification, "examine", None)  # no directory is read
+    monkeypatch.setattr(verification, "VirtualTIFF", None)  # no directory is read
     statuses = {Path(s.url).name: s.status for s in verify(tmp_path / "cube").sources()}
     assert statuses == {"cut.tif": "truncated", "whole.tif": "unchanged"}
 
@@ -609,7 +609,7 @@ def test_verify_reads_no_directory_where_all_were_whole(
 
     KINDS["tiles"](tmp_path / "whole.tif")
     publish(tmp_path / "whole.tif", tmp_path / "cube")
-    monkeypatch.setattr(verification, "examine", None)
+    monkeypatch.setattr(verification, "VirtualTIFF", None)
     assert verify(tmp_path / "cube").ok
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from virtual_tiff.info.reading import examine
+from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.repository.containers import SourceStores
 from virtual_tiff.publishing.repository.ledger import (
     KnownSource,
@@ -17,10 +16,9 @@ from virtual_tiff.publishing.repository.ledger import (
 )
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
 from virtual_tiff.sources.identity import same_object
-from virtual_tiff.sources.locations import Location
-from virtual_tiff.sources.object_source import state_of, store_error
+from virtual_tiff.sources.object_source import present_state
 from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
-from virtual_tiff.tiff import SourceState, redacted
+from virtual_tiff.tiff import SourceState, TiffError, redacted, truncation
 
 if TYPE_CHECKING:
     import icechunk
@@ -230,35 +228,27 @@ class _Inquiry:
         store, path = self._stores.resolve(url)
         status: Status
         try:
-            now = await _state_now(store, path)
-        except Exception as error:  # noqa: BLE001 (stores share no class of errors)
-            failure = store_error(error, url)
-            status = "missing" if isinstance(failure, FileNotFoundError) else "unreachable"
-            return Source(url=url, status=status, before=before, error=str(failure))
+            now = await present_state(store, path, url)
+        except OSError as error:
+            status = "missing" if isinstance(error, FileNotFoundError) else "unreachable"
+            return Source(url=url, status=status, before=before, error=str(error))
         status, words = change(url, before, now)
         if status in _GOOD:
             lost = known.truncated
             if lost is None:  # the ledger does not say it
-                location = Location(name=url, url=url, store=store, path=path)
-                lost = (await examine(location)).info.truncated
+                lost = await _parts_lost(store, path, url)
             if lost:
                 status, words = "truncated", lost
         return Source(url=url, status=status, before=before, now=now, error=words)
 
 
-_REFUSED = re.compile(r"status code: (400|401|403|405|501)\b")
-"""Some servers refuse HEAD, and some signatures are good for GET alone."""
-
-
-async def _state_now(store: Any, path: str) -> SourceState:  # noqa: ANN401 (obstore's union)
-    """Ask for an object's state without its bytes."""
+async def _parts_lost(store: Any, path: str, url: str) -> str | None:  # noqa: ANN401 (obstore's union)
+    """Read a file's directories; return which parts it has lost, None if it is whole or unread."""
     try:
-        meta = await store.head_async(path)
-    except Exception as error:
-        if not _REFUSED.search(str(error)):
-            raise
-        meta = (await store.get_async(path, options={"range": (0, 1)})).meta
-    return state_of(meta)
+        nodes, state = await VirtualTIFF(coordinates=False).parse_nodes(store, path, url=url)
+    except (TiffError, OSError):
+        return None
+    return truncation(nodes.losses, state.size) if nodes.losses else None
 
 
 def change(

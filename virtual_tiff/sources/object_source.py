@@ -29,6 +29,7 @@ __all__ = [
     "ObspecSource",
     "SourceError",
     "blocks_safely",
+    "present_state",
     "run_blocking",
     "source_of",
     "state_of",
@@ -221,6 +222,37 @@ def state_of(meta: Any) -> SourceState:  # noqa: ANN401 (obspec's ObjectMeta)
         last_modified=meta.get("last_modified"),
         version=meta.get("version"),
     )
+
+
+_HEAD_REFUSED = re.compile(r"status code: (400|401|403|405|501)\b")
+"""Some servers refuse HEAD, and some signatures are good for GET alone."""
+
+
+async def present_state(store: Any, path: str, url: str) -> SourceState:  # noqa: ANN401 (duck-typed)
+    """Ask a store for the state of an object, without its bytes.
+
+    Parameters
+    ----------
+    store, path
+        An obstore store, and the object within it.
+    url
+        What the object is called in errors.
+
+    Raises
+    ------
+    OSError
+        If the store cannot tell it.
+    """
+    try:
+        try:
+            meta = await store.head_async(path)
+        except Exception as error:
+            if not _HEAD_REFUSED.search(str(error)):
+                raise
+            meta = (await store.get_async(path, options={"range": (0, 1)})).meta
+    except Exception as error:  # stores share no class of errors
+        raise store_error(error, url) from error
+    return state_of(meta)
 
 
 def _check_unchanged(first: SourceState | None, now: SourceState, url: str) -> None:

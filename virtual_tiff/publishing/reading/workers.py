@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import batched, islice
 from typing import Any, Literal
@@ -20,9 +20,8 @@ from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import (
     ChangedError,
+    present_state,
     source_of,
-    state_of,
-    store_error,
 )
 from virtual_tiff.sources.running import in_parallel, run_in_thread
 from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, redacted, truncation
@@ -229,21 +228,12 @@ async def look_up(spool: Spool, *, concurrency: int) -> None:
 
     async def work() -> None:
         for n, item in queue:
+            location = item.location
             # an item without a state is read; then the reason is reported, if it persists
-            state = await _state_now(item.location)
-            if state is not None:
-                spool.set_state(n, state)
+            with suppress(OSError):
+                spool.set_state(n, await present_state(location.store, location.path, location.url))
 
     await in_parallel(work, concurrency)
-
-
-async def _state_now(location: Location) -> SourceState | None:
-    try:
-        meta = await location.store.head_async(location.path)
-    except Exception as error:  # noqa: BLE001 (stores share no class of errors)
-        store_error(error, location.url)
-        return None
-    return state_of(meta)
 
 
 # ------------------------------------------------------------------------------ engines
