@@ -12,7 +12,7 @@ from virtual_tiff.arrays import layouts
 from virtual_tiff.arrays.axes import SampleOrder
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.image import ImageArray, Options, charge, image_array
-from virtual_tiff.arrays.nodes import Group, with_losses
+from virtual_tiff.arrays.nodes import Group, file_arrays, with_losses
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
@@ -369,8 +369,12 @@ def _stored(
 ) -> CheckedManifestStore:
     if nodes.losses:
         warn(f"{url}: {truncation(nodes.losses, state.size)}; these parts cannot be read")
-    objects = None if located is None else {url: located}
-    return CheckedManifestStore(manifest_group(nodes, url), registry=registry, objects=objects)
+    return CheckedManifestStore(
+        manifest_group(nodes, url),
+        registry=registry,
+        objects=None if located is None else {url: located},
+        axes={path: array.axes for path, array in file_arrays(nodes)},
+    )
 
 
 def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str, str]:

@@ -23,8 +23,9 @@ from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, cpu, default_buffer_prototype
 
+from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.codec_table.readers import readers, readers_text
-from virtual_tiff.codecs.base import Edges, image_axes
+from virtual_tiff.codecs.base import Edges
 from virtual_tiff.codecs.guard.guard import Block, BlockBytes, guarded
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.object_source import LOCAL_STORES, run_blocking, store_error
@@ -44,6 +45,7 @@ class CheckedManifestStore(ManifestStore):
         *,
         registry: ObjectStoreRegistry[Any] | None = None,
         objects: Mapping[str, tuple[Any, str]] | None = None,
+        axes: Mapping[str, Axes] | None = None,
     ) -> None:
         """Make a store.
 
@@ -55,8 +57,11 @@ class CheckedManifestStore(ManifestStore):
             The stores, by the urls that they serve.
         objects
             Store and path by url, of objects that are not looked up in the registry.
+        axes
+            Of arrays, by their paths; rows and columns are the last axes of others.
         """
         super().__init__(group, registry=registry)
+        self._axes = dict(axes or {})
         self._objects = dict(objects or {})
 
     @property
@@ -96,7 +101,7 @@ class CheckedManifestStore(ManifestStore):
         if value is not None and within == "zarr.json" and isinstance(node, ManifestArray):
             first = node.manifest.get_entry((0,) * node.ndim)
             if first is None or first["path"] != INLINED_CHUNK_PATH:
-                metadata = guarded(json.loads(value.to_bytes()))
+                metadata = guarded(json.loads(value.to_bytes()), _plane(self._axes, key, within))
                 return prototype.buffer.from_bytes(json.dumps(metadata).encode())
         return value
 
@@ -181,7 +186,7 @@ class CheckedManifestStore(ManifestStore):
         if prototype.buffer is not cpu.Buffer:
             return prototype.buffer.from_bytes(data)
         value = BlockBytes.from_bytes(data)
-        value.block = _Block(self._group, key)
+        value.block = _Block(self._group, key, self._axes)
         return value
 
 
@@ -245,9 +250,12 @@ def _range(wanted: ByteRequest) -> slice:
 class _Block(Block):
     """What a chunk is called in errors: its key, and its file. Most are never asked."""
 
-    def __init__(self, group: ManifestGroup, key: str) -> None:
+    def __init__(
+        self, group: ManifestGroup, key: str, axes: Mapping[str, Axes] | None = None
+    ) -> None:
         self._group = group
         self._key = key
+        self._axes = axes or {}
 
     def __str__(self) -> str:
         node, _ = _node(self._group, self._key)
@@ -260,10 +268,16 @@ class _Block(Block):
         node, within = _node(self._group, self._key)
         if isinstance(node, ManifestGroup):
             return Edges(foot=True, right=True)
-        plane = image_axes(node.metadata.dimension_names)
+        plane = _plane(self._axes, self._key, within)
         row, column = within[2:].split("/")[plane]
         down, across = node.manifest.shape_chunk_grid[plane]
         return Edges(foot=int(row) == down - 1, right=int(column) == across - 1)
+
+
+def _plane(axes: Mapping[str, Axes], key: str, within: str) -> slice:
+    """Return the dimensions of rows and columns of the array that a key belongs to."""
+    axes_of_array = axes.get(key.removesuffix(f"/{within}"))
+    return slice(-2, None) if axes_of_array is None else axes_of_array.plane
 
 
 def _node(group: ManifestGroup, key: str) -> tuple[ManifestGroup | ManifestArray, str]:

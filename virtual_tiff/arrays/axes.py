@@ -28,6 +28,11 @@ class Axes(tuple[str, ...]):
         return self.index("y")
 
     @property
+    def plane(self) -> slice:
+        """The dimensions of rows and columns."""
+        return slice(self.rows, self.rows + 2)
+
+    @property
     def samples_last(self) -> bool:
         """Whether the samples of a pixel follow rows and columns."""
         return self[-1] != "x"

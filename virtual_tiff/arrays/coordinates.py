@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numcodecs.vlen import VLenUTF8
 
+from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.nodes import InlineArray
 from virtual_tiff.metadata.control_points import gcps_attribute
 from virtual_tiff.metadata.place import Place
@@ -59,7 +60,7 @@ def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
         return tuple(attributes.items())
 
     array = _axis if count <= _MOST_REMEMBERED else _axis.__wrapped__
-    return array(first, step, count, name, place.remembered(axis, make))
+    return array(first, step, count, axis, name, place.remembered(axis, make))
 
 
 _MOST_REMEMBERED = 2**15
@@ -68,32 +69,46 @@ _MOST_REMEMBERED = 2**15
 
 @lru_cache(maxsize=128)
 def _axis(
-    first: float, step: float, count: int, name: str, attributes: tuple[tuple[str, str], ...]
+    first: float,
+    step: float,
+    count: int,
+    axis: str,
+    name: str,
+    attributes: tuple[tuple[str, str], ...],
 ) -> InlineArray:
     with np.errstate(over="ignore", invalid="ignore"):  # a file may state any scale
         centres = first + step * (np.arange(count, dtype="<f8") + 0.5)
-    return _array("float64", [count], [name], dict(attributes), centres.tobytes())
+    return _array("float64", centres.tobytes(), dict(attributes), (count, axis, name))
 
 
 def band_array(
-    values: Sequence[int] | Sequence[float] | Sequence[str], dimension: str
+    values: Sequence[int] | Sequence[float] | Sequence[str], axis: str, name: str | None = None
 ) -> InlineArray:
-    """Return one value for each band: integers, floats or texts."""
+    """Return one value for each band or page: integers, floats or texts.
+
+    Parameters
+    ----------
+    values
+        At least one.
+    axis
+        `band`, or the axis of the pages.
+    name
+        What the dimension is called; None if as the axis.
+    """
     kind = type(values[0]).__name__  # 1 and 1.0 are equal, and not the same
     make = _band if len(values) <= _MOST_REMEMBERED else _band.__wrapped__
-    return make(tuple(values), kind, dimension)
+    return make(tuple(values), kind, axis, name or axis)
 
 
 @lru_cache(maxsize=128)
-def _band(values: tuple[Any, ...], kind: str, dimension: str) -> InlineArray:
-    shape, names = [len(values)], [dimension]
+def _band(values: tuple[Any, ...], kind: str, axis: str, name: str) -> InlineArray:
+    dimension = len(values), axis, name
     if kind == "str":
         texts = [str(text).encode(errors="replace").decode() for text in values]
         data = bytes(VLenUTF8().encode(np.array(texts, dtype=object)))
-        return _array("string", shape, names, {}, data)
-    if kind == "int":
-        return _array("int64", shape, names, {}, np.asarray(values, dtype="<i8").tobytes())
-    return _array("float64", shape, names, {}, np.asarray(values, dtype="<f8").tobytes())
+        return _array("string", data, {}, dimension)
+    data_type, dtype = ("int64", "<i8") if kind == "int" else ("float64", "<f8")
+    return _array(data_type, np.asarray(values, dtype).tobytes(), {}, dimension)
 
 
 def spatial_ref_array(place: Place) -> InlineArray:
@@ -141,7 +156,7 @@ def _spatial_ref(key: _Key) -> InlineArray:
         attributes["gcps"] = points
     if place.rpc is not None:
         attributes["rpcs"] = rpcs_attribute(place.rpc)
-    return _array("int64", [], [], attributes, bytes(8))
+    return _array("int64", bytes(8), attributes)
 
 
 _SERIALIZERS: Mapping[str, JSON] = {
@@ -154,8 +169,11 @@ _FILL_VALUES: Mapping[str, object] = {"string": "", "int64": 0, "float64": "NaN"
 
 
 def _array(
-    data_type: str, shape: list[int], dimension_names: list[str], attributes: JSON, data: bytes
+    data_type: str, data: bytes, attributes: JSON, dimension: tuple[int, str, str] | None = None
 ) -> InlineArray:
+    """Return an array along a dimension, given as size, axis and name; or a scalar."""
+    size, axis, name = dimension or (0, "", "")
+    shape, names, axes = ([size], [name], [axis]) if dimension else ([], [], [])
     metadata = {
         "zarr_format": 3,
         "node_type": "array",
@@ -166,7 +184,7 @@ def _array(
         "fill_value": _FILL_VALUES[data_type],
         "codecs": [_SERIALIZERS[data_type]],
         "attributes": attributes,
-        "dimension_names": dimension_names,
+        "dimension_names": names,
         "storage_transformers": [],
     }
-    return InlineArray(metadata=metadata, data=data)
+    return InlineArray(metadata=metadata, data=data, axes=Axes(axes))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.tiff import Loss
 
-__all__ = ["FileArray", "Group", "InlineArray", "with_losses", "without_lost"]
+__all__ = ["FileArray", "Group", "InlineArray", "file_arrays", "with_losses", "without_lost"]
 
 type JSON = dict[str, Any]
 
@@ -49,6 +49,8 @@ class InlineArray:
     """As `zarr.json` has them."""
     data: bytes
     """The chunk, encoded."""
+    axes: Axes
+    """The meaning of its dimensions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,6 +64,18 @@ class Group:
     """Only in the root group: all parts that lie beyond the file's end."""
 
 
+def file_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, FileArray]]:
+    """Yield the arrays of a group and of those below it whose chunks lie in the file.
+
+    Each comes with its path, which begins with `prefix`.
+    """
+    for name, array in group.arrays.items():
+        if isinstance(array, FileArray):
+            yield prefix + name, array
+    for name, below in group.groups.items():
+        yield from file_arrays(below, f"{prefix}{name}/")
+
+
 def with_losses(group: Group, others: Iterable[Loss] = ()) -> Group:
     """Return a root group that says what of all that it holds lies beyond the file's end.
 
@@ -72,16 +86,9 @@ def with_losses(group: Group, others: Iterable[Loss] = ()) -> Group:
     others
         What of the file is lost beside blocks.
     """
-    losses = (*_losses(group), *group.losses, *others)
+    of_arrays = [loss for _, array in file_arrays(group) for loss in array.losses]
+    losses = (*of_arrays, *group.losses, *others)
     return replace(group, losses=losses) if losses else group
-
-
-def _losses(group: Group) -> Iterator[Loss]:
-    for array in group.arrays.values():
-        if isinstance(array, FileArray):
-            yield from array.losses
-    for below in group.groups.values():
-        yield from _losses(below)
 
 
 def without_lost(group: Group) -> Group:

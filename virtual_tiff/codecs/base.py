@@ -18,7 +18,6 @@ __all__ = [
     "Edges",
     "NDBuffer",
     "ReadingCodec",
-    "image_axes",
     "image_sizes",
 ]
 
@@ -80,15 +79,6 @@ class ReadingCodec:
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
         """Raise: the size of what is decoded differs from block to block."""
         raise NotImplementedError
-
-
-def image_axes(dimension_names: Sequence[str | None] | None) -> slice:
-    """Return which axes of an array are an image's rows and columns.
-
-    The samples stand behind the columns where they do so in the file.
-    """
-    last = (dimension_names or [None])[-1]
-    return slice(-3, -1) if str(last).startswith("band") else slice(-2, None)
 
 
 def image_sizes(shape: Sequence[int]) -> list[tuple[int, int, int]]:

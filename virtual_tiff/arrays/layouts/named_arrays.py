@@ -102,7 +102,7 @@ def coordinate_arrays(
             makers[names["x"]] = lambda: axis_array(place, "x", names["x"])
         makers[f"spatial_ref{names.plane}"] = lambda: spatial_ref_array(place)
     for name, values in image.bands.items():
-        makers[f"{name}{names.band}"] = partial(band_array, values, names["band"])
+        makers[f"{name}{names.band}"] = partial(band_array, values, "band", names["band"])
     return {name: make() for name, make in makers.items() if name not in existing}
 
 

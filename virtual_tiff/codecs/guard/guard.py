@@ -38,7 +38,7 @@ from zarr.core.buffer import cpu
 from zarr.core.common import parse_named_configuration
 from zarr.registry import get_codec_class
 
-from virtual_tiff.codecs.base import ArraySpec, Edges, ReadingCodec, image_axes
+from virtual_tiff.codecs.base import ArraySpec, Edges, ReadingCodec
 from virtual_tiff.codecs.guard.bounded import DECODERS, BoundedDecoder
 from virtual_tiff.codecs.guard.fast import FAST
 from virtual_tiff.codecs.guard.images import FORMATS, ImageDecoder
@@ -64,10 +64,17 @@ class BlockBytes(cpu.Buffer):
     block: Block | None = None
 
 
-def guarded(array: JSON) -> JSON:
-    """Return an array's metadata with a guard around its codecs."""
-    codecs = array["codecs"]
-    image = list(array["shape"][image_axes(array.get("dimension_names"))])
+def guarded(array: JSON, plane: slice = slice(-2, None)) -> JSON:
+    """Return an array's metadata with a guard around its codecs.
+
+    Parameters
+    ----------
+    array
+        As `zarr.json` has them.
+    plane
+        The dimensions of rows and columns.
+    """
+    codecs, image = array["codecs"], array["shape"][plane]
     configurations = [{"codecs": codecs, "image": image, "entry": n} for n in range(len(codecs))]
     return array | {
         "codecs": [{"name": GuardCodec.name, "configuration": each} for each in configurations]

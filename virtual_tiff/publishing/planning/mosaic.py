@@ -149,13 +149,13 @@ def _plain(template: Template, axes: Sequence[str]) -> Template:
     }
     inline = {}
     for path, coordinate in template.inline.items():
-        along = _inline_axes(template, path)
+        along = coordinate.axes
         metadata = _without_extent(coordinate.metadata, along, axes, tiles=tiles)
         digest = coordinate.digest
         # where the columns of a tile lie follows from its transform, which is checked itself
         if set(along) & set(axes) or (tiles and _is_position(path, coordinate, along)):
             metadata, digest = metadata | {"chunk_grid": None}, ""
-        inline[path] = Inline(metadata, digest)
+        inline[path] = Inline(metadata, digest, along)
     groups = {
         path: _without_place(attributes) if tiles else attributes
         for path, attributes in template.groups.items()
@@ -188,18 +188,6 @@ def _without_place(attributes: JSON) -> JSON:
         levels = [_without_place(level) for level in attributes["multiscales"]["layout"]]
         placeless["multiscales"] = attributes["multiscales"] | {"layout": levels}
     return placeless
-
-
-def _inline_axes(template: Template, path: str) -> list[str]:
-    """Return the axes of a coordinate: those of the dimensions of its group's arrays."""
-    folder = posixpath.dirname(path)
-    known = {
-        name: axis
-        for array, metadata in template.arrays.items()
-        if posixpath.dirname(array) == folder
-        for name, axis in zip(metadata["dimension_names"], template.axes[array], strict=True)
-    }
-    return [known.get(name, name) for name in template.inline[path].metadata["dimension_names"]]
 
 
 def _is_position(path: str, inline: Inline, along: Sequence[str]) -> bool:
@@ -380,7 +368,7 @@ def _whole(
 ) -> tuple[Inline, bytes]:
     """Return a coordinate of the whole."""
     first = rows[0].inline[path]
-    names, along = first.metadata["dimension_names"], _inline_axes(rows[0], path)
+    names, along = first.metadata["dimension_names"], first.axes
     data = catalogue.spool.data(first.digest)
     if not names:
         return _spatial_ref(path, first, grids, rows[0], axes), data
@@ -406,7 +394,7 @@ def _whole(
         "shape": [size],
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [size]}},
     }
-    return Inline(metadata, digest_of(data)), data
+    return Inline(metadata, digest_of(data), along), data
 
 
 def _positions(path: str, affine: Affine, axis: str, size: int) -> bytes:

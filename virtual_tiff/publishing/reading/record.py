@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate, pairwise
+from posixpath import dirname
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ __all__ = [
     "Template",
     "canonical",
     "chunk_grid",
+    "current_template",
     "digest_of",
     "packed_blocks",
     "read_loose",
@@ -43,7 +45,7 @@ __all__ = [
     "unpacked_blocks",
 ]
 
-RECORD_VERSION = 6
+RECORD_VERSION = 7
 """The version of the records in a cache; files with other records are read again."""
 
 
@@ -124,6 +126,8 @@ class Inline:
     metadata: JSON
     digest: str
     """Of the chunk's bytes."""
+    axes: tuple[str, ...]
+    """The axis of each of its dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,7 @@ class Template:
     """By path: `zarr.json` of the arrays whose chunks lie in the file."""
     inline: Mapping[str, Inline]
     axes: Mapping[str, tuple[str, ...]]
-    """By path of an array of `arrays`: the axis of each of its dimensions, as in `FileArray`.
-    Templates in ledgers of earlier versions have none; nothing asks for them."""
+    """By path of an array of `arrays`: the axis of each of its dimensions, as in `FileArray`."""
 
     @classmethod
     def from_text(cls, text: str) -> Template:
@@ -146,8 +149,11 @@ class Template:
         return cls(
             groups=dict(plain["groups"]),
             arrays=dict(plain["arrays"]),
-            inline={path: Inline(metadata, digest) for path, metadata, digest in plain["inline"]},
-            axes={path: tuple(axes) for path, axes in plain.get("axes", ())},
+            inline={
+                path: Inline(metadata, digest, tuple(axes))
+                for path, metadata, digest, axes in plain["inline"]
+            },
+            axes={path: tuple(axes) for path, axes in plain["axes"]},
         )
 
     def references(self, packed: bytes) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
@@ -158,6 +164,27 @@ class Template:
             size = int(np.prod(chunk_grid(metadata), dtype=np.int64))
             yield path, numbers[at : at + size], numbers[at + size : at + 2 * size]
             at += 2 * size
+
+
+def current_template(text: str) -> str:
+    """Return the text of a template as `record_of` writes it; earlier ledgers lack some axes.
+
+    The axes of an inline array are those of the dimensions of its group's arrays.
+    """
+    plain = json.loads(text)
+    axes = {path: metadata["dimension_names"] for path, metadata in plain["arrays"]}
+    axes |= dict(plain.get("axes", ()))
+    for entry in plain["inline"]:
+        path, metadata, *rest = entry
+        if len(rest) == 1:
+            axis_of = {
+                name: axis
+                for array, of_array in plain["arrays"]
+                if dirname(array) == dirname(path)
+                for name, axis in zip(of_array["dimension_names"], axes[array], strict=True)
+            }
+            entry.append([axis_of.get(name, name) for name in metadata["dimension_names"]])
+    return canonical(plain | {"axes": list(axes.items())})
 
 
 def chunk_grid(metadata: JSON) -> tuple[int, ...]:
@@ -273,7 +300,7 @@ class _Gatherer:
         self._per_scene = per_scene
         self.groups: list[tuple[str, JSON]] = []
         self.arrays: list[tuple[str, JSON]] = []
-        self.inline: list[tuple[str, JSON, str]] = []
+        self.inline: list[tuple[str, JSON, str, tuple[str, ...]]] = []
         self.axes: list[tuple[str, tuple[str, ...]]] = []
         self.loose: dict[Node, JSON] = {}
         self.data: list[bytes] = []
@@ -289,13 +316,15 @@ class _Gatherer:
             self.take(child, prefix + name)
 
     def _take_array(self, path: str, array: FileArray | InlineArray) -> None:
+        axes = tuple(array.axes)  # marshal takes no other
         if isinstance(array, InlineArray):
-            self.inline.append((path, self._shared(path, array.metadata), digest_of(array.data)))
+            metadata = self._shared(path, array.metadata)
+            self.inline.append((path, metadata, digest_of(array.data), axes))
             self.data.append(array.data)
             return
         attributes = self._parted(Node("array", path), array.metadata["attributes"])
         self.arrays.append((path, array.metadata | {"attributes": attributes}))
-        self.axes.append((path, tuple(array.axes)))  # marshal takes no other
+        self.axes.append((path, axes))
         for numbers in (array.offsets, array.byte_counts):
             self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
         self.count += int(np.count_nonzero(array.byte_counts))

@@ -450,7 +450,7 @@ class Spool:
         if key in self._data:
             return
         self._data.add(key)
-        digests = [digest for _, _, digest in json.loads(record.template)["inline"]]
+        digests = [digest for _, _, digest, _ in json.loads(record.template)["inline"]]
         rows = zip(digests, record.inline, strict=True)
         self._db.executemany("INSERT OR IGNORE INTO data VALUES (?, ?)", rows)
 

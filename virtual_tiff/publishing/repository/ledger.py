@@ -27,7 +27,7 @@ from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.names import LEDGER
 from virtual_tiff.publishing.planning.plan import AttributeKey, Existing, GroupState
-from virtual_tiff.publishing.reading.record import Node
+from virtual_tiff.publishing.reading.record import Node, current_template
 from virtual_tiff.publishing.reading.spool import Row, Spool, microseconds, state_of_columns
 from virtual_tiff.tiff import SourceState
 
@@ -135,7 +135,7 @@ def _state_from_json(kept: JSON) -> GroupState:
         return AttributeKey(node(entry), entry["attribute"])
 
     return GroupState(
-        templates=kept["templates"],
+        templates={name: current_template(text) for name, text in kept["templates"].items()},
         coordinates=tuple(kept["coordinates"]),
         kind=kept["kind"],
         size=kept["size"],
@@ -153,7 +153,7 @@ def _state_of_version_1(kept: JSON) -> GroupState:
         return Node("inline" if name in PER_SCENE else "array", text)
 
     return GroupState(
-        templates=kept["templates"],
+        templates={name: current_template(text) for name, text in kept["templates"].items()},
         coordinates=tuple(kept.get("coordinates", ())),
         kind=kept.get("kind", ""),
         size=kept.get("size", 0),
