@@ -25,7 +25,7 @@ from virtual_tiff.sources.object_source import (
     source_of,
 )
 from virtual_tiff.sources.running import check_concurrency, in_parallel, run_to_end
-from virtual_tiff.sources.urls import reference_of, resolve_reference, scheme_of
+from virtual_tiff.sources.urls import object_url, reference_of, resolve_reference, scheme_of
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
     BoundedSource,
@@ -186,11 +186,7 @@ class VirtualTIFF:
             If no store of the registry serves the url, or it has a password or signature.
         """
         store, path, reference = _resolve(url, registry)
-        if blocks_safely(store):
-            source = BlockingObspecSource(store, path, url)
-            nodes, state = run_blocking(self._nodes(source, url))
-        else:
-            nodes, state = run_to_end(self._nodes(ObspecSource(store, path, url), url))
+        nodes, state = self._nodes_at_once(store, path, url)
         return _stored(nodes, state, reference, registry=registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
@@ -209,7 +205,25 @@ class VirtualTIFF:
         nodes, state = await self._nodes(source_of(store, path, url), url)
         return _stored(nodes, state, reference, registry=registry), state
 
-    async def parse_object(self, store: Any, path: str, *, url: str) -> CheckedManifestStore:  # noqa: ANN401 (duck-typed)
+    def parse_object_sync(
+        self,
+        store: Any,  # noqa: ANN401 (duck-typed)
+        path: str,
+        *,
+        url: str | None = None,
+    ) -> CheckedManifestStore:
+        """Parse one object of a store, as `parse_object` does; works wherever `__call__` does."""
+        url = _reference_to_object(store, path, url)
+        nodes, state = self._nodes_at_once(store, path, url)
+        return _stored(nodes, state, url, located=(store, path))
+
+    async def parse_object(
+        self,
+        store: Any,  # noqa: ANN401 (duck-typed)
+        path: str,
+        *,
+        url: str | None = None,
+    ) -> CheckedManifestStore:
         """Parse one object of a store: no registry is needed to find it.
 
         Parameters
@@ -219,7 +233,8 @@ class VirtualTIFF:
         path
             The object within the store; not encoded.
         url
-            The object's url, percent-encoded: references get it, and errors name it.
+            The object's url, percent-encoded: references get it, and errors name it. None for
+            the url that a store of obstore states by its bucket, host, or directory.
 
         Raises
         ------
@@ -228,23 +243,16 @@ class VirtualTIFF:
         OSError
             If the store cannot give its bytes.
         ValueError
-            If `url` is no url, or has a password or signature, which each reference would have.
+            If `url` is no url, or has a password or signature, which each reference would have;
+            or if there is none, and the store states none.
 
         Examples
         --------
         >>> from obstore.store import S3Store
         >>> store = S3Store("archive", region="us-east-1")
-        >>> await VirtualTIFF().parse_object(
-        ...     store, "2023/a.tif", url="s3://archive/2023/a.tif"
-        ... )  # doctest: +SKIP
+        >>> await VirtualTIFF().parse_object(store, "2023/a.tif")  # doctest: +SKIP
         """
-        _check_scheme(url)
-        if what := secret_in(url):
-            msg = (
-                f"{redacted(url)} has a {what}, which would be stored in each reference; leave "
-                "it out"
-            )
-            raise ValueError(msg)
+        url = _reference_to_object(store, path, url)
         nodes, state = await self.parse_nodes(store, path, url=url)
         return _stored(nodes, state, url, located=(store, path))
 
@@ -301,6 +309,12 @@ class VirtualTIFF:
 
         await in_parallel(work, min(concurrency, len(places)))
         return results
+
+    def _nodes_at_once(self, store: Any, path: str, url: str) -> tuple[Group, SourceState]:  # noqa: ANN401
+        """Do what `parse_nodes` does, in a script, a thread, or a running event loop."""
+        if blocks_safely(store):
+            return run_blocking(self._nodes(BlockingObspecSource(store, path, url), url))
+        return run_to_end(self._nodes(ObspecSource(store, path, url), url))
 
     async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:
         token = source_name.set(url)
@@ -387,6 +401,16 @@ def _resolve(url: str, registry: ObjectStoreRegistry[Any]) -> tuple[Any, str, st
         served = ", ".join(f"{key.scheme}://{key.netloc}" for key in registry.map) or "none"
         msg = redacted(f"the registry has no store for {url}; it has stores for {served}")
         raise ValueError(msg) from scrubbed(error)
+
+
+def _reference_to_object(store: Any, path: str, url: str | None) -> str:  # noqa: ANN401
+    if url is None:
+        url = object_url(store, path)
+    _check_scheme(url)
+    if what := secret_in(url):
+        msg = f"{redacted(url)} has a {what}, which would be stored in each reference; leave it out"
+        raise ValueError(msg)
+    return url
 
 
 def _check_scheme(url: str) -> None:

@@ -16,7 +16,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from obspec_utils.registry import ObjectStoreRegistry
-from obstore.store import HTTPStore, LocalStore
+from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
@@ -29,6 +29,7 @@ from virtual_tiff.sources.finding import locate
 from virtual_tiff.sources.object_source import SourceError
 from virtual_tiff.sources.urls import (
     file_path,
+    object_url,
     path_of,
     reference_of,
     reference_to,
@@ -309,3 +310,20 @@ def test_a_file_url_without_an_authority_is_a_path() -> None:
     """RFC 8089 appendix B: `file:/a` is `file:///a`."""
     assert file_path("file:/a/b%20c.tif") == "/a/b c.tif"
     assert reference_of("file:/a/b c.tif") == "file:///a/b c.tif"
+
+
+@pytest.mark.parametrize(
+    ("store", "url"),
+    [
+        (MemoryStore(), "memory:///y/a%20b.tif"),
+        (S3Store("archive", prefix="x", region="eu-1"), "s3://archive/x/y/a%20b.tif"),
+        (GCSStore("archive", skip_signature=True), "gs://archive/y/a%20b.tif"),
+        (
+            AzureStore(container_name="archive", account_name="me", skip_signature=True),
+            "az://archive/y/a%20b.tif",
+        ),
+        (HTTPStore("https://example.com/x"), "https://example.com/x/y/a%20b.tif"),
+    ],
+)
+def test_stores_of_obstore_state_the_urls_of_their_objects(store: Any, url: str):
+    assert object_url(store, "y/a b.tif") == url

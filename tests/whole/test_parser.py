@@ -487,6 +487,22 @@ async def test_an_object_is_parsed_without_a_registry(tmp_path: Path):
     assert holds_pixels(pickle.loads(pickle.dumps(store)))
 
 
+async def test_the_url_of_an_object_is_that_which_its_store_states(tmp_path: Path):
+    (tmp_path / "a b#%20.tif").write_bytes(TIFF)
+    store = LocalStore(tmp_path)
+    asynchronous = await VirtualTIFF().parse_object(store, "a b#%20.tif")
+    for virtual_store in (asynchronous, VirtualTIFF().parse_object_sync(store, "a b#%20.tif")):
+        (url,) = set(virtual_store.group.arrays["0"].manifest.iter_nonempty_paths())
+        assert url == (tmp_path / "a b#%20.tif").as_uri()
+        assert holds_pixels(virtual_store)
+        assert holds_pixels(VirtualTIFF()(url, ObjectStoreRegistry({"file://": LocalStore()})))
+
+
+def test_the_url_of_an_object_of_another_store_is_asked_for():
+    with pytest.raises(ValueError, match=r"ObspecStore does not state .* give the url"):
+        VirtualTIFF().parse_object_sync(ObspecStore({"a.tif": TIFF}), "a.tif")
+
+
 @pytest.mark.parametrize("make", [ObspecStore, AsyncObspecStore])
 async def test_an_object_of_any_obspec_store_is_parsed(make: Any):
     store = make({"a.tif": TIFF})

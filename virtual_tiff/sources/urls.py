@@ -28,6 +28,7 @@ __all__ = [
     "file_path",
     "is_plain_web_path",
     "is_remote",
+    "object_url",
     "path_of",
     "reference_of",
     "reference_to",
@@ -102,6 +103,38 @@ def reference_to(root: str, path: str) -> str:
     """Return the percent-encoded url of a path within a bucket, host or the file system."""
     slash = "" if root == "file://" else "/"
     return f"{root}{slash}{quote(path, _SAFE, errors='surrogateescape')}"
+
+
+_BUCKETS = {
+    "S3Store": ("s3", "bucket"),
+    "GCSStore": ("gs", "bucket"),
+    "AzureStore": ("az", "container_name"),
+}
+"""Classes of obstore to the scheme of their objects, and to the setting that names the bucket."""
+
+
+def object_url(store: Any, path: str) -> str:  # noqa: ANN401 (duck-typed)
+    """Return the percent-encoded url of an object of one of obstore's stores.
+
+    Raises
+    ------
+    ValueError
+        If the store does not state where its objects are.
+    """
+    kind = type(store).__name__
+    prefix = str(getattr(store, "prefix", None) or "").rstrip("/")
+    within = f"{prefix}/{path.lstrip('/')}"
+    if kind == "LocalStore":
+        return reference_to("file://", within)
+    if kind == "MemoryStore":
+        return reference_to("memory://", path)
+    if kind == "HTTPStore":
+        return f"{str(store.url).rstrip('/')}/{quote(path, _SAFE)}"
+    if kind in _BUCKETS:
+        scheme, setting = _BUCKETS[kind]
+        return reference_to(f"{scheme}://{store.config[setting]}", within.lstrip("/"))
+    msg = f"a {kind} does not state the urls of its objects; give the url of {path!r}"
+    raise ValueError(msg)
 
 
 def web_path(url: str) -> tuple[str, str]:
