@@ -24,7 +24,14 @@ from virtual_tiff.metadata.crs.projected import (
     projected,
     projected_name,
 )
-from virtual_tiff.metadata.crs.projjson import JSON, SCHEMA, UNKNOWN_LENGTH, axis, coordinate_system
+from virtual_tiff.metadata.crs.projjson import (
+    DEGREE,
+    JSON,
+    SCHEMA,
+    UNKNOWN_LENGTH,
+    map_axes,
+    unit_of,
+)
 from virtual_tiff.metadata.crs.registry import Registry, registry
 from virtual_tiff.metadata.crs.vertical import (
     VERTICAL_KEYS,
@@ -78,21 +85,16 @@ class Crs:
     def coordinate_attributes(self, dimension: Literal["x", "y"]) -> dict[str, str]:
         """Return CF attributes for the coordinates along a dimension."""
         attributes = dict(_CF.get((self.kind, dimension), {"axis": dimension.upper()}))
-        units = self._units(dimension)
-        return attributes if units is None else attributes | {"units": units}
+        size = self.unit_factor
+        if size is not None and self.is_geographic:
+            degrees = size / DEGREE.factor
+            names = {"x": "degrees_east", "y": "degrees_north"}
+            one = abs(degrees - 1) < 1e-9
+            attributes["units"] = names[dimension] if one else f"{degrees:.12g} degree"
+        elif size is not None:
+            attributes["units"] = "metre" if size == 1 else f"{size:.15g} metre"
+        return attributes
 
-    def _units(self, dimension: str) -> str | None:
-        if self.unit_factor is None:
-            return None
-        if self.is_geographic:
-            degrees = self.unit_factor / _RADIANS
-            if abs(degrees - 1) < 1e-9:
-                return {"x": "degrees_east", "y": "degrees_north"}[dimension]
-            return f"{degrees:.12g} degree"
-        return "metre" if self.unit_factor == 1 else f"{self.unit_factor:.15g} metre"
-
-
-_RADIANS = 0.017453292519943295
 
 _CF: dict[tuple[Kind, str], Mapping[str, str]] = {
     ("geographic", "x"): {"axis": "X", "standard_name": "longitude", "long_name": "longitude"},
@@ -170,31 +172,24 @@ def build(
         The CRS, None if there is none, and what to warn of.
     """
     ctx = Context(keys=keys, version=edition, epsg=epsg)
-    kind = _kind(ctx)
+    kind = _MODELS.get(ctx.short(K.GTModelTypeGeoKey) or 0, "local")
+    # some writers leave the model out (GDAL's ticket 3019)
+    if kind == "local" and ctx.code(K.ProjectedCRSGeoKey):
+        kind = "projected"
+    code = None
     try:
-        crs = _by_code_alone(ctx, kind) or _of_keys(ctx, kind)
+        if ctx.epsg.complete or kind == "local":
+            pass
+        elif kind == "projected":
+            code = code_alone(ctx)
+        else:
+            code = ctx.code(K.GeodeticCRSGeoKey)
+            code = None if code is None or ctx.epsg.crs(code) else current_code(code)
+        # without pyproj, a code is often all that can be said
+        crs = _of_keys(ctx, kind) if code is None else _of_code(ctx, kind, code)
     except NoCrsError:
         crs = None
     return crs, tuple(ctx.warnings)
-
-
-def _kind(ctx: Context) -> Kind:
-    model = _MODELS.get(ctx.short(K.GTModelTypeGeoKey) or 0, "local")
-    # some writers leave the model out (GDAL's ticket 3019)
-    return "projected" if model == "local" and ctx.code(K.ProjectedCRSGeoKey) else model
-
-
-def _by_code_alone(ctx: Context, kind: Kind) -> Crs | None:
-    """Without pyproj, a code is often all that can be said."""
-    code = None
-    if ctx.epsg.complete or kind == "local":
-        return None
-    if kind == "projected":
-        code = code_alone(ctx)
-    else:
-        code = ctx.code(K.GeodeticCRSGeoKey)
-        code = None if code is None or ctx.epsg.crs(code) else current_code(code)
-    return None if code is None else _of_code(ctx, kind, code)
 
 
 def _of_code(ctx: Context, kind: Kind, code: int) -> Crs:
@@ -220,7 +215,6 @@ def _of_code(ctx: Context, kind: Kind, code: int) -> Crs:
 
 def _of_keys(ctx: Context, kind: Kind) -> Crs | None:
     crs: JSON | None = None
-    engine_string = None
     if kind == "projected":
         crs = projected(ctx)
     elif kind == "geographic":
@@ -228,9 +222,10 @@ def _of_keys(ctx: Context, kind: Kind) -> Crs | None:
     elif kind == "geocentric":
         crs = geocentric(ctx, linear_unit(ctx) or UNKNOWN_LENGTH)
     if crs is None:
-        engine_string = _engine_string(ctx)
-        if engine_string is not None:
-            return _of_engine_string(ctx, engine_string)
+        for key in (K.ProjectedCitationGeoKey, K.GTCitationGeoKey):
+            engine_string = projection_engine_string(ctx.text(key))
+            if engine_string is not None:
+                return _of_engine_string(ctx, engine_string)
         crs = _local(ctx, kind)
     if kind != "projected" or not by_code(ctx):
         crs = bound_to_wgs84(ctx, crs, known_datums=has_heights(ctx))
@@ -240,8 +235,13 @@ def _of_keys(ctx: Context, kind: Kind) -> Crs | None:
     if whole["type"] != "CompoundCRS" or not _beside(ctx):
         return _crs(ctx, whole)
     _, vertical = whole["components"]
-    horizontal = _registered(ctx, whole["components"][0]) if whole is crs else crs
-    return _crs(ctx, horizontal, vertical)
+    if whole is not crs:
+        return _crs(ctx, crs, vertical)
+    # a registered compound CRS, whose components have no codes in PROJJSON
+    horizontal = whole["components"][0]
+    known = None if "id" in horizontal else ctx.epsg.crs_named(horizontal["name"])
+    same = known is not None and ctx.epsg.same(known, horizontal)
+    return _crs(ctx, known if same and known is not None else horizontal, vertical)
 
 
 _GEOTIFF_1_0 = (1, 1, 0)
@@ -255,20 +255,6 @@ def _beside(ctx: Context) -> bool:
     the horizontal CRS alone unless the user sets GTIFF_REPORT_COMPD_CS.
     """
     return ctx.version == _GEOTIFF_1_0
-
-
-def _registered(ctx: Context, crs: JSON) -> JSON:
-    """Return a component of a registered compound CRS with its code, which PROJJSON leaves out."""
-    known = None if "id" in crs else ctx.epsg.crs_named(crs["name"])
-    return known if known is not None and ctx.epsg.same(known, crs) else crs
-
-
-def _engine_string(ctx: Context) -> str | None:
-    for key in (K.ProjectedCitationGeoKey, K.GTCitationGeoKey):
-        text = projection_engine_string(ctx.text(key))
-        if text is not None:
-            return text
-    return None
 
 
 def _of_engine_string(ctx: Context, wkt: str) -> Crs | None:
@@ -303,11 +289,7 @@ def _local(ctx: Context, kind: Kind) -> JSON:
         "type": "EngineeringCRS",
         "name": name,
         "datum": {"type": "EngineeringDatum", "name": "Unknown engineering datum"},
-        "coordinate_system": coordinate_system(
-            "Cartesian",
-            axis("Easting", "E", "east", unit),
-            axis("Northing", "N", "north", unit),
-        ),
+        "coordinate_system": map_axes(unit),
     }
 
 
@@ -317,7 +299,9 @@ def _crs(ctx: Context, crs: JSON, vertical: JSON | None = None) -> Crs | None:
     if wkt is None:
         ctx.warn(K.GTModelTypeGeoKey, f"the keys make a {crs['type']} that PROJ refuses")
         return None
-    plain = _plain(crs)
+    plain = crs
+    while plain["type"] in ("CompoundCRS", "BoundCRS"):
+        plain = plain["components"][0] if plain["type"] == "CompoundCRS" else plain["source_crs"]
     name, factor = _unit(plain)
     heights = crs["components"][1] if crs["type"] == "CompoundCRS" else vertical
     return Crs(
@@ -338,23 +322,13 @@ _KINDS: dict[str, Kind] = {
     "GeographicCRS": "geographic",
     "GeodeticCRS": "geocentric",
 }
-_NAMED_UNITS = {"metre": 1.0, "degree": _RADIANS}
-
-
-def _plain(crs: JSON) -> JSON:
-    """Return the horizontal part of a compound or bound CRS."""
-    while crs["type"] in ("CompoundCRS", "BoundCRS"):
-        crs = crs["components"][0] if crs["type"] == "CompoundCRS" else crs["source_crs"]
-    return crs
 
 
 def _unit(crs: JSON) -> tuple[str | None, float | None]:
-    unit = crs["coordinate_system"]["axis"][0]["unit"]
-    if isinstance(unit, str):
-        return unit, _NAMED_UNITS[unit]
-    if unit["name"] == "unknown" and unit["conversion_factor"] == 1:
+    unit = unit_of(crs)
+    if unit.name == "unknown" and unit.factor == 1:
         return None, None
-    return unit["name"], unit["conversion_factor"]
+    return unit.name, unit.factor
 
 
 def _epoch(ctx: Context) -> float | None:

@@ -98,6 +98,12 @@ class Context:
             return (value,)
         return tuple(map(float, value)) if isinstance(value, tuple) else ()
 
+    def official_name(self, name: str) -> str:
+        """Return the EPSG registry's name of a CRS whose name may be in ESRI's spelling."""
+        crs = self.epsg.crs_named(name)
+        is_epsg = crs is not None and crs.get("id", {}).get("authority") == "EPSG"
+        return str(crs["name"]) if crs is not None and is_epsg else name
+
     def text(self, key: GeoKey) -> str | None:
         """Return a key of type ASCII, up to a NUL, without what would confuse readers of WKT."""
         value = self.keys.get(key)

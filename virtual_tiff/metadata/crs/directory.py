@@ -47,20 +47,15 @@ def _shorts(ifd: ImageFileDirectory) -> Sequence[int]:
 def _lost(
     ifd: ImageFileDirectory, shorts: Sequence[int], keys: Mapping[int, GeoValue]
 ) -> Iterator[int]:
-    text: int | None = None
     for at in range(_SHORTS, _SHORTS * (shorts[3] + 1), _SHORTS):
         key, location, count, index = shorts[at : at + _SHORTS]
         if location == 0 and count != 1:
             yield key
         elif key not in keys:
-            text = _length(ifd) if text is None else text
+            try:
+                text = ifd.raw(Tag.GeoAsciiParams) or b""
+            except TiffError:
+                text = b""
             # text that is too short is a name that is too short, no more
-            if location != Tag.GeoAsciiParams or index >= text:
+            if location != Tag.GeoAsciiParams or index >= len(text):
                 yield key
-
-
-def _length(ifd: ImageFileDirectory) -> int:
-    try:
-        return len(ifd.raw(Tag.GeoAsciiParams) or b"")
-    except TiffError:
-        return 0

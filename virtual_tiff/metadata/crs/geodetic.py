@@ -6,7 +6,6 @@ A code for the whole comes first; keys for its parts override it, as in libgeoti
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from virtual_tiff.metadata.crs.citations import fields
 from virtual_tiff.metadata.crs.context import USER_DEFINED, Context, NoCrsError, is_possible
@@ -18,28 +17,27 @@ from virtual_tiff.metadata.crs.projjson import (
     Unit,
     axis,
     coordinate_system,
+    definition_of,
     identifier,
     number_of_axes,
+    unit_of,
     without,
 )
 from virtual_tiff.metadata.crs.tables import ANGULAR_UNITS
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = [
-    "angular_unit",
     "bound_to_wgs84",
     "datum_of",
     "geocentric",
     "geodetic",
     "geographic",
-    "is_geodetic",
     "is_sphere",
 ]
 
 _WGS_84 = ("unretrievable - using WGS84", 6378137.0, 298.257223563)
 _TOLERANCE = 1e-10
 """PROJ's, relative."""
-_USAGE = ("$schema", "scope", "area", "bbox", "usages", "remarks")
 
 
 def geographic(ctx: Context) -> JSON | None:
@@ -52,8 +50,10 @@ def geographic(ctx: Context) -> JSON | None:
     if known is not None and number_of_axes(known) != 2:
         return known  # GeoTIFF 1.0 had no other place for 3-D, geocentric and compound codes
     built = geodetic(ctx, None)
-    if known is not None and built is not known and _is_dynamic(known):
-        return known  # as in GDAL, which does not compare with such
+    if known is not None and built is not known:
+        dynamic = "frame_reference_epoch" in known.get("datum", {})
+        if dynamic or "datum_ensemble" in known:
+            return known  # as in GDAL, which does not compare with such
     return built
 
 
@@ -91,31 +91,74 @@ def geodetic(ctx: Context, default_code: int | None) -> JSON:
         The registry's own object if the keys do not differ from it.
     """
     known = _known(ctx, default_code)
-    parts = _Parts.read(ctx, known)
-    if known is not None and parts.agree_with(known):
-        return known
+    names: dict[str, str] = {}
+    if known is None:
+        citation = ctx.text(K.GeodeticCitationGeoKey)
+        names = dict(fields(citation))
+        if not names and citation and "IMAGINE GeoTIFF" not in citation:
+            names["GCS Name"] = citation
+    unit = _angular_unit(ctx, known, names)
+    datum = _datum(ctx, known)
+    ellipsoid = _ellipsoid(ctx, datum, names)
+    meridian = _meridian(ctx, known, names, unit)
     if known is not None:
+        known_datum = datum_of(known)
+        if (
+            datum is not None
+            and datum["name"] == known_datum["name"]
+            and ellipsoid is not None
+            and _same_ellipsoid(ellipsoid, known_datum["ellipsoid"])
+            and math.isclose(_longitude(meridian), _longitude(known_datum.get("prime_meridian")))
+            and math.isclose(unit.factor, unit_of(known).factor, rel_tol=_TOLERANCE)
+        ):
+            return known
         ctx.warn(K.GeodeticCRSGeoKey, f"other keys differ from {known['name']}, and are used")
-    return parts.crs(ctx, known)
+    if "Datum" in names and not ctx.code(K.GeodeticDatumGeoKey):
+        datum = {"name": names["Datum"]}
+        if "_" in names["Datum"]:  # perhaps ESRI's spelling
+            named = ctx.epsg.datum_named(names["Datum"])
+            datum = named if named is not None and "ellipsoid" in named else datum
+    datum = _datum_of_parts(ctx, datum or {"name": "unnamed"}, ellipsoid, meridian, unit)
+    name = names.get("GCS Name") or (known or {}).get("name")
+    if name is None:
+        name = datum["name"] if datum["name"] != "unnamed" else "unknown"
+    elif name.startswith("GCS_"):
+        name = ctx.official_name(name)
+    return {
+        "type": "GeographicCRS",
+        "name": name,
+        "datum": datum,
+        "coordinate_system": _ellipsoidal(unit),
+    }
 
 
-def angular_unit(crs: JSON) -> Unit:
-    """Return the unit of a CRS's first axis."""
-    unit = crs["coordinate_system"]["axis"][0]["unit"]
-    if isinstance(unit, str):
-        return DEGREE
-    return Unit(unit["name"], unit["conversion_factor"], "angle", unit.get("id", {}).get("code"))
+def _datum_of_parts(
+    ctx: Context, base: JSON, ellipsoid: JSON | None, meridian: JSON | None, unit: Unit
+) -> JSON:
+    """Make a datum of a name and its parts; it has a code only if no key contradicts it."""
+    if ellipsoid is None:
+        ctx.warn(K.EllipsoidGeoKey, "there is no ellipsoid; that of WGS 84 is used, as in GDAL")
+        ellipsoid = _sized(*_WGS_84)
+    base_ellipsoid = base.get("ellipsoid")
+    agrees = base_ellipsoid is not None and _same_ellipsoid(ellipsoid, base_ellipsoid)
+    datum: JSON = {"type": "GeodeticReferenceFrame"}
+    # an ensemble's name is that of the datum which the key means, and a word
+    datum["name"] = base["name"].removesuffix(" ensemble")
+    datum["ellipsoid"] = base_ellipsoid if agrees else ellipsoid
+    degrees = _longitude(meridian)
+    if meridian is not None or unit != DEGREE:
+        # in the CRS's unit: WKT 2 of a base CRS has no other place for it
+        value = math.radians(degrees) / unit.factor
+        longitude = value if unit == DEGREE else {"value": value, "unit": unit.json}
+        datum["prime_meridian"] = (meridian or {"name": "Greenwich"}) | {"longitude": longitude}
+    agrees = agrees and math.isclose(degrees, _longitude(base.get("prime_meridian")))
+    return datum | ({"id": base["id"]} if "id" in base and agrees else {})
 
 
 def datum_of(crs: JSON) -> JSON:
     """Return the datum of a geodetic CRS, an ensemble's if it is one."""
     datum: JSON = crs.get("datum") or crs["datum_ensemble"]
     return datum
-
-
-def is_geodetic(crs: JSON) -> bool:
-    """Tell whether a CRS is geographic or geocentric."""
-    return crs["type"] in ("GeographicCRS", "GeodeticCRS")
 
 
 def is_sphere(crs: JSON) -> bool:
@@ -143,25 +186,11 @@ def bound_to_wgs84(ctx: Context, crs: JSON, *, known_datums: bool) -> JSON:
     if len(shifts) < 3 or crs["type"] not in ("GeographicCRS", "ProjectedCRS"):
         return crs
     base = crs.get("base_crs", crs)
-    if not known_datums and _is_registered(ctx, base):
+    datum = datum_of(base)
+    registered = "id" in base or "id" in datum or ctx.epsg.datum_named(datum["name"]) is not None
+    if registered and not known_datums:
         return crs
     shifts = (*shifts[:7], *(0.0,) * (7 - len(shifts)))
-    wgs84 = ctx.epsg.crs(4326)
-    return {
-        "type": "BoundCRS",
-        "source_crs": crs,
-        "target_crs": without(wgs84 or {}, *_USAGE),
-        "transformation": _helmert(shifts, base["name"]),
-    }
-
-
-def _is_registered(ctx: Context, base: JSON) -> bool:
-    datum = datum_of(base)
-    return "id" in base or "id" in datum or ctx.epsg.datum_named(datum["name"]) is not None
-
-
-def _helmert(shifts: tuple[float, ...], name: str) -> JSON:
-    """Make a Position Vector transformation, as PROJ does of any TOWGS84."""
     arc_second = Unit("arc-second", math.pi / 648000, "angle", 9104).json
     per_million = Unit("parts per million", 1e-6, "scale", 9202).json
     rows = (
@@ -169,14 +198,19 @@ def _helmert(shifts: tuple[float, ...], name: str) -> JSON:
         *((f"{x}-axis rotation", arc_second, 8608 + i) for i, x in enumerate("XYZ")),
         ("Scale difference", per_million, 8611),
     )
-    method = "Position Vector transformation (geog2D domain)"
+    method = "Position Vector transformation (geog2D domain)"  # as PROJ makes of any TOWGS84
     return {
-        "name": f"Transformation from {name} to WGS84",
-        "method": {"name": method, "id": identifier(9606)},
-        "parameters": [
-            {"name": label, "value": shift, "unit": unit, "id": identifier(code)}
-            for (label, unit, code), shift in zip(rows, shifts, strict=True)
-        ],
+        "type": "BoundCRS",
+        "source_crs": crs,
+        "target_crs": definition_of(ctx.epsg.crs(4326) or {}),
+        "transformation": {
+            "name": f"Transformation from {base['name']} to WGS84",
+            "method": {"name": method, "id": identifier(9606)},
+            "parameters": [
+                {"name": label, "value": shift, "unit": unit, "id": identifier(code)}
+                for (label, unit, code), shift in zip(rows, shifts, strict=True)
+            ],
+        },
     }
 
 
@@ -188,122 +222,19 @@ def _known(ctx: Context, default_code: int | None) -> JSON | None:
     if code is None:
         return None
     known = ctx.epsg.crs(code)
-    if known is None or not is_geodetic(known):
+    if known is None or known["type"] not in ("GeographicCRS", "GeodeticCRS"):
         ctx.warn(K.GeodeticCRSGeoKey, f"EPSG:{code} is not a known geodetic CRS")
         return None
     if number_of_axes(known) == 2:
         return known
     # of a 3-D CRS, the horizontal part
-    flat = without(known, "id", *_USAGE)
-    system = known["coordinate_system"]
-    if known["type"] == "GeographicCRS":
-        flat["coordinate_system"] = coordinate_system("ellipsoidal", *system["axis"][:2])
-        return flat
-    flat["type"] = "GeographicCRS"
-    flat["coordinate_system"] = _ellipsoidal(DEGREE)
-    return flat
-
-
-def _is_dynamic(crs: JSON) -> bool:
-    return "datum_ensemble" in crs or "frame_reference_epoch" in crs.get("datum", {})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """The parts of a geographic CRS, as the keys override those of its code."""
-
-    names: dict[str, str]
-    """From the citation."""
-    datum: JSON | None
-    """That GeodeticDatumGeoKey names, or that of the CRS's code."""
-    ellipsoid: JSON | None
-    meridian: JSON | None
-    unit: Unit
-
-    @classmethod
-    def read(cls, ctx: Context, known: JSON | None) -> _Parts:
-        names = {} if known else _names(ctx)
-        unit = _angular_unit(ctx, known, names)
-        datum = _datum(ctx, known)
-        return cls(
-            names=names,
-            datum=datum,
-            ellipsoid=_ellipsoid(ctx, datum, names),
-            meridian=_meridian(ctx, known, names, unit),
-            unit=unit,
-        )
-
-    def agree_with(self, known: JSON) -> bool:
-        known_datum = datum_of(known)
-        return (
-            self.datum is not None
-            and self.datum["name"] == known_datum["name"]
-            and self.ellipsoid is not None
-            and _same_ellipsoid(self.ellipsoid, known_datum["ellipsoid"])
-            and math.isclose(
-                _longitude(self.meridian), _longitude(known_datum.get("prime_meridian"))
-            )
-            and math.isclose(self.unit.factor, angular_unit(known).factor, rel_tol=_TOLERANCE)
-        )
-
-    def crs(self, ctx: Context, known: JSON | None) -> JSON:
-        datum = self._own_datum(ctx)
-        name = self.names.get("GCS Name") or (known or {}).get("name")
-        if name is None:
-            name = datum["name"] if datum["name"] != "unnamed" else "unknown"
-        elif name.startswith("GCS_"):
-            official = ctx.epsg.crs_named(name)
-            if official is not None and official.get("id", {}).get("authority") == "EPSG":
-                name = official["name"]
-        return {
-            "type": "GeographicCRS",
-            "name": name,
-            "datum": datum,
-            "coordinate_system": _ellipsoidal(self.unit),
-        }
-
-    def _own_datum(self, ctx: Context) -> JSON:
-        """Make a datum of the parts; it has a code only if no key contradicts it."""
-        base = self.datum or {"name": "unnamed"}
-        if "Datum" in self.names and not ctx.code(K.GeodeticDatumGeoKey):
-            base = {"name": self.names["Datum"]}
-            if "_" in base["name"]:  # perhaps ESRI's spelling
-                named = ctx.epsg.datum_named(base["name"])
-                base = named if named is not None and "ellipsoid" in named else base
-        ellipsoid = self.ellipsoid
-        if ellipsoid is None:
-            ctx.warn(K.EllipsoidGeoKey, "there is no ellipsoid; that of WGS 84 is used, as in GDAL")
-            ellipsoid = _sized(_WGS_84[0], _WGS_84[1], _WGS_84[2])
-        base_ellipsoid = base.get("ellipsoid")
-        agrees = base_ellipsoid is not None and _same_ellipsoid(ellipsoid, base_ellipsoid)
-        datum: JSON = {"type": "GeodeticReferenceFrame"}
-        # an ensemble's name is that of the datum which the key means, and a word
-        datum["name"] = base["name"].removesuffix(" ensemble")
-        datum["ellipsoid"] = base_ellipsoid if agrees else ellipsoid
-        meridian = self._meridian_in_unit()
-        if meridian is not None:
-            datum["prime_meridian"] = meridian
-        meridian_agrees = math.isclose(
-            _longitude(self.meridian), _longitude(base.get("prime_meridian"))
-        )
-        return datum | ({"id": base["id"]} if "id" in base and agrees and meridian_agrees else {})
-
-    def _meridian_in_unit(self) -> JSON | None:
-        """State the prime meridian in the CRS's unit: WKT 2 of a base CRS has no other place."""
-        if self.meridian is None and self.unit == DEGREE:
-            return None
-        meridian = self.meridian or {"name": "Greenwich"}
-        value = math.radians(_longitude(self.meridian)) / self.unit.factor
-        longitude = value if self.unit == DEGREE else {"value": value, "unit": self.unit.json}
-        return meridian | {"longitude": longitude}
-
-
-def _names(ctx: Context) -> dict[str, str]:
-    citation = ctx.text(K.GeodeticCitationGeoKey)
-    names = dict(fields(citation))
-    if not names and citation and "IMAGINE GeoTIFF" not in citation:
-        names["GCS Name"] = citation
-    return names
+    axes = known["coordinate_system"]["axis"]
+    return definition_of(known, "id") | {
+        "type": "GeographicCRS",
+        "coordinate_system": coordinate_system("ellipsoidal", *axes[:2])
+        if known["type"] == "GeographicCRS"
+        else _ellipsoidal(DEGREE),
+    }
 
 
 def _datum(ctx: Context, known: JSON | None) -> JSON | None:
@@ -316,7 +247,7 @@ def _datum(ctx: Context, known: JSON | None) -> JSON | None:
     if datum is None or "ellipsoid" not in datum:
         ctx.warn(K.GeodeticDatumGeoKey, "is not a known geodetic datum")
         return None
-    return without(datum, *_USAGE)
+    return definition_of(datum)
 
 
 def _ellipsoid(ctx: Context, datum: JSON | None, names: dict[str, str]) -> JSON | None:
@@ -440,7 +371,7 @@ def _longitude(meridian: JSON | None) -> float:
 def _angular_unit(ctx: Context, known: JSON | None, names: dict[str, str]) -> Unit:
     code = ctx.short(K.GeogAngularUnitsGeoKey)
     if code is None and "AUnits" not in names:
-        return angular_unit(known) if known else UNKNOWN_ANGLE
+        return unit_of(known) if known else UNKNOWN_ANGLE
     if code is not None and code != USER_DEFINED:
         known_unit = ctx.epsg.unit(code)
         if known_unit is not None and known_unit.kind == "angle":

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from virtual_tiff.metadata.crs.citations import fields, linear_unit_factor, plain_name
 from virtual_tiff.metadata.crs.context import USER_DEFINED, Context, NoCrsError
 from virtual_tiff.metadata.crs.deprecated import current_code
-from virtual_tiff.metadata.crs.geodetic import angular_unit, geodetic, is_sphere
+from virtual_tiff.metadata.crs.geodetic import geodetic, is_sphere
 from virtual_tiff.metadata.crs.projjson import (
     DEGREE,
     JSON,
-    METRE,
     UNKNOWN_LENGTH,
     Unit,
-    axis,
     coordinate_system,
+    definition_of,
     identifier,
-    without,
+    map_axes,
+    unit_of,
 )
 from virtual_tiff.metadata.crs.state_plane import state_plane
-from virtual_tiff.metadata.crs.tables import METHODS, ROLES, Kind, Method, Values
+from virtual_tiff.metadata.crs.tables import METHODS, ROLES, Kind
 from virtual_tiff.tiff import GeoKey as K
 
 __all__ = ["axis_unit", "by_code", "code_alone", "linear_unit", "projected", "projected_name"]
@@ -47,24 +46,46 @@ def projected(ctx: Context) -> JSON | None:
     """
     code = _code(ctx)
     known = ctx.epsg.crs(code) if code is not None else None
-    if known is not None and known["type"] == "CompoundCRS" and by_code(ctx):
-        return known  # it has nowhere else to go
-    if code is not None and (known is None or known["type"] != "ProjectedCRS"):
+    kind = None if known is None else known["type"]
+    whole = by_code(ctx)
+    # a compound CRS has nowhere else to go
+    if code is not None and kind != "ProjectedCRS" and not (whole and kind == "CompoundCRS"):
         ctx.warn(K.ProjectedCRSGeoKey, f"EPSG:{code} is not a known projected CRS")
-        if known is not None and by_code(ctx):
-            return known
+    if known is not None and whole:
+        return _with_unit(ctx, known) if kind == "ProjectedCRS" else known
+    if kind != "ProjectedCRS":
         known = None
-    if known is not None and by_code(ctx):
-        return _with_unit(ctx, known)
     crs = (state_plane(ctx) if code is None else None) or _user_defined(ctx, known)
     if known is None or crs is None:
         return crs or known
-    if ctx.epsg.same(crs, _in_order_of(known, crs)):
-        # files and GDAL count x first, whatever the registry's order
-        in_order = _in_order_of(known, crs) is known
+    # files and GDAL count x first, whatever the registry's order
+    axes = known["coordinate_system"]["axis"]
+    order = [one["direction"] for one in axes]
+    new_order = [one["direction"] for one in crs["coordinate_system"]["axis"]]
+    in_order = order == new_order or set(order) != set(new_order)
+    in_new_order = known
+    if not in_order:
+        axes = sorted(axes, key=lambda one: new_order.index(one["direction"]))
+        in_new_order = known | {"coordinate_system": coordinate_system("Cartesian", *axes)}
+    if ctx.epsg.same(crs, in_new_order):
         return known if in_order else crs | {"id": known["id"]}
     ctx.warn(K.ProjectedCRSGeoKey, f"other keys differ from {known['name']}, and are used")
     return crs
+
+
+def _with_unit(ctx: Context, known: JSON) -> JSON:
+    """Change the unit of a registered CRS, if the keys have another; the parameters stay."""
+    known_unit = unit_of(known)
+    unit = axis_unit(ctx, known_unit) or known_unit
+    if math.isclose(unit.factor, known_unit.factor, rel_tol=1e-10) or unit is UNKNOWN_LENGTH:
+        return known
+    ctx.warn(K.ProjLinearUnitsGeoKey, f"{known['name']} has another unit; that of the key is used")
+    system = known["coordinate_system"]
+    axes = [old | {"unit": unit.json} for old in system["axis"]]
+    return definition_of(known, "id") | {
+        "base_crs": definition_of(known["base_crs"]),
+        "coordinate_system": coordinate_system(system["subtype"], *axes),
+    }
 
 
 def _code(ctx: Context) -> int | None:
@@ -75,21 +96,6 @@ def _code(ctx: Context) -> int | None:
 def by_code(ctx: Context) -> bool:
     """Tell whether ProjectedCRSGeoKey stands for the registry's definition."""
     return ctx.code(K.ProjectedCRSGeoKey) is not None and not any(map(ctx.says, _OVERRIDING))
-
-
-def _in_order_of(known: JSON, unordered: JSON) -> JSON:
-    """Return a registered CRS with its axes in the order of another's."""
-    ours, theirs = ([one["direction"] for one in _axes(crs)] for crs in (unordered, known))
-    if ours == theirs or set(ours) != set(theirs):
-        return known
-    by_direction = {one["direction"]: one for one in _axes(known)}
-    axes = [by_direction[direction] for direction in ours]
-    return known | {"coordinate_system": coordinate_system("Cartesian", *axes)}
-
-
-def _axes(crs: JSON) -> list[JSON]:
-    axes: list[JSON] = crs["coordinate_system"]["axis"]
-    return axes
 
 
 def code_alone(ctx: Context) -> int | None:
@@ -118,7 +124,20 @@ def linear_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
     default
         What holds where neither ProjLinearUnitsGeoKey nor GeogLinearUnitsGeoKey is there.
     """
-    unit = _unit_of_keys(ctx)
+    key = K.ProjLinearUnitsGeoKey
+    unit: Unit | None = None
+    if ctx.short(key) == USER_DEFINED:
+        size = _size(ctx)
+        if size is not None:
+            return Unit("unknown", size, "length")
+        ctx.warn(K.ProjLinearUnitSizeGeoKey, "gives no size for the user-defined unit")
+        return UNKNOWN_LENGTH
+    if ctx.short(key) is not None:
+        code = ctx.code(key)
+        unit = ctx.epsg.unit(code) if code is not None else None
+        if unit is None or unit.kind != "length":
+            ctx.warn(key, "is not a known unit of length")
+            return UNKNOWN_LENGTH
     if unit is None and default is None:
         code = ctx.code(K.GeogLinearUnitsGeoKey)
         unit = ctx.epsg.unit(code) if code is not None else None
@@ -145,49 +164,9 @@ def axis_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
     return linear_unit(ctx, default)
 
 
-def _unit_of_keys(ctx: Context) -> Unit | None:
-    key = K.ProjLinearUnitsGeoKey
-    if ctx.short(key) is None:
-        return None
-    if ctx.short(key) == USER_DEFINED:
-        size = _size(ctx)
-        if size is None:
-            ctx.warn(K.ProjLinearUnitSizeGeoKey, "gives no size for the user-defined unit")
-            return UNKNOWN_LENGTH
-        return Unit("unknown", size, "length")
-    code = ctx.code(key)
-    unit = ctx.epsg.unit(code) if code is not None else None
-    if unit is None or unit.kind != "length":
-        ctx.warn(key, "is not a known unit of length")
-        return UNKNOWN_LENGTH
-    return unit
-
-
 def _size(ctx: Context) -> float | None:
     size = ctx.double(K.ProjLinearUnitSizeGeoKey)
     return size if size is not None and size > 0 else None
-
-
-def _with_unit(ctx: Context, known: JSON) -> JSON:
-    """Change the unit of a registered CRS, if the keys have another; the parameters stay."""
-    known_unit = _unit_of(known)
-    unit = axis_unit(ctx, known_unit) or known_unit
-    if math.isclose(unit.factor, known_unit.factor, rel_tol=1e-10) or unit is UNKNOWN_LENGTH:
-        return known
-    ctx.warn(K.ProjLinearUnitsGeoKey, f"{known['name']} has another unit; that of the key is used")
-    system = known["coordinate_system"]
-    axes = [old | {"unit": unit.json} for old in system["axis"]]
-    return without(known, "id", "scope", "area", "bbox", "usages", "remarks") | {
-        "base_crs": without(known["base_crs"], "remarks"),
-        "coordinate_system": coordinate_system(system["subtype"], *axes),
-    }
-
-
-def _unit_of(crs: JSON) -> Unit:
-    unit = crs["coordinate_system"]["axis"][0]["unit"]
-    if isinstance(unit, str):
-        return METRE
-    return Unit(unit["name"], unit["conversion_factor"], "length", unit.get("id", {}).get("code"))
 
 
 def _user_defined(ctx: Context, known: JSON | None) -> JSON | None:
@@ -195,12 +174,28 @@ def _user_defined(ctx: Context, known: JSON | None) -> JSON | None:
         ctx.warn(K.ProjMethodGeoKey, "there is no projection; the coordinates are local")
         return None
     base = geodetic(ctx, known["base_crs"].get("id", {}).get("code") if known else None)
-    length = linear_unit(ctx, _unit_of(known) if known else None) or UNKNOWN_LENGTH
+    length = linear_unit(ctx, unit_of(known) if known else None) or UNKNOWN_LENGTH
     unit = axis_unit(ctx, length) or length
-    conversion_and_kind = _conversion(ctx, base, length, known)
-    if conversion_and_kind is None:
-        return None
-    conversion, directions = conversion_and_kind
+    method = ctx.code(K.ProjMethodGeoKey)
+    directions = ["east", "north"]
+    conversion: JSON | None
+    if method is not None:
+        by_method = _of_method(ctx, method, base, length)
+        if by_method is None:
+            return None
+        conversion, directions = by_method
+    elif known is not None:
+        conversion = known["conversion"]
+        directions = [old["direction"] for old in known["coordinate_system"]["axis"]]
+        if directions[0] in ("north", "south") and directions[1] in ("east", "west"):
+            directions.reverse()  # x comes first
+    else:
+        code = ctx.code(K.ProjectionGeoKey)
+        conversion = ctx.epsg.conversion(code) if code is not None else None
+        if conversion is None:
+            ctx.warn(K.ProjectionGeoKey, f"EPSG:{code} is not a known projection")
+            return None
+        conversion = definition_of(conversion, "type")
     name = projected_name(ctx)
     if name.casefold() in _WHOLE_NAMES:
         named = ctx.epsg.crs_named(name)
@@ -210,14 +205,10 @@ def _user_defined(ctx: Context, known: JSON | None) -> JSON | None:
         ctx.warn(K.GTCitationGeoKey, f"{name} is not the name of a known CRS")
     return {
         "type": "ProjectedCRS",
-        "name": known["name"] if known else _official_name(ctx, name),
-        "base_crs": without(base, "$schema", "scope", "area", "bbox", "usages", "remarks"),
+        "name": known["name"] if known else ctx.official_name(name) if "_" in name else name,
+        "base_crs": definition_of(base),
         "conversion": conversion,
-        "coordinate_system": coordinate_system(
-            "Cartesian",
-            axis("Easting", "E", directions[0], unit),
-            axis("Northing", "N", directions[1], unit),
-        ),
+        "coordinate_system": map_axes(unit, *directions[:2]),
     }
 
 
@@ -232,56 +223,35 @@ def projected_name(ctx: Context) -> str:
     return "unnamed"
 
 
-def _official_name(ctx: Context, name: str) -> str:
-    """Turn a name in ESRI's spelling to EPSG's."""
-    crs = ctx.epsg.crs_named(name) if "_" in name else None
-    is_epsg = crs is not None and crs.get("id", {}).get("authority") == "EPSG"
-    return str(crs["name"]) if crs is not None and is_epsg else name
-
-
-def _conversion(
-    ctx: Context, base: JSON, length: Unit, known: JSON | None
-) -> tuple[JSON, tuple[str, str]] | None:
-    """Return the projection and the directions of its axes; `length` is its parameters' unit."""
-    method = ctx.code(K.ProjMethodGeoKey)
-    if method is not None:
-        return _of_method(ctx, method, base, length)
-    if known is not None:
-        axes = known["coordinate_system"]["axis"]
-        return known["conversion"], _east_north([old["direction"] for old in axes])
-    code = ctx.code(K.ProjectionGeoKey)
-    conversion = ctx.epsg.conversion(code) if code is not None else None
-    if conversion is None:
-        ctx.warn(K.ProjectionGeoKey, f"EPSG:{code} is not a known projection")
-        return None
-    return without(conversion, "$schema", "type", "scope", "area", "bbox", "usages", "remarks"), (
-        "east",
-        "north",
-    )
-
-
-def _east_north(directions: list[str]) -> tuple[str, str]:
-    """Put the directions of two axes into the order of x and y."""
-    if directions[0] in ("north", "south") and directions[1] in ("east", "west"):
-        directions.reverse()
-    return directions[0], directions[1]
-
-
 def _of_method(
     ctx: Context, number: int, base: JSON, length: Unit
-) -> tuple[JSON, tuple[str, str]] | None:
+) -> tuple[JSON, list[str]] | None:
+    """Return the projection and the directions of its axes; `length` is its parameters' unit."""
     candidates = METHODS.get(number)
     if candidates is None:
         ctx.warn(K.ProjMethodGeoKey, "is not a method of PROJ; the coordinates are local")
         return None
     units: dict[Kind, Unit] = {
         "length": length,
-        "angle": angular_unit(base),
+        "angle": unit_of(base),
         "azimuth": _azimuth_unit(ctx),
         "scale": Unit("unity", 1.0, "scale"),
     }
-    given = _given(ctx)
-    values = _in_degrees(given, units)
+    given: dict[str, float] = {}
+    """The parameters that the file has, by their role, in the file's units."""
+    values: dict[str, float] = {}
+    """All parameters by their role, defaults included, the angles in degrees."""
+    for role, row in ROLES.items():
+        numbers = (ctx.double(key) for key in row.keys)
+        number_of_file = next((number for number in numbers if number is not None), None)
+        if number_of_file is not None:
+            unit = units[row.kind]
+            given[role] = number_of_file
+            values[role] = number_of_file * (
+                unit.factor / DEGREE.factor if unit.kind == "angle" else 1.0
+            )
+        elif row.default is not None:
+            values[role] = row.default
     sphere = is_sphere(base)
     method = next((m for m in candidates if m.when(values, sphere)), None)
     if method is None:
@@ -302,7 +272,14 @@ def _of_method(
     if method.code is not None:
         method_json["id"] = identifier(method.code)
     conversion = {"name": "unnamed", "method": method_json, "parameters": parameters}
-    return conversion, _directions(method, values)
+    if method.axes == "west south":
+        return conversion, ["west", "south"]
+    latitude = values["latitude"]
+    at_pole = math.isclose(abs(latitude), 90) and values["longitude"] == 0
+    if method.axes == "polar" or (method.axes == "polar at the pole" and at_pole):
+        # at a pole both point away from it, where GDAL has it so
+        return conversion, ["south" if latitude > 0 else "north"] * 2
+    return conversion, ["east", "north"]
 
 
 def _azimuth_unit(ctx: Context) -> Unit:
@@ -315,38 +292,3 @@ def _azimuth_unit(ctx: Context) -> Unit:
         ctx.warn(K.GeogAzimuthUnitsGeoKey, "is not a known unit of angles; degrees are used")
         return DEGREE
     return unit
-
-
-def _given(ctx: Context) -> Values:
-    """Return the parameters that the file has, by their role, in the file's units."""
-    values: dict[str, float] = {}
-    for role, row in ROLES.items():
-        numbers = (ctx.double(key) for key in row.keys)
-        value = next((number for number in numbers if number is not None), None)
-        if value is not None:
-            values[role] = value
-    return values
-
-
-def _in_degrees(given: Values, units: Mapping[Kind, Unit]) -> Values:
-    """Return all parameters by their role, the angles in degrees; defaults included."""
-    in_degrees: dict[str, float] = {}
-    for role, row in ROLES.items():
-        if role in given:
-            unit = units[row.kind]
-            to_degrees = unit.factor / DEGREE.factor if unit.kind == "angle" else 1.0
-            in_degrees[role] = given[role] * to_degrees
-        elif row.default is not None:
-            in_degrees[role] = row.default
-    return in_degrees
-
-
-def _directions(method: Method, values: Values) -> tuple[str, str]:
-    """Return where the axes point: at a pole both away from it, where GDAL has it so."""
-    if method.axes == "west south":
-        return "west", "south"
-    latitude = values["latitude"]
-    at_pole = math.isclose(abs(latitude), 90) and values["longitude"] == 0
-    if method.axes == "polar" or (method.axes == "polar at the pole" and at_pole):
-        return ("south", "south") if latitude > 0 else ("north", "north")
-    return "east", "north"

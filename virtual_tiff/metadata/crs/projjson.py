@@ -19,8 +19,11 @@ __all__ = [
     "Unit",
     "axis",
     "coordinate_system",
+    "definition_of",
     "identifier",
+    "map_axes",
     "number_of_axes",
+    "unit_of",
     "without",
 ]
 
@@ -81,6 +84,22 @@ def coordinate_system(subtype: str, *axes: JSON) -> JSON:
     return {"subtype": subtype, "axis": list(axes)}
 
 
+def map_axes(unit: Unit, x: str = "east", y: str = "north") -> JSON:
+    """Make the coordinate system of a map; `x` and `y` are the directions of its axes."""
+    return coordinate_system(
+        "Cartesian", axis("Easting", "E", x, unit), axis("Northing", "N", y, unit)
+    )
+
+
+def unit_of(crs: JSON) -> Unit:
+    """Return the unit of a CRS's first axis."""
+    unit = crs["coordinate_system"]["axis"][0]["unit"]
+    if isinstance(unit, str):
+        return DEGREE if unit == "degree" else METRE
+    kind: Literal["length", "angle"] = "angle" if unit["type"] == "AngularUnit" else "length"
+    return Unit(unit["name"], unit["conversion_factor"], kind, unit.get("id", {}).get("code"))
+
+
 def number_of_axes(crs: JSON) -> int:
     """Axes of a CRS that is not compound."""
     return len(crs.get("coordinate_system", {}).get("axis", ()))
@@ -89,3 +108,11 @@ def number_of_axes(crs: JSON) -> int:
 def without(definition: JSON, *names: str) -> JSON:
     """Copy an object, leaving members out."""
     return {name: value for name, value in definition.items() if name not in names}
+
+
+def definition_of(registered: JSON, *names: str) -> JSON:
+    """Copy an object of the registry without its usage, and without other members."""
+    return without(registered, *_USAGE, *names)
+
+
+_USAGE = ("$schema", "scope", "area", "bbox", "usages", "remarks")

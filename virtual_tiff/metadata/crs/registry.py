@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from virtual_tiff.metadata.crs.projjson import (
     DEGREE,
@@ -17,6 +17,7 @@ from virtual_tiff.metadata.crs.projjson import (
     axis,
     coordinate_system,
     identifier,
+    map_axes,
     without,
 )
 from virtual_tiff.metadata.crs.tables import (
@@ -39,66 +40,48 @@ _CATEGORIES: tuple[tuple[str, Literal["length", "angle"]], ...] = (
 """PROJ's words and ours."""
 
 
-class Registry(Protocol):
-    """Where definitions come from. All return None for what they do not know."""
-
-    complete: bool
-    """Whether a code that is not known does not exist."""
-
-    def crs(self, code: int) -> JSON | None:
-        """Return a CRS of any type."""
-
-    def datum(self, code: int) -> JSON | None:
-        """Return a datum or a datum ensemble."""
-
-    def ellipsoid(self, code: int) -> JSON | None:
-        """Return an ellipsoid."""
-
-    def prime_meridian(self, code: int) -> JSON | None:
-        """Return a prime meridian."""
-
-    def conversion(self, code: int) -> JSON | None:
-        """Return a map projection: a method and the values of its parameters."""
-
-    def unit(self, code: int) -> Unit | None:
-        """Return a unit of length or of angles."""
-
-    def datum_named(self, name: str) -> JSON | None:
-        """Return the geodetic datum that has this name, or this name in ESRI's spelling."""
-
-    def ellipsoid_named(self, name: str) -> JSON | None:
-        """Return the ellipsoid that has this name, or this name in ESRI's spelling."""
-
-    def crs_named(self, name: str) -> JSON | None:
-        """Return the CRS that has this name, or this name in ESRI's spelling."""
-
-    def from_wkt(self, wkt: str) -> JSON | None:
-        """Read WKT in any dialect."""
-
-    def same(self, one: JSON, other: JSON) -> bool:
-        """Tell whether two CRSs differ in no more than names and the order of axes."""
-
-    def wkt(self, crs: JSON) -> str | None:
-        """Write WKT 2 (ISO 19162:2019)."""
-
-
 class BuiltIn:
-    """The rows of `tables`, for when there is no pyproj."""
+    """The rows of `tables`, for when there is no pyproj; all return None for what they lack."""
 
     complete = False
+    """Whether a code that is not known does not exist."""
 
     def crs(self, code: int) -> JSON | None:
         """Return a CRS of `GEOGRAPHIC` or `UTM_FAMILIES`, or one of two common others."""
         if code in GEOGRAPHIC:
             name, datum, _, _ = GEOGRAPHIC[code]
-            return _geographic(name, self.datum(datum) or {}) | {"id": identifier(code)}
+            return {
+                "type": "GeographicCRS",
+                "name": name,
+                "datum": self.datum(datum),
+                "coordinate_system": coordinate_system("ellipsoidal", *_LATITUDE_LONGITUDE),
+                "id": identifier(code),
+            }
         if code == 4979:
-            return _with_height(self.crs(4326) or {}) | {"id": identifier(code)}
+            axes = (*_LATITUDE_LONGITUDE, axis("Ellipsoidal height", "h", "up", METRE))
+            system = coordinate_system("ellipsoidal", *axes)
+            return (self.crs(4326) or {}) | {"coordinate_system": system, "id": identifier(code)}
         if code == 3857:
-            base, conversion = self.crs(4326) or {}, self.conversion(3856) or {}
-            crs = _projected("WGS 84 / Pseudo-Mercator", base, conversion)
-            return crs | {"id": identifier(code)}
-        return _utm(code, self.crs)
+            return self._projected(code, 4326, _WEB_MERCATOR, "Pseudo-Mercator")
+        for codes, less_zone, base_code, north in UTM_FAMILIES:
+            if code in codes:
+                return self._projected(
+                    code, base_code, utm_conversion(code - less_zone, north=north)
+                )
+        return None
+
+    def _projected(
+        self, code: int, base_code: int, conversion: JSON, name: str | None = None
+    ) -> JSON:
+        base = self.crs(base_code) or {}
+        return {
+            "type": "ProjectedCRS",
+            "name": f"{base['name']} / {name or conversion['name']}",
+            "base_crs": base,
+            "conversion": without(conversion, "type"),
+            "coordinate_system": map_axes(METRE),
+            "id": identifier(code),
+        }
 
     def datum(self, code: int) -> JSON | None:
         """Return a datum of `GEOGRAPHIC`."""
@@ -150,12 +133,12 @@ class BuiltIn:
         return next((self.ellipsoid(n) for n, row in rows if _plain(row[0]) == _plain(name)), None)
 
     def crs_named(self, name: str) -> JSON | None:
-        """Names are not known."""
+        """Know no names."""
         del name
         return None
 
     def from_wkt(self, wkt: str) -> JSON | None:
-        """WKT is not read."""
+        """Read no WKT."""
         del wkt
         return None
 
@@ -275,6 +258,9 @@ def registry() -> Registry:
         return BuiltIn()
 
 
+type Registry = BuiltIn | Proj
+
+
 def utm_conversion(zone: int, *, north: bool) -> JSON:
     """Make the projection of a UTM zone."""
     return {
@@ -289,6 +275,12 @@ def utm_conversion(zone: int, *, north: bool) -> JSON:
             ("False northing", 0 if north else 10000000, "metre", 8807),
         ),
     }
+
+
+_LATITUDE_LONGITUDE = (
+    axis("Geodetic latitude", "Lat", "north", DEGREE),
+    axis("Geodetic longitude", "Lon", "east", DEGREE),
+)
 
 
 def _parameters(*rows: tuple[str, float, str, int]) -> list[JSON]:
@@ -310,49 +302,6 @@ _WEB_MERCATOR: JSON = {
     ),
     "id": identifier(3856),
 }
-
-
-def _utm(code: int, crs: Callable[[int], JSON | None]) -> JSON | None:
-    for codes, less_zone, base_code, north in UTM_FAMILIES:
-        base = crs(base_code) if code in codes else None
-        if base is not None:
-            conversion = utm_conversion(code - less_zone, north=north)
-            name = f"{base['name']} / {conversion['name']}"
-            return _projected(name, base, conversion) | {"id": identifier(code)}
-    return None
-
-
-def _projected(name: str, base: JSON, conversion: JSON) -> JSON:
-    return {
-        "type": "ProjectedCRS",
-        "name": name,
-        "base_crs": base,
-        "conversion": without(conversion, "type"),
-        "coordinate_system": coordinate_system(
-            "Cartesian",
-            axis("Easting", "E", "east", METRE),
-            axis("Northing", "N", "north", METRE),
-        ),
-    }
-
-
-def _geographic(name: str, datum: JSON) -> JSON:
-    return {
-        "type": "GeographicCRS",
-        "name": name,
-        "datum": datum,
-        "coordinate_system": coordinate_system(
-            "ellipsoidal",
-            axis("Geodetic latitude", "Lat", "north", DEGREE),
-            axis("Geodetic longitude", "Lon", "east", DEGREE),
-        ),
-    }
-
-
-def _with_height(crs: JSON) -> JSON:
-    axes = crs["coordinate_system"]["axis"]
-    height = axis("Ellipsoidal height", "h", "up", METRE)
-    return crs | {"coordinate_system": coordinate_system("ellipsoidal", *axes, height)}
 
 
 def _plain(name: str) -> str:

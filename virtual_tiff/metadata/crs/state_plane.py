@@ -11,7 +11,14 @@ import re
 
 from virtual_tiff.metadata.crs.citations import fields
 from virtual_tiff.metadata.crs.context import Context
-from virtual_tiff.metadata.crs.projjson import JSON, METRE, Unit, axis, coordinate_system, without
+from virtual_tiff.metadata.crs.projjson import (
+    JSON,
+    METRE,
+    Unit,
+    definition_of,
+    map_axes,
+    unit_of,
+)
 from virtual_tiff.metadata.crs.tables import LINEAR_UNITS
 from virtual_tiff.tiff import GeoKey as K
 
@@ -19,8 +26,12 @@ __all__ = ["state_plane"]
 
 _ZONE = re.compile(r"State Plane Zone\s+-?(\d{1,4})")
 _NAMED = re.compile(r"Projection Name = (\w*_StatePlane_\w*)")
-_DATUMS: dict[str, tuple[int, int]] = {"NAD27": (4267, 0), "NAD83": (4269, 30), "HARN": (4152, 30)}
-"""Base CRS, and what is added to the zone's code."""
+_DATUMS: tuple[tuple[tuple[str, ...], int, int], ...] = (
+    (("NAD83", "NAD = 83"), 4269, 30),
+    (("NAD27", "NAD = 27"), 4267, 0),
+    (("",), 4152, 30),  # of any other text: HARN
+)
+"""Words of a citation, base CRS, and the number to add to the zone's code."""
 
 
 def state_plane(ctx: Context) -> JSON | None:
@@ -30,38 +41,27 @@ def state_plane(ctx: Context) -> JSON | None:
     unit = _unit(ctx, general)
     if named is not None:
         crs = ctx.epsg.crs_named(named[1])
-        if crs is not None and _unit_fits(crs, unit):
+        if crs is not None and unit is not None and abs(unit_of(crs).factor - unit.factor) < 1e-9:
             return crs
     citation = ctx.text(K.ProjectedCitationGeoKey) or ""
     zone = _ZONE.search(citation)
     if zone is None:
         return None
-    base_code, shift = _DATUMS[_datum(citation)]
+    base_code, shift = next(
+        (code, shift) for words, code, shift in _DATUMS if any(word in citation for word in words)
+    )
     base = ctx.epsg.crs(base_code)
     conversion = ctx.epsg.conversion(10000 + int(zone[1]) + shift)
     if base is None or conversion is None:
         ctx.warn(K.ProjectedCitationGeoKey, f"{zone[0]!r} is not a known zone")
         return None
-    unit = unit or METRE
-    usage = ("$schema", "type", "scope", "area", "bbox", "usages", "remarks")
     return {
         "type": "ProjectedCRS",
         "name": f"{base['name']} / {conversion['name']}",
-        "base_crs": without(base, *usage) | {"type": base["type"]},
-        "conversion": without(conversion, *usage),
-        "coordinate_system": coordinate_system(
-            "Cartesian",
-            axis("Easting", "E", "east", unit),
-            axis("Northing", "N", "north", unit),
-        ),
+        "base_crs": definition_of(base),
+        "conversion": definition_of(conversion, "type"),
+        "coordinate_system": map_axes(unit or METRE),
     }
-
-
-def _datum(citation: str) -> str:
-    for name, words in (("NAD83", ("NAD83", "NAD = 83")), ("NAD27", ("NAD27", "NAD = 27"))):
-        if any(word in citation for word in words):
-            return name
-    return "HARN"
 
 
 def _unit(ctx: Context, citation: str) -> Unit | None:
@@ -75,9 +75,3 @@ def _unit(ctx: Context, citation: str) -> Unit | None:
         return METRE
     code = ctx.code(K.ProjLinearUnitsGeoKey)
     return LINEAR_UNITS.get(code) if code is not None else None
-
-
-def _unit_fits(crs: JSON, unit: Unit | None) -> bool:
-    crs_unit = crs["coordinate_system"]["axis"][0]["unit"]
-    factor = 1.0 if isinstance(crs_unit, str) else crs_unit["conversion_factor"]
-    return unit is not None and abs(factor - unit.factor) < 1e-9

@@ -78,19 +78,15 @@ ROLES: dict[str, Role] = {
 """Angles default in degrees."""
 
 
-def _always(_values: Values, _sphere: bool) -> bool:  # noqa: FBT001
-    return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Method:
     """A projection method of the EPSG registry, or of PROJ where that has none."""
 
     name: str
-    code: int | None = None
+    code: int | None
     parameters: tuple[tuple[str, int | None, str], ...]
     """Name, EPSG code, role."""
-    when: Callable[[Values, bool], bool] = _always
+    when: Callable[[Values, bool], bool] = lambda _values, _sphere: True
     """Given the angles in degrees and whether the ellipsoid is a sphere: is it this one?"""
     axes: Literal["east north", "west south", "polar", "polar at the pole"] = "east north"
 
@@ -100,6 +96,7 @@ _LONGITUDE = ("Longitude of natural origin", 8802, "longitude")
 _SCALE = ("Scale factor at natural origin", 8805, "scale")
 _FALSE = (("False easting", 8806, "easting"), ("False northing", 8807, "northing"))
 _PARALLEL = ("Latitude of 1st standard parallel", 8823, "parallel 1")
+_ONLY_PARALLEL = ("Latitude of 1st standard parallel", 8823, "only parallel")
 _PARALLEL_2 = ("Latitude of 2nd standard parallel", 8824, "parallel 2")
 
 _ORIGIN = (_LATITUDE, _LONGITUDE, *_FALSE)
@@ -124,6 +121,7 @@ _AT_CENTRE = (
     ("Easting at projection centre", 8816, "easting"),
     ("Northing at projection centre", 8817, "northing"),
 )
+_HOTINE = (*_CENTRE, _GRID_ANGLE, _CENTRE_SCALE)
 _SWISS = (
     *_CENTRE[:2],
     ("Azimuth at projection centre", 8813, "right angle"),
@@ -137,76 +135,54 @@ def _on_sphere(_values: Values, sphere: bool) -> bool:  # noqa: FBT001
     return sphere
 
 
-def _at_pole(values: Values) -> bool:
-    return math.isclose(abs(values["latitude"]), 90)
-
-
 _MERCATOR = (
     Method(
-        name="Mercator (variant B)",
-        code=9805,
-        parameters=(
-            ("Latitude of 1st standard parallel", 8823, "only parallel"),
-            _LONGITUDE,
-            *_FALSE,
-        ),
-        when=lambda v, _: "only parallel" in v and v["latitude"] == 0,
+        "Mercator (variant B)",
+        9805,
+        (_ONLY_PARALLEL, *_MERIDIAN),
+        lambda v, _: "only parallel" in v and v["latitude"] == 0,
     ),
-    Method(  # the northings count from another latitude than the equator
-        name="Mercator (variant B)",
-        code=9805,
-        parameters=(
-            ("Latitude of 1st standard parallel", 8823, "only parallel"),
-            *_ORIGIN,
-        ),
-        when=lambda v, _: "only parallel" in v,
-    ),
+    # the northings count from another latitude than the equator
     Method(
-        name="Mercator (variant A)",
-        code=9804,
-        parameters=(
-            _LATITUDE,
-            _LONGITUDE,
-            ("Scale factor at natural origin", 8805, "scale"),
-            *_FALSE,
-        ),
-        when=lambda v, _: v["latitude"] == 0,
+        "Mercator (variant B)",
+        9805,
+        (_ONLY_PARALLEL, *_ORIGIN),
+        lambda v, _: "only parallel" in v,
     ),
-    Method(  # a latitude at scale 1 is where the scale is true
-        name="Mercator (variant B)",
-        code=9805,
-        parameters=(("Latitude of 1st standard parallel", 8823, "latitude"), _LONGITUDE, *_FALSE),
-        when=lambda v, _: v["scale"] == 1,
+    Method("Mercator (variant A)", 9804, _ORIGIN_AND_SCALE, lambda v, _: v["latitude"] == 0),
+    # a latitude at scale 1 is where the scale is true
+    Method(
+        "Mercator (variant B)",
+        9805,
+        (("Latitude of 1st standard parallel", 8823, "latitude"), *_MERIDIAN),
+        lambda v, _: v["scale"] == 1,
     ),
 )
 
 _POLAR_STEREOGRAPHIC = (
     Method(
-        name="Polar Stereographic (variant B)",
-        code=9829,
-        parameters=(
+        "Polar Stereographic (variant B)",
+        9829,
+        (
             ("Latitude of standard parallel", 8832, "latitude"),
             ("Longitude of origin", 8833, "pole longitude"),
             *_FALSE,
         ),
-        when=lambda v, _: v["scale"] == 1,
-        axes="polar",
+        lambda v, _: v["scale"] == 1,
+        "polar",
     ),
     Method(
-        name="Polar Stereographic (variant A)",
-        code=9810,
-        parameters=(
-            _LATITUDE,
-            ("Longitude of natural origin", 8802, "pole longitude"),
-            _SCALE,
-            *_FALSE,
-        ),
-        when=lambda v, _: _at_pole(v),
-        axes="polar",
+        "Polar Stereographic (variant A)",
+        9810,
+        (_LATITUDE, ("Longitude of natural origin", 8802, "pole longitude"), _SCALE, *_FALSE),
+        lambda v, _: math.isclose(abs(v["latitude"]), 90),
+        "polar",
     ),
-    Method(  # neither of EPSG's two: PROJ keeps WKT 1's
-        name="Polar_Stereographic",
-        parameters=(
+    # neither of EPSG's two: PROJ keeps WKT 1's
+    Method(
+        "Polar_Stereographic",
+        None,
+        (
             ("latitude_of_origin", None, "latitude"),
             ("central_meridian", None, "pole longitude"),
             ("scale_factor", None, "scale"),
@@ -217,72 +193,51 @@ _POLAR_STEREOGRAPHIC = (
     ),
 )
 
-_PARALLEL_AND_MERIDIAN = (_PARALLEL, _LONGITUDE, *_FALSE)
+_PARALLEL_AND_MERIDIAN = (_PARALLEL, *_MERIDIAN)
 _EQUIRECTANGULAR = (
     Method(
-        name="Equidistant Cylindrical",
-        code=1028,
-        parameters=_PARALLEL_AND_MERIDIAN,
-        when=lambda v, sphere: not sphere and v["latitude"] == 0,
+        "Equidistant Cylindrical",
+        1028,
+        _PARALLEL_AND_MERIDIAN,
+        lambda v, sphere: not sphere and v["latitude"] == 0,
     ),
     Method(
-        name="Equidistant Cylindrical (Spherical)",
-        code=1029,
-        parameters=_PARALLEL_AND_MERIDIAN,
-        when=lambda v, _: v["latitude"] == 0,
+        "Equidistant Cylindrical (Spherical)",
+        1029,
+        _PARALLEL_AND_MERIDIAN,
+        lambda v, _: v["latitude"] == 0,
     ),
-    Method(
-        name="Equidistant Cylindrical (Spherical)",
-        code=1029,
-        parameters=(_PARALLEL, *_ORIGIN),
-        when=_on_sphere,
-    ),
-    Method(name="Equidistant Cylindrical", code=1028, parameters=(_PARALLEL, *_ORIGIN)),
+    Method("Equidistant Cylindrical (Spherical)", 1029, (_PARALLEL, *_ORIGIN), _on_sphere),
+    Method("Equidistant Cylindrical", 1028, (_PARALLEL, *_ORIGIN)),
 )
 
 METHODS: dict[int, tuple[Method, ...]] = {
-    1: (Method(name="Transverse Mercator", code=9807, parameters=_ORIGIN_AND_SCALE),),
-    3: (
-        Method(
-            name="Hotine Oblique Mercator (variant A)",
-            code=9812,
-            parameters=(*_CENTRE, _GRID_ANGLE, _CENTRE_SCALE, *_FALSE),
-        ),
-    ),
-    4: (
-        Method(
-            name="Laborde Oblique Mercator",
-            code=9813,
-            parameters=(*_CENTRE, _CENTRE_SCALE, *_FALSE),
-        ),
-    ),
+    1: (Method("Transverse Mercator", 9807, _ORIGIN_AND_SCALE),),
+    3: (Method("Hotine Oblique Mercator (variant A)", 9812, (*_HOTINE, *_FALSE)),),
+    4: (Method("Laborde Oblique Mercator", 9813, (*_CENTRE, _CENTRE_SCALE, *_FALSE)),),
     # Rosenmund's is Hotine's along the parallel, as the EPSG registry now has the Swiss grids
-    5: (Method(name="Hotine Oblique Mercator (variant B)", code=9815, parameters=_SWISS),),
+    5: (Method("Hotine Oblique Mercator (variant B)", 9815, _SWISS),),
     7: _MERCATOR,
-    8: (Method(name="Lambert Conic Conformal (2SP)", code=9802, parameters=_TWO_PARALLELS),),
-    9: (Method(name="Lambert Conic Conformal (1SP)", code=9801, parameters=_ORIGIN_AND_SCALE),),
+    8: (Method("Lambert Conic Conformal (2SP)", 9802, _TWO_PARALLELS),),
+    9: (Method("Lambert Conic Conformal (1SP)", 9801, _ORIGIN_AND_SCALE),),
     10: (
         Method(
-            name="Lambert Azimuthal Equal Area (Spherical)",
-            code=1027,
-            parameters=_ORIGIN,
-            when=_on_sphere,
-            axes="polar at the pole",
+            "Lambert Azimuthal Equal Area (Spherical)",
+            1027,
+            _ORIGIN,
+            _on_sphere,
+            "polar at the pole",
         ),
-        Method(
-            name="Lambert Azimuthal Equal Area",
-            code=9820,
-            parameters=_ORIGIN,
-            axes="polar at the pole",
-        ),
+        Method("Lambert Azimuthal Equal Area", 9820, _ORIGIN, axes="polar at the pole"),
     ),
-    11: (Method(name="Albers Equal Area", code=9822, parameters=_TWO_PARALLELS),),
-    12: (Method(name="Azimuthal Equidistant", code=1125, parameters=_ORIGIN),),
-    13: (Method(name="Equidistant Conic", code=1119, parameters=_TWO_PARALLELS),),
+    11: (Method("Albers Equal Area", 9822, _TWO_PARALLELS),),
+    12: (Method("Azimuthal Equidistant", 1125, _ORIGIN),),
+    13: (Method("Equidistant Conic", 1119, _TWO_PARALLELS),),
     14: (
         Method(
-            name="Stereographic",
-            parameters=(
+            "Stereographic",
+            None,
+            (
                 _LATITUDE,
                 _LONGITUDE,
                 ("Scale factor at natural origin", 8805, "natural scale"),
@@ -291,45 +246,29 @@ METHODS: dict[int, tuple[Method, ...]] = {
         ),
     ),
     15: _POLAR_STEREOGRAPHIC,
-    16: (Method(name="Oblique Stereographic", code=9809, parameters=_ORIGIN_AND_SCALE),),
+    16: (Method("Oblique Stereographic", 9809, _ORIGIN_AND_SCALE),),
     17: _EQUIRECTANGULAR,
-    18: (Method(name="Cassini-Soldner", code=9806, parameters=_ORIGIN),),
-    19: (Method(name="Gnomonic", parameters=_ORIGIN),),
-    20: (Method(name="Miller Cylindrical", parameters=_MERIDIAN),),
-    21: (Method(name="Orthographic", code=9840, parameters=_ORIGIN),),
-    22: (Method(name="American Polyconic", code=9818, parameters=_ORIGIN),),
-    23: (Method(name="Robinson", parameters=_MERIDIAN),),
-    24: (Method(name="Sinusoidal", parameters=_MERIDIAN),),
-    25: (Method(name="Van Der Grinten", parameters=_MERIDIAN),),
-    26: (Method(name="New Zealand Map Grid", code=9811, parameters=_ORIGIN),),
+    18: (Method("Cassini-Soldner", 9806, _ORIGIN),),
+    19: (Method("Gnomonic", None, _ORIGIN),),
+    20: (Method("Miller Cylindrical", None, _MERIDIAN),),
+    21: (Method("Orthographic", 9840, _ORIGIN),),
+    22: (Method("American Polyconic", 9818, _ORIGIN),),
+    23: (Method("Robinson", None, _MERIDIAN),),
+    24: (Method("Sinusoidal", None, _MERIDIAN),),
+    25: (Method("Van Der Grinten", None, _MERIDIAN),),
+    26: (Method("New Zealand Map Grid", 9811, _ORIGIN),),
     27: (
         Method(
-            name="Transverse Mercator (South Orientated)",
-            code=9808,
-            parameters=_ORIGIN_AND_SCALE,
-            axes="west south",
+            "Transverse Mercator (South Orientated)", 9808, _ORIGIN_AND_SCALE, axes="west south"
         ),
     ),
     28: (
         Method(
-            name="Lambert Cylindrical Equal Area (Spherical)",
-            code=9834,
-            parameters=_PARALLEL_AND_MERIDIAN,
-            when=_on_sphere,
+            "Lambert Cylindrical Equal Area (Spherical)", 9834, _PARALLEL_AND_MERIDIAN, _on_sphere
         ),
-        Method(
-            name="Lambert Cylindrical Equal Area",
-            code=9835,
-            parameters=_PARALLEL_AND_MERIDIAN,
-        ),
+        Method("Lambert Cylindrical Equal Area", 9835, _PARALLEL_AND_MERIDIAN),
     ),
-    9815: (
-        Method(
-            name="Hotine Oblique Mercator (variant B)",
-            code=9815,
-            parameters=(*_CENTRE, _GRID_ANGLE, _CENTRE_SCALE, *_AT_CENTRE),
-        ),
-    ),
+    9815: (Method("Hotine Oblique Mercator (variant B)", 9815, (*_HOTINE, *_AT_CENTRE)),),
 }
 """ProjMethodGeoKey -> what it may be, the first that fits is meant.
 
@@ -387,45 +326,32 @@ ANGULAR_UNITS: dict[int, Unit] = {
 }
 """GeogAngularUnitsGeoKey; others are looked up."""
 
-CITATION_UNITS: tuple[tuple[str, float], ...] = (
-    ("meters", 1.0),
-    ("meter", 1.0),
-    ("m", 1.0),
-    ("centimeters", 0.01),
-    ("centimeter", 0.01),
-    ("cm", 0.01),
-    ("millimeters", 0.001),
-    ("millimeter", 0.001),
-    ("mm", 0.001),
-    ("kilometers", 1000.0),
-    ("kilometer", 1000.0),
-    ("km", 1000.0),
-    ("us_survey_feet", _US_FOOT),
-    ("us_survey_foot", _US_FOOT),
-    ("feet", _US_FOOT),
-    ("foot", _US_FOOT),
-    ("ft", _US_FOOT),
-    ("international_feet", 0.3048),
-    ("international_foot", 0.3048),
-    ("inches", _US_FOOT / 12),
-    ("inch", _US_FOOT / 12),
-    ("in", _US_FOOT / 12),
-    ("yards", 0.9144),
-    ("yard", 0.9144),
-    ("yd", 0.9144),
-    ("clarke_feet", 0.3047972651),
-    ("clarke_foot", 0.3047972651),
-    ("indian_feet", 0.3047995142),
-    ("indian_foot", 0.3047995142),
-    ("Yard_Indian", 0.9143985307444408),
-    ("Foot_Clarke", 0.3047972654),
-    ("Foot_Gold_Coast", 0.3047997101815088),
-    ("Link_Clarke", 0.2011661951640),
-    ("Yard_Sears", 0.9143984146160287),
-    ("50_Kilometers", 50000.0),
-    ("150_Kilometers", 150000.0),
+CITATION_UNITS: tuple[tuple[str, float], ...] = tuple(
+    (name, factor)
+    for factor, names in (
+        (1.0, "meters"),
+        (0.01, "centimeters cm"),
+        (0.001, "millimeters mm"),
+        (1000.0, "kilometers km"),
+        (_US_FOOT, "us_survey_feet us_survey_foot feet foot ft"),
+        (0.3048, "international_feet international_foot"),
+        (_US_FOOT / 12, "inches"),
+        (0.9144, "yards yd"),
+        (0.3047972651, "clarke_feet clarke_foot"),
+        (0.3047995142, "indian_feet indian_foot"),
+        (0.9143985307444408, "Yard_Indian"),
+        (0.3047972654, "Foot_Clarke"),
+        (0.3047997101815088, "Foot_Gold_Coast"),
+        (0.2011661951640, "Link_Clarke"),
+        (0.9143984146160287, "Yard_Sears"),
+        (50000.0, "50_Kilometers"),
+        (150000.0, "150_Kilometers"),
+    )
+    for name in names.split()
 )
-"""ERDAS's and ESRI's words for units in citations ("LUnits = feet"); their feet are American."""
+"""ERDAS's and ESRI's words for units in citations ("LUnits = feet"); their feet are American.
+
+A word that begins another one (m, meter, inch) means the same by `linear_unit_factor`."""
 
 ELLIPSOIDS: dict[int, tuple[str, float, float]] = {
     7001: ("Airy 1830", 6377563.396, 299.3249646),

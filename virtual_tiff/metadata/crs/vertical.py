@@ -8,11 +8,10 @@ from virtual_tiff.metadata.crs.geodetic import datum_of
 from virtual_tiff.metadata.crs.projjson import (
     JSON,
     METRE,
-    Unit,
     axis,
     coordinate_system,
+    definition_of,
     number_of_axes,
-    without,
 )
 from virtual_tiff.metadata.crs.tables import VERTICAL
 from virtual_tiff.tiff import GeoKey as K
@@ -20,7 +19,6 @@ from virtual_tiff.tiff import GeoKey as K
 __all__ = ["VERTICAL_KEYS", "has_heights", "vertical_code", "with_heights"]
 
 VERTICAL_KEYS = (K.VerticalGeoKey, K.VerticalDatumGeoKey, K.VerticalUnitsGeoKey)
-_USAGE = ("$schema", "scope", "area", "bbox", "usages", "remarks")
 
 
 def with_heights(ctx: Context, crs: JSON, *, is_local: bool) -> JSON:
@@ -29,32 +27,36 @@ def with_heights(ctx: Context, crs: JSON, *, is_local: bool) -> JSON:
     Where the keys have no model (`is_local`), only a unit makes heights, as in GDAL.
     """
     numbers = _numbers(ctx)
-    horizontal = _horizontal(crs)
+    horizontal = crs["source_crs"] if crs["type"] == "BoundCRS" else crs
     if numbers is None or number_of_axes(horizontal) != 2:  # 3-D, geocentric, or compound
         return crs
     code, datum, unit = numbers
+    vertical: JSON | None = None
     if is_local:
-        return _compound(ctx, crs, _user_defined(ctx, datum, unit)) if unit else crs
-    three = _three_dimensional(ctx, horizontal, 4979 if datum == 6030 else code)
-    if three is not None:
-        return three
-    vertical = _vertical(ctx, code, datum, unit)
-    return crs if vertical is None else _compound(ctx, crs, vertical)
+        vertical = _user_defined(ctx, datum, unit) if unit else None
+    else:
+        three = _three_dimensional(ctx, horizontal, 4979 if datum == 6030 else code)
+        if three is not None:
+            return three
+        if code in (0, USER_DEFINED):
+            vertical = _user_defined(ctx, datum, unit)
+        else:
+            vertical = ctx.epsg.crs(code)
+            if vertical is None or vertical["type"] != "VerticalCRS":
+                ctx.warn(K.VerticalGeoKey, f"EPSG:{code} is not a known vertical CRS")
+                return crs
+            vertical = definition_of(vertical)
+    if vertical is None:
+        return crs
+    name = ctx.text(K.GTCitationGeoKey)
+    if not name or " = " in name:
+        name = f"{horizontal['name']} + {vertical['name']}"
+    return {"type": "CompoundCRS", "name": name, "components": [definition_of(crs), vertical]}
 
 
 def has_heights(ctx: Context) -> bool:
     """Tell whether the keys define heights."""
     return _numbers(ctx) is not None
-
-
-def _vertical(ctx: Context, code: int, datum: int, unit: int) -> JSON | None:
-    if code in (0, USER_DEFINED):
-        return _user_defined(ctx, datum, unit)
-    known = ctx.epsg.crs(code)
-    if known is None or known["type"] != "VerticalCRS":
-        ctx.warn(K.VerticalGeoKey, f"EPSG:{code} is not a known vertical CRS")
-        return None
-    return without(known, *_USAGE)
 
 
 def vertical_code(ctx: Context) -> int | None:
@@ -86,12 +88,6 @@ def _numbers(ctx: Context) -> tuple[int, int, int] | None:
     return code, datum, unit
 
 
-def _horizontal(crs: JSON) -> JSON:
-    """Look inside a BoundCRS."""
-    inner: JSON = crs["source_crs"] if crs["type"] == "BoundCRS" else crs
-    return inner
-
-
 def _three_dimensional(ctx: Context, crs: JSON, code: int) -> JSON | None:
     """Return a CRS with ellipsoidal heights, if the code is that of the 3-D CRS of its datum."""
     projected = crs["type"] == "ProjectedCRS"
@@ -105,8 +101,8 @@ def _three_dimensional(ctx: Context, crs: JSON, code: int) -> JSON | None:
         return None
     if not projected:
         return known
-    return without(crs, "id", *_USAGE) | {
-        "base_crs": without(known, *_USAGE),
+    return definition_of(crs, "id") | {
+        "base_crs": definition_of(known),
         "coordinate_system": coordinate_system(
             "Cartesian",
             *crs["coordinate_system"]["axis"],
@@ -116,7 +112,8 @@ def _three_dimensional(ctx: Context, crs: JSON, code: int) -> JSON | None:
 
 
 def _user_defined(ctx: Context, datum: int, unit: int) -> JSON:
-    name = _citation(ctx) or "unknown"
+    citation = ctx.text(K.VerticalCitationGeoKey)
+    name = fields(citation).get("VCS Name") or citation or "unknown"
     metres = ctx.epsg.unit(unit) if unit not in (0, USER_DEFINED) else METRE
     if metres is None or metres.kind != "length":
         ctx.warn(K.VerticalUnitsGeoKey, "is not a known unit of length; metres are used")
@@ -125,12 +122,10 @@ def _user_defined(ctx: Context, datum: int, unit: int) -> JSON:
         "type": "VerticalCRS",
         "name": name,
         "datum": _datum(ctx, datum, name),
-        "coordinate_system": coordinate_system("vertical", _up(metres)),
+        "coordinate_system": coordinate_system(
+            "vertical", axis("Gravity-related height", "H", "up", metres)
+        ),
     }
-
-
-def _up(unit: Unit) -> JSON:
-    return axis("Gravity-related height", "H", "up", unit)
 
 
 def _datum(ctx: Context, code: int, crs_name: str) -> JSON:
@@ -152,17 +147,4 @@ def _datum(ctx: Context, code: int, crs_name: str) -> JSON:
     if datum is None or "ellipsoid" in datum:  # heights above an ellipsoid have no datum of theirs
         name = datum["name"] if datum else "unknown"
         return {"type": "VerticalReferenceFrame", "name": name}
-    return without(datum, *_USAGE)
-
-
-def _citation(ctx: Context) -> str | None:
-    citation = ctx.text(K.VerticalCitationGeoKey)
-    return fields(citation).get("VCS Name") or citation
-
-
-def _compound(ctx: Context, crs: JSON, vertical: JSON) -> JSON:
-    name = ctx.text(K.GTCitationGeoKey)
-    if not name or " = " in name:
-        name = f"{_horizontal(crs)['name']} + {vertical['name']}"
-    horizontal = without(crs, *_USAGE)
-    return {"type": "CompoundCRS", "name": name, "components": [horizontal, vertical]}
+    return definition_of(datum)

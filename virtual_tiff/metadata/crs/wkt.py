@@ -42,11 +42,8 @@ def _number(number: float) -> str:
 
 
 def _id(definition: JSON) -> str | None:
-    return (
-        _node("ID", _text(definition["id"]["authority"]), str(definition["id"]["code"]))
-        if "id" in definition
-        else None
-    )
+    known = definition.get("id")
+    return known and _node("ID", _text(known["authority"]), str(known["code"]))
 
 
 def _unit(unit: str | JSON) -> str:
@@ -56,19 +53,17 @@ def _unit(unit: str | JSON) -> str:
     return _node(keyword, _text(unit["name"]), _number(unit["conversion_factor"]), _id(unit))
 
 
-def _ellipsoid(ellipsoid: JSON) -> str:
+def _datum(datum: JSON) -> str:
+    ellipsoid = datum["ellipsoid"]
     major = ellipsoid.get("radius") or ellipsoid["semi_major_axis"]
     if "inverse_flattening" in ellipsoid:
         flattening = ellipsoid["inverse_flattening"]
     else:
         minor = ellipsoid.get("semi_minor_axis", major)
         flattening = 0.0 if minor == major else major / (major - minor)
-    name, size = _text(ellipsoid["name"]), (_number(major), _number(flattening))
-    return _node("ELLIPSOID", name, *size, _UNIT_WORDS["metre"], _id(ellipsoid))
-
-
-def _datum(datum: JSON) -> str:
-    written = _node("DATUM", _text(datum["name"]), _ellipsoid(datum["ellipsoid"]), _id(datum))
+    size = (_number(major), _number(flattening), _UNIT_WORDS["metre"])
+    around = _node("ELLIPSOID", _text(ellipsoid["name"]), *size, _id(ellipsoid))
+    written = _node("DATUM", _text(datum["name"]), around, _id(datum))
     meridian = datum.get("prime_meridian")
     if meridian is None:
         return written
@@ -101,47 +96,33 @@ def _method(method: JSON) -> str:
     return _node("METHOD", _text(method["name"]), _id(method))
 
 
-def _parameter(parameter: JSON) -> str:
-    value = _number(parameter["value"])
-    return _node(
-        "PARAMETER", _text(parameter["name"]), value, _unit(parameter["unit"]), _id(parameter)
-    )
-
-
 def _projected(crs: JSON) -> str:
     base, conversion = crs["base_crs"], crs["conversion"]
+    unit = base["coordinate_system"]["axis"][0]["unit"]
+    written_unit = None if isinstance(unit, str) else _unit(unit)
+    parameters = [
+        _node(
+            "PARAMETER", _text(each["name"]), _number(each["value"]), _unit(each["unit"]), _id(each)
+        )
+        for each in conversion["parameters"]
+    ]
     return _node(
         "PROJCRS",
         _text(crs["name"]),
-        _node(
-            "BASEGEOGCRS", _text(base["name"]), _datum(base["datum"]), _base_unit(base), _id(base)
-        ),
-        _node(
-            "CONVERSION",
-            _text(conversion["name"]),
-            _method(conversion["method"]),
-            *map(_parameter, conversion["parameters"]),
-        ),
+        _node("BASEGEOGCRS", _text(base["name"]), _datum(base["datum"]), written_unit, _id(base)),
+        _node("CONVERSION", _text(conversion["name"]), _method(conversion["method"]), *parameters),
         *_coordinate_system(crs["coordinate_system"]),
         _id(crs),
     )
 
 
-def _base_unit(base: JSON) -> str | None:
-    unit = base["coordinate_system"]["axis"][0]["unit"]
-    return None if isinstance(unit, str) else _unit(unit)
-
-
-def _vertical(crs: JSON) -> str:
-    datum = _node("VDATUM", _text(crs["datum"]["name"]), _id(crs["datum"]))
+def _of_datum(crs: JSON) -> str:
+    """Write a vertical or a local CRS."""
+    kind = "V" if crs["type"] == "VerticalCRS" else "E"
+    datum = _node(f"{kind}DATUM", _text(crs["datum"]["name"]), _id(crs["datum"]))
     axes = _coordinate_system(crs["coordinate_system"])
-    return _node("VERTCRS", _text(crs["name"]), datum, *axes, _id(crs))
-
-
-def _engineering(crs: JSON) -> str:
-    datum = _node("EDATUM", _text(crs["datum"]["name"]))
-    axes = _coordinate_system(crs["coordinate_system"])
-    return _node("ENGCRS", _text(crs["name"]), datum, *axes)
+    keyword = "VERTCRS" if kind == "V" else "ENGCRS"
+    return _node(keyword, _text(crs["name"]), datum, *axes, _id(crs))
 
 
 def _compound(crs: JSON) -> str:
@@ -176,8 +157,8 @@ _WRITERS: dict[str, Callable[[JSON], str]] = {
     "GeographicCRS": _geodetic,
     "GeodeticCRS": _geodetic,
     "ProjectedCRS": _projected,
-    "VerticalCRS": _vertical,
-    "EngineeringCRS": _engineering,
+    "VerticalCRS": _of_datum,
+    "EngineeringCRS": _of_datum,
     "CompoundCRS": _compound,
     "BoundCRS": _bound,
 }
