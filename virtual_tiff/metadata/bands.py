@@ -14,6 +14,7 @@ from typing import Any
 
 from virtual_tiff.metadata.colours import colour_interpretations
 from virtual_tiff.metadata.crs import crs_of
+from virtual_tiff.metadata.crs.projjson import number_of_axes
 from virtual_tiff.metadata.gdal_metadata import GdalMetadata, gdal_metadata
 from virtual_tiff.metadata.nodata import number_of
 from virtual_tiff.tiff import GeoKey, ImageFileDirectory, Tag, TiffError, parse_geokeys, warn
@@ -81,12 +82,20 @@ def _bands(
     exposed = tuple(range(ifd.SamplesPerPixel)) if bands is None else bands
     own_metadata = gdal_metadata(ifd)
     full = own_metadata if base is None else gdal_metadata(base)
-    roles = {role: _roles(own_metadata, full, role, exposed) for role in _ROLES}
+    roles = {
+        role: [
+            own_metadata.band(band).roles.get(role) or full.band(band).roles.get(role, "")
+            for band in exposed
+        ]
+        if own_metadata.bands or full.bands
+        else [""] * len(exposed)
+        for role in ("scale", "offset", "unittype", "description", "colorinterp")
+    }
     scale, offset = _vertical_scale(base or ifd) or (None, None)
     units = roles["unittype"]
-    if not all(units):
-        of_heights = _unit_of_heights(base or ifd)
-        units = [unit or of_heights for unit in units]
+    if not all(units) and not _VERTICAL.isdisjoint(parse_geokeys(base or ifd)):
+        crs = crs_of(base or ifd)  # GDAL takes the unit of heights for that of the bands
+        units = [unit or (crs and crs.vertical_unit) or "" for unit in units]
     return Bands(
         numbers=exposed,
         scales=[_number(text, 1.0) if scale is None else scale for text in roles["scale"]],
@@ -98,20 +107,6 @@ def _bands(
         },
         items=_items(ifd, own_metadata, exposed),
     )
-
-
-_ROLES = ("scale", "offset", "unittype", "description", "colorinterp")
-
-
-def _roles(
-    own_metadata: GdalMetadata, full: GdalMetadata, role: str, exposed: Sequence[int]
-) -> list[str]:
-    if not own_metadata.bands and not full.bands:
-        return [""] * len(exposed)
-    return [
-        own_metadata.band(band).roles.get(role) or full.band(band).roles.get(role, "")
-        for band in exposed
-    ]
 
 
 def _number(text: str, default: float) -> float:
@@ -160,12 +155,6 @@ _VERTICAL = frozenset(
 )
 
 
-def _unit_of_heights(ifd: ImageFileDirectory) -> str:
-    """Return the unit of the vertical CRS, which GDAL takes for that of the bands."""
-    crs = crs_of(ifd) if _is_vertical(ifd) else None
-    return "" if crs is None else crs.vertical_unit or ""
-
-
 def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     """Return scale and offset of heights that ModelPixelScale and ModelTiepoint give.
 
@@ -174,7 +163,7 @@ def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     where the CRS has heights, which that of GeoTIFF 1.0 has not. A ScaleZ of 0, which writers
     of flat images leave there and which would make all heights one, is not taken.
     """
-    if ifd.SamplesPerPixel != 1 or not _is_vertical(ifd):
+    if ifd.SamplesPerPixel != 1 or _VERTICAL.isdisjoint(parse_geokeys(ifd)):
         return None
     try:
         scale, tie = ifd.floats(Tag.ModelPixelScale) or (), ifd.floats(Tag.ModelTiepoint) or ()
@@ -183,24 +172,11 @@ def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     if len(scale) < 3 or len(tie) < 6 or not all(scale[:3]):
         return None
     scale_and_offset = scale[2], tie[5] - tie[2] * scale[2]
-    return (
-        scale_and_offset
-        if all(map(math.isfinite, scale_and_offset)) and _has_heights(ifd)
-        else None
-    )
-
-
-def _is_vertical(ifd: ImageFileDirectory) -> bool:
-    return not _VERTICAL.isdisjoint(parse_geokeys(ifd))
-
-
-def _has_heights(ifd: ImageFileDirectory) -> bool:
     crs = crs_of(ifd)
-    projjson = None if crs is None else crs.projjson
-    return projjson is not None and (
-        projjson["type"] == "CompoundCRS"
-        or len(projjson.get("coordinate_system", {}).get("axis", ())) == 3
-    )
+    if crs is None or crs.projjson is None or not all(map(math.isfinite, scale_and_offset)):
+        return None
+    has_heights = crs.projjson["type"] == "CompoundCRS" or number_of_axes(crs.projjson) == 3
+    return scale_and_offset if has_heights else None
 
 
 # ---- names of coordinates

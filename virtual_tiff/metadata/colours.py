@@ -93,8 +93,12 @@ def colour_interpretations(
 
 def _colours(ifd: ImageFileDirectory) -> tuple[str, ...]:
     photometric = ifd.PhotometricInterpretation
-    if photometric == Photometric.YCbCr and _becomes_rgb(ifd):
-        return _RGB
+    if photometric == Photometric.YCbCr:
+        # whether the codecs convert it, as GDAL does, too
+        by_jpeg = ifd.Compression in (Compression.JPEG, Compression.OJPEG)
+        chunky = ifd.PlanarConfiguration != PlanarConfiguration.Planar
+        if by_jpeg or (chunky and ifd.SamplesPerPixel == 3 and set(ifd.BitsPerSample) == {8}):
+            return _RGB
     if photometric == Photometric.Mask:
         return ()
     if ifd.SamplesPerPixel == 1 and max(ifd.BitsPerSample) == 1:
@@ -105,11 +109,3 @@ def _colours(ifd: ImageFileDirectory) -> tuple[str, ...]:
     if has_palette and max(ifd.BitsPerSample) <= _PALETTE_BITS:
         return ("palette",)
     return _COLOURS.get(photometric, ())
-
-
-def _becomes_rgb(ifd: ImageFileDirectory) -> bool:
-    """Whether the codecs convert YCbCr, as GDAL does, too."""
-    if ifd.Compression in (Compression.JPEG, Compression.OJPEG):
-        return True
-    chunky = ifd.PlanarConfiguration != PlanarConfiguration.Planar
-    return chunky and ifd.SamplesPerPixel == 3 and set(ifd.BitsPerSample) == {8}

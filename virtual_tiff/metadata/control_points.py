@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
 
 from virtual_tiff.metadata.transform import GroundControlPoint
 from virtual_tiff.tiff import warn
@@ -43,7 +42,16 @@ def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
         )
         return None
     features = [
-        _feature(number, point)
+        {
+            "type": "Feature",
+            "properties": {
+                "id": str(number),
+                "info": "",  # no tag has a description
+                "row": point.row,
+                "col": point.column,
+            },
+            "geometry": {"type": "Point", "coordinates": [point.x, point.y, point.z]},
+        }
         for number, point in enumerate(points, start=1)
         if all(map(isfinite, (point.column, point.row, point.x, point.y, point.z)))
     ]
@@ -52,16 +60,3 @@ def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
     if not features:
         return None
     return json.dumps({"type": "FeatureCollection", "features": features})
-
-
-def _feature(number: int, point: GroundControlPoint) -> dict[str, Any]:
-    return {
-        "type": "Feature",
-        "properties": {
-            "id": str(number),
-            "info": "",  # no tag has a description
-            "row": point.row,
-            "col": point.column,
-        },
-        "geometry": {"type": "Point", "coordinates": [point.x, point.y, point.z]},
-    }

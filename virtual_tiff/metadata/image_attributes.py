@@ -202,19 +202,14 @@ def _items(
     unsigned = items.get("_Unsigned", base and gdal_metadata(base).file.default.get("_Unsigned"))
     attributes: dict[str, JSON] = {}
     for name, value in consolidated(items, fill, data_type).items():
-        plain = value
-        if name.startswith("STATISTICS_"):
-            plain = _parsed(value)
-        kept = name == "missing_value" and not isinstance(value, str)
-        attributes[name if kept else _attribute_name(name, value)] = plain
+        key = name  # but no text may change pixels
+        decoded = name in _DECODED or name.startswith(("spatial:", "proj:"))
+        if isinstance(value, str) and (decoded or (name == "units" and _is_time(value))):
+            key = f"GDAL_METADATA:{name}"
+        attributes[key] = _parsed(value) if name.startswith("STATISTICS_") else value
     if unsigned in ("true", "false") and np.dtype(data_type).kind in "iu":
         attributes["_Unsigned"] = unsigned  # rioxarray, too, applies it
         attributes.pop("GDAL_METADATA:_Unsigned", None)
-    return attributes | _domains(ifd, meaning)
-
-
-def _domains(ifd: ImageFileDirectory, meaning: Bands) -> dict[str, JSON]:
-    own_metadata = gdal_metadata(ifd)
     domains: dict[str, JSON] = dict(own_metadata.file.domains)
     of_bands = {
         band: own_metadata.band(band).domains
@@ -223,14 +218,13 @@ def _domains(ifd: ImageFileDirectory, meaning: Bands) -> dict[str, JSON]:
     }
     if ifd.SamplesPerPixel == 1:
         domains |= of_bands.pop(0, {})
-    of_each = {
-        str(band + 1): domains_of_band
-        for band, domains_of_band in of_bands.items()
-        if domains_of_band
-    }
-    return ({"gdal_metadata_domains": domains} if domains else {}) | (
-        {"gdal_band_metadata_domains": of_each} if of_each else {}
-    )
+    if domains:
+        attributes["gdal_metadata_domains"] = domains
+    if any(of_bands.values()):
+        attributes["gdal_band_metadata_domains"] = {
+            str(band + 1): each for band, each in of_bands.items() if each
+        }
+    return attributes
 
 
 def _parsed(text: str) -> int | float | str:
@@ -258,15 +252,3 @@ _DECODED = frozenset(
         *("zarr_conventions", "multiscales", "ome"),
     }
 )
-_DECODED_PREFIXES = ("spatial:", "proj:")
-
-
-def _attribute_name(name: str, value: object) -> str:
-    """Return the name of an item's attribute: no text may change pixels."""
-    if (
-        name in _DECODED
-        or name.startswith(_DECODED_PREFIXES)
-        or (name == "units" and isinstance(value, str) and _is_time(value))
-    ):
-        return f"GDAL_METADATA:{name}"
-    return name

@@ -73,12 +73,8 @@ def parse_imagej(description: str | None) -> ImageJ | None:
         return None
     items = dict(line.partition("=")[::2] for line in description.splitlines())
     order = items.get("order", "").strip().lower()
-    return ImageJ(
-        **{
-            name: _count(items.get(name, "")) for name in ("images", "channels", "slices", "frames")
-        },
-        order=order if order in _ORDERS else "czt",
-    )
+    counts = {name: _count(items.get(name, "")) for name in _COUNTS}
+    return ImageJ(**counts, order=order if order in _ORDERS else "czt")
 
 
 def _count(text: str) -> int:

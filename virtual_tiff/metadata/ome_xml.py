@@ -74,9 +74,9 @@ class Ome:
 class Planes:
     """The planes of an image that one file holds."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     """Lengths of T, C and Z; C counts planes, of which an RGB one has several samples."""
-    first: tuple[int, int, int]
+    first: tuple[int, ...]
     """Where in the whole image this part begins, in T, C, Z."""
     ifds: tuple[int | None, ...]
     """Numbers of directories, in C order of `shape`; None where the file has no plane.
@@ -113,7 +113,13 @@ def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None
             images += [_image(image, pixels) for pixels in islice(children(image, "Pixels"), 1)]
         except ValueError as error:
             warn(f"IFD {ifd}: OME image {number} is ignored: {error}")
-    return Ome(uuid=_uuid(root.get("UUID")), images=tuple(_with_default(images)))
+    if len(images) == 1 and not images[0].tiff_data:
+        # without TiffData all directories are the planes of the only image
+        everything = OmeTiffData(
+            ifd=None, plane_count=None, first=dict.fromkeys("ZCT", 0), uuid=None, file_name=None
+        )
+        images = [replace(images[0], tiff_data=(everything,))]
+    return Ome(uuid=_uuid(root.get("UUID")), images=tuple(images))
 
 
 def _with_default(images: list[OmeImage]) -> list[OmeImage]:
@@ -131,24 +137,21 @@ def _image(image: Element, pixels: Element) -> OmeImage:
     if order not in _DIMENSION_ORDERS:
         msg = f"DimensionOrder {order!r} is not one of {', '.join(sorted(_DIMENSION_ORDERS))}"
         raise ValueError(msg)
+    sizes = {axis: _whole(pixels, f"Size{axis}") or 0 for axis in "XYZCT"}
+    for axis, size in sizes.items():
+        if not size:
+            msg = f"Size{axis} is {pixels.get(f'Size{axis}')!r}, not a positive number"
+            raise ValueError(msg)
     bits = _whole(pixels, "SignificantBits")
     return OmeImage(
         name=image.get("Name") or None,
         dimension_order=order,
-        sizes={axis: _size(pixels, f"Size{axis}") for axis in "XYZCT"},
+        sizes=sizes,
         significant_bits=bits if bits and bits <= 64 else None,
         spacing=_spacings(pixels),
         channels=tuple(map(_channel, children(pixels, "Channel"))),
         tiff_data=tuple(map(_tiff_data, children(pixels, "TiffData"))),
     )
-
-
-def _size(pixels: Element, name: str) -> int:
-    size = _whole(pixels, name)
-    if not size:
-        msg = f"{name} is {pixels.get(name)!r}, not a positive number"
-        raise ValueError(msg)
-    return size
 
 
 def _whole(element: Element, name: str) -> int | None:
@@ -177,20 +180,12 @@ def _spacings(pixels: Element) -> dict[str, tuple[float, str]]:
 
 
 def _channel(channel: Element) -> OmeChannel:
-    samples = _whole(channel, "SamplesPerPixel")
-    return OmeChannel(
-        name=channel.get("Name") or None,
-        color=_color(channel.get("Color")),
-        samples=1 if samples is None else max(1, samples),
-    )
-
-
-def _color(text: str | None) -> str | None:
-    """Return RRGGBB of a Color: RGBA in one signed 32-bit integer."""
-    try:
-        return None if text is None else f"{(int(text) & 0xFFFFFFFF) >> 8:06X}"
+    try:  # RGBA in one signed 32-bit integer
+        color = f"{(int(channel.get('Color', '')) & 0xFFFFFFFF) >> 8:06X}"
     except ValueError:
-        return None
+        color = None
+    samples = _whole(channel, "SamplesPerPixel")
+    return OmeChannel(name=channel.get("Name") or None, color=color, samples=max(1, samples or 1))
 
 
 def _tiff_data(data: Element) -> OmeTiffData:
@@ -247,14 +242,19 @@ def find_planes(
     start = min((data.ifd or 0 for data in planes_in_file), default=ifd_count)
     if start >= ifd_count:
         return None
-    sizes = _plane_sizes(image, samples(start))
+    sizes = {axis: image.sizes[axis] for axis in "ZCT"}
+    if sizes["C"] % samples(start) == 0:
+        sizes["C"] //= samples(start)  # SizeC counts samples, and those of a plane are the TIFF's
     planes = _assign(image, planes_in_file, sizes, ifd_count, max_planes)
     if not planes:
         return None
-    first, shape = (0, 0, 0), (sizes["T"], sizes["C"], sizes["Z"])
+    first: tuple[int, ...] = (0, 0, 0)
+    shape: tuple[int, ...] = (sizes["T"], sizes["C"], sizes["Z"])
     named = math.prod(shape)
     if len(planes_in_file) < len(image.tiff_data) or named > max_planes:
-        first, shape = _box(planes)
+        # the smallest box around the planes
+        first, last = (tuple(map(edge, zip(*planes, strict=True))) for edge in (min, max))
+        shape = tuple(end - start + 1 for start, end in zip(first, last, strict=True))
     if math.prod(shape) > max_planes:
         warn(
             f"OME image {image.name!r} has {named:,} planes; the limit is {max_planes:,}, so it "
@@ -295,14 +295,6 @@ def _in_this_file(
     return tuple(data for data in image.tiff_data if data.uuid in uuids)
 
 
-def _plane_sizes(image: OmeImage, samples: int) -> dict[str, int]:
-    """Return the sizes in planes: SizeC counts samples, and those of a plane are the TIFF's."""
-    sizes = {axis: image.sizes[axis] for axis in "ZCT"}
-    if sizes["C"] % samples == 0:
-        sizes["C"] //= samples
-    return sizes
-
-
 def _assign(
     image: OmeImage,
     tiff_data: Iterable[OmeTiffData],
@@ -313,7 +305,11 @@ def _assign(
     """Return the number of the directory of each plane, by (t, c, z)."""
     order = image.dimension_order[2:]  # the first varies fastest
     total = math.prod(sizes.values())
-    from_one = _counted_from_one(image, sizes)
+    from_one = {}
+    for axis in order:
+        # some writers count from 1, as Bio-Formats does
+        numbers = [data.first[axis] for data in image.tiff_data] or [0]
+        from_one[axis] = int(min(numbers) == 1 and max(numbers) == sizes[axis])
     planes: dict[tuple[int, int, int], int] = {}
     steps = 0
     for data in tiff_data:
@@ -338,31 +334,8 @@ def _assign(
             )
             break
         for i in range(count):
-            planes[_position(plane + i, order, sizes)] = ifd + i
+            rest = plane + i
+            for axis in order:
+                rest, at[axis] = divmod(rest, sizes[axis])
+            planes[at["T"], at["C"], at["Z"]] = ifd + i
     return planes
-
-
-def _counted_from_one(image: OmeImage, sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return 1 for each axis whose positions some writer counts from 1, as Bio-Formats does."""
-    firsts = {axis: [data.first[axis] for data in image.tiff_data] for axis in sizes}
-    return {
-        axis: int(bool(numbers) and min(numbers) == 1 and max(numbers) == sizes[axis])
-        for axis, numbers in firsts.items()
-    }
-
-
-def _position(plane: int, order: str, sizes: Mapping[str, int]) -> tuple[int, int, int]:
-    at = {}
-    for axis in order:
-        plane, at[axis] = divmod(plane, sizes[axis])
-    return at["T"], at["C"], at["Z"]
-
-
-def _box(
-    positions: Iterable[tuple[int, int, int]],
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return the first corner and the shape of the smallest box around the planes."""
-    ts, cs, zs = zip(*positions, strict=True)
-    first = (min(ts), min(cs), min(zs))
-    last = (max(ts), max(cs), max(zs))
-    return first, (last[0] - first[0] + 1, last[1] - first[1] + 1, last[2] - first[2] + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from virtual_tiff.metadata.crs import Crs, crs_of
 from virtual_tiff.metadata.gdal_metadata import gdal_metadata
@@ -49,17 +49,23 @@ class Place:
     @property
     def key(self) -> Hashable:
         """A key that is equal for two images at one place."""
-        return self.remembered("key", self._key)
 
-    def _key(self) -> Hashable:
-        crs = self.crs and (self.crs.code, self.crs.wkt, self.crs.epoch, self.crs.vertical)
-        return self.affine, crs, self.points, None if self.rpc is None else repr(self.rpc)
+        def make() -> Hashable:
+            crs = self.crs and (self.crs.code, self.crs.wkt, self.crs.epoch, self.crs.vertical)
+            return self.affine, crs, self.points, None if self.rpc is None else repr(self.rpc)
+
+        return self.remembered("key", make)
 
     def resized(self, length: int, width: int) -> Place:
         """Return the place of the same image in another size: of an overview, or a mask."""
         if (length, width) == (self.length, self.width):
             return self
         across, down = self.width / width, self.length / length
+        rpc = dict(self.rpc or {})
+        for axis, times in (("line", down), ("samp", across)) if rpc else ():
+            # they count from the centre of the first pixel (gdaloverviewdataset.cpp)
+            rpc[f"{axis}_off"] = (cast("float", rpc[f"{axis}_off"]) + 0.5) / times - 0.5
+            rpc[f"{axis}_scale"] = cast("float", rpc[f"{axis}_scale"]) / times
         return Place(
             length=length,
             width=width,
@@ -69,11 +75,14 @@ class Place:
                 replace(point, column=point.column / across, row=point.row / down)
                 for point in self.points
             ),
-            rpc=self.rpc and _rescaled(self.rpc, across, down),
+            rpc=rpc or None,
         )
 
     def window(self, row: int, column: int, length: int, width: int) -> Place:
         """Return the place of a part of the image, which begins at a row and a column."""
+        rpc = dict(self.rpc or {})
+        for name, first in (("line_off", row), ("samp_off", column)) if rpc else ():
+            rpc[name] = cast("float", rpc[name]) - first
         return Place(
             length=length,
             width=width,
@@ -83,7 +92,7 @@ class Place:
                 replace(point, column=point.column - column, row=point.row - row)
                 for point in self.points
             ),
-            rpc=self.rpc and _shifted(self.rpc, column, row),
+            rpc=rpc or None,
         )
 
 
@@ -111,39 +120,7 @@ def _place(ifd: ImageFileDirectory, full: ImageFileDirectory | None) -> Place | 
         affine=affine_of(ifd),
         crs=crs_of(ifd),
         points=tuple(ground_control_points(ifd)),
-        rpc=rpc_of(ifd) or _rpc_of_text(ifd),
+        rpc=rpc_of(ifd) or rpc_of_domain(gdal_metadata(ifd).file.domains.get("RPC")),
     )
     nowhere = Place(length=place.length, width=place.width)
     return None if place == nowhere else place
-
-
-def _rpc_of_text(ifd: ImageFileDirectory) -> Rpc | None:
-    items = gdal_metadata(ifd).file.domains.get("RPC")
-    return rpc_of_domain(items) if isinstance(items, dict) else None
-
-
-def _rescaled(rpc: Rpc, across: float, down: float) -> Rpc:
-    """Bring coefficients to an image whose pixels are so many times larger.
-
-    They count from the centre of the first pixel, as GDAL has it (gdaloverviewdataset.cpp).
-    """
-    rescaled = dict(rpc)
-    for axis, times in (("line", down), ("samp", across)):
-        rescaled[f"{axis}_off"] = (_number(rpc, f"{axis}_off") + 0.5) / times - 0.5
-        rescaled[f"{axis}_scale"] = _number(rpc, f"{axis}_scale") / times
-    return rescaled
-
-
-def _shifted(rpc: Rpc, column: float, row: float) -> Rpc:
-    return rpc | {
-        "line_off": _number(rpc, "line_off") - row,
-        "samp_off": _number(rpc, "samp_off") - column,
-    }
-
-
-def _number(rpc: Rpc, name: str) -> float:
-    number = rpc[name]
-    if isinstance(number, list):
-        msg = f"{name} is a polynomial, not a number"
-        raise TypeError(msg)
-    return number

@@ -8,7 +8,6 @@ twenty terms. GDAL reads the same (`GTiffDatasetReadRPCTag`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from math import isfinite
 
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError, warn
@@ -64,7 +63,7 @@ def rpc_of(ifd: ImageFileDirectory) -> Rpc | None:
     return rpc
 
 
-def rpc_of_domain(items: Mapping[str, str]) -> Rpc | None:
+def rpc_of_domain(items: object) -> Rpc | None:
     """Return the coefficients that stand in the domain RPC of GDAL_METADATA, as text.
 
     GDAL has them too, where the tag is absent (`rpc_of` goes first). The errors alone may be
@@ -73,8 +72,10 @@ def rpc_of_domain(items: Mapping[str, str]) -> Rpc | None:
     Parameters
     ----------
     items
-        The domain's items by name, such as ``{"LINE_OFF": "15834", …}``.
+        The domain's items by name, such as ``{"LINE_OFF": "15834", …}``; else None is returned.
     """
+    if not isinstance(items, dict):
+        return None
     rpc: Rpc = {}
     try:
         for name in _NUMBERS:

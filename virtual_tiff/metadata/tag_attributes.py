@@ -101,7 +101,15 @@ def tag_attributes(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> 
     A tag that cannot be read is left out with a warning: it does not decide pixels. Of
     `base`, the full image of an overview, only the palette is taken.
     """
-    attributes = _geokeys(ifd) | _read(ifd, _OF_MANY_FILES)
+    attributes: dict[str, JSON] = {}
+    for key, value in parse_geokeys(ifd).items():
+        name = _GEOKEY_ATTRIBUTES.get(key)
+        plain = list(value) if isinstance(value, tuple) else value
+        if name is not None and _is_json(plain):
+            attributes[name] = plain
+        if key == GeoKey.GTRasterTypeGeoKey:
+            attributes["AREA_OR_POINT"] = "Point" if value == _POINT else "Area"
+    attributes |= _read(ifd, _OF_MANY_FILES)
     if ifd.PhotometricInterpretation in _WITH_PALETTE:
         palette = _palette(ifd, base)
         if palette:
@@ -120,33 +128,16 @@ def attributes_of_one_file(ifd: ImageFileDirectory) -> dict[str, JSON]:
 def _read(ifd: ImageFileDirectory, rows: Mapping[Tag, _Row]) -> dict[str, JSON]:
     attributes = {}
     for tag, (name, read) in rows.items():
-        if tag in ifd.entries:
-            value = _readable(ifd, tag, read)
-            if value is not None and _is_json(value):
-                attributes[name] = value
+        if tag not in ifd.entries:
+            continue
+        try:
+            value = read(ifd)
+        except TiffError as error:
+            warn(f"{tag.name} is ignored: {error}")
+            continue
+        if value is not None and _is_json(value):
+            attributes[name] = value
     return attributes
-
-
-def _geokeys(ifd: ImageFileDirectory) -> dict[str, JSON]:
-    attributes: dict[str, JSON] = {}
-    for key, value in parse_geokeys(ifd).items():
-        name = _GEOKEY_ATTRIBUTES.get(key)
-        plain = list(value) if isinstance(value, tuple) else value
-        if name is not None and _is_json(plain):
-            attributes[name] = plain
-        if key == GeoKey.GTRasterTypeGeoKey:
-            attributes["AREA_OR_POINT"] = "Point" if value == _POINT else "Area"
-    return attributes
-
-
-def _readable(
-    ifd: ImageFileDirectory, tag: Tag, read: Callable[[ImageFileDirectory], JSON]
-) -> JSON:
-    try:
-        return read(ifd)
-    except TiffError as error:
-        warn(f"{tag.name} is ignored: {error}")
-        return None
 
 
 type _Reader = Callable[[ImageFileDirectory], JSON]
@@ -197,10 +188,6 @@ _UNITS = {1: "1 (unitless)", 2: "2 (pixels/inch)", 3: "3 (pixels/cm)"}
 def _resolution_unit(ifd: ImageFileDirectory) -> str | None:
     unit = ifd.integer(Tag.ResolutionUnit)
     return None if unit is None else _UNITS.get(unit, str(unit))
-
-
-def _orientation(ifd: ImageFileDirectory) -> int | None:
-    return None if ifd.Orientation == 1 else ifd.Orientation
 
 
 def _extra_samples(ifd: ImageFileDirectory) -> list[str] | None:
@@ -286,7 +273,10 @@ _TAGS: dict[Tag, _Row] = {
     Tag.Make: ("TIFFTAG_MAKE", _text(Tag.Make)),
     Tag.Model: ("TIFFTAG_MODEL", _text(Tag.Model)),
     Tag.PageName: ("TIFFTAG_PAGENAME", _text(Tag.PageName)),
-    Tag.Orientation: ("TIFFTAG_ORIENTATION", _orientation),
+    Tag.Orientation: (
+        "TIFFTAG_ORIENTATION",
+        lambda ifd: None if ifd.Orientation == 1 else ifd.Orientation,
+    ),
     # those that say what a sample means or which pixels count, by libtiff's or DNG's names
     **{tag: (f"TIFFTAG_{tag.name.upper()}", _numbers(tag)) for tag in _OF_MEANING},
     Tag.InkNames: ("TIFFTAG_INKNAMES", lambda ifd: ifd.text(Tag.InkNames)),
@@ -326,7 +316,10 @@ def _palette(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> list[l
     try:
         bits = max(ifd.BitsPerSample)
         if ifd.PhotometricInterpretation == Photometric.MinIsWhite:
-            return _inverted_greys(bits) if bits <= _INVERTED_BITS else None
+            if bits > _INVERTED_BITS:
+                return None
+            last = 2**bits - 1
+            return [[255 * (last - index) // last * 257] * 3 for index in range(last + 1)]
         colours = ifd.integers(Tag.ColorMap)
         if colours is None and base is not None:
             colours = base.integers(Tag.ColorMap)
@@ -344,11 +337,6 @@ def _palette(ifd: ImageFileDirectory, base: ImageFileDirectory | None) -> list[l
         return None
     reds, greens, blues = (colours[i * count : (i + 1) * count].tolist() for i in range(3))
     return [list(color) for color in zip(reds, greens, blues, strict=True)]
-
-
-def _inverted_greys(bits: int) -> list[list[int]]:
-    last = 2**bits - 1
-    return [[255 * (last - index) // last * 257] * 3 for index in range(last + 1)]
 
 
 def _is_json(value: object) -> bool:
