@@ -14,7 +14,7 @@ from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.metadata import image_attributes as values
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
-__all__ = ["array_metadata"]
+__all__ = ["array_metadata", "json_float"]
 
 type JSON = dict[str, Any]
 
@@ -100,11 +100,11 @@ def _fill_value(ifd: ImageFileDirectory, dtype: str) -> int | float | str | list
     """Return what a missing block reads as, in JSON."""
     fill = values.missing_value(ifd, dtype)
     if dtype.startswith("complex"):
-        return [_json_float(fill.real), _json_float(fill.imag)]
-    return _json_float(float(fill.real)) if dtype.startswith("float") else int(fill.real)
+        return [json_float(fill.real), json_float(fill.imag)]
+    return json_float(float(fill.real)) if dtype.startswith("float") else int(fill.real)
 
 
-def _json_float(number: float) -> float | str:
+def json_float(number: float) -> float | str:
     """Return a number as Zarr v3 writes it in JSON."""
     if number != number:  # noqa: PLR0124 (NaN alone differs from itself)
         return "NaN"

@@ -21,7 +21,7 @@ __all__ = ["add_publish"]
 _PASSED = (
     *("concat", "layout", "time", "values", "variable", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "message", "concurrency", "check"),
-    *("portable", "inline_limit", "per_scene"),
+    *("portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
@@ -163,6 +163,32 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="gcps, rpcs, or gcps,rpcs: keep the ground control points or rational polynomials of"
         " each scene as coordinates along the new dimension",
     )
+    option(
+        "--overlap",
+        default="error",
+        help="with --concat y,x: which of two overlapping files is shown: first or last in their"
+        " order, as GDAL's VRT shows the last one; error (default) refuses them",
+    )
+    option(
+        "--snap",
+        type=float,
+        default=0.01,
+        metavar="PIXELS",
+        help="how far a file may lie off the common grid (default: 0.01)",
+    )
+    option(
+        "--grid",
+        default="auto",
+        help="auto (default) and regular: write a regular chunk grid or refuse the files;"
+        " rectilinear: write chunks of several lengths where tiles need them, which zarr reads"
+        " after zarr.config.set({'array.rectilinear_chunks': True})",
+    )
+    option(
+        "--nodata",
+        type=float,
+        metavar="NUMBER",
+        help="the nodata value of the whole, for files that do not agree in theirs",
+    )
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(
         "--quiet", action="store_true", help="print only the Python code that opens the repository"
@@ -256,12 +282,23 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
         yield f"changed since it was published, and left as it was (see --replace-changed): {url}"
     if published.replaced:
         yield f"changed, and published again: {counted(len(published.replaced), 'file')}"
-    if published.missing:
-        yield f"positions without a file, which read as the fill value: {published.missing:,}"
-    for path, names in published.left_out.items():
-        yield f"attributes left out because they differ: {path or '/'}: {', '.join(names)}"
+    yield from _grid_summary(published)
     if published.readers_need:
         yield f"readers need, besides icechunk and xarray: {', '.join(published.readers_need)}"
     if options.check:
         yield "read back: the first and the last chunk of each array"
     yield "open it with"
+
+
+def _grid_summary(published: Published) -> Iterator[str]:
+    """Yield the lines that say what of the files the arrays do not show, or not exactly."""
+    if published.missing:
+        yield f"positions without a file, which read as the fill value: {published.missing:,}"
+    if published.covered:
+        yield f"not shown, as other files lie upon them: {counted(published.covered, 'file')}"
+    if published.shift > 0.001:
+        yield f"largest distance of a file from the common grid: {published.shift:.3g} pixels"
+    for path, why in published.dropped.items():
+        yield f"overview left out because it does not fit: {path}: {why}"
+    for path, names in published.left_out.items():
+        yield f"attributes left out because they differ: {path or '/'}: {', '.join(names)}"

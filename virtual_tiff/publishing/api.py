@@ -12,6 +12,8 @@ import icechunk
 from virtual_tiff.publishing.finding.items import Values
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Layout
+from virtual_tiff.publishing.planning.grid import Grid, Overlap
+from virtual_tiff.publishing.planning.tile_grid import SNAP
 from virtual_tiff.publishing.reading.workers import Progress, Truncated
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.publishing.run import Publication
@@ -47,6 +49,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     portable: bool | None = None,
     inline_limit: int | None = None,
     per_scene: str | Sequence[str] = (),
+    overlap: Overlap = "error",
+    snap: float = SNAP,
+    grid: Grid = "auto",
+    nodata: float | None = None,
     progress: Callable[[Progress], None] | None = None,
     **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
 ) -> Published:
@@ -136,6 +142,23 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         With `concat` along a new dimension: what of `"gcps"` (ground control points) and
         `"rpcs"` becomes a coordinate of texts along it, one a scene, which also may be equal.
         Otherwise scenes that differ in them are an error. `append` remembers it.
+    overlap
+        Which of two files is shown where they overlap, with `concat` along `y` and `x`:
+        `"first"` or `"last"` in their order, as GDAL's VRT shows the last one; `"error"` refuses
+        them. Whole blocks are shown, cropped at the seam.
+    snap
+        Pixels by which a file may be off the common grid; the result has the largest distance,
+        `shift`.
+    grid
+        Whether chunks may have several lengths, as tiles need that do not fill their chunks, that
+        overlap, or that have blocks of different sizes. `"auto"` and `"regular"` write a regular
+        grid or refuse the files; the error of `"auto"` says if a rectilinear one would do.
+        `"rectilinear"` writes Zarr's rectilinear grid: zarr reads it after
+        `zarr.config.set({"array.rectilinear_chunks": True})`; where blocks are cropped, a reader
+        needs this package.
+    nodata
+        The nodata value of the whole, for files that do not agree in theirs: pixels that are
+        nodata by another value then count as data. None demands that they agree.
     progress
         Called for each file that was read.
     **parser_options
@@ -176,6 +199,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         portable=portable,
         inline_limit=inline_limit,
         per_scene=per_scene,
+        overlap=overlap,
+        snap=snap,
+        grid=grid,
+        nodata=nodata,
         progress=progress,
         parser_options=parser_options,
     )

@@ -14,6 +14,8 @@ from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.finding.items import Values
 from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
+from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRules, Overlap
+from virtual_tiff.publishing.planning.tile_grid import SNAP
 from virtual_tiff.publishing.reading.portable import Portability
 from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated, engine_of
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
@@ -56,6 +58,10 @@ class PublishOptions:
     portable: bool | None = None
     inline_limit: int | None = None
     per_scene: str | Sequence[str] = ()
+    overlap: Overlap = "error"
+    snap: float = SNAP
+    grid: Grid = "auto"
+    nodata: float | None = None
     progress: Callable[[Progress], None] | None = None
     parser_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -85,6 +91,14 @@ class PublishOptions:
             msg = f"branch must be a name, not {self.branch!r}"
             raise ValueError(msg)
         check_concurrency(self.concurrency)
+        if isinstance(self.snap, bool) or not 0 <= self.snap < 0.5:
+            msg = f"snap must be a part of a pixel, at least 0 and less than 0.5, not {self.snap!r}"
+            raise ValueError(msg)
+        if self.nodata is not None and (
+            isinstance(self.nodata, bool) or not isinstance(self.nodata, int | float)
+        ):
+            msg = f"nodata must be a number or None, not {self.nodata!r}"
+            raise ValueError(msg)
         Portability(inline_limit=self.inline_limit)
         if unknown := sorted(set(self.scenes) - set(PER_SCENE)):
             msg = f"per_scene must be some of {', '.join(PER_SCENE)}, not {', '.join(unknown)}"
@@ -123,6 +137,13 @@ class PublishOptions:
         names = self.per_scene or ()
         names = names.split(",") if isinstance(names, str) else names
         return tuple(sorted({name for name in names if name}))
+
+    @property
+    def rules(self) -> GridRules:
+        """How files may lie in the whole."""
+        return GridRules(
+            overlap=self.overlap, snap=float(self.snap), grid=self.grid, nodata=self.nodata
+        )
 
     @property
     def cache_file(self) -> Path | None:
@@ -175,6 +196,8 @@ class PublishOptions:
 
 _ALLOWED: dict[str, Sequence[Any]] = {
     "layout": (None, *LAYOUTS),
+    "overlap": OVERLAPS,
+    "grid": GRIDS,
     "on_error": ("raise", "skip"),
     "truncated": ("refuse", "missing", "keep"),
     "append": (True, False),

@@ -69,6 +69,12 @@ class Published:
     """Urls of files that have changed, whose references are new."""
     missing: int = 0
     """Positions of a stack that have no file: they read as the fill value."""
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """By path: overviews that are left out, as they do not fit into the whole, and why."""
+    covered: int = 0
+    """Files of which nothing is shown, as other files lie upon them."""
+    shift: float = 0.0
+    """The largest distance of a file from the common grid, in pixels."""
     portable: bool = False
     """Whether zarr-python, zarrs and zarrita read all arrays without codecs of ours."""
     new: bool = True

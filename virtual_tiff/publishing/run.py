@@ -202,7 +202,7 @@ class Publication:
             return self._nothing_new()
         if self._repository is not None and self.ledger is not None:
             self.existing = existing_of(self.ledger, self._base_store(), spool)
-        catalogue = Catalogue(spool, from_tag=options.time == "tag")
+        catalogue = Catalogue(spool, from_tag=options.time == "tag", nodata=options.nodata)
         plan = arrange(catalogue, arrangement, self.existing)
         snapshot, written = self._commit(plan, arrangement)
         _warn_of_unknown_times(written, plan.files)
@@ -224,7 +224,7 @@ class Publication:
                     )
                     raise ValueError(msg)
             layout, axes = ledger.layout, ledger.axes  # type: ignore[assignment]
-        return Arrangement(layout=layout, axes=axes, per_scene=options.scenes)
+        return Arrangement(layout=layout, axes=axes, per_scene=options.scenes, rules=options.rules)
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options = self.options
@@ -342,11 +342,18 @@ class Publication:
             changed=tuple(spool.urls("changed")),
             replaced=tuple(before.url for before in self.existing.earlier.values()),
             missing=plan.missing,
+            dropped=plan.dropped,
+            covered=plan.covered,
+            shift=plan.shift,
             new=new,
             portable=bool(options.portable),
             readers_need=readers_need(written.codecs),
             how_to_open=how_to_open(
-                self.target, self.containers, options.branch, groups=bool(written.groups - {""})
+                self.target,
+                self.containers,
+                options.branch,
+                groups=bool(written.groups - {""}),
+                rectilinear=written.rectilinear,
             ),
             repository=repository,
         )

@@ -11,7 +11,8 @@ import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.differences import differences, refuse
-from virtual_tiff.publishing.planning.mosaic import on_one_grid, signature
+from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
+from virtual_tiff.publishing.planning.mosaic import at_one_place, on_one_grid, signature
 from virtual_tiff.publishing.planning.names import new_group_names
 from virtual_tiff.publishing.planning.plan import Existing, Members, Part, Plan, joined
 from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, stack
@@ -37,6 +38,8 @@ class Arrangement:
     """Dimensions along which files are stacked or put together."""
     per_scene: tuple[str, ...] = ()
     """Attributes that are left out of the templates, to become coordinates."""
+    rules: GridRules = DEFAULT_RULES
+    """How files may lie."""
 
 
 def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) -> Plan:
@@ -67,6 +70,9 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         states={**existing.states, **{group.group: group.state for group in groups}},
         left_out={path: names for group in groups for path, names in group.left_out.items()},
         missing=sum(group.missing for group in groups),
+        dropped={path: why for group in groups for path, why in group.dropped.items()},
+        covered=sum(group.covered for group in groups),
+        shift=max((group.shift for group in groups), default=0.0),
     )
 
 
@@ -208,28 +214,35 @@ def _arranged(
             raise ValueError(_NO_SCENES)
         if group in existing.states:
             raise PublishError(_NO_APPEND)
-        return together(catalogue, group, sets, own)
+        return together(catalogue, group, sets, own, rules=arrangement.rules)
     state = existing.states.get(group)
     texts = {} if state is None else dict(state.templates)
     # the arrays of variables without a new file grow with the others
     new_variables = {files.variable for files in sets}
     sets = [*sets, *(sets[0].none_of(name) for name in texts if name not in new_variables)]
-    common = [_common(catalogue, files, texts) for files in sets]
+    snap = arrangement.rules.snap
+    common = [_common(catalogue, files, texts, snap) for files in sets]
     old = Stack.of(group, arrangement.axes[0], state, existing)
     return stack(catalogue, list(zip(sets, common, strict=True)), old, existing.earlier, texts)
 
 
-def _common(catalogue: Catalogue, files: Files, texts: dict[str, str]) -> Template:
-    """Return the template of all files of a variable, those published before too."""
+def _common(catalogue: Catalogue, files: Files, texts: dict[str, str], snap: float) -> Template:
+    """Return the template of all files of a variable, those published before too.
+
+    Places that differ by no more than `snap` pixels are the same: transforms are often written in
+    other digits.
+    """
     counts = catalogue.counts(files)
     before = texts.get(files.variable)
     published = None if before is None else Template.from_text(before)
     if not counts:
         return Template.from_text(str(before))
-    same = before is None or all(catalogue.spool.text(n) == before for n in counts)
+    texts.setdefault(files.variable, catalogue.text(next(iter(counts))))
+    same = before is None or all(catalogue.text(n) == before for n in counts)
+    first = published or catalogue.template(next(iter(counts)))
     if len(counts) > 1 or not same:
         templates = {n: catalogue.template(n) for n in counts}
-        problem = "the files cannot be added to what is published" if published else None
-        refuse(differences(templates, catalogue.names(files), published), problem=problem)
-    texts.setdefault(files.variable, catalogue.spool.text(next(iter(counts))))
-    return published or catalogue.template(next(iter(counts)))
+        if not all(at_one_place(first, template, snap) for template in templates.values()):
+            problem = "the files cannot be added to what is published" if published else None
+            refuse(differences(templates, catalogue.names(files), published), problem=problem)
+    return first

@@ -16,14 +16,12 @@ Where a file lies is found in this order:
 Which dimension is which is said by the axes that the layout has given to each array, never by the
 name of a dimension: an overview's is `y_1`, a user's may be `lat`.
 
-A chunk of the whole image is a block of one file: no chunk is ever cut or copied. So each file
-must begin where a chunk of the whole begins, and each file except the last along a dimension must
-be a whole number of chunks long. `_Grid` checks this for each array, and that no two files have the
-same chunk. It compares the chunks that the files have, not all chunks of the whole: tiles may be
-far apart, and the image between them is missing chunks.
+A chunk of the whole image is a block of one file, or a part of it; `grid` says which, and what of
+files that overlap is shown. Tiles may be far apart: the image between them is missing chunks.
 
 Pixels of tiles are compared in double precision with a tolerance of a hundredth of a pixel; see
-`tile_grid`. What cannot be placed is refused, and the message names the file and the distance.
+`tile_grid`. What cannot be placed is refused, and the message names the file and the distance. An
+overview that cannot be placed is left out, and the result names it: the image has all its pixels.
 """
 
 from __future__ import annotations
@@ -31,6 +29,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,19 +40,28 @@ from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.differences import differences, refuse
-from virtual_tiff.publishing.planning.plan import Integers, joined
-from virtual_tiff.publishing.planning.tile_grid import Tile, fit, linear_part, tile_grid
+from virtual_tiff.publishing.planning.grid import (
+    DEFAULT_RULES,
+    GridPlan,
+    GridRules,
+    NotRegularError,
+    Tiles,
+    plan_grid,
+    run_lengths,
+)
+from virtual_tiff.publishing.planning.overviews import differing, overviews_of, without
+from virtual_tiff.publishing.planning.plan import FileBlocks, Integers, joined
+from virtual_tiff.publishing.planning.tile_grid import SNAP, Tile, fit, linear_part, tile_grid
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import (
     Inline,
     Template,
     canonical,
-    chunk_grid,
     digest_of,
 )
 from virtual_tiff.tiff import Limits
 
-__all__ = ["Merged", "merge", "on_one_grid", "signature"]
+__all__ = ["Merged", "at_one_place", "merge", "on_one_grid", "signature"]
 
 _PLANE = ("y", "x")
 
@@ -64,13 +72,25 @@ class Merged:
 
     template: Template
     """Of the whole."""
-    origins: Mapping[str, Integers]
-    """By path: a row a file, its first chunk along each dimension."""
+    blocks: Mapping[str, FileBlocks]
+    """By path: which blocks of each file are chunks of the whole, and where."""
     data: Mapping[str, bytes]
     """By path: the chunk of coordinates of the whole."""
+    shift: float
+    """The largest distance of a tile's corner from the common grid, in pixels."""
+    dropped: Mapping[str, str]
+    """By path: overviews that are left out, and why."""
+    covered: int
+    """Files of which nothing is shown, as others lie upon them."""
 
 
-def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
+def merge(
+    catalogue: Catalogue,
+    files: Files,
+    axes: Sequence[str],
+    rules: GridRules = DEFAULT_RULES,
+    positions: Integers | None = None,
+) -> Merged:
     """Put files together along dimensions that they have.
 
     Parameters
@@ -80,24 +100,52 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
     files
         In their order, which is that along a dimension without coordinates.
     axes
-        `x`, `y`, `band`, or several of them.
+        `x`, `y`, `band`, or several of them; none if files lie along new dimensions alone.
+    rules
+        How they may lie.
+    positions
+        A number for the position of each file along all new dimensions: only files of one
+        position overlap.
 
     Raises
     ------
     PublishError
         If they have other codecs or chunks, or another grid, or if they overlap.
     """
-    templates = {n: catalogue.template(n) for n in catalogue.counts(files)}
-    plain = {n: _plain(template, axes) for n, template in templates.items()}
+    numbers = list(catalogue.counts(files))
+    templates = {n: catalogue.template(n) for n in numbers}
+    plain = {n: _plain(template, axes, rules) for n, template in templates.items()}
+    dropped = {}
+    if different := differing(list(plain.values())):
+        other = [
+            each
+            for each in templates.values()
+            if not overviews_of(each) >= different & {*each.arrays}
+        ]
+        dropped = {} if other else dict.fromkeys(sorted(different), _DIFFERENT)
+    if dropped:
+        templates = {n: without(template, dropped) for n, template in templates.items()}
+        plain = {n: without(template, dropped) for n, template in plain.items()}
     if len({canonical(_comparable(template)) for template in plain.values()}) > 1:
         refuse(differences(plain, catalogue.names(files)))
-    rows = [templates[n] for n in files.templates.tolist()]
     names = [catalogue.spool.name(n) for n in files.numbers.tolist()]
+    rows = [templates[n] for n in files.templates.tolist()]
+    lie = Lie(rows, axes, names, rules, positions)
+    grids = {}
+    overviews = overviews_of(rows[0])
+    for path in rows[0].arrays:
+        try:
+            grids[path] = _Grid(path, lie)
+        except PublishError as error:
+            if path not in overviews:
+                raise
+            dropped[path] = str(error)
+    if len(grids) < len(rows[0].arrays):
+        templates = {n: without(template, dropped) for n, template in templates.items()}
+        rows = [templates[n] for n in files.templates.tolist()]
+        grids = {path: grids[path] for path in rows[0].arrays}
     first = rows[0]
-    grids = {path: _Grid(path, rows, axes, names) for path in first.arrays}
     _check_all_or_none_placed(first, grids, axes)
-    for grid in grids.values():
-        grid.check()
     inline, data = {}, {}
     for path in first.inline:
         inline[path], data[path] = _whole(catalogue, path, rows, grids, axes)
@@ -111,9 +159,24 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
             inline=inline,
             axes=first.axes,
         ),
-        origins={path: grid.origins for path, grid in grids.items()},
+        blocks={
+            path: FileBlocks(grid.plan.origins, grid.plan.first, grid.plan.counts)
+            for path, grid in grids.items()
+        },
         data=data,
+        shift=max((grid.shift for grid in grids.values()), default=0.0),
+        dropped=dropped,
+        covered=_covered(grids),
     )
+
+
+_DIFFERENT = "it is not the same in all files"
+
+
+def _covered(grids: Mapping[str, _Grid]) -> int:
+    """Return of how many files nothing is shown."""
+    hidden = [(grid.plan.counts == 0).any(axis=1) for grid in grids.values()]
+    return int(np.logical_and.reduce(hidden).sum()) if hidden else 0
 
 
 # -------------------------------------------------------------------------- comparison
@@ -121,15 +184,28 @@ def merge(catalogue: Catalogue, files: Files, axes: Sequence[str]) -> Merged:
 
 def signature(template: Template, axes: Sequence[str]) -> str:
     """Return what is equal for files that may be parts of one image, wherever they lie."""
-    return canonical(_comparable(_plain(template, axes)))
+    return canonical(_comparable(_plain(template, axes, DEFAULT_RULES)))
 
 
-def on_one_grid(one: Template, other: Template, axes: Sequence[str]) -> bool:
+def on_one_grid(one: Template, other: Template, axes: Sequence[str], snap: float = SNAP) -> bool:
     """Whether files of one signature can be placed side by side along the axes."""
     if not set(axes) & set(_PLANE):
         return True
     pairs = ((_tile(template, path, "") for template in (one, other)) for path in one.arrays)
-    return all(fit(first, second, axes) for first, second in pairs if first and second)
+    return all(fit(first, second, axes, snap) for first, second in pairs if first and second)
+
+
+def at_one_place(one: Template, other: Template, snap: float = SNAP) -> bool:
+    """Whether two files differ in nothing but rounding of the same place."""
+    if [*one.arrays] != [*other.arrays]:
+        return False
+    same = all(one.arrays[path]["shape"] == other.arrays[path]["shape"] for path in one.arrays)
+    if not same or canonical(_comparable(_plain(one, ("y", "x"), DEFAULT_RULES))) != canonical(
+        _comparable(_plain(other, ("y", "x"), DEFAULT_RULES))
+    ):
+        return False
+    pairs = ((_tile(template, path, "") for template in (one, other)) for path in one.arrays)
+    return all(a is not None and b is not None and fit(a, b, (), snap) for a, b in pairs)
 
 
 def _comparable(template: Template) -> Any:  # noqa: ANN401 (JSON)
@@ -140,13 +216,20 @@ def _comparable(template: Template) -> Any:  # noqa: ANN401 (JSON)
     return [template.groups, template.arrays, inline]
 
 
-def _plain(template: Template, axes: Sequence[str]) -> Template:
+def _plain(template: Template, axes: Sequence[str], rules: GridRules) -> Template:
     """Return a template without what lies along the axes and, of tiles, without their place."""
     tiles = bool(set(axes) & set(_PLANE))
-    arrays = {
-        path: _without_extent(metadata, template.axes[path], axes, tiles=tiles)
-        for path, metadata in template.arrays.items()
-    }
+    arrays = {}
+    for path, metadata in template.arrays.items():
+        along = template.axes[path]
+        plain = _without_extent(metadata, along, axes, tiles=tiles)
+        if rules.grid == "rectilinear":  # blocks of several lengths are chunks of it
+            blocks = plain["chunk_grid"]["configuration"]["chunk_shape"]
+            plain["chunk_grid"] = [
+                0 if axis in axes else length for axis, length in zip(along, blocks, strict=True)
+            ]
+            plain["codecs"] = [c for c in plain["codecs"] if c["name"] != _PAD or "y" not in axes]
+        arrays[path] = plain
     inline = {}
     for path, coordinate in template.inline.items():
         along = coordinate.axes
@@ -176,6 +259,7 @@ def _without_extent(
     }
 
 
+_PAD = "virtual_tiff.pad"
 _PLACE = ("spatial:transform", "spatial:bbox", "spatial:shape", "GeoTransform")
 
 
@@ -225,102 +309,124 @@ def _check_all_or_none_placed(
 # --------------------------------------------------------------------------- one array
 
 
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """What decides where the arrays of all files lie."""
+
+    rows: Sequence[Template]
+    """Of each file."""
+    axes: Sequence[str]
+    names: Sequence[str]
+    rules: GridRules
+    positions: Integers | None
+
+
 class _Grid:
     """The places of the files in one array of the whole, in pixels and in chunks."""
 
-    def __init__(
-        self, path: str, rows: Sequence[Template], axes: Sequence[str], names: Sequence[str]
-    ) -> None:
+    def __init__(self, path: str, lie: Lie) -> None:
+        rows, axes = lie.rows, lie.axes
         self.path = path
-        self._names = names
+        self._lie = lie
         self._first = rows[0].arrays[path]
         self.axes = rows[0].axes[path]
         self.dimensions = [str(name) for name in self._first["dimension_names"]]
-        self.chunks = np.array(self._first["chunk_grid"]["configuration"]["chunk_shape"])
         self._sizes = np.array([row.arrays[path]["shape"] for row in rows], dtype=np.int64)
         self.starts = np.zeros_like(self._sizes)
         self.affine: Affine | None = None
         """Of the whole; None if no transform has placed the files."""
-        self._grids = np.array([chunk_grid(row.arrays[path]) for row in rows], dtype=np.int64)
+        self.shift = 0.0
         self._along = [n for n, axis in enumerate(self.axes) if axis in axes]
         if set(axes) & set(_PLANE):
-            self._place_tiles(rows, axes)
+            self._place_tiles()
         for dimension in self._along:
             if self.affine is None or self.axes[dimension] not in _PLANE:
                 self._place_in_order(dimension, alone=len(axes) == 1)
-        self.shape = (self.starts + self._sizes).max(axis=0)
+        self.plan = self._planned()
+        self.shape = self.plan.shape
 
-    def _place_tiles(self, rows: Sequence[Template], axes: Sequence[str]) -> None:
-        tiles = [_tile(row, self.path, name) for row, name in zip(rows, self._names, strict=True)]
+    def _place_tiles(self) -> None:
+        rows, names = self._lie.rows, self._lie.names
+        tiles = [_tile(row, self.path, name) for row, name in zip(rows, names, strict=True)]
         placed = [tile for tile in tiles if tile is not None]
         if not placed:
             return
         # all have a transform, or their templates would differ
-        grid = tile_grid(self.path, placed, axes)
-        self.affine = grid.affine
+        grid = tile_grid(self.path, placed, self._lie.axes, self._lie.rules.snap)
+        self.affine, self.shift = grid.affine, grid.shift
         self.starts[:, [self.axes.index(axis) for axis in _PLANE]] = grid.starts
 
     def _place_in_order(self, dimension: int, *, alone: bool) -> None:
-        if not alone:
+        if not alone or self._lie.positions is not None:
             axis = self.axes[dimension]
             msg = f"array {self.path}: nothing says where the files lie along {axis}"
             raise PublishError(msg)
         sizes = self._sizes[:, dimension]
         self.starts[:, dimension] = np.cumsum(sizes) - sizes
 
+    def _planned(self) -> GridPlan:
+        """Return the chunks; a regular grid, unless another one was asked for."""
+        lie = self._lie
+        blocks = [
+            row.arrays[self.path]["chunk_grid"]["configuration"]["chunk_shape"] for row in lie.rows
+        ]
+        tiles = Tiles(
+            path=self.path,
+            starts=self.starts,
+            sizes=self._sizes,
+            blocks=np.array(blocks, dtype=np.int64),
+            names=lie.names,
+            axes=self.dimensions,
+            positions=lie.positions,
+        )
+        plan = partial(plan_grid, tiles, self._along, overlap=lie.rules.overlap)
+        if lie.rules.grid != "rectilinear":
+            try:
+                return plan(rectilinear=False)
+            except NotRegularError as error:
+                raise PublishError(_not_regular(str(error), lie.rules, plan)) from None
+        # a last strip is as short as its chunk can be, so that readers need no codec for it; where
+        # they need one for others, it takes the strips too, which `pad` has filled up
+        short = [axis == "y" and bool(self._pads) for axis in self.axes]
+        planned = plan(short=short)
+        return plan() if planned.cropped and len(self._pads) == 1 else planned
+
     @property
-    def origins(self) -> Integers:
-        """The first chunk of each file."""
-        return np.ascontiguousarray(self.starts // self.chunks, dtype=np.int64)
-
-    def check(self) -> None:
-        """Refuse files that begin or end within a chunk, or that overlap."""
-        ends = self.starts + self._sizes
-        last = ends == self.shape
-        for wrong, what in (
-            (self.starts % self.chunks != 0, "begins"),
-            ((ends % self.chunks != 0) & ~last, "ends"),
-        ):
-            if wrong.any():
-                file, dimension = (int(i) for i in np.argwhere(wrong)[0])
-                at = (self.starts if what == "begins" else ends)[file, dimension]
-                msg = (
-                    f"{self._names[file]}: array {self.path} {what} at {at} along"
-                    f" {self.dimensions[dimension]}, within a chunk of {self.chunks[dimension]}:"
-                    " chunks of files cannot be cut. Publish a group for each file; or with"
-                    " overviews=False, if only an overview does not fit"
-                )
-                raise PublishError(msg)
-        self._check_apart()
-
-    def _check_apart(self) -> None:
-        """Compare the chunks that the files have, not all of the whole: tiles may be far apart."""
-        if not self._along:
-            return
-        counts = self._grids[:, self._along].prod(axis=1)
-        cells = np.empty((int(counts.sum()), len(self._along)), dtype=np.int64)
-        at = 0
-        for origin, grid, count in zip(
-            self.origins[:, self._along], self._grids[:, self._along], counts.tolist(), strict=True
-        ):
-            cells[at : at + count] = np.indices(grid).reshape(len(grid), -1).T + origin
-            at += count
-        _, first, inverse = np.unique(cells, axis=0, return_index=True, return_inverse=True)
-        twice = first[inverse.reshape(-1)] != np.arange(len(cells))
-        if twice.any():
-            cell = int(np.argmax(twice))
-            files = np.repeat(np.arange(len(counts)), counts)
-            one, other = (self._names[files[n]] for n in (cell, first[inverse.reshape(-1)[cell]]))
-            msg = (
-                f"{one} and {other} overlap in array {self.path}. Images of one place need a new"
-                " dimension, or a variable or a group each"
-            )
-            raise PublishError(msg)
+    def _pads(self) -> list[JSON]:
+        """The codecs that fill up short last strips, as the files have them."""
+        pads = {
+            canonical(codec): codec
+            for row in {id(row): row for row in self._lie.rows}.values()
+            for codec in row.arrays[self.path]["codecs"]
+            if codec["name"] == _PAD
+        }
+        return list(pads.values())
 
     def metadata(self) -> JSON:
         """Return the whole array's."""
-        attributes = self.placed(self._first["attributes"])
-        return self._first | {"shape": [int(n) for n in self.shape], "attributes": attributes}
+        metadata = self._first | {
+            "shape": list(self.shape),
+            "attributes": self.placed(self._first["attributes"]),
+        }
+        if self._lie.rules.grid != "rectilinear":
+            return metadata
+        codecs = metadata["codecs"]
+        if self.plan.cropped:
+            codecs = [_crop(self.plan), *codecs]
+        if "y" in self._lie.axes and not (self.plan.cropped and len(self._pads) == 1):
+            codecs = [codec for codec in codecs if codec["name"] != _PAD]
+        # Icechunk takes no single number for an axis with chunks of one length
+        shapes = [
+            run_lengths(np.full(-(-size // axis.block), axis.block))
+            if axis.lengths is None
+            else run_lengths(axis.lengths)
+            for size, axis in zip(self.shape, self.plan.chunks, strict=True)
+        ]
+        configuration = {"kind": "inline", "chunk_shapes": shapes}
+        return metadata | {
+            "chunk_grid": {"name": "rectilinear", "configuration": configuration},
+            "codecs": codecs,
+        }
 
     def placed(self, attributes: JSON) -> JSON:
         """Return attributes of a file with the place of the whole."""
@@ -334,6 +440,30 @@ class _Grid:
             "GeoTransform": " ".join(map(repr, self.affine.gdal)),
         }
         return {name: whole.get(name, value) for name, value in attributes.items()}
+
+
+def _not_regular(problem: str, rules: GridRules, plan: Callable[[], GridPlan]) -> str:
+    """Return the error about files that form no regular grid, and what can be done."""
+    if rules.grid == "regular":
+        return f"{problem}: a regular chunk grid cannot have it. Publish a group for each file"
+    try:
+        rectilinear = plan()
+    except PublishError as error:
+        return f"{problem}, and chunks of several lengths do not help: {error}"
+    needed = "zarr.config.set({'array.rectilinear_chunks': True})"
+    codec = " and this package, for its codec virtual_tiff.crop" if rectilinear.cropped else ""
+    return (
+        f"{problem}: a regular chunk grid cannot have it. grid='rectilinear' (--grid rectilinear)"
+        f" writes chunks of several lengths; zarr reads them after {needed}, which is"
+        f" experimental{codec}"
+    )
+
+
+def _crop(plan: GridPlan) -> JSON:
+    """Return the codec that takes chunks out of blocks."""
+    parts = [{str(n): list(part) for n, part in axis.parts.items()} for axis in plan.chunks]
+    configuration: JSON = {"block_shape": [axis.block for axis in plan.chunks]}
+    return {"name": "virtual_tiff.crop", "configuration": configuration | {"parts": parts}}
 
 
 def _whole_group(path: str, attributes: JSON, grids: Mapping[str, _Grid]) -> JSON:

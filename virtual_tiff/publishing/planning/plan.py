@@ -21,6 +21,7 @@ __all__ = [
     "Column",
     "Dimension",
     "Existing",
+    "FileBlocks",
     "GroupState",
     "Integers",
     "Members",
@@ -79,6 +80,17 @@ class Dimension:
     """Of all positions, in their order; times in microseconds since 1970."""
 
 
+class FileBlocks(NamedTuple):
+    """The blocks of files in one array, along the dimensions of the files: (files, dimensions)."""
+
+    origins: Integers
+    """The chunk that the first block of a file is which is shown."""
+    first: Integers
+    """That block."""
+    counts: Integers
+    """Blocks that are shown; 0 if none is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
     """Files whose arrays go to the same arrays of the repository."""
@@ -91,10 +103,11 @@ class Members:
     paths: Mapping[str, str]
     """By path in the file: the array of the repository."""
     positions: Integers | None = None
-    """Along the new first dimension; None if there is none."""
-    origins: Mapping[str, Integers] | None = None
-    """By path in the file: a row a file, its first chunk along each of the array's own
-    dimensions; None if all begin at the first."""
+    """Along the new dimensions, which stand first; shape (files, new dimensions). None if there is
+    none."""
+    blocks: Mapping[str, FileBlocks] | None = None
+    """By path in the file: which blocks are chunks, and where; None if all are, from the first
+    chunk on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +139,12 @@ class Plan:
     """By path: attributes in which the stacked files differ, and that are no coordinates."""
     missing: int = 0
     """Positions of stacks that have no file: they read as the fill value."""
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """By path: overviews that are left out as they do not fit, and why."""
+    covered: int = 0
+    """Files of which nothing is shown, as others lie upon them."""
+    shift: float = 0.0
+    """The largest distance of a file from the common grid, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +199,20 @@ def with_dimension(metadata: JSON, dimension: str, count: int) -> JSON:
             configuration["order"] = [0, *(axis + 1 for axis in configuration["order"])]
         if isinstance(axis := configuration.get("axis"), int) and axis >= 0:
             configuration["axis"] = axis + 1
+        if codec["name"] == "virtual_tiff.crop":
+            configuration["block_shape"] = [1, *configuration["block_shape"]]
+            configuration["parts"] = [{}, *configuration["parts"]]
         return {**codec, "configuration": configuration}
 
-    chunk_shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    grid = metadata["chunk_grid"]
+    configuration = grid["configuration"]
+    if grid["name"] == "regular":
+        lengths = {"chunk_shape": [1, *configuration["chunk_shape"]]}
+    else:
+        lengths = {"chunk_shapes": [[[1, count]], *configuration["chunk_shapes"]]}
     return metadata | {
         "shape": [count, *metadata["shape"]],
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, *chunk_shape]}},
+        "chunk_grid": {"name": grid["name"], "configuration": configuration | lengths},
         "codecs": [shifted(codec) for codec in metadata["codecs"]],
         "dimension_names": [dimension, *metadata["dimension_names"]],
     }

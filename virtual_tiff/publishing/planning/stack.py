@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from virtual_tiff.publishing.planning.names import NodeNames, described, variabl
 from virtual_tiff.publishing.planning.plan import (
     AttributeKey,
     Column,
+    Dimension,
     Existing,
     GroupState,
     Integers,
@@ -33,7 +34,7 @@ from virtual_tiff.publishing.reading.record import Inline, Node, Template
 from virtual_tiff.publishing.reading.spool import LedgerRow
 from virtual_tiff.tiff import redacted
 
-__all__ = ["GroupPlan", "Stack", "stack"]
+__all__ = ["GroupPlan", "Stack", "dimension_columns", "stack"]
 
 _UNITS = {"units": "microseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
 """CF 1.11, 4.4; the finest that Python's times have, so that any can be appended."""
@@ -93,6 +94,31 @@ class GroupPlan:
     state: GroupState
     left_out: Mapping[str, tuple[str, ...]]
     missing: int
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    """By path: overviews that are left out, and why."""
+    covered: int = 0
+    """Files of which nothing is shown, as others lie upon them."""
+    shift: float = 0.0
+    """The largest distance of a file from the common grid, in pixels."""
+
+
+def dimension_columns(
+    dimension: Dimension, arrays: Iterable[str], changed: int = 0
+) -> list[Column]:
+    """Return the coordinate of a new dimension, in each group that has arrays along it."""
+    if dimension.kind == "none":
+        return []
+    return [
+        Column(
+            path=joined(group, dimension.name),
+            dimension=dimension.name,
+            data_type=_TYPES[dimension.kind],
+            values=dimension.values,
+            attributes=dict(_UNITS) if dimension.kind == "time" else {},
+            changed=changed,
+        )
+        for group in dict.fromkeys(posixpath.dirname(path) for path in arrays)
+    ]
 
 
 def stack(
@@ -294,7 +320,7 @@ class _StackLayout:
                 variable=files.variable,
                 numbers=files.numbers,
                 paths=paths,
-                positions=positions,
+                positions=positions[:, None],
             )
         )
         self._missing += self._size - len(taken | set(positions.tolist()))
@@ -309,7 +335,8 @@ class _StackLayout:
     def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> GroupPlan:
         """Return the plan of the group, after all variables were added."""
         old, attributes = self._old, self._old.attributes
-        dimensions = self._dimension_columns(values, kind)
+        dimension = Dimension(name=old.dimension, kind=kind, values=values)
+        dimensions = dimension_columns(dimension, self._arrays, old.size)
         self._add_columns(dimensions, f"the coordinate of the new dimension {old.dimension!r}")
         taken = self._names.reserved()
         columns, names = named_columns(attributes, old.dimension, old.names, taken, self._changed)
@@ -351,23 +378,6 @@ class _StackLayout:
         for column in columns:
             array = {"dimension_names": [column.dimension], "shape": [len(column.values)]}
             self._names.add_array(column.path, what, array)
-
-    def _dimension_columns(self, values: Sequence[Any], kind: str) -> list[Column]:
-        """Return the coordinate of the dimension, in each group that has stacked arrays."""
-        if kind == "none":
-            return []
-        groups = dict.fromkeys(posixpath.dirname(path) for path in self._arrays)
-        return [
-            Column(
-                path=joined(group, self._old.dimension),
-                dimension=self._old.dimension,
-                data_type=_TYPES[kind],
-                values=values,
-                attributes=dict(_UNITS) if kind == "time" else {},
-                changed=self._old.size,
-            )
-            for group in groups
-        ]
 
     def _attach(self, names: Mapping[AttributeKey, str]) -> None:
         """Give each node its attributes; bind the new coordinates to the arrays."""

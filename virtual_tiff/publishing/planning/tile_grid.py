@@ -20,10 +20,10 @@ from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Integers
 
-__all__ = ["Tile", "TileGrid", "fit", "linear_part", "tile_grid"]
+__all__ = ["SNAP", "Tile", "TileGrid", "fit", "linear_part", "tile_grid"]
 
-_TOLERANCE = 0.01
-"""Pixels by which a corner of a tile may be off the grid of the others."""
+SNAP = 0.01
+"""Pixels by which a corner of a tile may be off the grid of the others, unless the user says."""
 _DIGITS = 9
 """Significant digits in which pixel size and rotation of tiles must agree."""
 _FARTHEST = 2**53
@@ -49,6 +49,8 @@ class TileGrid:
     """Of the whole: its first row and column are the first that any tile has."""
     starts: Integers
     """Row and column of each tile's first pixel; shape (tiles, 2)."""
+    shift: float
+    """The largest distance of a tile's corner from the grid, in pixels."""
 
 
 def linear_part(affine: Affine) -> list[float]:
@@ -63,16 +65,18 @@ def linear_part(affine: Affine) -> list[float]:
     ]
 
 
-def fit(one: Tile, other: Tile, axes: Sequence[str]) -> bool:
+def fit(one: Tile, other: Tile, axes: Sequence[str], snap: float = SNAP) -> bool:
     """Whether two tiles lie on one grid and, along an axis that is not named, side by side."""
     try:
-        tile_grid("", [one, other], axes)
+        tile_grid("", [one, other], axes, snap)
     except PublishError:
         return False
     return True
 
 
-def tile_grid(path: str, tiles: Sequence[Tile], axes: Sequence[str]) -> TileGrid:
+def tile_grid(
+    path: str, tiles: Sequence[Tile], axes: Sequence[str], snap: float = SNAP
+) -> TileGrid:
     """Place tiles on one grid.
 
     Parameters
@@ -84,6 +88,8 @@ def tile_grid(path: str, tiles: Sequence[Tile], axes: Sequence[str]) -> TileGrid
     axes
         Those that the tiles are put together along: `y`, `x`. Along another one all must start
         at the same pixel.
+    snap
+        Pixels by which a corner of a tile may be off the grid.
 
     Raises
     ------
@@ -91,21 +97,23 @@ def tile_grid(path: str, tiles: Sequence[Tile], axes: Sequence[str]) -> TileGrid
         If a tile is off the grid, or starts elsewhere along an axis that is not in `axes`; it
         says by how much.
     """
-    starts = _placed(path, tiles[0], tiles)
+    starts, shift = _placed(path, tiles[0], tiles, snap)
     _check_other_axes(path, tiles, tiles[0], starts, axes)
     # the whole has the transform of the tile in its corner, to the last digit, if there is one
     first = int(np.argmin((starts - starts.min(axis=0)).sum(axis=1)))
     if first:
-        starts = _placed(path, tiles[first], tiles)
+        starts, shift = _placed(path, tiles[first], tiles, snap)
     corner = starts.min(axis=0)
     affine = tiles[first].affine
     if corner.any():
         affine = affine.shifted(float(corner[1]), float(corner[0]))
-    return TileGrid(affine=affine, starts=starts - corner)
+    return TileGrid(affine=affine, starts=starts - corner, shift=shift)
 
 
-def _placed(path: str, reference: Tile, tiles: Sequence[Tile]) -> Integers:
-    """Return row and column of each tile, counted from a reference's."""
+def _placed(
+    path: str, reference: Tile, tiles: Sequence[Tile], snap: float
+) -> tuple[Integers, float]:
+    """Return row and column of each tile, counted from a reference's, and the largest shift."""
     whole = reference.affine
     determinant = whole.a * whole.e - whole.b * whole.d
     numbers = np.array([tile.affine.coefficients for tile in tiles], dtype="f8")
@@ -138,23 +146,16 @@ def _placed(path: str, reference: Tile, tiles: Sequence[Tile]) -> Integers:
             f" no position on the pixel grid of {reference.name}. Publish it separately"
         )
         raise PublishError(msg)
-    _check_on_grid(path, tiles, reference, starts, off)
-    return starts.astype(np.int64)
-
-
-def _check_on_grid(
-    path: str, tiles: Sequence[Tile], reference: Tile, starts: NDArray[Any], off: NDArray[Any]
-) -> None:
-    wrong = off.max(axis=1) > _TOLERANCE
+    wrong = off.max(axis=1) > snap
     if not wrong.any():
-        return
+        return starts.astype(np.int64), float(off.max())
     at = int(np.argmax(wrong))
     (rows, columns), (row, column) = off[at].tolist(), starts[at].tolist()
     msg = (
         f"{tiles[at].name}: array {path} does not lie on the grid of the others' pixels: at row"
         f" {row:,.0f} and column {column:,.0f} of {reference.name} it is off by {rows:.3g} pixels"
-        f" along y and {columns:.3g} along x; {_TOLERANCE} is allowed. Publish it separately, or"
-        " resample it first"
+        f" along y and {columns:.3g} along x; {snap:g} is allowed. Publish it separately,"
+        " resample it first, or allow more by snap (--snap)"
     )
     raise PublishError(msg)
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
 from virtual_tiff.publishing.planning.plan import (
@@ -14,20 +19,23 @@ from virtual_tiff.publishing.planning.plan import (
     Members,
     Part,
     joined,
+    with_dimension,
 )
-from virtual_tiff.publishing.planning.stack import GroupPlan
-from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
+from virtual_tiff.publishing.planning.stack import GroupPlan, dimension_columns
+from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.reading.record import Node
+from virtual_tiff.tiff import redacted
 
 __all__ = ["together"]
 
 
-def together(
+def together(  # noqa: PLR0913 (all that decides where files go)
     catalogue: Catalogue,
     group: str,
     sets: Sequence[Files],
     axes: Sequence[str],
     *,
+    rules: GridRules = DEFAULT_RULES,
     dimensions: Sequence[Dimension] = (),
     places: Sequence[Integers] = (),
 ) -> GroupPlan:
@@ -43,6 +51,8 @@ def together(
         The files of each variable.
     axes
         Those of the files along which they are put together.
+    rules
+        How the files may lie.
     dimensions
         The new ones, which stand before those of the files.
     places
@@ -52,18 +62,27 @@ def together(
     Attributes that all files share are kept, the others are left out: there is no new
     dimension whose coordinates they could be.
     """
-    if dimensions or places:
-        raise NotImplementedError
     groups: dict[str, JSON] = {}
     arrays: dict[str, JSON] = {}
     inline: dict[str, tuple[JSON, bytes]] = {}
     members = []
     left_out: dict[str, tuple[str, ...]] = {}
+    dropped: dict[str, str] = {}
     taken = NodeNames()
-    for files in sets:
-        merged = merge(catalogue, files, axes)
+    counts = [len(dimension.values) for dimension in dimensions]
+    missing = covered = 0
+    shift = 0.0
+    for n, files in enumerate(sets):
+        positions = None
+        if dimensions:
+            positions = np.ravel_multi_index(tuple(places[n].T), counts).astype(np.int64)
+            _check_positions(catalogue, files, axes, dimensions, positions, places[n])
+            missing += prod(counts) - len(np.unique(positions))
+        merged = merge(catalogue, files, axes, rules, positions)
+        shift, covered = max(shift, merged.shift), covered + merged.covered
         names = variable_names(merged.template, files.variable)
         paths = {path: joined(group, name) for path, name in names.items()}
+        dropped |= {joined(group, path): why for path, why in merged.dropped.items()}
         shared = _shared(catalogue, files)
         for path, attributes in merged.template.groups.items():
             constant, differing = shared.get(Node("group", path), ({}, ()))
@@ -72,9 +91,15 @@ def together(
             left_out |= {joined(group, path): differing} if differing else {}
         for path, metadata in merged.template.arrays.items():
             constant, differing = shared.get(Node("array", path), ({}, ()))
-            taken.add_array(paths[path], described(path, files.variable), metadata)
             attributes = metadata["attributes"] | constant
-            arrays[paths[path]] = metadata | {"attributes": attributes}
+            array = metadata | {"attributes": attributes}
+            for dimension in reversed(dimensions):
+                if dimension.name in array["dimension_names"]:
+                    msg = f"concat {dimension.name!r} is a dimension of the files already"
+                    raise ValueError(msg)
+                array = with_dimension(array, dimension.name, len(dimension.values))
+            taken.add_array(paths[path], described(path, files.variable), array)
+            arrays[paths[path]] = array
             left_out |= {paths[path]: differing} if differing else {}
         for path, coordinate in merged.template.inline.items():
             data = merged.data[path]
@@ -86,17 +111,56 @@ def together(
                 variable=files.variable,
                 numbers=files.numbers,
                 paths=paths,
-                origins=merged.origins,
+                positions=places[n] if dimensions else None,
+                blocks=merged.blocks if axes else None,
             )
+        )
+    columns = [
+        column for dimension in dimensions for column in dimension_columns(dimension, arrays)
+    ]
+    for column in columns:
+        taken.add_array(
+            column.path,
+            f"the coordinate of the new dimension {column.dimension!r}",
+            {"dimension_names": [column.dimension], "shape": [len(column.values)]},
         )
     taken.check()
     return GroupPlan(
         group=group,
-        part=Part(groups=groups, arrays=arrays, inline=inline, members=members),
+        part=Part(groups=groups, arrays=arrays, inline=inline, columns=columns, members=members),
         state=GroupState(),
         left_out=left_out,
-        missing=0,
+        missing=missing,
+        dropped=dropped,
+        covered=covered,
+        shift=shift,
     )
+
+
+def _check_positions(
+    catalogue: Catalogue,
+    files: Files,
+    axes: Sequence[str],
+    dimensions: Sequence[Dimension],
+    positions: Integers,
+    places: Integers,
+) -> None:
+    """Refuse two files at one position, where nothing else could tell them apart."""
+    order = np.argsort(positions, kind="stable")
+    twice = np.flatnonzero(np.diff(positions[order]) == 0)
+    if axes or not len(twice):
+        return
+    one, other = (int(order[n]) for n in (twice[0], twice[0] + 1))
+    at = ", ".join(
+        f"{each.name} {shown(each.values[place], each.kind)}"
+        for each, place in zip(dimensions, places[one].tolist(), strict=True)
+    )
+    names = (redacted(catalogue.spool.name(int(files.numbers[n]))) for n in (one, other))
+    msg = (
+        f"{' and '.join(names)} are both at {at}. Images of several places need a group each"
+        " (group, --group), or concat with y and x"
+    )
+    raise PublishError(msg)
 
 
 def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Integers
+from virtual_tiff.publishing.planning.unified_nodata import with_nodata
 from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.sources.times import tiff_datetime
@@ -66,10 +67,15 @@ class Catalogue:
         That has them.
     from_tag
         Whether coordinates are the files' own DateTime.
+    nodata
+        The nodata value of all images; None is that of each file.
     """
 
-    def __init__(self, spool: Spool, *, from_tag: bool = False) -> None:
+    def __init__(
+        self, spool: Spool, *, from_tag: bool = False, nodata: float | None = None
+    ) -> None:
         self.spool = spool
+        self._nodata = nodata
         self._templates: dict[int, Template] = {}
         self.sets = list(self._read(from_tag=from_tag))
 
@@ -126,8 +132,17 @@ class Catalogue:
         if number not in self._templates:
             if len(self._templates) > 4096:
                 self._templates.clear()
-            self._templates[number] = self.spool.template(number)
+            template = self.spool.template(number)
+            if self._nodata is not None:
+                template = with_nodata(template, self._nodata)
+            self._templates[number] = template
         return self._templates[number]
+
+    def text(self, number: int) -> str:
+        """Return the text of a template."""
+        if self._nodata is None:
+            return self.spool.text(number)
+        return self.template(number).text()
 
     def loose(self, number: int) -> LooseAttributes:
         """Return loose attributes."""

@@ -156,6 +156,18 @@ class Template:
             axes={path: tuple(axes) for path, axes in plain["axes"]},
         )
 
+    def text(self) -> str:
+        """Return the text that `from_text` reads."""
+        inline = [(path, each.metadata, each.digest) for path, each in self.inline.items()]
+        return canonical(
+            {
+                "groups": list(self.groups.items()),
+                "arrays": list(self.arrays.items()),
+                "inline": inline,
+                "axes": list(self.axes.items()),
+            }
+        )
+
     def references(self, packed: bytes) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
         """Unpack the offsets and byte counts of each array, as flat arrays."""
         numbers = np.frombuffer(packed, dtype=np.uint64)

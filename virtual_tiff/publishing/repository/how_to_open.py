@@ -17,9 +17,14 @@ def readers_need(codecs: Iterable[str]) -> tuple[str, ...]:
 
 
 def how_to_open(
-    target: Target, containers: Iterable[Container], branch: str, *, groups: bool
+    target: Target,
+    containers: Iterable[Container],
+    branch: str,
+    *,
+    groups: bool,
+    rectilinear: bool = False,
 ) -> str:
-    """Return five lines of Python that open the repository in xarray."""
+    """Return some lines of Python that open the repository in xarray."""
     access = ", ".join(f"{c.prefix!r}: {c.code}" for c in containers)
     store = f"repo.readonly_session({branch!r}).store"
     opened = (
@@ -27,9 +32,11 @@ def how_to_open(
         if not groups
         else f'tree = xarray.open_datatree({store}, engine="zarr", consolidated=False)'
     )
+    allowed = "import zarr; zarr.config.set({'array.rectilinear_chunks': True})"
     return "\n".join(
         [
             "import icechunk, xarray",
+            *([allowed] if rectilinear else []),
             target.code,
             f"access = icechunk.containers_credentials({{{access}}})",
             "repo = icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import icechunk
+import zarr
 
 from virtual_tiff.publishing.errors import PublishError, first_line
 from virtual_tiff.publishing.repository.containers import SECRETS, saved_containers
@@ -40,7 +41,8 @@ def open_published(
 
     Icechunk refuses to follow references until the reader has authorised each container
     (url prefix) of them. This authorises those that are saved in the repository, so open
-    only repositories that you trust: they may point to your own files.
+    only repositories that you trust: they may point to your own files. It also lets zarr read
+    arrays with chunks of several lengths, for the whole process.
 
     Parameters
     ----------
@@ -81,6 +83,7 @@ def open_published(
             lambda config: _access(config, store_options or {}, credentials or {}),
         )
     session = session_of(opened, branch=branch, tag=tag, snapshot=snapshot)
+    zarr.config.set({"array.rectilinear_chunks": True})
     if not opened.config.virtual_chunk_containers and session.all_virtual_chunk_locations():
         msg = (
             "the repository has references and no virtual chunk container is saved in it: open"

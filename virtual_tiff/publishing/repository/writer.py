@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
+from math import prod
 from typing import Any
 
 import icechunk
@@ -19,7 +20,15 @@ from zarr.core.sync import sync
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_stack
-from virtual_tiff.publishing.planning.plan import Column, Members, Part, Plan, document, parents
+from virtual_tiff.publishing.planning.plan import (
+    Column,
+    FileBlocks,
+    Members,
+    Part,
+    Plan,
+    document,
+    parents,
+)
 from virtual_tiff.publishing.reading.record import Template, chunk_grid, unpacked_blocks
 from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
 from virtual_tiff.publishing.repository.checksums import checksum_of
@@ -43,6 +52,8 @@ class Written:
     codecs: set[str] = field(default_factory=set)
     """Names of those that the arrays need."""
     groups: set[str] = field(default_factory=set)
+    rectilinear: bool = False
+    """Whether an array has chunks of several lengths."""
     unknown_times: list[str] = field(default_factory=list)
     """Some urls of sources whose changes no reader will notice."""
     unknown: int = 0
@@ -60,6 +71,8 @@ class _Block:
     """The first of them in the repository's array."""
     offsets: NDArray[np.uint64]
     lengths: NDArray[np.uint64]
+    numbers: NDArray[np.int64] | None = None
+    """The numbers of these blocks in the file, in C order; None if they are all of them."""
 
     def missing(self) -> list[str]:
         """Return the keys of chunks without bytes: a file may have had them before it changed."""
@@ -71,6 +84,31 @@ class _Block:
         """Return the key of a chunk, by its number in C order."""
         index = np.array(np.unravel_index(chunk, self.grid), dtype=np.int64) + self.origin
         return "/".join(map(str, (self.path, "c", *index.tolist())))
+
+    def key_of_block(self, number: int) -> str | None:
+        """Return the key of a block by its number in the file; None if it is not shown."""
+        if self.numbers is None:
+            return self.key(number)
+        at = np.flatnonzero(self.numbers == number)
+        return self.key(int(at[0])) if len(at) else None
+
+
+def _shown_blocks(
+    path: str,
+    grid: tuple[int, ...],
+    numbers: Sequence[NDArray[np.uint64]],
+    where: FileBlocks,
+    i: int,
+) -> _Block:
+    """Return those blocks of a file that are chunks of the whole."""
+    counts = where.counts[i].tolist()
+    some = tuple(
+        slice(first, first + count)
+        for first, count in zip(where.first[i].tolist(), counts, strict=True)
+    )
+    kept = np.arange(prod(grid), dtype=np.int64).reshape(grid)[some].reshape(-1)
+    offsets, lengths = (each[kept] for each in numbers)
+    return _Block(path, tuple(counts), tuple(where.origins[i].tolist()), offsets, lengths, kept)
 
 
 class Writer:
@@ -154,6 +192,7 @@ class Writer:
         *,
         stacked: bool = False,
     ) -> None:
+        self.written.rectilinear |= metadata["chunk_grid"]["name"] == "rectilinear"
         self.written.codecs |= {codec["name"] for codec in metadata["codecs"]}
         arrays[path] = PublishedArray(
             path=path,
@@ -196,26 +235,30 @@ class Writer:
         totals = {path: np.zeros(3, np.int64) for path in members.paths.values()}
         for i, n in enumerate(members.numbers.tolist()):
             row = self._spool.row(n)
-            position = -1 if members.positions is None else int(members.positions[i])
+            place = () if members.positions is None else tuple(members.positions[i].tolist())
             checksum = checksum_of(row.url, row.state)
             self._check_time(row.url, checksum)
             template = self._template(row.template)
-            blocks = unpacked_blocks(row.blocks)
+            copied = unpacked_blocks(row.blocks)
             for path, offsets, lengths in template.references(row.references):
-                grid = chunk_grid(template.arrays[path])
-                origin = (0,) * len(grid)
-                if members.origins is not None:
-                    origin = tuple(members.origins[path][i].tolist())
-                if position >= 0:
-                    grid, origin = (1, *grid), (position, *origin)
-                block = _Block(members.paths[path], grid, origin, offsets, lengths)
+                if path not in members.paths:
+                    continue
+                grid, to = chunk_grid(template.arrays[path]), members.paths[path]
+                if members.blocks is None:
+                    block = _Block(to, grid, (0,) * len(grid), offsets, lengths)
+                else:
+                    block = _shown_blocks(to, grid, (offsets, lengths), members.blocks[path], i)
+                ahead = (1,) * len(place)
+                block = replace(block, grid=(*ahead, *block.grid), origin=(*place, *block.origin))
                 references = self._refer(block, row.url, checksum)
-                own = {block.key(one.chunk): one.data for one in blocks if one.path == path}
+                copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
+                own = {key: data for key, data in copies.items() if key is not None}
                 if own:
                     sync(_set_all(self._store, own))
-                totals[block.path] += (references, len(own), sum(map(len, own.values())))
+                totals[to] += (references, len(own), sum(map(len, own.values())))
             before = self._earlier.get(n)
             at = None if before is None else before.number
+            position = place[0] if len(place) == 1 and members.blocks is None else -1
             self._ledger.add(row, members.group, members.variable, position, at)
         for path, counts in totals.items():
             self.written.arrays[path] = self.written.arrays[path].with_chunks(*counts.tolist())
@@ -313,8 +356,5 @@ def read_back(store: icechunk.IcechunkStore, paths: Iterable[str]) -> None:
 
 def _read_chunk(group: zarr.Group, path: str, *, last: bool) -> None:
     array: Any = group[path]
-    starts = [
-        (size - 1) // chunk * chunk if last else 0
-        for size, chunk in zip(array.shape, array.chunks, strict=True)
-    ]
-    array[tuple(slice(s, s + chunk) for s, chunk in zip(starts, array.chunks, strict=True))]
+    lengths = [sizes[-1 if last else 0] for sizes in array.read_chunk_sizes if sizes]
+    array[tuple(slice(-n, None) if last else slice(n) for n in lengths)]
