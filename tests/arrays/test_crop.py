@@ -342,7 +342,7 @@ def test_what_is_not_of_whole_blocks_is_no_part():
 
 def test_samples_that_share_blocks_cannot_be_taken_apart():
     layout = layout_of(image(values("uint8", 8, 8, 3)))
-    with pytest.raises(UnsupportedError, match="are stored together"):
+    with pytest.raises(UnsupportedError, match="a block holds all samples of its pixels"):
         crop(layout, None, [0, 1])
     assert crop(layout, None, [0, 1, 2]).grid == layout.grid
 

@@ -163,12 +163,12 @@ def test_samples_are_interleaved_within_a_row():
 
 @pytest.mark.parametrize("length", [0, 1, 14, 16, 1000])
 def test_another_length_is_refused_with_what_is_promised(length: int):
-    with pytest.raises(ValueError, match=rf"block of {length} bytes; 3 rows .* have 15"):
+    with pytest.raises(ValueError, match=rf"block has {length} bytes; 3 rows .* have 15"):
         decoded(BitsCodec(bits=5, row=7), bytes(length), 3, 7, dtype="uint8")
 
 
 def test_a_chunk_that_has_no_whole_rows_is_refused():
-    with pytest.raises(ValueError, match="block of 15 bytes"):
+    with pytest.raises(ValueError, match="block has 15 bytes"):
         decoded(BitsCodec(bits=5, row=7), bytes(15), 3, 8, dtype="uint8")
 
 
@@ -186,7 +186,7 @@ def test_a_short_block_of_a_file_raises(bits: int, sample_format: int):
 
     pixels = numbers(bits, 21, 29)
     data = image(pixels, encode_block=damaged, bits=bits, compression=8, **of_format(sample_format))
-    with pytest.raises(ValueError, match=r"a block of \d+ bytes|cannot reshape"):
+    with pytest.raises(ValueError, match=r"the block has \d+ bytes|cannot reshape"):
         read(data)
 
 
@@ -243,10 +243,10 @@ def test_every_row_and_order_of_whole_bytes_can_be_made(bits: int, row: int, end
         ({"bits": 65}, "bits=65 must be 1 to 64"),
         ({"row": 0}, "row=0 positive"),
         ({"row": -1}, "row=-1 positive"),
-        ({"endian": "native"}, "endian='native' of samples of 5 bits"),
-        ({"endian": None}, "endian=None of samples of 5 bits"),
-        ({"endian": "little"}, "endian='little' of samples of 5 bits"),
-        ({"endian": "little", "bits": 12}, "endian='little' of samples of 12 bits"),
+        ({"endian": "native"}, "endian=.native. is neither little nor big"),
+        ({"endian": None}, "endian=None is neither little nor big"),
+        ({"endian": "little"}, "samples of 5 bits cannot have endian=.little."),
+        ({"endian": "little", "bits": 12}, "samples of 12 bits cannot have endian=.little."),
     ],
     ids=str,
 )

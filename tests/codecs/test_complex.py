@@ -216,12 +216,14 @@ def test_the_last_axis_is_real_and_imaginary(part: str):
 
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 def test_a_type_that_is_not_complex_is_refused(dtype: str):
-    with pytest.raises(ValueError, match=r"complex_parts: parts of int16"):
+    with pytest.raises(
+        ValueError, match=r"complex_parts: an array of .* cannot have parts of type int16"
+    ):
         ComplexPartsCodec(part="int16").resolve_metadata(chunk_spec(2, dtype=dtype))
 
 
 def test_a_type_that_cannot_hold_the_parts_is_refused():
-    with pytest.raises(ValueError, match="parts of int32 in an array of complex64"):
+    with pytest.raises(ValueError, match="type complex64 cannot have parts of type int32"):
         ComplexPartsCodec(part="int32").resolve_metadata(chunk_spec(2, dtype="complex64"))
 
 

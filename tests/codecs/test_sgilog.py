@@ -239,5 +239,5 @@ def test_another_configuration_is_a_value_error(changes: dict[str, Any]):
 @pytest.mark.parametrize("dtype", ["float64", "uint8", "uint32"])
 def test_another_data_type_is_a_value_error(dtype: str):
     codec = SgiLogCodec(pixel="Luv24", samples=3)
-    with pytest.raises(ValueError, match="Luv24 pixels as 3 samples"):
+    with pytest.raises(ValueError, match="Luv24 pixels cannot become 3 samples"):
         codec._decode_sync(buffer(plain(stored(24))), chunk_spec(21, 40, 3, dtype=dtype))

@@ -250,12 +250,12 @@ def refused(match: str, data: bytes, error: type[Exception] = UnsupportedError) 
 
 
 def test_subsampled_planes_are_refused():
-    match = r"YCbCrSubSampling 2, 2 of 3 planar samples of 8 bits.*\(530\), IFD 0"
+    match = r"YCbCrSubSampling is 2, 2 of 3 planar samples of 8 bits.*\(530\), IFD 0"
     refused(match, image(pixels(4, 4), photometric=6, planar=2))
 
 
 def test_subsampled_samples_of_16_bits_are_refused():
-    match = r"YCbCrSubSampling 2, 1 of 3 chunky samples of 16 bits"
+    match = r"YCbCrSubSampling is 2, 1 of 3 chunky samples of 16 bits"
     refused(match, tiff(pixels(4, 4, dtype="u2"), (2, 1)))
 
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from virtual_tiff.arrays.convention_entries import PROJ, SPATIAL, Entry
+from virtual_tiff.arrays.convention_entries import PROJ, SPATIAL
 from virtual_tiff.metadata.json_copy import json_copy
 from virtual_tiff.metadata.place import Place
-from virtual_tiff.metadata.transform import Affine
 
 __all__ = ["place_attributes", "proj_attributes"]
 
@@ -28,22 +27,25 @@ def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, 
         Of its rows and its columns.
     """
     dimensions = tuple(dimension_names)
-    made = place.remembered(("attributes", dimensions), lambda: _attributes(place, dimensions))
-    return json_copy(made)
 
+    def make() -> dict[str, Any]:
+        affine, proj = place.affine, proj_attributes(place)
+        if affine is None and not proj:
+            return {}
+        conventions = (*(SPATIAL if affine else ()), *(PROJ if proj else ()))
+        attributes: dict[str, Any] = {"zarr_conventions": list(conventions)}
+        if affine is not None:
+            attributes |= {
+                "spatial:dimensions": list(dimensions),
+                "spatial:transform": affine.coefficients,
+                "spatial:shape": [place.length, place.width],
+                "spatial:bbox": affine.bounds(place.length, place.width),
+                # of both raster types: the transform is that of pixels' corners
+                "spatial:registration": "pixel",
+            }
+        return attributes | proj
 
-def _attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:
-    attributes: dict[str, Any] = {}
-    conventions: list[Entry] = []
-    if place.affine is not None:
-        conventions += SPATIAL
-        attributes |= _spatial(place.affine, place, dimension_names)
-    proj = proj_attributes(place)
-    if proj:
-        conventions += PROJ
-    if not conventions:
-        return {}
-    return {"zarr_conventions": [dict(entry) for entry in conventions], **attributes, **proj}
+    return json_copy(place.remembered(("attributes", dimensions), make))
 
 
 def proj_attributes(place: Place) -> dict[str, Any]:
@@ -55,14 +57,3 @@ def proj_attributes(place: Place) -> dict[str, Any]:
     if crs.code is not None and (crs.wkt is None or _ONE_CODE.fullmatch(crs.code)):
         return {"proj:code": crs.code}
     return {"proj:wkt2": crs.wkt}
-
-
-def _spatial(affine: Affine, place: Place, dimensions: Sequence[str]) -> dict[str, Any]:
-    return {
-        "spatial:dimensions": list(dimensions),
-        "spatial:transform": affine.coefficients,
-        "spatial:shape": [place.length, place.width],
-        "spatial:bbox": affine.bounds(place.length, place.width),
-        # of both raster types: the transform is that of pixels' corners
-        "spatial:registration": "pixel",
-    }

@@ -215,11 +215,28 @@ def _exposed(
     row = codec_table.check(ifd)
     if layout is None:
         layout = block_layout(ifd, file_size=file_size, limits=options.limits)
-    if row.uncompressed:
-        _check_depth(ifd, layout)
+    grid = layout.grid
+    # GDAL and tifffile read 33 to 63 bits in no file, so no writer shows how it packs them:
+    # they are refused, unless the file's own byte counts confirm the usual way
+    if row.uncompressed and 32 < grid.bits < 64:
+        nbytes = layout.byte_counts[0]
+        if nbytes not in (0, *map(grid.size, (grid.block_length, grid.rows_at_foot))):
+            msg = f"{grid.bits}-bit samples cannot be unpacked from blocks of {nbytes:,} bytes"
+            raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
     place = place_of(ifd, full)
-    bands = _bands(ifd, full, options.selection)
-    region = _region(ifd, full, layout, options.selection)
+    bands, region, selection = None, None, options.selection
+    if selection.bands is not None and kind_of(ifd) != "mask":
+        named = values.band_coordinates(ifd, data_type(ifd), base=full).get("band", [])
+        bands = selection.band_numbers(ifd, [str(name) for name in named])
+    if selection.window is not None or selection.bbox is not None:
+        whole = ifd if full is None else full
+        place_of_whole = place_of(whole)
+        region = selection.region(
+            grid,
+            None if place_of_whole is None else place_of_whole.affine,
+            None if place_of_whole is None else place_of_whole.crs,
+            full=(whole.ImageLength, whole.ImageWidth),
+        )
     if region is not None or bands is not None:
         check_whole(ifd, limits=options.limits)
         layout = crop(layout, region, bands)
@@ -233,45 +250,3 @@ def _exposed(
         file_size=file_size,
     )
     return _Exposed(layout=layout, chunks=chunks, place=place, region=region, bands=bands)
-
-
-def _bands(
-    ifd: ImageFileDirectory, full: ImageFileDirectory | None, selection: Selection
-) -> list[int] | None:
-    if selection.bands is None or kind_of(ifd) == "mask":
-        return None
-    named = values.band_coordinates(ifd, data_type(ifd), base=full).get("band", [])
-    return selection.band_numbers(ifd, [str(name) for name in named])
-
-
-def _region(
-    ifd: ImageFileDirectory,
-    full: ImageFileDirectory | None,
-    layout: BlockLayout,
-    selection: Selection,
-) -> Region | None:
-    if selection.window is None and selection.bbox is None:
-        return None
-    whole = ifd if full is None else full
-    place = place_of(whole)
-    return selection.region(
-        layout.grid,
-        None if place is None else place.affine,
-        None if place is None else place.crs,
-        full=(whole.ImageLength, whole.ImageWidth),
-    )
-
-
-def _check_depth(ifd: ImageFileDirectory, layout: BlockLayout) -> None:
-    """Refuse depths that no other reader has, unless the file's own counts confirm them.
-
-    GDAL and tifffile read 33 to 63 bits in no file, so no writer shows how it packs them.
-    """
-    grid = layout.grid
-    if 32 < grid.bits < 64 and layout.byte_counts[0] not in {
-        0,
-        *map(grid.size, (grid.block_length, grid.rows_at_foot)),
-    }:
-        nbytes = layout.byte_counts[0]
-        msg = f"{grid.bits}-bit samples cannot be unpacked from blocks of {nbytes:,} bytes"
-        raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)

@@ -62,10 +62,14 @@ def _metadata(
     """Return what follows from the tags alone; as attribute, what the codecs make of colours."""
     dtype = data_type(ifd)
     steps = codec_table.codecs(ifd, grid, dtype, length=length, last_length=last_length)
-    if axes.samples_last:
-        steps = [
-            step for step in steps if step["name"] != "transpose"
-        ]  # it brings them to the front
+    if axes.samples_last:  # `transpose` brings them to the front
+        steps = [step for step in steps if step["name"] != "transpose"]
+    to_rgb = any(
+        step["name"] in _TO_RGB or step["configuration"].get("colorspace_data") == "RGB"
+        for step in steps
+    )
+    # whatever PhotometricInterpretation says
+    colours = {"decoded_photometric_interpretation": int(Photometric.RGB)} if to_rgb else {}
     lengths = {"band": grid.samples, "y": grid.image_length, "x": grid.image_width}
     chunk_lengths = {"band": grid.block_samples, "y": length, "x": width}
     chunk_shape = axes.lengths(chunk_lengths)
@@ -78,19 +82,10 @@ def _metadata(
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(ifd, dtype),
         "codecs": steps,
-        "attributes": _decoded_photometric(steps),
+        "attributes": colours,
         "dimension_names": list(axes),
         "storage_transformers": [],
     }
-
-
-def _decoded_photometric(steps: list[JSON]) -> JSON:
-    """Say so where the codecs give RGB, whatever PhotometricInterpretation says."""
-    to_rgb = any(
-        step["name"] in _TO_RGB or step["configuration"].get("colorspace_data") == "RGB"
-        for step in steps
-    )
-    return {"decoded_photometric_interpretation": int(Photometric.RGB)} if to_rgb else {}
 
 
 _TO_RGB = {"virtual_tiff.ycbcr", "virtual_tiff.jpeg2k_ycbcr"}

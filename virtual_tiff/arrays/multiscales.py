@@ -71,27 +71,25 @@ def multiscales_attributes(
     if not levels:
         msg = "a multiscale group needs at least one level"
         raise ValueError(msg)
-    for level in levels:
-        _check(level.path)
+    for path in (level.path for level in levels):
+        # v0.1 forbids in `asset` a path that leaves the group, or has no name
+        if ".." in path or not all(path.split("/")):
+            msg = f"{path!r} is not a path within the group; name levels as '0' or 'levels/0'"
+            raise ValueError(msg)
     full = levels[0]
     placed = all(level.affine is not None for level in levels)
     conventions = [*MULTISCALES, *(SPATIAL if placed else ()), *(PROJ if proj else ())]
     # no spatial:transform, :shape and :registration of the group itself: drafts of `spatial`
     # forbid the first two beside a layout, and with the third GDAL 3.13 ignores a level whose
     # scale has not as many numbers as its array has dimensions, bands included
-    return {
+    attributes: JSON = {
         "zarr_conventions": [dict(entry) for entry in conventions],
         "multiscales": {"layout": [_layout(level, full, placed=placed) for level in levels]},
-        **(_spatial(full, dimensions) if placed else {}),
-        **(proj or {}),
     }
-
-
-def _check(path: str) -> None:
-    """Refuse what v0.1 forbids in `asset`: a path that leaves the group, or has no name."""
-    if ".." in path or not all(path.split("/")):
-        msg = f"{path!r} is not a path within the group; name levels as '0' or 'levels/0'"
-        raise ValueError(msg)
+    if placed and full.affine is not None:
+        attributes["spatial:dimensions"] = list(dimensions)
+        attributes["spatial:bbox"] = full.affine.bounds(full.length, full.width)
+    return attributes | dict(proj or {})
 
 
 def _layout(level: Level, full: Level, *, placed: bool) -> JSON:
@@ -103,12 +101,3 @@ def _layout(level: Level, full: Level, *, placed: bool) -> JSON:
         entry["spatial:shape"] = [level.length, level.width]
         entry["spatial:transform"] = level.affine.coefficients
     return entry
-
-
-def _spatial(full: Level, dimensions: Sequence[str]) -> JSON:
-    if full.affine is None:
-        return {}
-    return {
-        "spatial:dimensions": list(dimensions),
-        "spatial:bbox": full.affine.bounds(full.length, full.width),
-    }

@@ -93,20 +93,13 @@ def with_losses(group: Group, others: Iterable[Loss] = ()) -> Group:
 
 def without_lost(group: Group) -> Group:
     """Return the same group; its chunks that lie beyond the file's end are missing chunks."""
-    return replace(
-        group,
-        arrays={name: _without_lost(array) for name, array in group.arrays.items()},
-        groups={name: without_lost(below) for name, below in group.groups.items()},
-    )
-
-
-def _without_lost(array: FileArray | InlineArray) -> FileArray | InlineArray:
-    if isinstance(array, InlineArray) or array.lost is None:
-        return array
-    none = np.uint64(0)
-    return replace(
-        array,
-        offsets=np.where(array.lost, none, array.offsets),
-        byte_counts=np.where(array.lost, none, array.byte_counts),
-        lost=None,
-    )
+    arrays = dict(group.arrays)
+    for name, array in group.arrays.items():
+        if isinstance(array, FileArray) and array.lost is not None:
+            offsets, byte_counts = (
+                np.where(array.lost, np.uint64(0), numbers)
+                for numbers in (array.offsets, array.byte_counts)
+            )
+            arrays[name] = replace(array, offsets=offsets, byte_counts=byte_counts, lost=None)
+    groups = {name: without_lost(below) for name, below in group.groups.items()}
+    return replace(group, arrays=arrays, groups=groups)

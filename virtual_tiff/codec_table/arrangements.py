@@ -76,9 +76,9 @@ def check_arrangement(ifd: ImageFileDirectory) -> None:
         It names the tag and its values.
     """
     for tag, row in _ARRANGEMENTS.items():
-        found = ifd.integers(tag) if tag in ifd.entries else None
-        if found is None or row.is_plain(ifd, found):
+        values = ifd.integers(tag) if tag in ifd.entries else None
+        if values is None or row.is_plain(ifd, values):
             continue
-        shown = ", ".join(map(str, found[:_MOST_SHOWN])) + (", …" * (len(found) > _MOST_SHOWN))
+        shown = ", ".join(map(str, values[:_MOST_SHOWN])) + (", …" * (len(values) > _MOST_SHOWN))
         msg = f"{row.meaning.format(shown)}; no codec brings them into order"
         raise UnsupportedError(msg, tag=tag, ifd=ifd.path)

@@ -61,36 +61,28 @@ def _ycbcr(ifd: ImageFileDirectory, grid: BlockGrid, data_type: str) -> list[Cod
             codec(
                 "virtual_tiff.ycbcr",
                 subsampling=list(subsampling),
-                coefficients=_coefficients(ifd),
-                reference=_reference(ifd),
+                coefficients=_numbers(ifd, Tag.YCbCrCoefficients, _COEFFICIENTS),
+                reference=_numbers(ifd, Tag.ReferenceBlackWhite, _REFERENCE),
             )
         ]
     if subsampling == (1, 1):
         return []
     kind = "chunky" if chunky else "planar"
     msg = (
-        f"YCbCrSubSampling {subsampling[0]}, {subsampling[1]} of {grid.samples} {kind} samples "
+        f"YCbCrSubSampling is {subsampling[0]}, {subsampling[1]} of {grid.samples} {kind} samples "
         f"of {grid.bits} bits; only three chunky ones of 8 bits can be converted"
     )
     raise UnsupportedError(msg, tag=Tag.YCbCrSubSampling, ifd=ifd.path)
 
 
-def _coefficients(ifd: ImageFileDirectory) -> list[float]:
-    stated = ifd.floats(Tag.YCbCrCoefficients) or ()
-    luma = stated if len(stated) == 3 else _COEFFICIENTS
-    if not all(abs(number) < _LARGEST for number in luma) or luma[1] == 0:
-        msg = f"YCbCrCoefficients {luma} allow no conversion"
-        raise UnsupportedError(msg, tag=Tag.YCbCrCoefficients, ifd=ifd.path)
-    return list(luma)
-
-
-def _reference(ifd: ImageFileDirectory) -> list[float]:
-    stated = ifd.floats(Tag.ReferenceBlackWhite) or ()
-    if len(stated) != 6:
-        return list(_REFERENCE)
-    # libtiff reads a RATIONAL without a denominator as 0
-    ends = [end if math.isfinite(end) else 0.0 for end in stated]
-    if not all(abs(end) < _LARGEST for end in ends):
-        msg = f"ReferenceBlackWhite {stated} allows no conversion"
-        raise UnsupportedError(msg, tag=Tag.ReferenceBlackWhite, ifd=ifd.path)
-    return ends
+def _numbers(ifd: ImageFileDirectory, tag: Tag, default: tuple[float, ...]) -> list[float]:
+    stated = ifd.floats(tag) or ()
+    if len(stated) != len(default):
+        return list(default)
+    is_range = tag == Tag.ReferenceBlackWhite
+    # libtiff reads a RATIONAL of a range without a denominator as 0
+    numbers = [n if math.isfinite(n) or not is_range else 0.0 for n in stated]
+    if not all(abs(n) < _LARGEST for n in numbers) or (not is_range and numbers[1] == 0):
+        msg = f"{tag.name} {stated} allow no conversion"
+        raise UnsupportedError(msg, tag=tag, ifd=ifd.path)
+    return numbers

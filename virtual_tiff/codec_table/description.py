@@ -7,9 +7,17 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from virtual_tiff.tiff import Tag
+from virtual_tiff.tiff import BlockGrid, Tag
 
-__all__ = ["SAMPLE_CODECS", "CodecDescription", "CodecJSON", "codec", "ours", "package_of"]
+__all__ = [
+    "SAMPLE_CODECS",
+    "CodecDescription",
+    "CodecJSON",
+    "codec",
+    "ours",
+    "package_of",
+    "samples_first",
+]
 
 type CodecJSON = dict[str, Any]
 """A codec as the metadata of an array name it."""
@@ -18,6 +26,11 @@ type CodecJSON = dict[str, Any]
 def codec(name: str, **configuration: Any) -> CodecJSON:  # noqa: ANN401 (JSON)
     """Return a codec's JSON; readers disagree on an absent configuration, so it is never."""
     return {"name": name, "configuration": configuration}
+
+
+def samples_first(grid: BlockGrid) -> list[CodecJSON]:
+    """Return the codec that brings a decoder's last axis, of several samples, to the front."""
+    return [codec("transpose", order=[1, 2, 0])] if grid.block_samples > 1 else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +72,11 @@ def package_of(name: str, description: CodecDescription | None) -> str | None:
     for start, package in _FAMILIES.items():
         if name.startswith(start):
             return package
-    return _registered_by(name)
-
-
-@cache
-def _registered_by(name: str) -> str | None:
-    points = entry_points(group="zarr.codecs", name=name)
+    points = _entry_points(group="zarr.codecs", name=name)
     return next((point.dist.name for point in points if point.dist is not None), None)
+
+
+_entry_points = cache(entry_points)
 
 
 def ours(

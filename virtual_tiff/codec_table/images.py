@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from virtual_tiff.codec_table.description import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec, samples_first
 from virtual_tiff.tiff import (
     BlockGrid,
     Compression,
@@ -88,7 +88,7 @@ def jpegxl(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     samples = grid.block_samples
     rgb = ifd.PhotometricInterpretation in (Photometric.RGB, Photometric.YCbCr)
     if rgb and samples > 4:
-        msg = f"JPEG XL of RGB and {samples - 3} more samples, of which imagecodecs decodes one"
+        msg = f"the JPEG XL image has RGB and {samples - 3} more samples; imagecodecs decodes one"
         raise UnsupportedError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path)
     plain = samples == 1 or (rgb and samples in (3, 4))
     name = "imagecodecs_jpegxl" if plain else "virtual_tiff.jpegxl"
@@ -102,7 +102,7 @@ def webp(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     numbers, and refuses a stream with an alpha that the tags don't have.
     """
     if grid.block_samples not in (3, 4):
-        msg = f"WebP of {grid.block_samples} samples a block, where it has 3 or 4"
+        msg = f"a block has {grid.block_samples} samples a pixel; WebP holds 3 or 4"
         raise UnsupportedError(msg, tag=Tag.SamplesPerPixel, ifd=ifd.path)
     configuration = {"hasalpha": True} if grid.block_samples == 4 else {}
     return _image(ifd, grid, _BYTES, codec("imagecodecs_webp", **configuration))
@@ -128,7 +128,7 @@ def lerc(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     parameters = ifd.integers(Tag.LercParameters)
     additional = int(parameters[1]) if parameters is not None and len(parameters) > 1 else 0
     if additional not in _LERC_ADDITIONAL:
-        msg = f"LERC with additional compression {additional}, which is none of 0, 1 and 2"
+        msg = f"LERC has the additional compression {additional}; 0, 1 and 2 can be decoded"
         raise UnsupportedError(msg, tag=Tag.LercParameters, ifd=ifd.path)
     alpha = (
         grid.block_samples > 1
@@ -176,8 +176,9 @@ def _image(
     if not equal or grid.bits not in depths.get(kind, ()):
         what = code_name(Compression, ifd.Compression)
         formats = ", ".join(code_name(SampleFormat, f) for f in sorted(set(ifd.SampleFormat)))
-        msg = f"Compression {what} of {ifd.BitsPerSample} bits with SampleFormat {formats}"
+        msg = (
+            f"Compression {what} of {ifd.BitsPerSample} bits with SampleFormat {formats} cannot be "
+            "decoded"
+        )
         raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
-    if grid.block_samples == 1:
-        return [step]
-    return [codec("transpose", order=[1, 2, 0]), step]
+    return [*samples_first(grid), step]

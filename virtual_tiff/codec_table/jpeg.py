@@ -11,7 +11,7 @@ import base64
 from typing import Any
 
 from virtual_tiff.codec_table.colour import colour_codecs
-from virtual_tiff.codec_table.description import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec, samples_first
 from virtual_tiff.tiff import (
     BlockGrid,
     Compression,
@@ -55,8 +55,13 @@ _UNCHANGED: dict[int, tuple[str | None, str]] = {
 def jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     """Return the codecs of Compression 7 and of DNG's 34892."""
     _check_samples(ifd, grid)
-    steps = [codec("transpose", order=[1, 2, 0])] if grid.block_samples > 1 else []
-    tables = _tables(ifd)
+    steps = samples_first(grid)
+    raw = ifd.raw(Tag.JPEGTables) or b""
+    header = JpegHeader.parse(raw)
+    if raw and (raw[:2] != b"\xff\xd8" or header.frame or header.scan):
+        msg = "JPEGTables do not hold a stream of tables alone"
+        raise FormatError(msg, tag=Tag.JPEGTables, ifd=ifd.path)
+    tables = base64.b64encode(raw).decode()
     dng = ifd.Compression == Compression.LossyJPEG or ifd.PhotometricInterpretation in _DNG
     if dng or _is_lossless_colour(ifd, grid):
         return [*steps, codec("virtual_tiff.jpeg", tables=tables)]
@@ -73,7 +78,10 @@ def old_jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     """Return the codecs of Compression 6."""
     _check_samples(ifd, grid)
     if grid.planes > 1:
-        msg = "old-style JPEG with a plane for each sample: its streams hold several scans"
+        msg = (
+            "old-style JPEG with a plane for each sample cannot be read, as its streams hold "
+            "several scans"
+        )
         raise UnsupportedError(msg, tag=Tag.PlanarConfiguration, ifd=ifd.path)
     frame_header = old_jpeg_header(ifd, rows=grid.block_length)
     header = base64.b64encode(frame_header.encode()).decode()
@@ -83,28 +91,18 @@ def old_jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     colours = colour_codecs(ifd, grid, "uint8")
     for step in colours:
         step["configuration"]["subsampling"] = [1, 1]  # the stream's own is undone by libjpeg
-    return [codec("transpose", order=[1, 2, 0]), *colours, stored]
+    return [*samples_first(grid), *colours, stored]
 
 
 def _check_samples(ifd: ImageFileDirectory, grid: BlockGrid) -> None:
     integers = {SampleFormat.UnsignedInteger, SampleFormat.SignedInteger, SampleFormat.Undefined}
     if not set(ifd.SampleFormat) <= integers:
         name = code_name(SampleFormat, ifd.SampleFormat[0])
-        msg = f"SampleFormat {name} in JPEG, which holds integers"
+        msg = f"SampleFormat is {name}, and JPEG holds integers alone"
         raise UnsupportedError(msg, tag=Tag.SampleFormat, ifd=ifd.path)
     if grid.bits not in _DEPTHS:
-        msg = f"JPEG of {grid.bits} bits a sample; it has {_DEPTHS[0]} to {_DEPTHS[-1]}"
+        msg = f"a sample has {grid.bits} bits; JPEG holds {_DEPTHS[0]} to {_DEPTHS[-1]}"
         raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
-
-
-def _tables(ifd: ImageFileDirectory) -> str:
-    """Return JPEGTables in base64; "" if they are absent."""
-    tables = ifd.raw(Tag.JPEGTables) or b""
-    header = JpegHeader.parse(tables)
-    if tables and (tables[:2] != b"\xff\xd8" or header.frame or header.scan):
-        msg = "JPEGTables do not hold a stream of tables alone"
-        raise FormatError(msg, tag=Tag.JPEGTables, ifd=ifd.path)
-    return base64.b64encode(tables).decode()
 
 
 def _colours(ifd: ImageFileDirectory, grid: BlockGrid) -> tuple[str | None, str]:
@@ -112,10 +110,13 @@ def _colours(ifd: ImageFileDirectory, grid: BlockGrid) -> tuple[str | None, str]
     photometric, samples = ifd.PhotometricInterpretation, grid.block_samples
     if photometric == Photometric.YCbCr and grid.planes > 1:
         if ycbcr_subsampling(ifd) != (1, 1):
-            msg = "subsampled YCbCr in planes of JPEG: those of Cb and Cr are smaller"
+            msg = "subsampled YCbCr in planes cannot be read: those of Cb and Cr are smaller"
             raise UnsupportedError(msg, tag=Tag.YCbCrSubSampling, ifd=ifd.path)
         return _UNCHANGED[1]
-    if photometric == Photometric.RGB and samples == 3 and _is_jfif(ifd):
+    # tifffile's rule: a JFIF stream is YCbCr. libtiff takes the tag's word, and gives wrong
+    # colours or an error
+    is_rgb = photometric == Photometric.RGB and samples == 3
+    if is_rgb and JpegHeader.parse(first_block(ifd)[:32]).jfif:
         return None, "RGB"
     kept = _UNCHANGED.get(samples, (None, "UNKNOWN"))
     return _COLOURS.get((photometric, samples), kept)
@@ -135,11 +136,3 @@ def _is_lossless_colour(ifd: ImageFileDirectory, grid: BlockGrid) -> bool:
     except FormatError:  # the block is damaged, and reading it says so
         return False
     return stored != given and frame is not None and frame.lossless
-
-
-def _is_jfif(ifd: ImageFileDirectory) -> bool:
-    """Whether the first block is a JFIF stream, which is YCbCr: tifffile's rule.
-
-    libtiff takes the tag's word, and gives wrong colours or an error.
-    """
-    return JpegHeader.parse(first_block(ifd)[:32]).jfif

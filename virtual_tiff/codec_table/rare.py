@@ -5,7 +5,7 @@ And those for which there is no decoder, with what one would need.
 
 from __future__ import annotations
 
-from virtual_tiff.codec_table.description import CodecJSON, codec
+from virtual_tiff.codec_table.description import CodecJSON, codec, samples_first
 from virtual_tiff.tiff import (
     BlockGrid,
     Compression,
@@ -104,7 +104,7 @@ def pixarlog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
         samples=grid.block_samples,
         last=_short_last(grid),
     )
-    return [*_transposed(grid), step]
+    return [*samples_first(grid), step]
 
 
 # PhotometricInterpretation, BitsPerSample, samples -> the SampleFormats of which libtiff's
@@ -135,7 +135,7 @@ def sgilog(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
         samples=grid.block_samples,
         last=_short_last(grid),
     )
-    return [*_transposed(grid), step]
+    return [*samples_first(grid), step]
 
 
 _EER_BITS = {Compression.EER_V0: (8, 2, 2), Compression.EER_V1: (7, 2, 2)}
@@ -160,7 +160,7 @@ def eer(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     )
     skip, horizontal, vertical = bits
     if min(skip - 3, horizontal, vertical) < 1 or not 8 < sum(bits) <= 16:
-        msg = f"events of {skip} + {horizontal} + {vertical} bits"
+        msg = f"events of {skip} + {horizontal} + {vertical} bits cannot be decoded"
         raise UnsupportedError(msg, tag=Tag.Compression, ifd=ifd.path)
     return [
         codec(
@@ -173,15 +173,12 @@ def eer(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
     ]
 
 
-def _transposed(grid: BlockGrid) -> list[CodecJSON]:
-    return [codec("transpose", order=[1, 2, 0])] if grid.block_samples > 1 else []
-
-
 def _unsupported(ifd: ImageFileDirectory, grid: BlockGrid, tag: Tag) -> UnsupportedError:
     kinds = " and ".join(code_name(SampleFormat, kind) for kind in sorted(set(ifd.SampleFormat)))
     msg = (
         f"Compression {code_name(Compression, ifd.Compression)} with {grid.samples} samples "
         f"of {grid.bits} bits, SampleFormat {kinds}, PhotometricInterpretation "
-        f"{code_name(Photometric, ifd.PhotometricInterpretation or 0)}, in {grid.kind}s"
+        f"{code_name(Photometric, ifd.PhotometricInterpretation or 0)}, in {grid.kind}s cannot be "
+        "decoded"
     )
     return UnsupportedError(msg, tag=tag, ifd=ifd.path)

@@ -31,7 +31,11 @@ def codec_aspects(codecs: Sequence[CodecJSON]) -> dict[str, str]:
                 others.append(codec)
         else:
             others.append(codec)
-    return aspects | {"codecs": ", ".join(map(_words, others)) or "no others"}
+    words = []
+    for codec in others:
+        settings = ", ".join(f"{k}={v}" for k, v in sorted(codec.get("configuration", {}).items()))
+        words.append(f"{codec['name']}({settings})" if settings else codec["name"])
+    return aspects | {"codecs": ", ".join(words) or "no others"}
 
 
 def codec_tag(codec: CodecJSON) -> tuple[Tag | None, str]:
@@ -45,8 +49,3 @@ def codec_tag(codec: CodecJSON) -> tuple[Tag | None, str]:
     if description.tag in (Tag.Compression, Tag.Predictor):
         return description.tag, f"{description.tag.name} {description.says}"
     return description.tag, description.says
-
-
-def _words(codec: CodecJSON) -> str:
-    settings = ", ".join(f"{k}={v}" for k, v in sorted(codec.get("configuration", {}).items()))
-    return f"{codec['name']}({settings})" if settings else str(codec["name"])

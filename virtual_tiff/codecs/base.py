@@ -51,6 +51,12 @@ class ReadingCodec:
             msg = f"{cls.name} cannot have the configuration {configuration}: {error}"
             raise ValueError(msg) from error
 
+    def check_endian(self, endian: str | None) -> None:
+        """Refuse what is no byte order."""
+        if endian not in ("big", "little"):
+            msg = f"{self.name}: endian={endian!r} is neither little nor big"
+            raise ValueError(msg)
+
     def to_dict(self) -> dict[str, JSON]:
         """Return the codec's metadata."""
         return {"name": self.name, "configuration": asdict(self)}

@@ -124,7 +124,9 @@ def find_stacks(
         return []
     samples = sum(ifd.SamplesPerPixel for ifd in images)
     limits.check("samples", samples, "samples of all images", of_file=True)
-    description = _description(images[0])
+    entry = images[0].entries.get(Tag.ImageDescription)
+    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
+    description = images[0].text(Tag.ImageDescription) if is_text else None
     ome = parse_ome(description, ifd=images[0].path, limits=limits)
     if ome is not None:
         count = max(int(ifd.path) for ifd in ifds if ifd.describes_image) + 1
@@ -155,13 +157,6 @@ def _readable(
             yield replace(ifd, subifds=tuple(subifds))
         else:
             yield ifd
-
-
-def _description(ifd: ImageFileDirectory) -> str | None:
-    entry = ifd.entries.get(Tag.ImageDescription)
-    if entry is None or entry.field_type.nbytes != 1 or entry.data is None:
-        return None
-    return ifd.text(Tag.ImageDescription)
 
 
 def _ome_stacks(

@@ -30,24 +30,18 @@ def flat(images: Sequence[ImageArray], *, coordinates: bool) -> Group:
 
 def nested(images: Sequence[ImageArray], *, coordinates: bool) -> Group:
     """Return a group that holds a group for each array."""
-    return Group(
-        groups={name_of(image): _alone(image, coordinates=coordinates) for image in images}
-    )
-
-
-def _alone(image: ImageArray, *, coordinates: bool) -> Group:
-    array = file_array(image, Names(), coordinates=coordinates)
-    # as in 0.5.0: a Dataset of one array carries that array's attributes
-    of_the_array = ("coordinates", "grid_mapping")
-    attributes = {
-        name: value
-        for name, value in array.metadata["attributes"].items()
-        if name not in of_the_array
-    }
-    arrays: Arrays = {name_of(image): array}
-    if coordinates:
-        arrays |= coordinate_arrays(image, Names(), arrays)
-    return Group(arrays=arrays, attributes=attributes)
+    groups = {}
+    for image in images:
+        array = file_array(image, Names(), coordinates=coordinates)
+        arrays: Arrays = {name_of(image): array}
+        if coordinates:
+            arrays |= coordinate_arrays(image, Names(), arrays)
+        # as in 0.5.0: a Dataset of one array carries that array's attributes
+        attributes = dict(array.metadata["attributes"])
+        for name in ("coordinates", "grid_mapping"):
+            attributes.pop(name, None)
+        groups[name_of(image)] = Group(arrays=arrays, attributes=attributes)
+    return Group(groups=groups)
 
 
 def _shared_names(images: Sequence[ImageArray], *, coordinates: bool) -> list[Names]:

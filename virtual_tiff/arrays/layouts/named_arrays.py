@@ -97,19 +97,16 @@ def coordinate_arrays(
     place = image.place
     if place is not None:
         axes = {names["y"], names["x"]}
-        if has_axes(place) and not axes <= existing.keys() and _is_bounded(image):
+        # 400 bytes can state an image of 2**31 columns
+        budget = image.budget or Budget(image.ifd.limits, 0)
+        if (
+            has_axes(place)
+            and not axes <= existing.keys()
+            and budget.has_room(sum(image.size), image.ifd.path)
+        ):
             makers[names["y"]] = lambda: axis_array(place, "y", names["y"])
             makers[names["x"]] = lambda: axis_array(place, "x", names["x"])
         makers[f"spatial_ref{names.plane}"] = lambda: spatial_ref_array(place)
     for name, values in image.bands.items():
         makers[f"{name}{names.band}"] = partial(band_array, values, "band", names["band"])
     return {name: make() for name, make in makers.items() if name not in existing}
-
-
-def _is_bounded(image: ImageArray) -> bool:
-    """Whether the axes of an image are no longer than what is worth writing down.
-
-    400 bytes can state an image of 2**31 columns.
-    """
-    budget = image.budget or Budget(image.ifd.limits, 0)
-    return budget.has_room(sum(image.size), image.ifd.path)

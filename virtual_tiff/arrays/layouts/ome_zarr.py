@@ -94,15 +94,32 @@ def group_attributes(
         what = f"the axes {', '.join(unknown)}" if unknown else "no array"
         msg = f"OME-Zarr cannot describe an image with {what}"
         raise ValueError(msg)
-    multiscale: dict[str, Any] = {
-        "axes": [_axis(name, stack) for name in names],
-        "datasets": [
-            {"path": path, "coordinateTransformations": _transformations(stack, factors)}
-            for path, factors in datasets
-        ],
-    }
+    spacing = {} if stack.ome is None else stack.ome.spacing
+    steps = {name: spacing.get(name.upper(), (1.0, "")) for name in names}
+    """Distance of neighbours along an axis and OME's unit; 1 and "" if unknown."""
+    multiscale: dict[str, Any] = {}
     if stack.ome is not None and stack.ome.name:
-        multiscale = {"name": stack.ome.name, **multiscale}
+        multiscale["name"] = stack.ome.name
+    multiscale["axes"] = [
+        {"name": name, "type": _AXIS_TYPES[name]}
+        | ({"unit": _UNITS[unit]} if unit in _UNITS else {})
+        for name, (_, unit) in steps.items()
+    ]
+    multiscale["datasets"] = []
+    for path, factors in datasets:
+        # the origin is the middle of the first pixel of the full resolution: a reduced pixel's
+        # middle is that of all pixels that it stands for
+        factor = dict(zip("yx", factors, strict=True))
+        scale, translation = [], []
+        for name, (step, _) in steps.items():
+            times = factor.get(name, 1.0)
+            scale.append(step * times)
+            translation.append(step * (stack.first.get(name, 0) + (times - 1) / 2))
+        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+        if any(translation):
+            transformations.append({"type": "translation", "translation": translation})
+        dataset = {"path": path, "coordinateTransformations": transformations}
+        multiscale["datasets"].append(dataset)
     ome: dict[str, Any] = {"version": _VERSION, "multiscales": [multiscale]}
     channels = _channels(stack)
     if channels:
@@ -113,36 +130,6 @@ def group_attributes(
 def bioformats2raw_attributes() -> dict[str, Any]:
     """Return the attributes of a root whose groups `0`, `1`, … are images."""
     return {"ome": {"version": _VERSION, "bioformats2raw.layout": 3}}
-
-
-def _axis(name: str, stack: Stack) -> dict[str, str]:
-    axis = {"name": name, "type": _AXIS_TYPES[name]}
-    unit = _UNITS.get(_spacing(name, stack)[1])
-    return axis if unit is None else {**axis, "unit": unit}
-
-
-def _spacing(name: str, stack: Stack) -> tuple[float, str]:
-    """Return the distance of neighbours along an axis and OME's unit; 1 and "" if unknown."""
-    spacing = {} if stack.ome is None else stack.ome.spacing
-    return spacing.get(name.upper(), (1.0, ""))
-
-
-def _transformations(stack: Stack, factors: tuple[float, float]) -> list[dict[str, Any]]:
-    """Return scale and, where the array does not begin at the image's origin, translation.
-
-    The origin is the middle of the first pixel of the full resolution: a reduced pixel's
-    middle is that of all pixels that it stands for.
-    """
-    factor = dict(zip("yx", factors, strict=True))
-    scale, translation = [], []
-    for name in stack.dimension_names:
-        step, times = _spacing(name, stack)[0], factor.get(name, 1.0)
-        scale.append(step * times)
-        translation.append(step * (stack.first.get(name, 0) + (times - 1) / 2))
-    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-    if any(translation):
-        transformations.append({"type": "translation", "translation": translation})
-    return transformations
 
 
 def _channels(stack: Stack) -> list[dict[str, Any]]:

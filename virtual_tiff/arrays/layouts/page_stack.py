@@ -99,7 +99,11 @@ def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinat
         tiff.ifds, file_size=tiff.state.size, limits=options.limits, refused=refused
     )
     if options.selection.overviews is not True:
-        stacks = [_with_levels(page_stack, options) for page_stack in stacks]
+        kept = [options.selection.levels(len(each.levels)) for each in stacks]
+        stacks = [
+            replace(each, levels=tuple(each.levels[level] for level in levels))
+            for each, levels in zip(stacks, kept, strict=True)
+        ]
     groups = [
         _group(page_stack, tiff.state.size, options, coordinates=coordinates)
         for page_stack in stacks
@@ -112,11 +116,6 @@ def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinat
     names = [page_stack.name.replace("/", ".") for page_stack in stacks]
     losses = tuple(loss for page_stack in stacks for loss in page_stack.losses)
     return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
-
-
-def _with_levels(page_stack: Stack, options: Options) -> Stack:
-    kept = options.selection.levels(len(page_stack.levels))
-    return replace(page_stack, levels=tuple(page_stack.levels[level] for level in kept))
 
 
 def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: bool) -> Group:
@@ -202,18 +201,15 @@ def _plans(
             chunks = first.chunks
         else:
             chunks = image_chunks(page.ifd, full, file_size=file_size, options=options)
-        plans.append(_shifted(chunks, page.shift))
+        if page.shift:
+            offsets = chunks.offsets + np.uint64(page.shift)
+            offsets = np.where(chunks.byte_counts != 0, offsets, np.uint64(0))
+            chunks = replace(chunks, offsets=offsets)
+        plans.append(chunks)
     if first is None:
         msg = "a stack needs at least one page"
         raise ValueError(msg)
     return first, plans
-
-
-def _shifted(chunks: ChunkPlan, shift: int) -> ChunkPlan:
-    if not shift:
-        return chunks
-    offsets = np.where(chunks.byte_counts != 0, chunks.offsets + np.uint64(shift), np.uint64(0))
-    return replace(chunks, offsets=offsets)
 
 
 def _shape(plan: ChunkPlan | None) -> tuple[int, ...] | None:
@@ -242,44 +238,40 @@ def _array(
     lengths |= {"y": grid.image_length, "x": grid.image_width}
     chunk_lengths |= {"y": chunks.length, "x": chunks.width}
     chunk_shape = axes.lengths(chunk_lengths)
+    codecs = first.metadata["codecs"]
+    if any(codec["name"] == "transpose" for codec in codecs):
+        # the one that brings the samples of a pixel together, by the numbers of this array's axes
+        last = [axes.index(name) for name in ("y", "x", page_stack.sample_axis)]
+        order = [*(number for number in range(len(axes)) if number not in last), *last]
+        transpose = {"name": "transpose", "configuration": {"order": order}}
+        codecs = [transpose if codec["name"] == "transpose" else codec for codec in codecs]
     metadata = first.metadata | {
         "shape": axes.lengths(lengths),
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk_shape}},
-        "codecs": [_turned(codec, axes, page_stack) for codec in first.metadata["codecs"]],
+        "codecs": codecs,
         "attributes": attributes,
         "dimension_names": list(axes),
     }
 
-    def joined(part: Callable[[ChunkPlan], NDArray[np.uint64]]) -> NDArray[np.uint64]:
-        missing = np.zeros(first.chunks.offsets.shape, dtype=np.uint64)
-        of_pages = np.stack([missing if plan is None else part(plan) for plan in plans])
+    def joined[T: np.generic](
+        part: Callable[[ChunkPlan], NDArray[T] | None], dtype: type[T]
+    ) -> NDArray[T]:
+        missing = np.zeros(first.chunks.offsets.shape, dtype)
+        parts = [missing if plan is None else part(plan) for plan in plans]
+        of_pages = np.stack([missing if each is None else each for each in parts])
         return _in_order(of_pages.reshape(*page_stack.shape, *missing.shape), page_stack, axes)
 
     whole = all(plan is None or plan.lost is None for plan in plans)
     return FileArray(
         metadata=metadata,
-        offsets=joined(lambda plan: plan.offsets),
-        byte_counts=joined(lambda plan: plan.byte_counts),
+        offsets=joined(lambda plan: plan.offsets, np.uint64),
+        byte_counts=joined(lambda plan: plan.byte_counts, np.uint64),
         axes=axes,
-        lost=None if whole else joined(_lost).astype(np.bool_),
+        lost=None if whole else joined(lambda plan: plan.lost, np.bool_),
     )
 
 
-def _lost(plan: ChunkPlan) -> NDArray[np.uint64]:
-    lost = np.zeros(plan.offsets.shape, np.bool_) if plan.lost is None else plan.lost
-    return lost.astype(np.uint64)
-
-
-def _turned(codec: JSON, axes: Axes, page_stack: Stack) -> JSON:
-    """Renumber the axes of the `transpose` that brings the samples of a pixel together."""
-    if codec["name"] != "transpose":
-        return codec
-    last = [axes.index(name) for name in ("y", "x", page_stack.sample_axis)]
-    others = [number for number in range(len(axes)) if number not in last]
-    return {"name": "transpose", "configuration": {"order": [*others, *last]}}
-
-
-def _in_order(of_pages: NDArray[np.uint64], page_stack: Stack, axes: Axes) -> NDArray[np.uint64]:
+def _in_order[T: np.generic](of_pages: NDArray[T], page_stack: Stack, axes: Axes) -> NDArray[T]:
     """Bring (axes, planes, rows, columns) to the chunk grid's order of dimensions."""
     planes_at = len(page_stack.axes)
     samples = page_stack.sample_axis

@@ -52,7 +52,14 @@ def _levels(family: Sequence[ImageArray], *, coordinates: bool) -> Group:
     groups = {}
     for path, image in levels.items():
         mask = None if _is_mask(image) else masks.pop(pixels_of(image), None)
-        groups[path] = _level(image, mask, coordinates=coordinates)
+        of_level = {_IMAGE: image} | ({} if mask is None else {_MASK: mask})
+        arrays: Arrays = {
+            name: file_array(each, Names(), coordinates=coordinates)
+            for name, each in of_level.items()
+        }
+        for each in of_level.values() if coordinates else ():
+            arrays |= coordinate_arrays(each, Names(), arrays)
+        groups[path] = Group(arrays=arrays)
     for mask in () if _is_mask(images[0]) else masks.values():
         warn(f"IFD {mask.ifd.path}: the mask is left out: no image has its size and position")
     place = images[0].place
@@ -67,23 +74,11 @@ def _is_mask(image: ImageArray) -> bool:
     return kind_of(image.ifd) == "mask"
 
 
-def _level(image: ImageArray, mask: ImageArray | None, *, coordinates: bool) -> Group:
-    images: dict[str, ImageArray] = {_IMAGE: image}
-    if mask is not None:
-        images[_MASK] = mask
-    arrays: Arrays = {
-        name: file_array(each, Names(), coordinates=coordinates) for name, each in images.items()
-    }
-    if coordinates:
-        for each in images.values():
-            arrays |= coordinate_arrays(each, Names(), arrays)
-    return Group(arrays=arrays)
-
-
 def described(path: str, image: ImageArray, first: ImageArray) -> Level:
     """Say how a level lies in the first one: a window begins at blocks of each level's own."""
     length, width = image.size
-    down, across = _ratio(first, image)
+    down = first.ifd.ImageLength / image.ifd.ImageLength
+    across = first.ifd.ImageWidth / image.ifd.ImageWidth
     row, column = image.origin
     first_row, first_column = first.origin
     return Level(
@@ -94,9 +89,3 @@ def described(path: str, image: ImageArray, first: ImageArray) -> Level:
         scale=(down, across),
         translation=(row * down - first_row, column * across - first_column),
     )
-
-
-def _ratio(first: ImageArray, image: ImageArray) -> tuple[float, float]:
-    """Return the rows and columns of the first level that a row and a column of this one are."""
-    down = first.ifd.ImageLength / image.ifd.ImageLength
-    return down, first.ifd.ImageWidth / image.ifd.ImageWidth

@@ -79,9 +79,8 @@ def in_crs_of(bbox: Bounds, bbox_crs: str, crs: Crs | None, image: Bounds) -> Bo
     """
     if crs is None:
         msg = (
-            f"bbox_crs={bbox_crs!r} cannot be used, as the image has no known CRS; give the bbox "
-            "in "
-            "the image's own coordinates, without bbox_crs"
+            f"bbox_crs={bbox_crs!r} cannot be used, as the image has no known CRS; give the bbox"
+            " in the image's own coordinates, without bbox_crs"
         )
         raise ValueError(msg)
     if bbox_crs.upper() == (crs.code or "").upper() or bbox_crs in (crs.wkt, crs.text):

@@ -41,6 +41,11 @@ class Region:
         """The row and the column behind the last pixel."""
         return self.row + self.length, self.column + self.width
 
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Top, left, bottom and right."""
+        return self.row, self.column, *self.ends
+
     def within(self, length: int, width: int) -> Region | None:
         """Return what of the region lies in an image of a size; None if nothing does."""
         top, left = max(self.row, 0), max(self.column, 0)
@@ -102,7 +107,14 @@ def crop(
     """
     grid = layout.grid
     if samples is not None:
-        grid = _with_samples(grid, samples)
+        if not samples or not all(0 <= sample < grid.samples for sample in samples):
+            msg = f"samples must be some of 0 to {grid.samples - 1}, not {list(samples)}"
+            raise ValueError(msg)
+        if grid.planes == 1 and list(samples) != list(range(grid.samples)):
+            msg = "a block holds all samples of its pixels, so some of them cannot be referenced"
+            raise UnsupportedError(msg, tag=Tag.PlanarConfiguration)
+        planes_left = 1 if grid.planes == 1 else len(samples)
+        grid = replace(grid, samples=len(samples), planes=planes_left)
     planes = slice(None) if samples is None or layout.grid.planes == 1 else list(samples)
     rows = columns = slice(None)
     if region is not None:
@@ -143,17 +155,6 @@ def check_whole(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> Non
 
 def _between(top: int, left: int, bottom: int, right: int) -> Region:
     return Region(row=top, column=left, length=bottom - top, width=right - left)
-
-
-def _with_samples(grid: BlockGrid, samples: Sequence[int]) -> BlockGrid:
-    if not samples or not all(0 <= sample < grid.samples for sample in samples):
-        msg = f"samples must be some of 0 to {grid.samples - 1}, not {list(samples)}"
-        raise ValueError(msg)
-    if grid.planes == 1 and list(samples) != list(range(grid.samples)):
-        msg = "the samples of a pixel are stored together, so a part of them cannot be referred to"
-        raise UnsupportedError(msg, tag=Tag.PlanarConfiguration)
-    planes = 1 if grid.planes == 1 else len(samples)
-    return replace(grid, samples=len(samples), planes=planes)
 
 
 def _blocks(grid: BlockGrid, region: Region) -> tuple[slice, slice]:

@@ -123,8 +123,7 @@ class Selection:
         if ifd.PlanarConfiguration != 2:
             msg = (
                 f"bands={list(wanted)!r} cannot be selected: each block holds all {samples} "
-                "samples "
-                "of its pixels. Open all bands, and select afterwards: "
+                f"samples of its pixels. Open all bands, and select afterwards: "
                 f".isel(band={numbers})"
             )
             raise UnsupportedError(msg, tag=Tag.PlanarConfiguration, ifd=ifd.path)
@@ -162,11 +161,33 @@ class Selection:
         full = size if full is None else full
         requested, on_edges = self._asked(full, affine, crs)
         inside = requested.within(*full)
+        option = f"bbox={self.bbox}" if self.window is None else f"window={self.window}"
+        if self.bbox_crs is not None:
+            option += f" of {self.bbox_crs}"
         if inside is None:
-            raise ValueError(self._outside(full, affine))
+            msg = (
+                f"{option} lies outside the image of {full[1]} x {full[0]} pixels (width x height)"
+            )
+            if self.bbox is not None and affine is not None:
+                msg += f" with the bounds {tuple(affine.bounds(*full))} in its own CRS"
+            raise ValueError(msg)
         snapped = inside.scaled(full, size).snapped(grid)
-        if self.exact and not (on_edges and _same_ground(inside, full, snapped, size)):
-            raise ValueError(self._inexact(snapped, grid, is_full=size == full))
+        edges = zip(inside.edges, size * 2, snapped.edges, full * 2, strict=True)
+        same_ground = all(edge * small == own * large for edge, small, own, large in edges)
+        if self.exact and not (on_edges and same_ground):
+            msg = (
+                f"exact=True, but {option} does not end where the {grid.kind}s of "
+                f"{grid.block_width} x {grid.block_length} pixels (width x height) do"
+            )
+            if size == full:
+                fitting = (snapped.column, snapped.row, snapped.width, snapped.length)
+                msg += f"; window={fitting} would fit"
+            else:
+                msg += (
+                    f" in the smaller image of {grid.image_width} x {grid.image_length}; "
+                    "overviews=False leaves overviews out"
+                )
+            raise ValueError(msg)
         everything = Region(row=0, column=0, length=size[0], width=size[1])
         return None if snapped == everything else snapped
 
@@ -179,54 +200,15 @@ class Selection:
             return Region(row=row, column=column, length=length, width=width), True
         if affine is None:
             msg = (
-                f"bbox={self.bbox} cannot be used: the image has no transform (ModelPixelScale "
-                "with "
-                "ModelTiepoint, or ModelTransformation); use window instead"
+                f"bbox={self.bbox} cannot be used: the image has no transform (ModelPixelScale"
+                " with ModelTiepoint, or ModelTransformation); use window instead"
             )
             raise ValueError(msg)
         bbox: Any = self.bbox
         if self.bbox_crs is not None:
-            bbox = in_crs_of(bbox, self.bbox_crs, crs, _bounds(affine, full))
+            left, bottom, right, top = affine.bounds(*full)
+            bbox = in_crs_of(bbox, self.bbox_crs, crs, (left, bottom, right, top))
         return _pixels(bbox, affine)
-
-    def _what(self) -> str:
-        if self.window is not None:
-            return f"window={self.window}"
-        return f"bbox={self.bbox}" + (f" of {self.bbox_crs}" if self.bbox_crs is not None else "")
-
-    def _outside(self, full: tuple[int, int], affine: Affine | None) -> str:
-        where = f"of {full[1]} x {full[0]} pixels (width x height)"
-        if self.bbox is not None and affine is not None:
-            where += f" with the bounds {_bounds(affine, full)} in its own CRS"
-        return f"{self._what()} lies outside the image {where}"
-
-    def _inexact(self, snapped: Region, grid: BlockGrid, *, is_full: bool) -> str:
-        msg = (
-            f"exact=True, but {self._what()} does not end where the {grid.kind}s of "
-            f"{grid.block_width} x {grid.block_length} pixels (width x height) do"
-        )
-        if is_full:
-            fitting = (snapped.column, snapped.row, snapped.width, snapped.length)
-            return f"{msg}; window={fitting} would fit"
-        size = f"{grid.image_width} x {grid.image_length}"
-        return f"{msg} in the smaller image of {size}; overviews=False leaves overviews out"
-
-
-def _same_ground(
-    requested: Region, full: tuple[int, int], snapped: Region, size: tuple[int, int]
-) -> bool:
-    theirs = (requested.row, requested.column, *requested.ends)
-    ours = (snapped.row, snapped.column, *snapped.ends)
-    sizes = zip(theirs, size * 2, ours, full * 2, strict=True)
-    return all(their * small == our * large for their, small, our, large in sizes)
-
-
-def _bounds(affine: Affine, size: tuple[int, int]) -> Bounds:
-    """Return the least box around an image."""
-    length, width = size
-    places = [affine.at(column, row) for column in (0, width) for row in (0, length)]
-    across, up = zip(*places, strict=True)
-    return min(across), min(up), max(across), max(up)
 
 
 def _pixels(bbox: Bounds, affine: Affine) -> tuple[Region, bool]:

@@ -46,9 +46,8 @@ class ChunkyCodec(_Predecessor, ArrayBytesCodec):
     """The file's; None for samples of one byte."""
 
     def __post_init__(self) -> None:
-        if self.endian not in ("little", "big", None):
-            msg = f"{self.name}: endian={self.endian!r} is neither little nor big"
-            raise ValueError(msg)
+        if self.endian is not None:
+            self.check_endian(self.endian)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         dtype = chunk_spec.dtype.to_native_dtype()
@@ -57,7 +56,10 @@ class ChunkyCodec(_Predecessor, ArrayBytesCodec):
             raise ValueError(msg)
         data, shape = chunk_data.as_numpy_array(), chunk_spec.shape
         if data.size != prod(shape) * dtype.itemsize:
-            msg = f"a block of {data.size} bytes; the tags promise {prod(shape)} of type {dtype}"
+            msg = (
+                f"the block has {data.size} bytes; the tags promise {prod(shape)} samples of type "
+                f"{dtype}"
+            )
             raise ValueError(msg)
         stored = data.view(dtype.newbyteorder(">" if self.endian == "big" else "<"))
         pixels = np.ascontiguousarray(stored.reshape(shape, order="F"), dtype)
@@ -121,14 +123,14 @@ class FloatDifferencesCodec(ReadingCodec, ArrayArrayCodec):
         """Return the spec of the stored bytes, which have no byte order."""
         dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
         if dtype.kind != "f" or self.dtype[1:] != dtype.str[1:]:
-            msg = f"{self.name}: samples of type {dtype}, for a dtype of {self.dtype!r}"
+            msg = f"{self.name}: dtype={self.dtype!r} is not the type of the array, {dtype}"
             raise ValueError(msg)
         return _stored_as(chunk_spec, "uint8", (*shape[:-1], shape[-1] * dtype.itemsize))
 
     def _decode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> NDBuffer:
         *bands, rows, columns = self.shape
         if prod(chunk_spec.shape) != prod(self.shape):
-            msg = f"{self.name}: a chunk of shape {chunk_spec.shape}, for one of {self.shape}"
+            msg = f"{self.name}: shape={self.shape} is not that of the chunk, {chunk_spec.shape}"
             raise ValueError(msg)
         samples = prod(bands)
         dtype = chunk_spec.dtype.to_native_dtype()

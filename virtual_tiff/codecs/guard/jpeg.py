@@ -20,11 +20,11 @@ import numpy as np
 from imagecodecs.zarr import Jpeg
 
 from virtual_tiff.codecs.base import ArraySpec, Buffer, Edges, NDBuffer
-from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 from virtual_tiff.codecs.images.jpeg import (
     Image,
     as_chunk,
+    check_frame,
     decode_complete,
     decode_lossless,
     frame_of,
@@ -94,12 +94,8 @@ class BlockJpegCodec(ImageCodec):
         foot = (length - 1) % rows + 1 if edges.foot else rows
         right = (width - 1) % columns + 1 if edges.right else columns
         fits = foot <= frame.height <= rows and right <= frame.width <= columns
-        if len(frame.components) != samples or not (taller or fits):
-            msg = (
-                f"the block holds a JPEG image of {frame.height} rows, {frame.width} columns and "
-                f"{len(frame.components)} components; the tags promise {promised}"
-            )
-            raise ImageSizeError(msg)
+        fits = len(frame.components) == samples and (taller or fits)
+        check_frame(frame, promised, fits=fits)
 
 
 def _cut(data: bytes, header: JpegHeader, frame: JpegFrame, rows: int) -> bytes:

@@ -31,6 +31,7 @@ __all__ = [
     "RAW",
     "JpegCodec",
     "as_chunk",
+    "check_frame",
     "decode_complete",
     "decode_lossless",
     "frame_of",
@@ -65,8 +66,19 @@ class JpegCodec(ImageCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         data = chunk_data.to_bytes()
         header, frame = frame_of(data)
-        _check_size(frame, chunk_spec.shape)
-        decode = _decoder(frame, base64.b64decode(self.tables) or None)
+        size = (frame.height, frame.width, len(frame.components))
+        # lossless streams may group the samples otherwise
+        grouped = frame.lossless and int(np.prod(size)) == int(np.prod(chunk_spec.shape))
+        fits = grouped or size in image_sizes(chunk_spec.shape)
+        check_frame(frame, chunk_spec.shape, fits=fits)
+        tables = base64.b64decode(self.tables) or None
+        decode: Callable[[bytes], Image] = partial(
+            jpeg8, tables=tables, outcolorspace="RGB" if size[2] == 3 else None
+        )
+        if frame.marker == _JPEG_LS:
+            decode = imagecodecs.jpegls_decode
+        elif frame.lossless:
+            decode = partial(decode_lossless, tables=tables)
         return as_chunk(decode_complete(data, header, decode), chunk_spec)
 
 
@@ -90,6 +102,16 @@ def promised_size(frame: JpegFrame, shape: tuple[int, ...]) -> tuple[int, int, i
         msg = f"no image fills a chunk of shape {shape}"
         raise ValueError(msg)
     return next((size for size in sizes if size[2] == len(frame.components)), sizes[0])
+
+
+def check_frame(frame: JpegFrame, promised: tuple[int, ...], *, fits: bool) -> None:
+    """Refuse a stream whose frame does not fit what the tags promise."""
+    if not fits:
+        msg = (
+            f"the block holds a JPEG image of {frame.height} rows, {frame.width} columns and "
+            f"{len(frame.components)} components; the tags promise {promised}"
+        )
+        raise ImageSizeError(msg)
 
 
 def decode_complete(data: bytes, header: JpegHeader, decode: Callable[[bytes], Image]) -> Image:
@@ -139,27 +161,6 @@ def as_chunk(image: Image, chunk_spec: ArraySpec) -> NDBuffer:
         raise ValueError(msg)
     shaped: NDArray[Any] = image.reshape(chunk_spec.shape).view(expected)
     return chunk_spec.prototype.nd_buffer.from_numpy_array(shaped)
-
-
-def _check_size(frame: JpegFrame, shape: tuple[int, ...]) -> None:
-    """Raise if a frame has not the chunk's samples; lossless ones may group them otherwise."""
-    size = (frame.height, frame.width, len(frame.components))
-    same = size in image_sizes(shape)
-    grouped = frame.lossless and int(np.prod(size)) == int(np.prod(shape))
-    if not same and not grouped:
-        msg = f"the block holds a JPEG image of {size} rows, columns and components, not {shape}"
-        raise ImageSizeError(msg)
-
-
-def _decoder(frame: JpegFrame, tables: bytes | None) -> Callable[[bytes], Image]:
-    count = len(frame.components)
-
-    def lossy(data: bytes) -> Image:
-        return jpeg8(data, tables=tables, outcolorspace="RGB" if count == 3 else None)
-
-    if frame.marker == _JPEG_LS:
-        return imagecodecs.jpegls_decode
-    return partial(decode_lossless, tables=tables) if frame.lossless else lossy
 
 
 def decode_lossless(data: bytes, *, tables: bytes | None) -> Image:

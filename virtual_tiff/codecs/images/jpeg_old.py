@@ -17,11 +17,11 @@ from typing import ClassVar
 import numpy as np
 
 from virtual_tiff.codecs.base import ArraySpec, Buffer, NDBuffer
-from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 from virtual_tiff.codecs.images.jpeg import (
     Image,
     as_chunk,
+    check_frame,
     decode_complete,
     frame_of,
     jpeg8,
@@ -58,7 +58,11 @@ class OldJpegCodec(ImageCodec):
         header = given | own
         frame = JpegFrame.parse(header.frame or b"")
         rows, columns, samples = promised_size(frame, chunk_spec.shape)
-        _check_size(frame, rows, columns, samples)
+        # it must hold the block's rows, and not much more than its columns
+        wide = frame.width == 0 or columns <= frame.width <= columns + _SLACK
+        high = frame.height in (0, rows) or (frame.height > rows and frame.marker in (0xC0, 0xC1))
+        fits = wide and high and len(frame.components) == samples and samples in _SPACES
+        check_frame(frame, (rows, columns, samples), fits=fits)
         header = header.resized(rows, frame.width or columns)
         data, restarts = _renumbered(data)
         _check_restarts(header, data, restarts)
@@ -67,18 +71,6 @@ class OldJpegCodec(ImageCodec):
         if frame.height > rows and own.frame is None:
             _check_end(header, data)
         return as_chunk(np.ascontiguousarray(_image(header, data)[:, :columns]), chunk_spec)
-
-
-def _check_size(frame: JpegFrame, rows: int, columns: int, samples: int) -> None:
-    """Raise if a stream does not hold the block's rows, or holds much more than its columns."""
-    wide = frame.width == 0 or columns <= frame.width <= columns + _SLACK
-    high = frame.height in (0, rows) or (frame.height > rows and frame.marker in (0xC0, 0xC1))
-    if not (wide and high) or len(frame.components) != samples or samples not in _SPACES:
-        msg = (
-            f"the block holds a JPEG image of {frame.height} rows, {frame.width} columns and "
-            f"{len(frame.components)} components; the tags promise {(rows, columns, samples)}"
-        )
-        raise ImageSizeError(msg)
 
 
 def _image(header: JpegHeader, data: bytes) -> Image:

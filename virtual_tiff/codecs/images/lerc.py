@@ -45,9 +45,7 @@ class LercCodec(ImageCodec):
         if self.compression not in (None, "deflate", "zstd"):
             msg = f"{self.name}: compression={self.compression!r} is not deflate, zstd or null"
             raise ValueError(msg)
-        if self.endian not in ("little", "big"):
-            msg = f"{self.name}: endian={self.endian!r} is neither little nor big"
-            raise ValueError(msg)
+        self.check_endian(self.endian)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         blob = unpacked(chunk_data, chunk_spec)

@@ -33,9 +33,7 @@ class PixarLogCodec(StripCodec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.endian not in ("big", "little"):
-            msg = f"{self.name}: endian={self.endian!r}"
-            raise ValueError(msg)
+        self.check_endian(self.endian)
 
     def _image(self, data: bytes, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         row_bytes = columns * self.samples * 2

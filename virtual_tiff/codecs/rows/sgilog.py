@@ -87,14 +87,17 @@ class SgiLogCodec(StripCodec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pixel not in _PLANES or (self.pixel == "L16" and self.samples != 1):
-            msg = f"{self.name}: pixel {self.pixel!r} with {self.samples} samples"
+            msg = f"{self.name}: pixel={self.pixel!r} cannot have {self.samples} samples"
             raise ValueError(msg)
 
     def _image(self, data: bytes, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         stored = self._stored(data, rows, columns)
         convert = _OUTPUTS.get((self.samples, dtype.kind, dtype.itemsize, self.pixel == "L16"))
         if convert is None:
-            msg = f"{self.name}: {self.pixel} pixels as {self.samples} samples of {dtype}"
+            msg = (
+                f"{self.name}: {self.pixel} pixels cannot become {self.samples} samples of type "
+                f"{dtype}"
+            )
             raise ValueError(msg)
         return convert(stored, self.pixel, dtype)
 

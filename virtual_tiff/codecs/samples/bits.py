@@ -45,8 +45,9 @@ class BitsCodec(ReadingCodec, ArrayBytesCodec):
         if not (0 < index(self.bits) <= 64 and index(self.row) > 0):
             msg = f"{self.name}: bits={self.bits} must be 1 to 64 and row={self.row} positive"
             raise ValueError(msg)
-        if self.endian not in ("big", "little") or (self.endian == "little" and self.bits % 8):
-            msg = f"{self.name}: endian={self.endian!r} of samples of {self.bits} bits"
+        self.check_endian(self.endian)
+        if self.endian == "little" and self.bits % 8:
+            msg = f"{self.name}: samples of {self.bits} bits cannot have endian='little'"
             raise ValueError(msg)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
@@ -59,7 +60,7 @@ class BitsCodec(ReadingCodec, ArrayBytesCodec):
         data: Any = chunk_data.as_numpy_array()
         if rest or data.size != rows * row_bytes:
             msg = (
-                f"a block of {data.size} bytes; {rows} rows of {self.row} samples "
+                f"the block has {data.size} bytes; {rows} rows of {self.row} samples "
                 f"of {self.bits} bits have {rows * row_bytes}"
             )
             raise ValueError(msg)

@@ -39,7 +39,7 @@ class ComplexPartsCodec(ReadingCodec, ArrayArrayCodec):
         """Return the spec of the parts."""
         dtype = chunk_spec.dtype.to_native_dtype()
         if dtype.kind != "c" or not np.can_cast(_PARTS[self.part], dtype):
-            msg = f"{self.name}: parts of {self.part} in an array of {dtype}"
+            msg = f"{self.name}: an array of type {dtype} cannot have parts of type {self.part}"
             raise ValueError(msg)
         part = parse_dtype(self.part, zarr_format=3)
         return replace(

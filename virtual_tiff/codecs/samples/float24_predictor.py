@@ -42,7 +42,8 @@ class Float24PredictorCodec(ReadingCodec, ArrayBytesCodec):
         shape = chunk_spec.shape
         data: Any = chunk_data.as_numpy_array()
         if data.size != prod(shape) * 3:
-            msg = f"a block of {data.size} bytes; {prod(shape)} floats of 24 bits take 3 each"
+            size = prod(shape) * 3
+            msg = f"the block has {data.size} bytes; {prod(shape)} floats of 24 bits take {size}"
             raise ValueError(msg)
         stride = self.dist * (shape[-1] if self.axis == -2 else 1)
         row = prod(shape[self.axis :])

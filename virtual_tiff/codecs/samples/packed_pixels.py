@@ -40,21 +40,20 @@ class PackedPixelsCodec(ReadingCodec, ArrayBytesCodec):
         if sum(map(index, self.bits)) not in _WORDS or min(self.bits) < 1:
             msg = f"{self.name}: bits={self.bits} are not the parts of a word of 8, 16 or 32 bits"
             raise ValueError(msg)
-        if self.endian not in ("big", "little"):
-            msg = f"{self.name}: endian={self.endian!r}"
-            raise ValueError(msg)
+        self.check_endian(self.endian)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         dtype = chunk_spec.dtype.to_native_dtype()
         depth = dtype.itemsize * 8
         *pixels, samples = chunk_spec.shape
         if dtype.kind != "u" or samples != len(self.bits) or max(self.bits) > depth:
-            msg = f"{self.name}: bits={self.bits} for {samples} samples of {dtype}"
+            msg = f"{self.name}: bits={self.bits} do not fit {samples} samples of type {dtype}"
             raise ValueError(msg)
         stored = np.dtype(_WORDS[sum(self.bits)]).newbyteorder(self.endian)
         data: Any = chunk_data.as_numpy_array()
         if data.size != prod(pixels) * stored.itemsize:
-            msg = f"a block of {data.size} bytes; its pixels take {prod(pixels) * stored.itemsize}"
+            size = prod(pixels) * stored.itemsize
+            msg = f"the block has {data.size} bytes; its pixels take {size}"
             raise ValueError(msg)
         words: NDArray[Any] = data.view(stored).astype(stored.newbyteorder("="), copy=False)
         words = words.reshape(pixels)
