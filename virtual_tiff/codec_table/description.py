@@ -121,6 +121,7 @@ SAMPLE_CODECS = (
         "FillOrder 2",
     ),
     ours("pad", "samples.pad:PadCodec", _STRIPS, None),
+    ours("crop", "samples.crop:CropCodec", "TIFF 6.0 section 15, TileWidth", None),
     ours("short_image", "images.short_image:ShortImageCodec", _STRIPS, None),
     ours(
         "ycbcr",
