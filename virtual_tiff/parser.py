@@ -295,19 +295,18 @@ class VirtualTIFF:
             raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         places = list(urls)
         results: list[Any] = [None] * len(places)
-        queue = iter(enumerate(places))
 
-        async def work() -> None:
-            for i, url in queue:  # one iterator for all workers: each url is taken once
-                try:
-                    results[i] = await self.parse(url, registry)
-                except (TiffError, OSError, ValueError) as error:
-                    results[i] = error
-                except Exception as error:  # noqa: BLE001 (the others are kept, whatever it is)
-                    results[i] = RuntimeError(redacted(f"{url}: {type(error).__name__}: {error}"))
-                    results[i].__cause__ = scrubbed(error)
+        async def work(numbered: tuple[int, str]) -> None:
+            i, url = numbered
+            try:
+                results[i] = await self.parse(url, registry)
+            except (TiffError, OSError, ValueError) as error:
+                results[i] = error
+            except Exception as error:  # noqa: BLE001 (the others are kept, whatever it is)
+                results[i] = RuntimeError(redacted(f"{url}: {type(error).__name__}: {error}"))
+                results[i].__cause__ = scrubbed(error)
 
-        await in_parallel(work, min(concurrency, len(places)))
+        await in_parallel(enumerate(places), work, min(concurrency, len(places)))
         return results
 
     def _nodes_at_once(self, store: Any, path: str, url: str) -> tuple[Group, SourceState]:  # noqa: ANN401

@@ -164,7 +164,7 @@ def test_a_repository_whose_parent_cannot_be_written_to(
     )
     with locked(cube, "cube"):
         assert (cube / LOCK).exists()
-        with pytest.raises(PublishError, match="is being published to"):
+        with pytest.raises(PublishError, match="is publishing to"):
             publish(scenes[:1], cube, concat="time", time="tag")
     publish(scenes[:1], cube, concat="time", time="tag")
     assert races.same(races.values_at(cube), scenes[:1])

@@ -20,7 +20,7 @@ from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.publishing.verification import change
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
-from virtual_tiff.sources.object_source import ChangedError, _check_unchanged
+from virtual_tiff.sources.object_source import ChangedError, check_unchanged
 from virtual_tiff.tiff import SourceState
 
 DAY = datetime(2026, 11, 1, 12, 30, 15, tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_the_table(case: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_the_parser_joins_parts_by_the_table(case: tuple[Any, ...]) -> None:
     try:
-        _check_unchanged(*states(case), case[1])
+        check_unchanged(*states(case), case[1])
         joined = True
     except ChangedError:
         joined = False

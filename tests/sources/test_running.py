@@ -28,18 +28,18 @@ class BreaksError(Exception):
     """Of no class that is expected."""
 
 
-async def broken() -> None:
+async def broken(_: int) -> None:
     raise BreaksError from LookupError("why")
 
 
-async def nested() -> None:
-    await in_parallel(broken, 2)
+async def nested(_: int) -> None:
+    await in_parallel(range(5), broken, 2)
 
 
 @pytest.mark.parametrize("work", [broken, nested])
 def test_the_first_error_of_several_is_raised_alone(work: Any) -> None:
     with pytest.raises(BreaksError) as caught:
-        run_to_end(in_parallel(work, 3))
+        run_to_end(in_parallel(range(5), work, 3))
     assert isinstance(caught.value.__cause__, LookupError)
     assert not isinstance(caught.value.__context__, BaseExceptionGroup)
 

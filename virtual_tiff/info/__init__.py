@@ -11,7 +11,7 @@ from virtual_tiff.info.model import (
     DirectoryInfo,
     FileInfo,
 )
-from virtual_tiff.info.reading import Examined, examine, inspect, read_info
+from virtual_tiff.info.reading import Examined, examine, inspect
 from virtual_tiff.info.table import render
 
 __all__ = [
@@ -24,6 +24,5 @@ __all__ = [
     "FileInfo",
     "examine",
     "inspect",
-    "read_info",
     "render",
 ]

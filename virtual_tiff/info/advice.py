@@ -87,17 +87,7 @@ _COMPRESS: dict[int, str] = {
 def advise(
     file: FileInfo, layouts: Mapping[str, BlockLayout], extents: Extents
 ) -> tuple[Advice, ...]:
-    """Return what makes a file slow, and whether it is truncated.
-
-    Parameters
-    ----------
-    file
-        The file, with all its directories that can be read.
-    layouts
-        Their blocks, by the directory's path.
-    extents
-        Where the parts of the file lie.
-    """
+    """Return what makes a file slow, and whether it is truncated; `layouts` are by path."""
     messages: dict[str, dict[str, str]] = {code: {} for code in MEANINGS}
     with_overviews = {d.overview_of for d in file.directories if d.kind == "overview"}
     for info in file.directories:
@@ -144,19 +134,19 @@ def _slow_directories(file: FileInfo, extents: Extents) -> Iterator[Advice]:
     if late and late[0] == file.directories[0].path:
         code = "directory-at-end"
         start = human_size(int(extents.directories.starts[0]))
-        what = f"IFD {late[0]} begins at {start}, after pixels"
+        problem = f"IFD {late[0]} begins at {start}, after pixels"
     elif int(extents.tags.ends.max()) > first_block:
         code = "directories-scattered"
-        what = f"{f'IFD {listed(late)}' if late else 'values of tags'} after pixels"
+        problem = f"pixels precede {f'IFD {listed(late)}' if late else 'values of tags'}"
     else:
         return
     cost = (
         f"{counted(file.round_trips or 0, 'round trip')}"
-        f" ({counted(file.requests or 0, 'request')}) before the first pixel can be read; one is"
-        " enough where all of them lie at the beginning"
+        f" ({counted(file.requests or 0, 'request')}) before the first pixel can be read; a file"
+        " whose directories and values of tags lie at its beginning needs one"
     )
     remedy = _remedy(file.directories)
-    yield Advice(code=code, directories=late, message=f"{what}: {cost}", remedy=remedy)
+    yield Advice(code=code, directories=late, message=f"{problem}: {cost}", remedy=remedy)
 
 
 def _slow_image(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.tiff import BlockLayout, ImageFileDirectory, Tiff
+from virtual_tiff.tiff import BlockLayout, Tiff
 
 __all__ = ["Extents", "Spans", "extents_of", "gaps"]
 
@@ -65,21 +65,23 @@ class Extents:
 
 
 def extents_of(tiff: Tiff, layouts: Mapping[str, BlockLayout]) -> Extents:
-    """Return where the parts of a file lie.
-
-    Parameters
-    ----------
-    tiff
-        The file's directories.
-    layouts
-        The blocks by the path of the directory, of those that have any.
-    """
-    ifds = list(tiff.walk())
+    """Return where the parts of a file lie; `layouts` are by the path of the directory."""
+    directories, values = [], []
+    for ifd in tiff.walk():
+        variant = ifd.variant
+        entries = len(ifd.entries) * variant.entry.size
+        nbytes = variant.entry_count.size + entries + variant.offset.size
+        directories.append((ifd.offset, ifd.offset + nbytes))
+        values += [
+            (entry.offset, entry.offset + entry.nbytes)
+            for entry in ifd.entries.values()
+            if entry.data is not None and entry.nbytes > variant.inline_bytes
+        ]
     return Extents(
         size=tiff.state.size,
         header=Spans.of([(0, tiff.header.variant.header_bytes)]),
-        directories=Spans.of(map(_directory, ifds)),
-        values=Spans.of(value for ifd in ifds for value in _values(ifd)),
+        directories=Spans.of(directories),
+        values=Spans.of(values),
         blocks={path: _blocks(layout) for path, layout in layouts.items()},
     )
 
@@ -100,19 +102,6 @@ def _joined(spans: Sequence[Spans]) -> Spans:
         starts=np.concatenate([s.starts for s in spans]),
         ends=np.concatenate([s.ends for s in spans]),
     )
-
-
-def _directory(ifd: ImageFileDirectory) -> tuple[int, int]:
-    """Return a directory's bytes: count, entries, and the next offset."""
-    variant = ifd.variant
-    entries = len(ifd.entries) * variant.entry.size
-    return ifd.offset, ifd.offset + variant.entry_count.size + entries + variant.offset.size
-
-
-def _values(ifd: ImageFileDirectory) -> Iterable[tuple[int, int]]:
-    for entry in ifd.entries.values():
-        if entry.data is not None and entry.nbytes > ifd.variant.inline_bytes:
-            yield entry.offset, entry.offset + entry.nbytes
 
 
 def _blocks(layout: BlockLayout) -> Spans:

@@ -85,17 +85,7 @@ class _Panel:
 
 
 def map_svg(file: FileInfo, extents: Extents, name: str) -> bytes:
-    """Return the map of a file, as an SVG document.
-
-    Parameters
-    ----------
-    file
-        Its directories.
-    extents
-        Where its parts lie.
-    name
-        The title.
-    """
+    """Return the map of a file, as an SVG document; `name` is its title."""
     title = " ".join(printable(name).split())
     title = title if len(title) <= _LONGEST else f"...{title[3 - _LONGEST :]}"
     layers = list(_layers(file, extents))

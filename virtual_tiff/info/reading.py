@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -18,6 +17,7 @@ from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import ObspecSource
+from virtual_tiff.sources.running import in_parallel
 from virtual_tiff.tiff import (
     BlockLayout,
     BoundedSource,
@@ -42,7 +42,7 @@ from virtual_tiff.tiff import (
     truncation,
 )
 
-__all__ = ["Examined", "examine", "inspect", "read_info"]
+__all__ = ["Examined", "examine", "inspect"]
 
 _CONCURRENCY = 16
 """Files that are read at the same time."""
@@ -65,18 +65,14 @@ async def inspect(locations: Sequence[Location], *, limits: Limits | None = None
     list of FileInfo
         In the order of the locations. One that cannot be read has an `error`.
     """
-    free = asyncio.Semaphore(_CONCURRENCY)
+    files: dict[int, FileInfo] = {}
 
-    async def read(location: Location) -> FileInfo:
-        async with free:
-            return await read_info(location, limits=limits)
+    async def read(numbered: tuple[int, Location]) -> None:
+        number, location = numbered
+        files[number] = (await examine(location, limits=limits)).info
 
-    return await asyncio.gather(*map(read, locations))
-
-
-async def read_info(location: Location, *, limits: Limits | None = None) -> FileInfo:
-    """Read the directories of one file."""
-    return (await examine(location, limits=limits)).info
+    await in_parallel(enumerate(locations), read, _CONCURRENCY)
+    return [files[number] for number in range(len(locations))]
 
 
 async def examine(location: Location, *, limits: Limits | None = None) -> Examined:
@@ -159,7 +155,7 @@ def _facts(
     yield "width", ifd.ImageWidth
     yield "height", ifd.ImageLength
     yield "samples", ifd.SamplesPerPixel
-    yield "compression", _compression(ifd.Compression)
+    yield "compression", _code(Compression, ifd.Compression)
     yield "predictor", _code(Predictor, ifd.Predictor)
     yield "photometric", _code(Photometric, ifd.PhotometricInterpretation)
     yield "planar", _code(PlanarConfiguration, ifd.PlanarConfiguration)
@@ -191,14 +187,10 @@ def _facts(
     yield "readable_by", readers(metadata["codecs"], metadata["data_type"])
 
 
-def _compression(code: int) -> Code | None:
-    if code in set(Compression):
-        return _code(Compression, code)
-    return Code(code=code, name=compression_name(code))  # of another package, or unknown
-
-
 def _code(codes: type[IntEnum], value: int | None) -> Code | None:
     if value is None:
         return None
-    known = value in set(codes)
-    return Code(code=value, name=codes(value).name.rstrip("_") if known else None)
+    if value in set(codes):
+        return Code(code=value, name=codes(value).name.rstrip("_"))
+    # a compression of another package has a name, too
+    return Code(code=value, name=compression_name(value) if codes is Compression else None)

@@ -21,41 +21,18 @@ __all__ = ["file_html", "heading", "render"]
 
 def heading(file: FileInfo) -> str:
     """Return what the whole file is, in a line."""
-    facts = [
-        file.variant,
-        human_size(file.size or 0),
-        None if file.last_modified is None else f"modified {_minute(file.last_modified)}",
-        _reading(file),
-    ]
+    facts = [file.variant, human_size(file.size or 0)]
+    if file.last_modified is not None:
+        modified = datetime.fromisoformat(file.last_modified).astimezone(UTC)
+        facts.append(f"modified {modified:%Y-%m-%d %H:%M} UTC")
+    if file.requests is not None and file.round_trips is not None:
+        trips = "" if file.round_trips == 1 else f" in {file.round_trips} round trips"
+        facts.append(f"directories read with {counted(file.requests, 'request')}{trips}")
     return ", ".join(fact for fact in facts if fact)
 
 
-def _minute(time: str) -> str:
-    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _reading(file: FileInfo) -> str | None:
-    if file.requests is None or file.round_trips is None:
-        return None
-    trips = "" if file.round_trips == 1 else f" in {file.round_trips} round trips"
-    return f"directories read with {counted(file.requests, 'request')}{trips}"
-
-
 def render(file: FileInfo, name: str) -> RenderableType:
-    """Return a file's table for rich.
-
-    Parameters
-    ----------
-    file
-        The file.
-    name
-        The title.
-
-    Raises
-    ------
-    ImportError
-        If rich is not installed.
-    """
+    """Return a file's table for rich; `name` is its title. Without rich it is an ImportError."""
     from rich import box  # noqa: PLC0415 (an extra: JSON needs no rich)
     from rich.console import Group  # noqa: PLC0415
     from rich.padding import Padding  # noqa: PLC0415

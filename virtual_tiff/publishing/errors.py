@@ -1,10 +1,10 @@
-"""The error of `publish`, and the words that several modules need."""
+"""The error of `publish`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["PublishError", "first_line", "not_as_a_stack"]
+__all__ = ["PublishError"]
 
 
 class PublishError(RuntimeError):
@@ -21,13 +21,3 @@ class PublishError(RuntimeError):
     def __init__(self, message: str, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.failures = dict(failures or {})
-
-
-def not_as_a_stack(path: str, error: Exception) -> str:
-    """Return the error about an array whose codecs do not take one more dimension."""
-    return f"array {path} cannot be read as a stack ({first_line(error)}); publish without concat"
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's words without what Icechunk adds below: where it arose."""
-    return str(error).strip().partition("\n")[0]

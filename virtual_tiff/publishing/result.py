@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import icechunk
 
@@ -26,15 +26,6 @@ class PublishedArray:
     """Chunks that this run has copied into the repository (with `portable=True`)."""
     inlined_bytes: int = 0
     """The bytes of these chunks."""
-
-    def with_chunks(self, references: int, inlined: int, inlined_bytes: int) -> PublishedArray:
-        """Return the same with these references and copies added."""
-        return replace(
-            self,
-            references=self.references + references,
-            inlined=self.inlined + inlined,
-            inlined_bytes=self.inlined_bytes + inlined_bytes,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,21 +27,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from typing import Any
 
 import icechunk
 import zarr
 
-from virtual_tiff.publishing.errors import PublishError, first_line
-from virtual_tiff.publishing.finding.items import Item, find_items
+from virtual_tiff.codec_table.readers import packages
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.finding.items import find_items
 from virtual_tiff.publishing.options import PublishOptions
-from virtual_tiff.publishing.planning.arrange import Arrangement, Layout, arrange
+from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.spool import Spool
@@ -58,7 +58,7 @@ from virtual_tiff.publishing.repository.containers import (
     containers_of,
     saved_containers,
 )
-from virtual_tiff.publishing.repository.how_to_open import how_to_open, readers_need
+from virtual_tiff.publishing.repository.how_to_open import how_to_open
 from virtual_tiff.publishing.repository.ledger import (
     LEDGER,
     Ledger,
@@ -66,10 +66,16 @@ from virtual_tiff.publishing.repository.ledger import (
     existing_of,
     read_ledger,
 )
-from virtual_tiff.publishing.repository.target import Target, save_containers, target_of
+from virtual_tiff.publishing.repository.target import (
+    Target,
+    is_first_commit,
+    save_containers,
+    target_of,
+)
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.finding import names_stac
+from virtual_tiff.sources.object_source import first_line
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.tiff import TiffWarning
 
@@ -114,7 +120,17 @@ class Publication:
     async def read(self) -> None:
         """Find the files, look at the target, and read the files that are new or have changed."""
         options, spool = self.options, self.spool
-        await await_thread(lambda: spool.add_items(self._items()))
+        items = partial(
+            find_items,
+            self.sources,
+            store_options=options.store_options,
+            time=options.time,
+            variable=options.variable,
+            values=options.values,
+            assets=options.assets,
+            remote_schemes=options.remote_schemes,
+        )
+        await await_thread(lambda: spool.add_items(items()))
         await await_thread(self._look_at_target)
         options = self.options = self._settled_options()
         spool.recall(options.recipe)
@@ -128,32 +144,38 @@ class Publication:
         else:
             work = partial(parse_there, engine, options.reader, spool, tally)
             await await_thread(partial(work, concurrency=options.concurrency))
-        self._report_failures()
-
-    def _items(self) -> Iterable[Item]:
-        options = self.options
-        return find_items(
-            self.sources,
-            store_options=options.store_options,
-            time=options.time,
-            variable=options.variable,
-            values=options.values,
-            assets=options.assets,
-            remote_schemes=options.remote_schemes,
-        )
+        failures, total = spool.failures(), spool.count()
+        if not failures or (options.on_error == "skip" and len(failures) < total):
+            return
+        if total == 1:
+            raise PublishError(next(iter(failures.values())), failures)
+        lines = [f"\n  {name}: {error}" for name, error in failures.items()]
+        msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
+        raise PublishError(msg, failures)
 
     def _settled_options(self) -> PublishOptions:
         """Return the options with those that a repository remembers."""
         options, ledger = self.options, self.ledger
         if ledger is None:
             return options.settled(published=None)
-        if ledger.per_scene is not None:
-            if options.scenes and options.scenes != ledger.per_scene:
+        asked = {
+            "layout": options.layout,
+            "concat": options.axes or None,
+            "per_scene": options.scenes or None,
+        }
+        published = {
+            "layout": ledger.layout,
+            "concat": ledger.axes,
+            "per_scene": ledger.per_scene,
+        }
+        for name, value in asked.items():
+            if None not in (value, published[name]) and value != published[name]:
                 msg = (
-                    f"{self.target.name} was published with per_scene {ledger.per_scene!r}, not"
-                    f" {options.scenes!r}"
+                    f"{self.target.name} was published with {name} {published[name]!r}, not"
+                    f" {value!r}"
                 )
                 raise ValueError(msg)
+        if ledger.per_scene is not None:
             options = replace(options, per_scene=ledger.per_scene)
         return options.settled(published=ledger.portable)
 
@@ -181,17 +203,6 @@ class Publication:
         assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
         return self._repository.readonly_session(snapshot_id=self._base).store
 
-    def _report_failures(self) -> None:
-        failures = self.spool.failures()
-        total = self.spool.count()
-        if not failures or (self.options.on_error == "skip" and len(failures) < total):
-            return
-        if total == 1:
-            raise PublishError(next(iter(failures.values())), failures)
-        lines = [f"\n  {name}: {error}" for name, error in failures.items()]
-        msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
-        raise PublishError(msg, failures)
-
     # -------------------------------------------------------------------------- write
 
     def write(self) -> Published:
@@ -205,25 +216,20 @@ class Publication:
         catalogue = Catalogue(spool, from_tag=options.time == "tag", nodata=options.nodata)
         plan = arrange(catalogue, arrangement, self.existing)
         snapshot, written = self._commit(plan, arrangement)
-        _warn_of_unknown_times(written, plan.files)
-        repository = self._reopened()
-        return self._published(plan, written, snapshot, repository)
+        if written.unknown:
+            text = (
+                f"{written.unknown} of {plan.files} sources have no modification time, so readers"
+                f" will not notice when they change; one is {written.example_unknown}"
+            )
+            warnings.warn(text, TiffWarning, stacklevel=3)
+        return self._published(plan, written, snapshot)
 
     def _arrangement(self) -> Arrangement:
         options, ledger = self.options, self.ledger
-        layout: Layout = options.layout or ("stack" if options.axes else "group per file")
+        layout: Any = options.layout or ("stack" if options.axes else "group per file")
         axes = options.axes
         if ledger is not None:
-            asked = {"layout": options.layout, "concat": options.axes or None}
-            published = {"layout": ledger.layout, "concat": ledger.axes}
-            for name, value in asked.items():
-                if value is not None and value != published[name]:
-                    msg = (
-                        f"{self.target.name} was published with {name} {published[name]!r}, not"
-                        f" {value!r}"
-                    )
-                    raise ValueError(msg)
-            layout, axes = ledger.layout, ledger.axes  # type: ignore[assignment]
+            layout, axes = ledger.layout, ledger.axes
         return Arrangement(layout=layout, axes=axes, per_scene=options.scenes, rules=options.rules)
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
@@ -264,14 +270,8 @@ class Publication:
 
     def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
         """Refuse to write if another publisher has committed since this run began."""
-        first = len(list(islice(repository.ancestry(snapshot_id=tip), 2))) == 1
-        if tip != self._base and not (self._base is None and first):
+        if tip != self._base and not (self._base is None and is_first_commit(repository, tip)):
             raise PublishError(_MEANWHILE.format(self.target.name))
-
-    def _reopened(self) -> icechunk.Repository:
-        return icechunk.Repository.open(
-            self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
-        )
 
     # --------------------------------------------------------------------- interruption
 
@@ -281,9 +281,9 @@ class Publication:
         committed = self._writing and self._committed()
         if committed:
             return f"interrupted after the commit: {name} has all {spool.count()} files"
-        what = f"nothing was committed to {name}"
+        outcome = f"nothing was committed to {name}"
         if committed is None:
-            what = f"it is not known whether the files were committed to {name}"
+            outcome = f"it is not known whether the files were committed to {name}"
         cache = spool.cache
         if cache is None:
             again = "start again (records are kept between runs only with a cache)"
@@ -293,7 +293,7 @@ class Publication:
                 f"the records of {read} of {total} files are kept in {cache}; run the same command"
                 " again to go on from there"
             )
-        return f"interrupted: {what}; {again}"
+        return f"interrupted: {outcome}; {again}"
 
     def _committed(self) -> bool | None:
         """Whether the branch has a new commit; None if that is not known."""
@@ -315,16 +315,10 @@ class Publication:
         plan = Plan(parts=iter(()), files=0, how="")
         group = zarr.open_group(self._base_store(), mode="r")
         written = Written(groups=set(group.group_keys()) - {LEDGER})
-        return self._published(plan, written, str(self._base), self._reopened(), new=False)
+        return self._published(plan, written, str(self._base), new=False)
 
     def _published(
-        self,
-        plan: Plan,
-        written: Written,
-        snapshot: str,
-        repository: icechunk.Repository,
-        *,
-        new: bool = True,
+        self, plan: Plan, written: Written, snapshot: str, *, new: bool = True
     ) -> Published:
         options, spool = self.options, self.spool
         return Published(
@@ -347,7 +341,7 @@ class Publication:
             shift=plan.shift,
             new=new,
             portable=bool(options.portable),
-            readers_need=readers_need(written.codecs),
+            readers_need=packages(written.codecs),
             how_to_open=how_to_open(
                 self.target,
                 self.containers,
@@ -355,7 +349,9 @@ class Publication:
                 groups=bool(written.groups - {""}),
                 rectilinear=written.rectilinear,
             ),
-            repository=repository,
+            repository=icechunk.Repository.open(
+                self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
+            ),
         )
 
 
@@ -387,13 +383,3 @@ def _translated[T](target: Target, work: Callable[[], T]) -> T:
     except icechunk.IcechunkError as error:
         msg = f"{target.name}: Icechunk failed: {first_line(error)}"
         raise PublishError(msg) from error
-
-
-def _warn_of_unknown_times(written: Written, files: int) -> None:
-    """Warn of sources whose changes readers will not notice."""
-    if written.unknown:
-        text = (
-            f"{written.unknown} of {files} sources have no modification time, so readers"
-            f" will not notice when they change; one is {written.unknown_times[0]}"
-        )
-        warnings.warn(text, TiffWarning, stacklevel=4)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from itertools import chain, count
+from typing import Any, Literal, get_args
 
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.repository.containers import SourceStores
@@ -20,9 +21,6 @@ from virtual_tiff.sources.object_source import present_state
 from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
 from virtual_tiff.tiff import SourceState, TiffError, redacted, truncation
 
-if TYPE_CHECKING:
-    import icechunk
-
 __all__ = ["Source", "Status", "Verification", "change", "verify", "verify_async"]
 
 type Status = Literal["unchanged", "changed", "missing", "unreachable", "truncated", "unknown"]
@@ -35,7 +33,7 @@ _GOOD: tuple[Status, ...] = ("unchanged", "unknown")
 
 _BATCH = 16384
 """Sources that are in memory at a time, as many as a chunk of the ledger has; those that are
-unchanged leave nothing."""
+unchanged are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,22 +166,31 @@ async def verify_async(
     session = await await_thread(lambda: session_of(opened, branch=branch))
     total = await await_thread(lambda: number_of_sources(session))
     stores = SourceStores(opened.config, store_options or {})
-    inquiry = _Inquiry(stores, concurrency)
+    counts: Counter[Status] = Counter()
+    differing: list[Source] = []
+    asked = count(1)
+
+    def report() -> None:
+        if progress is not None:
+            number = next(asked)
+            progress(number, number if total is None else total)
+
     batches = known_sources(session, _BATCH)
     while batch := await await_thread(lambda: next(batches, None)):
-        await inquiry.ask(batch, total, progress)
+        sources = await _ask(batch, stores, concurrency, report)
+        counts.update(source.status for source in sources)
+        differing += [
+            source
+            for source, known in zip(sources, batch, strict=True)
+            if source.status != _usual(known)
+        ]
     return Verification(
         snapshot=session.snapshot_id,
         has_ledger=total is not None,
-        counts={status: inquiry.counts[status] for status in STATUSES},
-        differing=tuple(inquiry.differing),
-        _all=lambda: _one_by_one(session),
+        counts={status: counts[status] for status in STATUSES},
+        differing=tuple(differing),
+        _all=lambda: chain.from_iterable(known_sources(session, _BATCH)),
     )
-
-
-def _one_by_one(session: icechunk.Session) -> Iterator[KnownSource]:
-    for batch in known_sources(session, _BATCH):
-        yield from batch
 
 
 def _usual(known: KnownSource) -> Status:
@@ -191,55 +198,36 @@ def _usual(known: KnownSource) -> Status:
     return "unknown" if known.state is None else "unchanged"
 
 
-class _Inquiry:
-    """Asks sources, some at the same time, and keeps what differs."""
+async def _ask(
+    batch: list[KnownSource], stores: SourceStores, concurrency: int, report: Callable[[], None]
+) -> list[Source]:
+    """Ask sources, some at the same time; return what each is now, in their order."""
+    sources: dict[int, Source] = {}
 
-    def __init__(self, stores: SourceStores, concurrency: int) -> None:
-        self._stores = stores
-        self._concurrency = concurrency
-        self.counts: Counter[Status] = Counter()
-        self.differing: list[Source] = []
-
-    async def ask(
-        self,
-        batch: list[KnownSource],
-        total: int | None,
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        """Ask a batch of sources."""
-        differing: list[Source | None] = [None] * len(batch)
-        queue = iter(enumerate(batch))
-
-        async def work() -> None:
-            for place, known in queue:  # one iterator for all: each is asked once
-                source = await self._asked(known)
-                self.counts[source.status] += 1
-                if source.status != _usual(known):
-                    differing[place] = source
-                if progress is not None:
-                    done = sum(self.counts.values())
-                    progress(done, total if total is not None else done)
-
-        await in_parallel(work, min(self._concurrency, len(batch)))
-        self.differing += [source for source in differing if source is not None]
-
-    async def _asked(self, known: KnownSource) -> Source:
+    async def work(numbered: tuple[int, KnownSource]) -> None:
+        number, known = numbered
         url, before = known.url, known.state
-        store, path = self._stores.resolve(url)
+        store, path = stores.resolve(url)
         status: Status
+        now = None
         try:
             now = await present_state(store, path, url)
         except OSError as error:
             status = "missing" if isinstance(error, FileNotFoundError) else "unreachable"
-            return Source(url=url, status=status, before=before, error=str(error))
-        status, words = change(url, before, now)
+            words: str | None = str(error)
+        else:
+            status, words = change(url, before, now)
         if status in _GOOD:
             lost = known.truncated
             if lost is None:  # the ledger does not say it
                 lost = await _parts_lost(store, path, url)
             if lost:
                 status, words = "truncated", lost
-        return Source(url=url, status=status, before=before, now=now, error=words)
+        sources[number] = Source(url=url, status=status, before=before, now=now, error=words)
+        report()
+
+    await in_parallel(enumerate(batch), work, min(concurrency, len(batch)))
+    return [sources[number] for number in range(len(batch))]
 
 
 async def _parts_lost(store: Any, path: str, url: str) -> str | None:  # noqa: ANN401 (obstore's union)
@@ -254,23 +242,10 @@ async def _parts_lost(store: Any, path: str, url: str) -> str | None:  # noqa: A
 def change(
     url: str, before: SourceState | None, now: SourceState
 ) -> tuple[Literal["unchanged", "changed", "unknown"], str | None]:
-    """Return whether a source has changed, and how, in words; see `same_object`.
-
-    Parameters
-    ----------
-    url
-        Of the source.
-    before, now
-        What it was at the parse (None: not known), and what it is.
-    """
+    """Return whether a source has changed since its parse, and how, in words; see `same_object`."""
     if before is None:
-        return "unknown", "the repository does not say what it was when it was published"
+        return "unknown", "the repository does not record its state when it was published"
     comparison = same_object(before, now, url=url)
-    return _STATUS_OF[comparison.answer], comparison.words
-
-
-_STATUS_OF: dict[str, Literal["unchanged", "changed", "unknown"]] = {
-    "same": "unchanged",
-    "other": "changed",
-    "unknown": "unknown",
-}
+    answers: dict[str, Literal["unchanged", "changed", "unknown"]]
+    answers = {"same": "unchanged", "other": "changed", "unknown": "unknown"}
+    return answers[comparison.answer], comparison.words

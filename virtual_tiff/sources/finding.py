@@ -156,11 +156,11 @@ class _Finder:
             if self.for_references:
                 seen.add(hash(file.location.url))
                 if len(seen) < count:
-                    msg = f"{redacted(file.location.url)} is named more than once"
+                    msg = f"{redacted(file.location.url)} is named more than once; name it once"
                     raise ValueError(msg)
             yield file
         if not count:
-            msg = "no sources are given"
+            msg = "no sources are given; name at least one file"
             raise ValueError(msg)
         for key in self.assets or ():
             if key not in self.present_assets:
@@ -203,12 +203,7 @@ class _Finder:
     def _name(self, name: str, origin: str | None) -> Iterator[SourceFile]:
         """Expand a line of a list, or a name of the user's.
 
-        Parameters
-        ----------
-        name
-            A path, url, directory, prefix, glob, or the name of a STAC document.
-        origin
-            The remote document that names it; None if the user does, or a local file.
+        `origin` is the remote document that names it; None if the user does, or a local file.
         """
         self._check(name, origin)
         if name.startswith("stac:") or is_stac_name(name):
@@ -242,8 +237,9 @@ class _Finder:
         document = name.startswith("stac:") or is_stac_name(name)
         if self.for_references and not document and (secret := secret_in(name)):
             msg = (
-                f"{redacted(name)} has a {secret}: a signature or password would be stored in"
-                " each reference, for all who read it, and would expire"
+                f"{redacted(name)} has a {secret}, which each reference would store for all its"
+                " readers, and which may expire; give credentials as store options"
+                " (store_options, --store-option)"
             )
             raise ValueError(msg)
         if origin is None:
@@ -262,12 +258,11 @@ class _Finder:
 
     def _locate(self, name: str) -> Location:
         location = self.stores.locate(name)
-        try:
-            location.path.encode()
-        except UnicodeEncodeError as error:
-            raise store_error(error, location.url) from error
         if self.for_references and not location.path:
-            msg = f"{location.url}: Icechunk cannot ask for a path with %2F or with empty parts"
+            msg = (
+                f"{location.url}: Icechunk cannot ask for a path with %2F or with empty parts;"
+                " give the object another name"
+            )
             raise ValueError(msg)
         return location
 
@@ -275,7 +270,12 @@ class _Finder:
         """Yield the lines of a text file or url."""
         try:
             if is_remote(place):
-                yield from _lines_of(self._download(place))
+                decoder = codecs.getincrementaldecoder("utf-8-sig")()
+                rest = ""
+                for chunk in self._download(place):
+                    *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+                    yield from lines
+                yield rest + decoder.decode(b"", final=True)
                 return
             path = Path(file_path(place))
             path = path if scheme_of(place) else path.expanduser()
@@ -288,16 +288,6 @@ class _Finder:
     def _download(self, url: str) -> Iterator[bytes]:
         location = self.stores.locate(url)
         try:
-            for chunk in location.store.get(location.path).stream():
-                yield bytes(chunk)
+            yield from map(bytes, location.store.get(location.path).stream())
         except (BaseError, OSError, ValueError) as error:
             raise store_error(error, url) from error
-
-
-def _lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    rest = ""
-    for chunk in chunks:
-        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-        yield from lines
-    yield rest + decoder.decode(b"", final=True)

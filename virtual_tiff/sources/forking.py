@@ -26,13 +26,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 
 
 def check_process(store: object) -> None:
-    """Raise where a read of obstore would never return; call it before each.
-
-    Raises
-    ------
-    OSError
-        If this process was forked after a read of its parent.
-    """
+    """Raise an OSError where a read of obstore would never return; call it before each."""
     if not type(store).__module__.startswith("obstore"):
         return
     if _State.broken:

@@ -56,22 +56,16 @@ class Comparison:
 
 
 _SAME = Comparison("same")
-_UNKNOWN = Comparison("unknown", "its size is what it was; there is no ETag or time to compare")
+_UNKNOWN = Comparison("unknown", "its size is the same, and there is no ETag or time to compare")
 
 
 def same_object(  # noqa: PLR0911 (one for each rule)
     before: SourceState, now: SourceState, *, url: str, one_read: bool = False
 ) -> Comparison:
-    """Compare two states of an object.
+    """Compare the earlier and the present state of an object.
 
-    Parameters
-    ----------
-    before, now
-        The earlier and the present state.
-    url
-        Of the object: the ETags of local files say something else than those of others.
-    one_read
-        Whether both are of one reading of a file, whose parts must be of one object.
+    The url tells whether it is a local file, whose ETag says something else than those of others.
+    `one_read`: both states are of one reading of a file, whose parts must be of one object.
     """
     local = urlsplit(url).scheme.lower() == "file"
     if before.size != now.size:
@@ -80,14 +74,17 @@ def same_object(  # noqa: PLR0911 (one for each rule)
         return _SAME
     certain = False
     if before.etag and now.etag and (one_read or not local):
-        if _plain(before.etag) != _plain(now.etag):
+        if _MARKED.sub("", before.etag) != _MARKED.sub("", now.etag):
             return Comparison("other", f"its ETag was {before.etag} and is {now.etag}")
         certain = True
         if one_read or before.etag == now.etag == strong_etag(now):
             return _SAME
     earlier, later = known_time(before), known_time(now)
     if earlier is not None and later is not None:
-        if _same_time(earlier, later, exact=local):
+        if not local and not (earlier.microsecond and later.microsecond):
+            # a header has whole seconds where a listing of the same store has parts
+            earlier, later = earlier.replace(microsecond=0), later.replace(microsecond=0)
+        if earlier == later:
             return _SAME
         words = f"its time was {earlier.isoformat()} and is {later.isoformat()}"
         return Comparison("other", words)
@@ -103,11 +100,6 @@ _MARKED = re.compile(r'^[Ww]/|(-{1,2}|;)(gzip|br|deflate|zstd)(?="$)')
 it, Apache, Jetty and others append the encoding."""
 
 
-def _plain(etag: str) -> str:
-    """Return an ETag without the marks of caches."""
-    return _MARKED.sub("", etag)
-
-
 def strong_etag(state: SourceState) -> str | None:
     """Return the ETag if it tells every change of the bytes (RFC 9110, 8.8.1); else None."""
     etag = state.etag
@@ -121,10 +113,3 @@ def known_time(state: SourceState) -> datetime | None:
     """
     modified = state.last_modified
     return modified if modified is not None and modified.timestamp() > 0 else None
-
-
-def _same_time(one: datetime, other: datetime, *, exact: bool) -> bool:
-    """Compare times; a header has whole seconds where a listing of the same store has parts."""
-    if exact or (one.microsecond and other.microsecond):
-        return one == other
-    return one.replace(microsecond=0) == other.replace(microsecond=0)

@@ -104,7 +104,10 @@ def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
     if scheme in ("http", "https"):
         encoded, query = web_path(name)
         if query:
-            msg = f"{redacted(name)}: a server cannot list its files for a url with a query"
+            msg = (
+                f"{redacted(name)}: a server lists no files for a url with a query. Name each file,"
+                " or give a list of their urls as @list.txt"
+            )
             raise ValueError(msg)
         path = unquote(encoded).removeprefix("/")
         if _WILD.search(path):  # the name of an object may look like a glob
@@ -123,32 +126,27 @@ def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
 
 def _glob(pattern: str) -> Callable[[str], bool]:
     """Return a function that tells whether a key matches a glob, or is the pattern itself."""
+
+    def text(piece: str) -> str:
+        if piece.startswith("*"):
+            return "[^/]*"
+        if not (piece.startswith("[") and piece.endswith("]")):
+            return re.escape(piece)
+        inside = piece[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("]", r"\]")
+        return f"[^/{inside[1:]}]" if inside[:1] == "!" else f"[{inside}]".replace("[^", r"[\^")
+
     parts = pattern.split("/")
-    last = len(parts) - 1
-    texts = [_part(part) + ("" if i == last else "/") for i, part in enumerate(parts)]
-    for i, part in enumerate(parts):
+    texts = []
+    for i, part in enumerate(parts, 1):
+        slash = "" if i == len(parts) else "/"
         if part == "**":
-            texts[i] = r"(?:[^/.][^/]*/)*" + (r"[^/.][^/]*" if i == last else "")
+            texts.append(r"(?:[^/.][^/]*/)*" + ("" if slash else r"[^/.][^/]*"))
+        else:
+            visible = r"(?!\.)" if part.startswith(("*", "[")) else ""
+            pieces = re.split(r"(\*+|\[!?\]?[^\]]*\])", part)
+            texts.append(visible + "".join(map(text, pieces)) + slash)
     compiled = re.compile("".join(texts))
     return lambda key: key == pattern or compiled.fullmatch(key) is not None
-
-
-def _part(part: str) -> str:
-    """Return the regular expression of a part of a glob, between two slashes."""
-    pieces = re.split(r"(\*+|\[!?\]?[^\]]*\])", part)
-    text = "".join(map(_piece, pieces))
-    return rf"(?!\.){text}" if part.startswith(("*", "[")) else text
-
-
-def _piece(piece: str) -> str:
-    if piece.startswith("*"):
-        return "[^/]*"
-    if piece.startswith("[") and piece.endswith("]"):
-        inside = piece[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("]", r"\]")
-        return (
-            f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside}]".replace("[^", r"[\^")
-        )
-    return re.escape(piece)
 
 
 def _is_tiff(path: str) -> bool:

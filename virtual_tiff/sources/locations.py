@@ -18,6 +18,7 @@ from typing import Any
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
 
+from virtual_tiff.sources.object_source import first_line
 from virtual_tiff.sources.urls import (
     file_path,
     is_plain_web_path,
@@ -92,32 +93,20 @@ def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
 
 
 def check_endpoint(options: Mapping[str, Any]) -> None:
-    """Refuse a server's address with a secret, as it is saved in what is published.
-
-    Raises
-    ------
-    ValueError
-        If it has one.
-    """
+    """Refuse a server's address with a secret, as it is saved in what is published."""
     azure = ("azure_storage_endpoint", "azure_endpoint")
     addresses = [str(options[name]) for name in azure if name in options]
     for address in (s3_setting(options, "endpoint"), *addresses):
-        if address is not None and (what := secret_in(address)):
+        if address is not None and (secret := secret_in(address)):
             msg = (
-                f"the endpoint {redacted(address)} has a {what}, which would be published with"
-                " the repository; give credentials as options of their own"
+                f"the endpoint {redacted(address)} has a {secret}, which would be published with"
+                " the repository; give credentials as separate store options"
             )
             raise ValueError(msg)
 
 
 class Stores:
-    """Makes the stores: one for each bucket, host, or file system.
-
-    Parameters
-    ----------
-    options
-        obstore's options of the stores and of the HTTP client.
-    """
+    """Makes the stores: one for each bucket, host, or file system, of obstore's options."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._client = {k: v for k, v in options.items() if k in CLIENT_OPTIONS}
@@ -127,16 +116,11 @@ class Stores:
         self._unused = set(options)
 
     def locate(self, name: str) -> Location:
-        """Return the object that a path or url names; nothing is asked of its store.
-
-        Raises
-        ------
-        ValueError
-            If the scheme, or an option of its store, is not known.
-        """
+        """Return the object that a path or url names; nothing is asked of its store."""
         scheme = scheme_of(name)
         if scheme in (None, "file"):
-            return self._local(name)
+            # `..` has no meaning for a store, and a link may point elsewhere tomorrow
+            return self.at("file://", Path(file_path(name)).resolve().as_posix(), name)
         root = self._root_of(name)
         if scheme in ("http", "https"):
             encoded, query = web_path(name)
@@ -151,14 +135,8 @@ class Stores:
     def at(self, root: str, path: str, name: str | None = None) -> Location:
         """Return the object of a path, as a listing gives it, in the store of a root.
 
-        Parameters
-        ----------
-        root
-            `scheme://bucket`, or `file://`.
-        path
-            The key, or the absolute path; not encoded.
-        name
-            As the user wrote it; None takes the url.
+        The root is `scheme://bucket`, or `file://`; the path is a key, or absolute, and not
+        encoded. `name` is what the user wrote; None takes the url.
         """
         return self._location(name, reference_to(root, path), self._store(root), path)
 
@@ -190,12 +168,8 @@ class Stores:
         """Refuse options that no store has taken: the user has mistyped one, or a url."""
         if self._unused:
             options = ", ".join(sorted(self._unused))
-            msg = f"no source takes the store option {options}; it is not for these urls"
+            msg = f"no source takes the store option {options}; check its name and the urls"
             raise ValueError(msg)
-
-    def _local(self, name: str) -> Location:
-        # `..` has no meaning for a store, and a link may point elsewhere tomorrow
-        return self.at("file://", Path(file_path(name)).resolve().as_posix(), name)
 
     def _store(self, root: str) -> Any:  # noqa: ANN401 (obstore's union of stores)
         if root not in self._stores:
@@ -216,7 +190,7 @@ class Stores:
                 return HTTPStore.from_url(root, client_options=client, **settings)
             store = from_url(f"{root}/", client_options=client or None, **self._config)
         except (BaseError, TypeError, ValueError) as error:
-            msg = redacted(f"{redacted(root)}: {str(error).strip().partition('\n')[0]}")
+            msg = redacted(f"{redacted(root)}: {first_line(error)}")
             raise ValueError(msg) from scrubbed(error)
         self._unused -= set(self._config)
         return store

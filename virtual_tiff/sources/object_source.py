@@ -29,6 +29,8 @@ __all__ = [
     "ObspecSource",
     "SourceError",
     "blocks_safely",
+    "check_unchanged",
+    "first_line",
     "present_state",
     "run_blocking",
     "source_of",
@@ -70,15 +72,7 @@ class ChangedError(SourceError):
 class ObspecSource:
     """One object of a store, read by the store's asynchronous methods.
 
-    Parameters
-    ----------
-    store
-        An obstore store, or an object with obspec's `get_async` and `get_ranges_async`
-        (or `get_range_async`).
-    path
-        The object within the store.
-    url
-        What the object is called in errors.
+    The store is one of obstore, or has obspec's `get_async`; errors call the object by its url.
     """
 
     def __init__(self, store: Any, path: str, url: str) -> None:  # noqa: ANN401 (duck-typed)
@@ -164,7 +158,8 @@ class ObspecSource:
                     raise
             else:
                 state = state_of(meta)
-                _check_unchanged(first, state, self._url)
+                if first is not None:
+                    check_unchanged(first, state, self._url)
                 length = min(wanted[1], state.size) - wanted[0]
                 if len(data) >= length:
                     return state, data[:length]  # a server may ignore the range
@@ -229,20 +224,7 @@ _HEAD_REFUSED = re.compile(r"status code: (400|401|403|405|501)\b")
 
 
 async def present_state(store: Any, path: str, url: str) -> SourceState:  # noqa: ANN401 (duck-typed)
-    """Ask a store for the state of an object, without its bytes.
-
-    Parameters
-    ----------
-    store, path
-        An obstore store, and the object within it.
-    url
-        What the object is called in errors.
-
-    Raises
-    ------
-    OSError
-        If the store cannot tell it.
-    """
+    """Ask a store for an object's state, without its bytes; errors name the url."""
     try:
         try:
             meta = await store.head_async(path)
@@ -255,10 +237,10 @@ async def present_state(store: Any, path: str, url: str) -> SourceState:  # noqa
     return state_of(meta)
 
 
-def _check_unchanged(first: SourceState | None, now: SourceState, url: str) -> None:
-    """Refuse to join parts of two objects."""
-    comparison = None if first is None else same_object(first, now, url=url, one_read=True)
-    if comparison is not None and comparison.other:
+def check_unchanged(first: SourceState, now: SourceState, url: str) -> None:
+    """Refuse to join parts of two objects, by a ChangedError."""
+    comparison = same_object(first, now, url=url, one_read=True)
+    if comparison.other:
         msg = f"{redacted(url)}: changed while it was read: {comparison.words}"
         raise ChangedError(msg)
 
@@ -294,21 +276,14 @@ def blocks_safely(store: object) -> bool:
     """
     if not hasattr(store, "get"):
         return False
-    if _is_obstore(store):
-        return _is_local(store) or current_thread() is not main_thread()
+    if type(store).__module__.partition(".")[0] == "obstore":
+        local = type(store).__name__ in LOCAL_STORES
+        return local or current_thread() is not main_thread()
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return True
     return not hasattr(store, "get_async")
-
-
-def _is_obstore(store: object) -> bool:
-    return type(store).__module__.partition(".")[0] == "obstore"
-
-
-def _is_local(store: object) -> bool:
-    return type(store).__name__ in LOCAL_STORES
 
 
 def run_blocking[T](work: Coroutine[Any, Any, T]) -> T:
@@ -323,32 +298,24 @@ def run_blocking[T](work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(msg)
 
 
-def store_error(error: Exception, what: str) -> OSError:
-    """Return a store's error as an `OSError` of the matching kind.
-
-    Parameters
-    ----------
-    error
-        What the store raised.
-    what
-        What was to be read: a url, or a chunk.
-    """
+def store_error(error: Exception, subject: str) -> OSError:
+    """Return a store's error as a matching `OSError` about the subject: a url, or a chunk."""
     error = cast("Exception", first_cause(scrubbed(error)))  # it is printed below ours
     kind = type(error).__name__
-    what, reason = redacted(what), redacted(_first_line(error))
+    subject, reason = redacted(subject), redacted(first_line(error))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
-        return FileNotFoundError(f"{what}: no such object ({reason})")
+        return FileNotFoundError(f"{subject}: no such object ({reason})")
     if "Permission" in kind or "Unauthenticated" in kind:
-        return PermissionError(f"{what}: the store failed: {kind}: {reason}; {_DENIED}")
+        return PermissionError(f"{subject}: the store failed: {kind}: {reason}; {_DENIED}")
     if isinstance(error, UnicodeEncodeError) or _UNREADABLE_NAME.search(str(error)):
-        return SourceError(f"{what}: {_NAME_REFUSED}")
+        return SourceError(f"{subject}: {_NAME_REFUSED}")
     if "range request not supported" in reason.lower():
         reason = f"{reason}; the server ignores ranges, so no reader could read a part of the file"
-    return SourceError(f"{what}: the store failed: {kind}: {reason}")
+    return SourceError(f"{subject}: the store failed: {kind}: {reason}")
 
 
 _DENIED = (
-    "check the credentials (of public data: skip_signature=true), the region, and whether"
+    "check the credentials (for public data: skip_signature=true), the region, and whether"
     " the reader pays (request_payer=true); S3 answers the same for an object that does not"
     " exist if you may not list the bucket"
 )
@@ -361,5 +328,6 @@ _NAME_REFUSED = (
 _UNREADABLE_NAME = re.compile(r"illegal character sequence|empty path segment|invalid path")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return an error's words without what obstore and Icechunk add below: where it arose."""
     return str(error).strip().partition("\n")[0]

@@ -13,10 +13,11 @@ No `ExceptionGroup` leaves this module: a user reads the first cause.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -55,21 +56,12 @@ async def _with_grace[T](work: Coroutine[Any, Any, T]) -> T:
 def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in an event loop of its own, beside one that may be running here."""
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
-    result: Future[T] = Future()
 
     async def noted() -> T:
         running.append((asyncio.get_running_loop(), asyncio.current_task()))
         return await work
 
-    def run() -> None:
-        try:
-            value = asyncio.run(noted())
-        except BaseException as error:  # noqa: BLE001 (it is raised where the result is wanted)
-            result.set_exception(error)
-        else:
-            result.set_result(value)
-
-    Thread(target=run, name="virtual_tiff", daemon=True).start()
+    result = _in_daemon(lambda: asyncio.run(noted()))
     try:
         return result.result()
     except BaseException:
@@ -82,28 +74,24 @@ def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
 
 async def await_thread[T](work: Callable[[], T]) -> T:
     """Await a blocking call in a thread that nobody waits for if this is cancelled."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-    context = copy_context()
+    return await asyncio.wrap_future(_in_daemon(partial(copy_context().run, work)))
 
-    def tell(setter: Callable[[Any], None], value: object) -> None:
-        def set_if_wanted() -> None:
-            if not result.done():
-                setter(value)
 
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(set_if_wanted)
+def _in_daemon[T](work: Callable[[], T]) -> Future[T]:
+    """Run a blocking call in a thread that does not keep the interpreter from ending."""
+    result: Future[T] = Future()
+    result.set_running_or_notify_cancel()  # who no longer waits for it does not stop it
 
     def run() -> None:
         try:
-            value = context.run(work)
-        except BaseException as error:  # noqa: BLE001 (it is raised where the result is awaited)
-            tell(result.set_exception, error)
+            value = work()
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is wanted)
+            result.set_exception(error)
         else:
-            tell(result.set_result, value)
+            result.set_result(value)
 
     Thread(target=run, name="virtual_tiff", daemon=True).start()
-    return await result
+    return result
 
 
 def check_concurrency(concurrency: int) -> None:
@@ -113,12 +101,23 @@ def check_concurrency(concurrency: int) -> None:
         raise ValueError(msg)
 
 
-async def in_parallel(work: Callable[[], Coroutine[Any, Any, None]], count: int) -> None:
-    """Run some workers at once; if one fails, the others are cancelled and its error is raised."""
+async def in_parallel[T](
+    items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, None]], concurrency: int
+) -> None:
+    """Await `work` for each item, some at once, and take items as they are needed.
+
+    If one fails, the others are cancelled and its error is raised.
+    """
+    queue = iter(items)  # one for all workers: each item is taken once
+
+    async def worker() -> None:
+        for item in queue:
+            await work(item)
+
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(work())
+            for _ in range(concurrency):
+                group.create_task(worker())
     except BaseExceptionGroup as errors:
         first = first_cause(errors)
     else:

@@ -68,17 +68,8 @@ def items_of(source: Any) -> Iterator[JSON] | None:  # noqa: ANN401 (whatever a 
 def parse_items(lines: Iterable[str], place: str) -> Iterator[JSON]:
     """Read an item collection, an item, a list of items, or an item a line (NDJSON).
 
-    Parameters
-    ----------
-    lines
-        The text. Where each line is an item, they are read one by one.
-    place
-        Its path or url, for errors and for relative hrefs.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
+    Where each line is an item, they are read one by one. `place` is the text's path or url, for
+    errors and for relative hrefs. A text in no such form is a ValueError.
     """
     rest = iter(lines)
     first = next((line for line in rest if line.strip("\ufeff \t\r\n")), "").lstrip("\ufeff")
@@ -109,7 +100,12 @@ def _items(value: Any, place: str) -> Iterator[JSON]:  # noqa: ANN401
         return
     kind = value.get("type") if isinstance(value, Mapping) else type(value).__name__
     if kind == "FeatureCollection" and isinstance(value.get("features"), list):
-        _warn_of_pages(value, place)
+        links = value.get("links") or ()
+        if any(isinstance(link, Mapping) and link.get("rel") == "next" for link in links):
+            warn(
+                f"{redacted(place)} is one page of a search, and the pages after it are not read;"
+                " save all items in one file to take them all"
+            )
         yield from _items(value["features"], place)
     elif kind == "Feature" and isinstance(value.get("assets"), Mapping):
         yield value
@@ -121,38 +117,25 @@ def _items(value: Any, place: str) -> Iterator[JSON]:  # noqa: ANN401
         raise ValueError(msg)
 
 
-def _warn_of_pages(collection: JSON, place: str) -> None:
-    links = collection.get("links") or ()
-    if any(isinstance(link, Mapping) and link.get("rel") == "next" for link in links):
-        warn(f"{redacted(place)} is one page of a search, and the pages after it are not read")
-
-
 def tiffs_of(
     item: JSON, *, place: str | None, assets: Sequence[str] | None, time: str = "datetime"
 ) -> list[StacAsset]:
-    """Return the TIFFs of an item.
+    """Return the TIFFs of an item; one without any is a ValueError.
 
-    Parameters
-    ----------
-    item
-        As JSON.
-    place
-        Where the item was read, for relative hrefs of an item without a link `self`.
-    assets
-        Keys of assets. None takes the TIFFs among them: by media type or, without one, by
-        suffix; where some have the role `data` these alone, else all but those whose role
-        is `thumbnail`, `overview`, `visual` or `metadata`.
-    time
-        One of `TIMES`; a `datetime` that is null is the item's `start_datetime`.
-
-    Raises
-    ------
-    ValueError
-        If it has none, or a relative href that nothing resolves.
+    `place` is where the item was read, for relative hrefs of an item without a link `self`.
+    `assets` are keys; None takes the TIFFs among the assets: by media type or, without one, by
+    suffix; where some have the role `data` these alone, else all but those whose role is
+    `thumbnail`, `overview`, `visual` or `metadata`. `time` is one of `TIMES`; a `datetime` that
+    is null is the item's `start_datetime`.
     """
     name = str(item.get("id", "without an id"))
     present: Mapping[str, Any] = item["assets"]
-    keys = _data_keys(present) if assets is None else [key for key in assets if key in present]
+    if assets is None:
+        roles = {k: set(a.get("roles") or ()) for k, a in present.items() if _is_tiff(a)}
+        keys = [key for key in roles if "data" in roles[key]]
+        keys = keys or [key for key in roles if not roles[key] & _NOT_DATA]
+    else:
+        keys = [key for key in assets if key in present]
     if not keys:
         wanted = "TIFF among its assets" if assets is None else f"asset {' or '.join(assets)}"
         msg = f"STAC item {name} has no {wanted}; it has {', '.join(present) or 'none'}"
@@ -165,20 +148,23 @@ def tiffs_of(
         if not isinstance(href, str) or not href:
             msg = f"STAC item {name}: asset {key} has no href"
             raise ValueError(msg)
-        times = {**(item.get("properties") or {}), **asset}  # an asset may have its own
         resolved = absolute(href, base)
         if resolved is None:
-            shown = redacted(href)
-            msg = f"STAC item {name}: {shown} is relative, and the item has no link 'self'"
+            msg = (
+                f"STAC item {name}: {redacted(href)} is relative, and the item has no link 'self';"
+                " make the href absolute"
+            )
             raise ValueError(msg)
-        tiffs.append(StacAsset(resolved, key, name, _time(times, time, name)))
+        times = {**(item.get("properties") or {}), **asset}  # an asset may have its own
+        text = times.get(time)
+        if text is None and time == "datetime":
+            text = times.get("start_datetime")
+        moment = as_utc(text) if isinstance(text, datetime) else iso_time(str(text))
+        if moment is None and text is not None:
+            msg = f"STAC item {name}: {time} is {text!r}, which is not a time of ISO 8601"
+            raise ValueError(msg)
+        tiffs.append(StacAsset(resolved, key, name, moment))
     return tiffs
-
-
-def _data_keys(assets: Mapping[str, Any]) -> list[str]:
-    tiffs = {key: set(asset.get("roles") or ()) for key, asset in assets.items() if _is_tiff(asset)}
-    data = [key for key, roles in tiffs.items() if "data" in roles]
-    return data or [key for key, roles in tiffs.items() if not roles & _NOT_DATA]
 
 
 def _is_tiff(asset: Any) -> bool:  # noqa: ANN401
@@ -232,16 +218,3 @@ def absolute(href: str, base: str | None) -> str | None:
         elif part != ".":
             parts.append(part)
     return root + "/".join(parts)
-
-
-def _time(properties: JSON, which: str, name: str) -> datetime | None:
-    text = properties.get(which)
-    if text is None and which == "datetime":
-        text = properties.get("start_datetime")
-    if text is None:
-        return None
-    time = as_utc(text) if isinstance(text, datetime) else iso_time(str(text))
-    if time is None:
-        msg = f"STAC item {name}: {which} is {text!r}, which is not a time"
-        raise ValueError(msg)
-    return time

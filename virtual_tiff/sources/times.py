@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 
 from virtual_tiff.tiff import warn
 
@@ -26,45 +27,29 @@ _YEARS = range(1800, 2200)
 def guessed_time(text: str) -> datetime | None:
     """Read a time whose form is not given: year first, digits with or without separators.
 
-    Year, year and month, date, or year and day of the year (7 digits), with or without a
-    time of the day.
-
-    Returns
-    -------
-    datetime or None
-        In UTC; None if the text has another form, is no time by this one, or one by two:
-        200102 is February 2001, and 2 January 2020.
+    Year, year and month, date, or year and day of the year (7 digits), with or without a time of
+    the day. None if the text has another form, is no time by this one, or one by two: 200102 is
+    February 2001, and 2 January 2020.
     """
-    match = _ORDINAL.fullmatch(text) if _is_ordinal(text) else _CALENDAR.fullmatch(text)
-    if match is None or int(match["year"]) not in _YEARS or _has_short_year(text):
+    ordinal = re.match(r"\d{4}[-_.]?\d{3}(?!\d)|\d{13}(?!\d)|\d{11}(?!\d)", text)
+    match = (_ORDINAL if ordinal else _CALENDAR).fullmatch(text)
+    if match is None or int(match["year"]) not in _YEARS:
         return None
+    short = {6: "%y%m%d", 10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S"}.get(len(text))
+    if short is not None and text.isdecimal():
+        with suppress(ValueError):
+            datetime.strptime(text, short)  # noqa: DTZ007 (whether it is one)
+            return None  # its digits are a time too if their year has two of them
     return time_of(match.groupdict())
 
 
-def _is_ordinal(text: str) -> bool:
-    """Whether the date is a year and a day of it: 7 digits before anything else."""
-    return re.match(r"\d{4}[-_.]?\d{3}(?!\d)|\d{13}(?!\d)|\d{11}(?!\d)", text) is not None
-
-
-def _has_short_year(text: str) -> bool:
-    """Whether digits are a time too if their year has two of them."""
-    form = {6: "%y%m%d", 10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S"}.get(len(text))
-    if form is None or not text.isdecimal():
-        return False
-    try:
-        datetime.strptime(text, form)  # noqa: DTZ007 (whether it is one)
-    except ValueError:
-        return False
-    return True
-
-
 def time_of(parts: dict[str, str | None]) -> datetime | None:
-    """Return the time of the parts of a date, by their names; what is absent is the first."""
+    """Return the time of the parts of a date, by their names; an absent part is its first."""
 
     def number(name: str, default: int) -> int:
-        text = parts.get(name)
-        return default if text is None else int(text)
+        return int(parts.get(name) or default)
 
+    zone = parts.get("zone")
     fraction = (parts.get("fraction") or "").ljust(6, "0")[:6]
     try:
         time = datetime(
@@ -75,7 +60,7 @@ def time_of(parts: dict[str, str | None]) -> datetime | None:
             number("minute", 0),
             number("second", 0),
             int(fraction),
-            tzinfo=_zone(parts.get("zone")),
+            tzinfo=UTC if zone is None else datetime.strptime(zone, "%z").tzinfo,
         )
         doy = number("doy", 1)
         shifted = time + timedelta(days=doy - 1)
@@ -84,14 +69,6 @@ def time_of(parts: dict[str, str | None]) -> datetime | None:
         return shifted.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _zone(text: str | None) -> timezone:
-    if text in (None, "Z"):
-        return UTC
-    sign = -1 if text[0] == "-" else 1
-    digits = text[1:].replace(":", "")
-    return timezone(sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:])))
 
 
 def as_utc(time: date) -> datetime:
@@ -112,13 +89,9 @@ def iso_time(text: str) -> datetime | None:
 def tiff_datetime(text: str) -> datetime | None:
     """Read the tag DateTime (306): "YYYY:MM:DD HH:MM:SS", and what writers make of it.
 
-    With `-`, `/` or `.` for the colons of the date, `T` for the blank, fractions of a
-    second, `Z` or an offset. TIFF 6.0 knows no time zone: without one it is taken as UTC.
-
-    Returns
-    -------
-    datetime or None
-        In UTC; None, with a `TiffWarning`, if it cannot be read.
+    With `-`, `/` or `.` for the colons of the date, `T` for the blank, fractions of a second, `Z`
+    or an offset. TIFF 6.0 knows no time zone: without one it is taken as UTC. A text that cannot
+    be read is None, with a `TiffWarning`.
     """
     cleaned = text.strip(" \t\r\n\0")
     match = _TIFF.fullmatch(re.sub(r"\s+", " ", cleaned))

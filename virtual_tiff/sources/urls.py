@@ -66,13 +66,7 @@ def is_remote(name: str) -> bool:
 
 
 def file_path(name: str) -> str:
-    """Return the path on disk that a path or a `file://` url names.
-
-    Raises
-    ------
-    ValueError
-        If it is a file of another host.
-    """
+    """Return the path on disk that a path or a `file://` url of this host names."""
     if scheme_of(name) is None:
         return name
     rest = name[len("file:") :]
@@ -81,7 +75,7 @@ def file_path(name: str) -> str:
         host, slash, path = rest[2:].partition("/")
         path = slash + path
     if host.lower() not in ("", "localhost"):
-        msg = f"{redacted(name)}: names a file of another host; write file:/// before a path"
+        msg = f"{redacted(name)} names a file of another host; write file:/// and an absolute path"
         raise ValueError(msg)
     return _decoded(path)
 
@@ -138,13 +132,7 @@ def object_url(store: Any, path: str) -> str:  # noqa: ANN401 (duck-typed)
 
 
 def web_path(url: str) -> tuple[str, str]:
-    """Return path and query of an `http(s)://` url, with only what no url may hold encoded.
-
-    Raises
-    ------
-    ValueError
-        If it has a fragment.
-    """
+    """Return path and query of an `http(s)://` url, with only what no url may hold encoded."""
     rest = url.partition("://")[2]
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path, _, query = rest[len(host) :].partition("?")
@@ -170,15 +158,15 @@ def reference_of(url: str) -> str:
     Raises
     ------
     ValueError
-        If it has a secret, or is none that a store of a registry can be asked for.
+        If it has a secret, or a path that a store of a registry cannot be asked for.
     """
     if _PLAIN_URL.fullmatch(url):
         return url
     scheme = scheme_of(url)
-    if what := secret_in(url):
+    if secret := secret_in(url):
         msg = (
-            f"{redacted(url)} has a {what}: each reference would have it, and stores of a registry"
-            " are asked without it; give credentials to the store instead"
+            f"{redacted(url)} has a {secret}, which would be stored in each reference; give"
+            " credentials to the registry's store instead"
         )
         raise ValueError(msg)
     if scheme == "file":
@@ -206,8 +194,14 @@ def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa
     """
     root = root_of(reference)
     path = _decoded(reference[len(root) :])
+    # a store's prefix may be registered in any of these forms; the longest match is meant
+    forms = (
+        _NEEDED.sub(_encoded, path),
+        quote(path, _SAFE.replace(";", ""), errors="surrogateescape"),
+        quote(path, errors="surrogateescape"),  # as `Path.as_uri`
+    )
     answers, failure = [], ValueError(reference)
-    for form in _forms(path):
+    for form in [path] if _PLAIN_PATH.fullmatch(path) else dict.fromkeys(forms):
         try:
             answers.append(registry.resolve(f"{root}{form}"))
         except ValueError as error:
@@ -223,18 +217,6 @@ def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa
     if hasattr(store, "base_url"):  # obspec-utils' AiohttpStore puts a path into its url as it is
         return store, quote(within, _SAFE)
     return store, within
-
-
-def _forms(path: str) -> list[str]:
-    """Return the forms in which a store's prefix may be registered; the longest match is meant."""
-    if _PLAIN_PATH.fullmatch(path):
-        return [path]
-    forms = (
-        _NEEDED.sub(_encoded, path),
-        quote(path, _SAFE.replace(";", ""), errors="surrogateescape"),
-        quote(path, errors="surrogateescape"),  # as `Path.as_uri`
-    )
-    return list(dict.fromkeys(forms))
 
 
 def _decoded(path: str) -> str:

@@ -21,20 +21,9 @@ def html_table(
     count: int,
     notes: Sequence[str] = (),
 ) -> str:
-    """Return a table as HTML.
+    """Return a table as HTML, with a title above it and notes below it.
 
-    Parameters
-    ----------
-    title
-        The line above it.
-    head
-        Names of its columns.
-    rows
-        Cells of each row; no more than `MOST_ROWS` are taken.
-    count
-        How many rows there are.
-    notes
-        Lines below it, of which no more than `MOST_ROWS` are shown.
+    No more than `MOST_ROWS` of the rows are taken, of which there are `count`, and of the notes.
     """
 
     def row(tag: str, cells: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ def human_size(nbytes: int) -> str:
     """Return a number of bytes in decimal units: `9.8 kB`."""
     if nbytes < 1000:
         return counted(nbytes, "byte")
-    size = float(nbytes)
     units = ["TB", "GB", "MB", "kB"]
     size = nbytes / 1000
     while size >= 999.95 and len(units) > 1:  # it would be shown as 1000.0

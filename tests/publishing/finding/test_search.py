@@ -350,7 +350,7 @@ FILES = ["s3://b/a_20200101.tif", "s3://b/c_20200102.tif"]
             {"variable": r"(?P<band>a|c)_", "time": r"_20(?P<time>\d{6})"},
             r"a_20200101.tif: '200101'",
         ),
-        ({"time": r"_(?P<time>\d{3})"}, r"'202' is not surely a time; give its form, as"),
+        ({"time": r"_(?P<time>\d{3})"}, r"'202' is not clearly a time; give its form, as"),
         ({"time": r"_(?P<time>\d{8})=%d%m%Y"}, r"'20200101' is not a time of the form %d%m%Y"),
         ({"time": "yesterday"}, r"'tag', 'datetime', 'start_datetime', 'end_datetime'"),
         ({"time": r"(\d)(\d)"}, "must have one group"),
@@ -494,7 +494,7 @@ def test_tables_that_do_not_serve(text: str, words: str, tmp_path: Path) -> None
 
 
 def test_errors_name_ten_files_and_count_the_others() -> None:
-    with pytest.raises(ValueError, match=r"9.tif, and 5 more$"):
+    with pytest.raises(ValueError, match=r"9.tif and 5 more$"):
         find([f"s3://b/{i}.tif" for i in range(15)], time=r"(?P<time>\d{8})")
 
 

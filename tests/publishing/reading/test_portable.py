@@ -488,7 +488,7 @@ def test_more_than_the_bound_is_refused(tmp_path: Path) -> None:
     data = np.random.default_rng(1).integers(0, 255, (1900, 1300), dtype="u1")
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, data, rowsperstrip=1000, compression="zlib")
-    refused = r"at its foot takes 1,16\d,\d{3} bytes; the limit is 1,048,576\. Raise inline_limit"
+    refused = r"image takes 1,16\d,\d{3} bytes; the limit is 1,048,576\. Raise inline_limit"
     with pytest.raises(PublishError, match=refused):
         publish(path, "memory://", portable=True)
     published = publish(path, "memory://", portable=True, inline_limit=2**21)

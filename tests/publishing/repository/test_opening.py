@@ -100,7 +100,7 @@ def test_access_is_that_of_the_publisher(
     prefix: str, anonymous: bool, options: dict[str, Any], kind: str
 ) -> None:
     store = icechunk.s3_store(region="x", anonymous=anonymous)
-    credentials, _ = containers._credentials(prefix, store, options)
+    credentials = containers._with_access(prefix, store, options).credentials
     assert kind in type(credentials).__name__
 
 

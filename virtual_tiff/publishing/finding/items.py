@@ -11,7 +11,7 @@ import csv
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import isfinite, isnan
 from pathlib import Path
@@ -23,6 +23,7 @@ from virtual_tiff.sources.listings import natural
 from virtual_tiff.sources.locations import Location, check_endpoint
 from virtual_tiff.sources.stac import TIMES, StacAsset
 from virtual_tiff.sources.times import as_utc, iso_time
+from virtual_tiff.text.numbers import listed
 from virtual_tiff.tiff import SourceState, redacted
 
 __all__ = ["Coordinate", "Item", "Values", "find_items", "plain"]
@@ -115,8 +116,14 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
         for_references=True,
         remote_schemes=remote_schemes,
     )
-    items = placement.items(files)
-    return _in_order(items) if placement.needs_all else items
+    items: Iterable[Item] = placement.items(files)
+    if placement.listed is not None:
+        items = _with(list(items), [plain(value) for value in placement.listed])
+    elif placement.texts:
+        items = _as_numbers(list(items))
+    elif not (placement.coordinate or placement.variable_hint):
+        return items  # nothing is sorted by, so not all have to be known before the first
+    return _in_order(list(items))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +139,6 @@ class _Placement:
     """The coordinates, where they are given in the files' order."""
     texts: bool = False
     """Whether coordinates are texts that may be numbers or times."""
-
-    @property
-    def needs_all(self) -> bool:
-        """Whether all files must be known before the first one is given: they are sorted."""
-        return bool(self.coordinate or self.listed is not None or self.variable_hint)
 
     @classmethod
     def of(
@@ -164,13 +166,7 @@ class _Placement:
         )
 
     def items(self, files: Iterable[SourceFile]) -> Iterator[Item]:
-        """Yield the items; those of a user's list or of texts only after all were seen."""
-        items = self._each(files)
-        if self.listed is not None:
-            return iter(_with(list(items), [plain(value) for value in self.listed]))
-        return iter(_as_numbers(list(items))) if self.texts else items
-
-    def _each(self, files: Iterable[SourceFile]) -> Iterator[Item]:
+        """Yield the items; those without a place are an error after the last."""
         unplaced: dict[str, list[str]] = {}
         for file in files:
             location, asset = file.location, file.asset
@@ -182,14 +178,8 @@ class _Placement:
                 unplaced.setdefault(self.variable_hint, []).append(location.name)
             yield Item(location, coordinate, variable, file.listed)
         for hint, names in unplaced.items():
-            msg = f"{hint}: {_some(names)}"
+            msg = f"{hint}: {listed(list(map(redacted, names)), 10)}"
             raise ValueError(msg)
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name some files in an error: there may be a million."""
-    shown = ", ".join(redacted(name) for name in names[:10])
-    return shown + (f", and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _by_time(time: str | None) -> tuple[_CoordinateOf | None, str]:
@@ -224,19 +214,11 @@ def _by_value(
         hint = f"{os.fspath(values)} has no value for"
         return (lambda location, _: _looked_up(table, location)), hint, None, True
     if isinstance(values, Mapping):
-        return (
-            (lambda location, _: _looked_up(values, location)),
-            "values has no value for",
-            None,
-            False,
-        )
+        hint = "values has no value for"
+        return (lambda location, _: _looked_up(values, location)), hint, None, False
     if callable(values):
-        return (
-            (lambda loc, _: plain(values(loc.url), loc.name)),
-            "values gives None for",
-            None,
-            False,
-        )
+        hint = "values gives None for"
+        return (lambda loc, _: plain(values(loc.url), loc.name)), hint, None, False
     try:
         return None, "", list(values), False
     except TypeError:
@@ -275,7 +257,7 @@ def _by_variable(variable: str | None, assets: Sequence[str] | None) -> tuple[_V
         return None if asset is None else asset.key
 
     if variable == "asset":
-        return key, "variable is 'asset', but these files are of no STAC item"
+        return key, "variable='asset' takes the keys of STAC assets, and no STAC item names"
     if variable is None:
         return ((lambda _, __: None) if assets and len(assets) == 1 else key), ""
     if not isinstance(variable, str):
@@ -314,10 +296,7 @@ def _with(items: list[Item], values: Sequence[Coordinate | None]) -> list[Item]:
     if len(items) != len(values):
         msg = f"there are {len(values)} values for {len(items)} files"
         raise ValueError(msg)
-    return [
-        Item(item.location, value, item.variable, item.listed)
-        for item, value in zip(items, values, strict=True)
-    ]
+    return [replace(item, coordinate=value) for item, value in zip(items, values, strict=True)]
 
 
 def _as_numbers(items: list[Item]) -> list[Item]:
@@ -359,7 +338,7 @@ def _number(text: str) -> float | None:
     return value if isfinite(value) else None
 
 
-def _in_order(items: Iterable[Item]) -> list[Item]:
+def _in_order(items: list[Item]) -> list[Item]:
     """Return items by their coordinates, where they have some.
 
     Several may have the same one: whether they are of one group is known only when they are
@@ -370,31 +349,27 @@ def _in_order(items: Iterable[Item]) -> list[Item]:
     ValueError
         If only some have a coordinate or a variable, or if coordinates are of several types.
     """
-    items = list(items)
-    for what in ("coordinate", "variable"):
-        without = [item.location.name for item in items if getattr(item, what) is None]
-        if 0 < len(without) < len(items):
-            msg = f"{len(without)} of {len(items)} files have no {what}: {_some(without)}"
+    for attribute in ("coordinate", "variable"):
+        names = [item.location.name for item in items if getattr(item, attribute) is None]
+        if 0 < len(names) < len(items):
+            shown = listed(list(map(redacted, names)), 10)
+            msg = f"{len(names)} of {len(items)} files have no {attribute}: {shown}"
             raise ValueError(msg)
     if not items or items[0].coordinate is None:
         return items
-
-    def rank(item: Item) -> Any:  # noqa: ANN401 (values of one type, which can be compared)
-        return natural(item.coordinate) if isinstance(item.coordinate, str) else item.coordinate
-
-    return sorted(_of_one_type(items), key=rank)
-
-
-def _of_one_type(items: list[Item]) -> list[Item]:
     examples: dict[type, Item] = {}
     for item in items:
         examples.setdefault(type(item.coordinate), item)
     if set(examples) == {int, float}:
-        return _with(items, [float(item.coordinate or 0) for item in items])  # type: ignore[arg-type]
-    if len(examples) > 1:
+        items = _with(items, [float(item.coordinate or 0) for item in items])  # type: ignore[arg-type]
+    elif len(examples) > 1:
         shown = ", ".join(
             f"{redacted(item.location.name)}: {item.coordinate!r}" for item in examples.values()
         )
-        msg = f"coordinates are of several types: {shown}"
+        msg = f"coordinates are of several types: {shown}; give all of them one type"
         raise ValueError(msg)
-    return items
+
+    def rank(item: Item) -> Any:  # noqa: ANN401 (values of one type, which can be compared)
+        return natural(item.coordinate) if isinstance(item.coordinate, str) else item.coordinate
+
+    return sorted(items, key=rank)

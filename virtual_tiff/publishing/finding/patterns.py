@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
@@ -28,13 +29,9 @@ def is_pattern(text: str) -> bool:
 class Pattern:
     """A regular expression that is searched for in the names of files.
 
-    Parameters
-    ----------
-    text
-        The expression, with a group around what is wanted; several are joined by `_`. It
-        is searched for in the file's own name; one with a `/` in it, in the whole path.
-    option
-        What it was given as, for errors.
+    It has a group around what is wanted; several are joined by `_`. It is searched for in the
+    file's own name; one with a `/` in it, in the whole path. `option` is what it was given as,
+    for errors.
     """
 
     text: str
@@ -43,18 +40,28 @@ class Pattern:
 
     @classmethod
     def of(cls, text: str, option: str) -> Pattern:
-        """Check and compile it.
-
-        Raises
-        ------
-        ValueError
-            If it is no regular expression, or has no group.
-        """
-        return cls(text, option, _compile(text, option))
+        """Check and compile it; a ValueError says that it is none, or has no group."""
+        try:
+            compiled = re.compile(text)
+        except re.error as error:
+            msg = f"{option} {text!r} is not a regular expression: {error}"
+            raise ValueError(msg) from error
+        if not compiled.groups:
+            msg = (
+                f"{option} {text!r} has no group around the wanted text, as in"
+                r" '(?P<band>B\d\d)'"
+            )
+            raise ValueError(msg)
+        return cls(text, option, compiled)
 
     def search(self, location: Location) -> re.Match[str] | None:
         """Return the first match in the name, or in the path."""
-        return self.compiled.search(_searched(location, self.text))
+        scheme, _, rest = location.url.partition("://")
+        if scheme in ("http", "https"):
+            rest = rest.partition("?")[0]
+        if "/" not in self.text:
+            rest = rest.rpartition("/")[2]
+        return self.compiled.search(unquote(rest))
 
     def value(self, location: Location) -> str | None:
         """Return what the groups hold; None if the pattern does not match."""
@@ -84,13 +91,7 @@ class TimePattern:
 
     @classmethod
     def of(cls, text: str, option: str = "time") -> TimePattern:
-        """Check and compile `PATTERN` or `PATTERN=FORMAT`.
-
-        Raises
-        ------
-        ValueError
-            If it is none, or its groups are not those that a time needs.
-        """
+        """Check and compile `PATTERN` or `PATTERN=FORMAT`; a ValueError says what it needs."""
         head, sign, tail = text.rpartition("=")
         form = tail if sign and "%" in tail and is_pattern(head) else None
         pattern = Pattern.of(text if form is None else head, option)
@@ -101,19 +102,13 @@ class TimePattern:
         if wrong or (count != 1 and not parts) or (parts and (form or count > len(groups))):
             msg = (
                 f"{option} {text!r} must have one group, as '(?P<time>\\d{{8}})', or groups"
-                f" called year, {', '.join(_PARTS[1:])}; other groups are written (?:…)"
+                f" called year, {', '.join(_PARTS[1:])}; write other groups as (?:…)"
             )
             raise ValueError(msg)
         return cls(pattern, form, parts)
 
     def value(self, location: Location) -> datetime | None:
-        """Return the time, in UTC; None if the pattern does not match.
-
-        Raises
-        ------
-        ValueError
-            If the text is not a time of that form.
-        """
+        """Return the time, in UTC; None if nothing matches, a ValueError if it is no time."""
         match = self.pattern.search(location)
         if match is None:
             return None
@@ -122,39 +117,14 @@ class TimePattern:
             time = time_of(match.groupdict())
         else:
             text = match[1]
-            time = guessed_time(text) if self.format is None else self._read(text)
+            time = None if self.format else guessed_time(text)
+            with suppress(ValueError):
+                if self.format:
+                    time = as_utc(datetime.strptime(text, self.format))  # noqa: DTZ007 (as_utc)
         if time is None:
             problem = f"is not a time of the form {self.format}" if self.format else "is not a time"
             if not self.format and not self.parts:
-                problem = f"is not surely a time; give its form, as '{self.pattern.text}=%d%m%Y'"
+                problem = f"is not clearly a time; give its form, as '{self.pattern.text}=%d%m%Y'"
             msg = f"{redacted(location.name)}: {text!r} {problem}"
             raise ValueError(msg)
         return time
-
-    def _read(self, text: str) -> datetime | None:
-        try:
-            return as_utc(datetime.strptime(text, str(self.format)))  # noqa: DTZ007 (as_utc)
-        except ValueError:
-            return None
-
-
-def _compile(text: str, option: str) -> re.Pattern[str]:
-    try:
-        compiled = re.compile(text)
-    except re.error as error:
-        msg = f"{option} {text!r} is not a regular expression: {error}"
-        raise ValueError(msg) from error
-    if not compiled.groups:
-        msg = f"{option} {text!r} has no group around what is wanted, as in '(?P<band>B\\d\\d)'"
-        raise ValueError(msg)
-    return compiled
-
-
-def _searched(location: Location, pattern: str) -> str:
-    url = location.url
-    scheme, _, rest = url.partition("://")
-    if scheme in ("http", "https"):
-        rest = rest.partition("?")[0]
-    if "/" not in pattern:
-        rest = rest.rpartition("/")[2]
-    return unquote(rest)

@@ -59,16 +59,10 @@ class Files:
 
 
 class Catalogue:
-    """The files of a run by variable, with their templates.
+    """The files of a run by variable.
 
-    Parameters
-    ----------
-    spool
-        That has them.
-    from_tag
-        Whether coordinates are the files' own DateTime.
-    nodata
-        The nodata value of all images; None is that of each file.
+    `from_tag` takes the tag DateTime as coordinates; `nodata` is that of all images, None that of
+    each file.
     """
 
     def __init__(
@@ -98,7 +92,7 @@ class Catalogue:
         if len(kinds) > 1:
             msg = (
                 "the coordinates of the files are of several kinds:"
-                f" {', '.join(sorted(kinds))}; give all files one of a kind"
+                f" {', '.join(sorted(kinds))}; give all files coordinates of one kind"
             )
             raise PublishError(msg)
         for variable, (numbers, templates, loose_texts, values) in columns.items():
@@ -122,8 +116,8 @@ class Catalogue:
                 if time is not None:
                     return microseconds(time)
         msg = (
-            f"{self.spool.name(n)} has no tag DateTime that is a time; give the times by values,"
-            " or by a pattern in the names"
+            f"{self.spool.name(n)} has no tag DateTime that holds a time; give the times by"
+            " values, or by a pattern for the names (time)"
         )
         raise PublishError(msg)
 

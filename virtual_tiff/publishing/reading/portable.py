@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
 from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
@@ -94,18 +93,13 @@ class ShortBlocks:
         return [(start, start + count) for start, count in zip(starts, counts, strict=True)]
 
     def check(self, nbytes: int) -> None:
-        """Refuse to copy more than may be.
-
-        Raises
-        ------
-        LimitError
-            If it is more.
-        """
+        """Refuse to copy more than may be, by a LimitError."""
         if nbytes > self.most:
             msg = (
-                f"array {self.path}: copying the short blocks at its foot takes {nbytes:,} bytes;"
-                f" the limit is {self.most:,}. Raise inline_limit (--inline-limit), write the file"
-                " anew as tiles (gdal_translate -co TILED=YES), or publish without portable"
+                f"array {self.path}: copying the short blocks at the bottom of the image takes"
+                f" {nbytes:,} bytes; the limit is {self.most:,}. Raise inline_limit"
+                " (--inline-limit), write the file anew as tiles (gdal_translate -co TILED=YES),"
+                " or publish without portable"
             )
             raise LimitError(msg)
 
@@ -113,23 +107,10 @@ class ShortBlocks:
 def portable_group(
     group: Group, file_size: int, asked: Portability
 ) -> tuple[Group, list[ShortBlocks]]:
-    """Return the same group in codecs that all read, and the blocks that are copied for that.
+    """Return a file's group in codecs that all read, and the blocks that are copied for that.
 
-    Parameters
-    ----------
-    group
-        Of a file, its samples as they are stored.
-    file_size
-        Bytes of the file.
-    asked
-        How much may be copied.
-
-    Raises
-    ------
-    UnsupportedError
-        If an array has a data type or a codec that not all have; it names the tag.
-    LimitError
-        If more would have to be copied than may be.
+    An `UnsupportedError` names the tag of a data type or a codec that not all have, a `LimitError`
+    how much more than allowed would have to be copied.
     """
     blocks: list[ShortBlocks] = []
     return _group(group, "", file_size, asked, blocks), blocks
@@ -172,12 +153,12 @@ def _check(metadata: JSON, path: str) -> None:
     raise UnsupportedError(_refusal(path, lacking, words), tag=tag)
 
 
-def _refusal(path: str, lacking: Sequence[str], what: str) -> str:
+def _refusal(path: str, lacking: Sequence[str], feature: str) -> str:
     return (
-        f"array {path}: {_listed(lacking)} cannot read {what} without further packages, and its"
-        " pixels are not copied. Publish without portable; or expose less of the file (ifd=0,"
-        " overviews=False); or write it anew, as gdal_translate -co COMPRESS=ZSTD -co PREDICTOR=1"
-        " does"
+        f"array {path}: {_listed(lacking)} cannot read {feature} without further packages, and"
+        " publish copies no pixels of such arrays. Publish without portable; or expose less of the"
+        " file (ifd=0, overviews=False); or write it anew, as gdal_translate -co COMPRESS=ZSTD -co"
+        " PREDICTOR=1 does"
     )
 
 
@@ -210,10 +191,15 @@ def _padded(
         array, size, last = _cut_smaller(array, size, last, file_size)
         if size == last:
             return array, []
-    foot = _foot(array)
-    counts = array.byte_counts.reshape(-1)
+    # the chunks at the image's foot, in C order of the grid
+    numbers = np.arange(prod(array.chunk_grid)).reshape(array.chunk_grid)
+    foot = numbers.take(-1, axis=array.axes.rows).reshape(-1)
+    offsets, counts = array.offsets.reshape(-1), array.byte_counts.reshape(-1)
+    if compression is None and size <= file_size:
+        # a reference goes on to a whole block's bytes, where the file does
+        fits = (counts[foot] == last) & (offsets[foot] <= np.uint64(file_size - size))
+        counts[foot[fits]] = size
     if compression is None:
-        _take_in(array, foot, size, last, file_size)
         foot = foot[counts[foot] < size]
     chunks = foot[counts[foot] != 0].tolist()
     if not chunks:
@@ -229,25 +215,14 @@ def _padded(
         most=asked.most(min(sum(counts.tolist()), file_size)),
     )
     blocks.check(size * len(chunks) if compression is None else sum(counts[foot].tolist()))
-    _check_memory(blocks)
+    most, nbytes = Limits().block_bytes, size * len(chunks)
+    if nbytes > most:  # a few bytes may state blocks that decode to very many
+        msg = (
+            f"array {path}: the blocks at the bottom of the image take {nbytes:,} bytes when they"
+            f" are decoded and filled up; the limit is {most:,}. Publish without portable"
+        )
+        raise LimitError(msg)
     return array, [blocks]
-
-
-def _foot(array: FileArray) -> NDArray[np.intp]:
-    """Return which chunks lie at the image's foot, in C order of the grid."""
-    grid = array.chunk_grid
-    numbers = np.arange(prod(grid)).reshape(grid)
-    return numbers.take(-1, axis=array.axes.rows).reshape(-1)
-
-
-def _take_in(
-    array: FileArray, foot: NDArray[np.intp], size: int, last: int, file_size: int
-) -> None:
-    """Let references to short blocks go on to a whole one's bytes, where the file does."""
-    if size <= file_size:
-        offsets, counts = array.offsets.reshape(-1), array.byte_counts.reshape(-1)
-        fits = (counts[foot] == last) & (offsets[foot] <= np.uint64(file_size - size))
-        counts[foot[fits]] = size
 
 
 def _cut_smaller(
@@ -255,14 +230,8 @@ def _cut_smaller(
 ) -> tuple[FileArray, int, int]:
     """Cut a run of uncompressed rows into smaller chunks; leave alone what is no run.
 
-    Returns
-    -------
-    FileArray
-        The array.
-    int
-        Bytes of a whole chunk.
-    int
-        Bytes of the last one; the same if the rows are a whole number of chunks.
+    Return the array, the bytes of a whole chunk, and those of the last one; these are the same if
+    the rows are a whole number of chunks.
     """
     axis = array.axes.rows
     chunk_shape = list(array.metadata["chunk_grid"]["configuration"]["chunk_shape"])
@@ -289,14 +258,3 @@ def _cut_smaller(
         lost=None,  # all rows lie within the file, as was checked
     )
     return cut, rows * row, last
-
-
-def _check_memory(blocks: ShortBlocks) -> None:
-    """Refuse blocks that a few bytes state, and that decode to very many."""
-    most, nbytes = Limits().block_bytes, blocks.size * len(blocks.chunks)
-    if nbytes > most:
-        msg = (
-            f"array {blocks.path}: the blocks at its foot take {nbytes:,} bytes when they are"
-            f" decoded and filled up; the limit is {most:,}. Publish without portable"
-        )
-        raise LimitError(msg)

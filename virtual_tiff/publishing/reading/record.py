@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import marshal
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
+from virtual_tiff.arrays.nodes import JSON, Group, InlineArray
 from virtual_tiff.publishing.planning.attribute_table import decides
 from virtual_tiff.tiff import SourceState
 
@@ -237,51 +238,36 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def record_of(  # noqa: PLR0913 (one keyword a part of the record)
+def record_of(
     url: str,
     group: Group,
     state: SourceState,
-    intern: Callable[[str], str] = str,
     *,
     blocks: Iterable[Block] = (),
     lost: Lost | None = None,
     per_scene: Collection[str] = (),
 ) -> Record:
-    """Return the record of a parsed file.
+    """Return the record of a parsed file, of which `state` is that of its object.
 
-    Parameters
-    ----------
-    url
-        Of the file.
-    group
-        The file's groups and arrays.
-    state
-        The state of the object when it was parsed.
-    intern
-        Gives one string for equal ones, which then are pickled once.
-    blocks
-        Chunks that are copied; they have no reference.
-    lost
-        The parts that the file lacks, if it lacks any.
-    per_scene
-        Attributes of `spatial_ref` that become coordinates along the new dimension.
+    `blocks` are chunks that are copied, and have no reference; `per_scene` names attributes of
+    `spatial_ref` that become coordinates along the new dimension.
     """
     parts = _Gatherer(per_scene)
     parts.take(group, "")
-    template = _template_text(
-        {
-            "groups": parts.groups,
-            "arrays": parts.arrays,
-            "inline": parts.inline,
-            "axes": parts.axes,
-        }
-    )
+    template = {
+        "groups": parts.groups,
+        "arrays": parts.arrays,
+        "inline": parts.inline,
+        "axes": parts.axes,
+    }
     loose = [(*node, attributes) for node, attributes in parts.loose.items()]
     return Record(
         url=url,
         state=state,
-        template=intern(template),
-        loose=intern(canonical(loose)),
+        # version 2 marks no repeated objects, so equal values mostly give equal bytes; and a
+        # worker's equal texts are one string, which is pickled once
+        template=sys.intern(_text_of(marshal.dumps(template, 2))),
+        loose=sys.intern(canonical(loose)),
         inline=tuple(parts.data),
         references=b"".join(parts.references),
         count=parts.count,
@@ -290,19 +276,10 @@ def record_of(  # noqa: PLR0913 (one keyword a part of the record)
     )
 
 
-_KNOWN: dict[bytes, str] = {}
-"""Texts of the last templates: files of one archive have the same, and JSON is slow."""
-
-
-def _template_text(template: JSON) -> str:
-    # version 2 marks no repeated objects, so equal values mostly give equal bytes
-    key = marshal.dumps(template, 2)
-    text = _KNOWN.get(key)
-    if text is None:
-        if len(_KNOWN) >= 64:
-            _KNOWN.clear()
-        text = _KNOWN[key] = canonical(template)
-    return text
+@lru_cache(maxsize=64)
+def _text_of(template: bytes) -> str:
+    """Return a template as JSON, which is slow: files of one archive have the same templates."""
+    return canonical(marshal.loads(template))  # noqa: S302 (made by `record_of`)
 
 
 class _Gatherer:
@@ -323,33 +300,26 @@ class _Gatherer:
         self.groups.append((at, self._parted(Node("group", at), group.attributes)))
         prefix = f"{at}/" if at else ""
         for name, array in group.arrays.items():
-            self._take_array(prefix + name, array)
+            path = prefix + name
+            axes = tuple(array.axes)  # marshal takes no other
+            attributes = array.metadata["attributes"]
+            if isinstance(array, InlineArray):
+                per_scene = {key: attributes[key] for key in self._per_scene if key in attributes}
+                shared = {key: attributes[key] for key in attributes if key not in per_scene}
+                if per_scene:
+                    self.loose[Node("inline", path)] = per_scene
+                metadata = array.metadata | {"attributes": shared}
+                self.inline.append((path, metadata, digest_of(array.data), axes))
+                self.data.append(array.data)
+                continue
+            deciding = self._parted(Node("array", path), attributes)
+            self.arrays.append((path, array.metadata | {"attributes": deciding}))
+            self.axes.append((path, axes))
+            for numbers in (array.offsets, array.byte_counts):
+                self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
+            self.count += int(np.count_nonzero(array.byte_counts))
         for name, child in group.groups.items():
             self.take(child, prefix + name)
-
-    def _take_array(self, path: str, array: FileArray | InlineArray) -> None:
-        axes = tuple(array.axes)  # marshal takes no other
-        if isinstance(array, InlineArray):
-            metadata = self._shared(path, array.metadata)
-            self.inline.append((path, metadata, digest_of(array.data), axes))
-            self.data.append(array.data)
-            return
-        attributes = self._parted(Node("array", path), array.metadata["attributes"])
-        self.arrays.append((path, array.metadata | {"attributes": attributes}))
-        self.axes.append((path, axes))
-        for numbers in (array.offsets, array.byte_counts):
-            self.references.append(np.ascontiguousarray(numbers, dtype=np.uint64).tobytes())
-        self.count += int(np.count_nonzero(array.byte_counts))
-
-    def _shared(self, path: str, metadata: JSON) -> JSON:
-        """Return the metadata of an inline array without what is kept a scene each."""
-        attributes = metadata["attributes"]
-        own = {name: attributes[name] for name in self._per_scene if name in attributes}
-        if not own:
-            return metadata
-        self.loose[Node("inline", path)] = own
-        shared = {name: value for name, value in attributes.items() if name not in own}
-        return {**metadata, "attributes": shared}
 
     def _parted(self, node: Node, attributes: JSON) -> JSON:
         """Keep the loose attributes apart; return the others."""

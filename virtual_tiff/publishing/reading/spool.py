@@ -31,7 +31,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -96,7 +96,7 @@ _PATIENCE = 10.0
 
 _RUN = """
 CREATE TEMP TABLE item (
-    n INTEGER PRIMARY KEY, url TEXT UNIQUE, name TEXT, store INTEGER, path TEXT,
+    n INTEGER PRIMARY KEY, url TEXT UNIQUE, name TEXT, store INTEGER, path BLOB,
     kind TEXT, value, variable TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
     status TEXT DEFAULT 'new', file INTEGER, error TEXT);
@@ -141,21 +141,15 @@ class LedgerRow:
 class Spool:
     """The items of a run, and the records of their files.
 
-    Parameters
-    ----------
-    path
-        Of the cache; None keeps nothing.
-
-    Raises
-    ------
-    PublishError
-        If the cache is a file of another kind.
+    `path` is that of the cache; None keeps nothing. A file of another kind is a PublishError.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._options = ""
         self._texts: dict[str, int] = {}
-        self._data: set[str] = set()
+        self._with_data: set[int] = set()
+        """Numbers of the templates whose inline arrays are stored."""
+        self._templates: dict[int, Template] = {}
         self._stores: list[Any] = []
         self._saved = 0
         # the steps of a run are in several threads, one after another; the cache is waited for
@@ -232,13 +226,7 @@ class Spool:
             self._db.execute("DETACH cache")
 
     def recall(self, options: str) -> None:
-        """Take the records of the items that the cache has.
-
-        Parameters
-        ----------
-        options
-            All that the records depend on beside the files, as text.
-        """
+        """Take the records of the items that the cache has, made with the same options."""
         self._options = digest_of(options.encode())
         if self.cache is None:
             return
@@ -290,13 +278,7 @@ class Spool:
     # ---------------------------------------------------------------------------- items
 
     def add_items(self, items: Iterable[Item]) -> None:
-        """Take the items of the run.
-
-        Raises
-        ------
-        ValueError
-            If one is named twice.
-        """
+        """Take the items of the run; one that is named twice is a ValueError."""
         numbers: dict[int, int] = {}
         for n, item in enumerate(items):
             store = item.location.store
@@ -305,12 +287,14 @@ class Spool:
                 self._stores.append(store)
             kind, value = _coordinate_columns(item.coordinate)
             where = (n, item.location.url, item.location.name, numbers[id(store)])
-            what = (item.location.path, kind, value, item.variable)
+            # a path may be no text: names of files are bytes
+            path = item.location.path.encode(errors="surrogatepass")
+            place = (path, kind, value, item.variable)
             try:
                 self._db.execute(
                     "INSERT INTO item (n, url, name, store, path, kind, value, variable,"
                     " size, etag, modified, version) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                    (*where, *what, *_state_columns(item.listed)),
+                    (*where, *place, *_state_columns(item.listed)),
                 )
             except sqlite3.IntegrityError as error:
                 msg = f"{redacted(item.location.url)} is named more than once"
@@ -325,10 +309,9 @@ class Spool:
         where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
         return int(self._one(f"SELECT count(*) FROM item {where}", values))  # noqa: S608
 
-    def urls(self, status: str | None = None) -> list[str]:
-        """Return the urls of items."""
-        where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
-        rows = self._db.execute(f"SELECT url FROM item {where} ORDER BY n", values)  # noqa: S608
+    def urls(self, status: str) -> list[str]:
+        """Return the urls of the items of a status."""
+        rows = self._db.execute("SELECT url FROM item WHERE status = ? ORDER BY n", (status,))
         return [url for (url,) in rows]
 
     def items(self, where: str = "1") -> Iterator[tuple[int, Item]]:
@@ -339,7 +322,12 @@ class Spool:
             (last,),
         ).fetchall():
             for n, url, name, store, path, kind, value, variable, *state in page:
-                location = Location(name=name, url=url, store=self._stores[store], path=path)
+                location = Location(
+                    name=name,
+                    url=url,
+                    store=self._stores[store],
+                    path=path.decode(errors="surrogatepass"),
+                )
                 listed = None if state[0] is None else state_of_columns(*state)
                 yield n, Item(location, _coordinate(kind, value), variable, listed)
             last = page[-1][0]
@@ -364,51 +352,32 @@ class Spool:
 
         Statuses: `unchanged` and `changed` since they were published, `read`, else `new`.
         """
-        changed = "new" if replace else "changed"
-        self._settle(
+        # of some thousand items at a time: both states, and the number of a record
+        published = (
             "SELECT i.n, i.url, i.size, i.etag, i.modified, NULL,"
             " o.size, o.etag, o.modified, NULL, NULL FROM item i JOIN published o"
-            " ON o.url = i.url WHERE i.size IS NOT NULL AND i.n > ? ORDER BY i.n LIMIT 10000",
-            (),
-            lambda same, n, _: (("unchanged" if same else changed), None, n),
+            " ON o.url = i.url WHERE i.size IS NOT NULL AND i.n > ? ORDER BY i.n LIMIT 10000"
         )
-        self._settle(
+        cached = (
             "SELECT i.n, i.url, i.size, i.etag, i.modified, i.version,"
             " o.size, o.etag, o.modified, o.version, o.id FROM item i JOIN file o"
             " ON o.url = i.url WHERE i.size IS NOT NULL AND i.status = 'new' AND i.n > ?"
-            " AND o.options = ? ORDER BY i.n LIMIT 10000",
-            (self._options,),
-            lambda same, n, file: ("read", file, n) if same else None,
+            " AND o.options = ? ORDER BY i.n LIMIT 10000"
         )
-
-    def _settle(
-        self,
-        candidates: str,
-        values: tuple[Any, ...],
-        status_of: Callable[[bool, int, int], tuple[str, int | None, int] | None],
-    ) -> None:
-        """Compare items with earlier states of theirs, and note what that means for each.
-
-        Parameters
-        ----------
-        candidates
-            A query: number, url, both states, and the number of a record; of the items from a
-            number on, some thousands at a time.
-        values
-            Of the query, beside that number.
-        status_of
-            By whether it is the same object, the item and the record: what is noted.
-        """
-        last = -1
-        while page := self._db.execute(candidates, (last, *values)).fetchall():
-            noted = []
-            for n, url, *columns, file in page:
-                now, before = state_of_columns(*columns[:4]), state_of_columns(*columns[4:])
-                noted.append(status_of(same_object(before, now, url=url).same, n, file))
-            last = page[-1][0]
-            self._db.executemany(
-                "UPDATE item SET status = ?, file = ? WHERE n = ?", filter(None, noted)
-            )
+        changed = "new" if replace else "changed"
+        for query, values, if_same, if_other in (
+            (published, (), "unchanged", changed),
+            (cached, (self._options,), "read", "new"),
+        ):
+            last = -1
+            while page := self._db.execute(query, (last, *values)).fetchall():
+                rows = []
+                for n, url, *columns, file in page:
+                    now, before = state_of_columns(*columns[:4]), state_of_columns(*columns[4:])
+                    same = same_object(before, now, url=url).same
+                    rows.append((if_same if same else if_other, file if same else None, n))
+                self._db.executemany("UPDATE item SET status = ?, file = ? WHERE n = ?", rows)
+                last = page[-1][0]
 
     # -------------------------------------------------------------------------- records
 
@@ -419,8 +388,11 @@ class Spool:
             self._db.execute(update, (result.error, n))
             return
         template = self._text(result.template)
-        if result.inline:
-            self._add_data(template, result)
+        if result.inline and template not in self._with_data:
+            self._with_data.add(template)
+            digests = [digest for _, _, digest, _ in json.loads(result.template)["inline"]]
+            rows = zip(digests, result.inline, strict=True)
+            self._db.executemany("INSERT OR IGNORE INTO data VALUES (?, ?)", rows)
         cursor = self._db.execute(
             "INSERT OR REPLACE INTO file (url, options, size, etag, modified, version,"
             " template, loose, refs, count, blocks, truncated, lost, ends_early)"
@@ -444,15 +416,6 @@ class Spool:
             self._db.execute(insert, (digest, body))
             self._texts[body] = self._one("SELECT id FROM text WHERE digest = ?", (digest,))
         return self._texts[body]
-
-    def _add_data(self, template: int, record: Record) -> None:
-        key = f"{template}"
-        if key in self._data:
-            return
-        self._data.add(key)
-        digests = [digest for _, _, digest, _ in json.loads(record.template)["inline"]]
-        rows = zip(digests, record.inline, strict=True)
-        self._db.executemany("INSERT OR IGNORE INTO data VALUES (?, ?)", rows)
 
     def failures(self) -> dict[str, str]:
         """Return the errors by the names of their files."""
@@ -531,8 +494,12 @@ class Spool:
         return Row(url, state_of_columns(*state), template, refs, blocks, truncated)
 
     def template(self, number: int) -> Template:
-        """Return a template by its number."""
-        return Template.from_text(self.text(number))
+        """Return a template by its number; some thousands are kept."""
+        if number not in self._templates:
+            if len(self._templates) > 4096:
+                self._templates.clear()
+            self._templates[number] = Template.from_text(self.text(number))
+        return self._templates[number]
 
     def text(self, number: int) -> str:
         """Return the text of a template or of loose attributes by its number."""

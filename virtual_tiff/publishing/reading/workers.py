@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import batched, islice
 from typing import Any, Literal
 
 from virtual_tiff.arrays.nodes import Group, without_lost
 from virtual_tiff.parser import VirtualTIFF
+from virtual_tiff.publishing.finding.items import Item
 from virtual_tiff.publishing.reading.copied_blocks import copies
 from virtual_tiff.publishing.reading.portable import Portability, portable_group
 from virtual_tiff.publishing.reading.record import Block, Failure, Lost, Record, record_of
 from virtual_tiff.publishing.reading.spool import Spool
-from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import (
-    ChangedError,
+    check_unchanged,
     present_state,
     source_of,
 )
@@ -82,57 +82,44 @@ class Reader:
 class Tally:
     """Counts the files, and reports the progress."""
 
-    def __init__(self, total: int, tell: Callable[[Progress], None] | None) -> None:
-        self._total = total
-        self._tell = tell
-        self._files = self._references = self._bytes = self._failed = 0
-
-    def add(self, result: Record | Failure) -> None:
-        """Count one file."""
-        self._files += 1
-        if isinstance(result, Failure):
-            self._failed += 1
-        else:
-            self._references += result.count
-            self._bytes += result.state.size
-        self.tell()
+    def __init__(self, total: int, report: Callable[[Progress], None] | None) -> None:
+        self._report = report or (lambda _: None)
+        self._now = Progress(files=0, total=total, references=0, bytes=0, failed=0)
 
     def start(self, files: int, references: int, size: int) -> None:
         """Count the files that need not be read."""
-        self._files, self._references, self._bytes = files, references, size
+        self._now = replace(self._now, files=files, references=references, bytes=size)
 
-    def tell(self) -> None:
-        """Report the numbers."""
-        if self._tell is not None:
-            self._tell(
-                Progress(
-                    files=self._files,
-                    total=self._total,
-                    references=self._references,
-                    bytes=self._bytes,
-                    failed=self._failed,
-                )
+    def add(self, result: Record | Failure) -> None:
+        """Count one file, and report."""
+        now = self._now
+        if isinstance(result, Failure):
+            self._now = replace(now, files=now.files + 1, failed=now.failed + 1)
+        else:
+            self._now = replace(
+                now,
+                files=now.files + 1,
+                references=now.references + result.count,
+                bytes=now.bytes + result.state.size,
             )
+        self._report(self._now)
 
 
-class _Interned(dict[str, str]):
-    """Gives one string for equal ones: pickle writes it once."""
-
-    def __missing__(self, text: str) -> str:
-        self[text] = text
-        return text
-
-
-async def parse_one(
-    reader: Reader, location: Location, intern: Callable[[str], str] = str
-) -> Record | Failure:
+async def parse_one(reader: Reader, location: Location) -> Record | Failure:
     """Read one file; a failure is a result like others."""
     try:
         nodes, state = await reader.parser.parse_nodes(
             location.store, location.path, url=location.url
         )
         losses = nodes.losses
-        nodes = _settled(nodes, state, location.url, reader.truncated)
+        # uncompressed blocks of too few bytes are never kept: a reader of the cube could not
+        # tell one from a last strip
+        keep = reader.truncated == "keep" and not any(loss.short for loss in losses)
+        if losses and reader.truncated == "missing":
+            nodes = without_lost(nodes)
+        elif losses and not keep:
+            msg = f"{truncation(losses, state.size)}; {_REMEDY}"
+            return Failure(location.url, str(TruncatedError(msg, url=location.url)))
         blocks: list[Block] = []
         if reader.portable is not None:
             nodes, blocks = await _portable(nodes, state, location, reader.portable)
@@ -147,7 +134,6 @@ async def parse_one(
             location.url,
             nodes,
             state,
-            intern,
             blocks=blocks,
             lost=lost,
             per_scene=reader.per_scene,
@@ -157,24 +143,6 @@ async def parse_one(
     except Exception as error:  # noqa: BLE001 (one file must not take the others with it)
         message = redacted(f"{location.url}: {type(error).__name__}: {error}")
         return Failure(location.url, message)
-
-
-def _settled(nodes: Group, state: SourceState, url: str, truncated: Truncated) -> Group:
-    """Return the nodes that are published of a file.
-
-    Raises
-    ------
-    TruncatedError
-        If it ends before what it promises, and such files are refused. Uncompressed blocks of
-        too few bytes are never kept: a reader of the cube could not tell one from a last strip.
-    """
-    short = any(loss.short for loss in nodes.losses)
-    if not nodes.losses or (truncated == "keep" and not short):
-        return nodes
-    if truncated == "missing":
-        return without_lost(nodes)
-    msg = f"{truncation(nodes.losses, state.size)}; {_REMEDY}"
-    raise TruncatedError(msg, url=url)
 
 
 _REMEDY = (
@@ -194,59 +162,48 @@ async def _portable(
     except TiffError as error:
         raise error.locate(url=location.url) from error.__cause__
     if source.state is not None:
-        comparison = same_object(state, source.state, url=location.url, one_read=True)
-        if comparison.other:
-            msg = f"{location.url}: changed while it was read: {comparison.words}"
-            raise ChangedError(msg)
+        check_unchanged(state, source.state, location.url)
     return nodes, blocks
 
 
 async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency: int) -> None:
     """Read the new items in this process."""
-    queue = spool.items("status = 'new'")
     saved = time.monotonic()
 
-    async def work() -> None:
+    async def work(numbered: tuple[int, Item]) -> None:
         nonlocal saved
-        for n, item in queue:  # one iterator for all workers: each file is taken once
-            result = await parse_one(reader, item.location)
-            spool.add(n, result)
-            tally.add(result)
-            if time.monotonic() - saved > _SAVE_EVERY:
-                spool.save()
-                saved = time.monotonic()
+        n, item = numbered
+        result = await parse_one(reader, item.location)
+        spool.add(n, result)
+        tally.add(result)
+        if time.monotonic() - saved > _SAVE_EVERY:
+            spool.save()
+            saved = time.monotonic()
 
     try:
-        await in_parallel(work, concurrency)
+        await in_parallel(spool.items("status = 'new'"), work, concurrency)
     finally:
         spool.save()
 
 
 async def look_up(spool: Spool, *, concurrency: int) -> None:
     """Ask for the present state of the items of which an earlier one is known."""
-    queue = spool.items(spool.known())
 
-    async def work() -> None:
-        for n, item in queue:
-            location = item.location
-            # an item without a state is read; then the reason is reported, if it persists
-            with suppress(OSError):
-                spool.set_state(n, await present_state(location.store, location.path, location.url))
+    async def work(numbered: tuple[int, Item]) -> None:
+        n, item = numbered
+        location = item.location
+        # an item without a state is read; then the reason is reported, if it persists
+        with suppress(OSError):
+            spool.set_state(n, await present_state(location.store, location.path, location.url))
 
-    await in_parallel(work, concurrency)
+    await in_parallel(spool.items(spool.known()), work, concurrency)
 
 
 # ------------------------------------------------------------------------------ engines
 
 
 def engine_of(parallel: Any) -> Engine | None:  # noqa: ANN401 (what VirtualiZarr takes)
-    """Return the function that makes the executor named by `parallel`.
-
-    Raises
-    ------
-    ValueError
-        If it is none of False, "dask", "lithops", an executor or its class.
-    """
+    """Return the function that makes the executor named by `parallel`; None for this process."""
     if parallel is False:
         return None
     from virtualizarr.parallel import get_executor  # noqa: PLC0415 (loads much)
@@ -284,24 +241,16 @@ type _Batch = tuple[Reader, Sequence[tuple[int, Location]], int]
 
 
 def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
-    """Read some files, wherever this runs.
-
-    Parameters
-    ----------
-    batch
-        Reader, numbered locations, and how many are read at the same time.
-    """
+    """Read some numbered files, so many at the same time, wherever this runs."""
     reader, locations, concurrency = batch
-    queue = iter(locations)
-    interned = _Interned()
     results: list[tuple[int, Record | Failure]] = []
 
-    async def work() -> None:
-        for n, location in queue:
-            results.append((n, await parse_one(reader, location, interned.__getitem__)))
+    async def work(numbered: tuple[int, Location]) -> None:
+        n, location = numbered
+        results.append((n, await parse_one(reader, location)))
 
     # a worker may have a running event loop, as those of Dask do
-    run_in_thread(in_parallel(work, min(concurrency, len(locations))))
+    run_in_thread(in_parallel(locations, work, min(concurrency, len(locations))))
     return results
 
 

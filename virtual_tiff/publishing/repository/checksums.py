@@ -27,22 +27,12 @@ _LAST = datetime.fromtimestamp(2**32 - 1, UTC)
 
 
 def checksum_of(url: str, state: SourceState) -> str | datetime | None:
-    """Return the checksum of a reference to a source.
+    """Return the checksum of a reference to a source that was in this state when it was parsed.
 
-    Parameters
-    ----------
-    url
-        Of the source, with its scheme.
-    state
-        What the source was when it was parsed.
-
-    Returns
-    -------
-    str or datetime or None
-        A strong ETag where Icechunk honours it: it notices a change within the second, and
-        stands an upload of the same bytes. Else the time of the last modification, rounded
-        up to the second, as a time that is rounded down would be older than the source
-        itself. None if there is neither: then no reader notices a change.
+    It is a strong ETag where Icechunk honours it: it notices a change within the second, and
+    stands an upload of the same bytes. Else it is the time of the last modification, rounded up
+    to the second, as a time that is rounded down would be older than the source itself. It is
+    None if there is neither: then no reader notices a change.
     """
     etag = strong_etag(state)
     if etag is not None and urlsplit(url).scheme.lower() in _HONOUR_ETAGS:

@@ -4,7 +4,7 @@ A container is a url prefix, with the settings of the store that has the sources
 whether requests are signed). Icechunk saves these in the repository, and never a credential. A
 user's store options are divided here, for everybody who needs them: into the saved settings
 (`containers_of`), the credentials of this process and the Python code of a reader's own
-(`_credentials`), and the obstore options that ask the sources again (`SourceStores`).
+(`_with_access`), and the obstore options that ask the sources again (`SourceStores`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from virtual_tiff.sources.locations import CLIENT_OPTIONS, Location, Stores, s3_
 from virtual_tiff.sources.urls import path_of, root_of, scheme_of
 
 __all__ = [
+    "ONE_REQUEST",
     "SECRETS",
     "Container",
     "SourceStores",
@@ -35,6 +36,12 @@ __all__ = [
 
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 """The store options that are credentials of S3."""
+
+ONE_REQUEST = icechunk.StorageConcurrencySettings(
+    max_concurrent_requests_for_object=5, ideal_concurrent_request_size=8 * 2**20
+)
+"""Reads of less than 8 MiB are one request: by default Icechunk cuts each chunk into five, which
+is worth it for large chunks alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +60,11 @@ def containers_of(
 ) -> tuple[Container, ...]:
     """Return a container for each bucket, host, or directory below the root.
 
-    Parameters
-    ----------
-    locations
-        Of the sources; they are looked at once.
-    options
-        obstore's, of the sources' stores.
-    known
-        Prefixes of containers that are saved already: what lies below one needs no other.
+    What lies below one of the `known` prefixes, of containers that are saved already, needs no
+    other. The locations are looked at once.
     """
-    prefixes = _prefixes(locations, tuple(known))
-    return tuple(_container(prefix, location, options) for prefix, location in prefixes.items())
-
-
-def _prefixes(locations: Iterable[Location], known: tuple[str, ...]) -> dict[str, Location]:
-    """Return the urls below which the sources lie, with one of them each."""
-    places: dict[tuple[str, str], tuple[str, Location]] = {}
+    known = tuple(known)
+    folders: dict[tuple[str, str], tuple[str, Location]] = {}
     seen: set[str] = set()
     for location in locations:
         start = location.url.rpartition("/")[0]
@@ -80,25 +76,24 @@ def _prefixes(locations: Iterable[Location], known: tuple[str, ...]) -> dict[str
         parts = urlsplit(location.url)
         root, path = f"{parts.scheme}://{parts.netloc}", parts.path
         key = root, path.split("/")[1] if root == "file://" else ""
-        folder = posixpath.dirname(path)
-        if key in places:
-            before, first = places[key]
-            places[key] = posixpath.commonpath([before, folder]), first
-        else:
-            places[key] = folder, location
-    prefixes = {}
-    for (root, _), (folder, first) in places.items():
+        folder, first = posixpath.dirname(path), location
+        if key in folders:
+            before, first = folders[key]
+            folder = posixpath.commonpath([before, folder])
+        folders[key] = folder, first
+    containers = {}
+    for (root, _), (folder, first) in folders.items():
         # Icechunk 2.3 does not find a container again whose prefix is percent-encoded
         plain = takewhile(lambda part: "%" not in part, folder.split("/"))
         prefix = f"{root}{'/'.join(plain).rstrip('/')}/"
         if prefix == "file:///":
             msg = (
-                f"{first.name}: Icechunk reads local files only if they lie below a directory"
-                " of the root whose name has no blanks or other special characters"
+                f"{first.name}: Icechunk reads local files only below a directory of the root whose"
+                " name has no blanks or other special characters; move the files to one"
             )
             raise PublishError(msg)
-        prefixes[prefix] = first
-    return prefixes
+        containers[prefix] = _container(prefix, first, options)
+    return tuple(containers.values())
 
 
 def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> Container:
@@ -122,21 +117,15 @@ def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> C
         )
     else:
         store = azure_store(account=location.store.config["account_name"])
-    credentials, code = _credentials(prefix, store, options)
-    return Container(prefix=prefix, store=store, credentials=credentials, code=code)
+    return _with_access(prefix, store, options)
 
 
 def saved_containers(
     config: icechunk.RepositoryConfig, options: Mapping[str, Any]
 ) -> tuple[Container, ...]:
     """Return the containers that a repository has, with credentials of obstore's options."""
-    containers = []
-    for prefix, saved in (config.virtual_chunk_containers or {}).items():
-        credentials, code = _credentials(prefix, saved.store, options)
-        containers.append(
-            Container(prefix=prefix, store=saved.store, credentials=credentials, code=code)
-        )
-    return tuple(containers)
+    saved = config.virtual_chunk_containers or {}
+    return tuple(_with_access(prefix, saved[prefix].store, options) for prefix in saved)
 
 
 _MAKERS: dict[str, Callable[..., Any]] = {
@@ -148,8 +137,8 @@ _MAKERS: dict[str, Callable[..., Any]] = {
 """The function that makes credentials, by scheme; that of all other schemes is Azure's."""
 
 
-def _credentials(prefix: str, store: Any, options: Mapping[str, Any]) -> tuple[Any, str]:  # noqa: ANN401
-    """Return our credentials of a container and, as Python code, those of a reader.
+def _with_access(prefix: str, store: Any, options: Mapping[str, Any]) -> Container:  # noqa: ANN401
+    """Return a container with our credentials and, as Python code, those of a reader.
 
     Requests are anonymous if the options say so, or else if the container does. The code never
     has a secret: readers need credentials of their own.
@@ -157,14 +146,18 @@ def _credentials(prefix: str, store: Any, options: Mapping[str, Any]) -> tuple[A
     scheme = str(scheme_of(prefix))
     if scheme in ("file", "http", "https"):
         name = "LocalFileSystemAccess" if scheme == "file" else "HttpAccess"
-        return getattr(icechunk.credentials, name), f"icechunk.credentials.{name}"
+        credentials: Any = getattr(icechunk.credentials, name)
+        code = f"icechunk.credentials.{name}"
+        return Container(prefix=prefix, store=store, credentials=credentials, code=code)
     unsigned = options.get("skip_signature")
     anonymous = _s3_settings(store).get("anonymous") if unsigned is None else _is_true(unsigned)
     access = "anonymous" if anonymous else "from_env"
     make = _MAKERS.get(scheme, icechunk.azure_credentials)
     secrets = {key: options[key] for key in SECRETS if key in options}
-    ours = make(**secrets) if secrets and scheme in ("s3", "s3a") else make(**{access: True})
-    return ours, f"icechunk.{make.__name__}({access}=True)"
+    signed = secrets and scheme in ("s3", "s3a")
+    credentials = make(**secrets) if signed else make(**{access: True})
+    code = f"icechunk.{make.__name__}({access}=True)"
+    return Container(prefix=prefix, store=store, credentials=credentials, code=code)
 
 
 def _is_true(value: object) -> bool:
@@ -182,13 +175,8 @@ def _s3_settings(store: Any) -> dict[str, Any]:  # noqa: ANN401 (Icechunk's unio
 class SourceStores:
     """Finds the store of a source: one for each bucket, host, or file system.
 
-    Parameters
-    ----------
-    config
-        Of the repository. Its containers know region and endpoint, and whether requests are
-        signed.
-    options
-        obstore's options; they go before what containers know.
+    The repository's containers know region and endpoint, and whether requests are signed;
+    obstore's options go before what they know.
     """
 
     def __init__(self, config: icechunk.RepositoryConfig, options: Mapping[str, Any]) -> None:
@@ -198,13 +186,7 @@ class SourceStores:
         self._stores: dict[str, Any] = {}
 
     def resolve(self, url: str) -> tuple[Any, str]:
-        """Return the store of a url, and the object's path within it.
-
-        Raises
-        ------
-        ValueError
-            If there is no store for such a url, or it does not take the options.
-        """
+        """Return the store of a url, and the object's path within it, or raise a ValueError."""
         root = root_of(url)
         if root not in self._stores:
             stores = Stores(self._options_of(root))
@@ -250,12 +232,7 @@ def config_with(
         )
     if saved:
         return config
-    # Icechunk cuts each read into 5 requests, which is worth it for large chunks alone
-    config.storage = icechunk.StorageSettings(
-        concurrency=icechunk.StorageConcurrencySettings(
-            max_concurrent_requests_for_object=5, ideal_concurrent_request_size=8 * 2**20
-        )
-    )
+    config.storage = icechunk.StorageSettings(concurrency=ONE_REQUEST)
     return config
 
 

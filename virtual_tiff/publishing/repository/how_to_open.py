@@ -1,19 +1,13 @@
-"""The code and the packages with which people open a published repository."""
+"""The code with which people open a published repository."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from virtual_tiff.codec_table.readers import packages
 from virtual_tiff.publishing.repository.containers import Container
 from virtual_tiff.publishing.repository.target import Target
 
-__all__ = ["how_to_open", "readers_need"]
-
-
-def readers_need(codecs: Iterable[str]) -> tuple[str, ...]:
-    """Return the packages beside icechunk, zarr and xarray that have codecs of these names."""
-    return packages(codecs)
+__all__ = ["how_to_open"]
 
 
 def how_to_open(

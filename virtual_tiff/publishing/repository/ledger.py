@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import icechunk
@@ -174,13 +175,7 @@ def _state_of_version_1(kept: JSON) -> GroupState:
 
 
 def read_ledger(store: icechunk.IcechunkStore, spool: Spool) -> Ledger:
-    """Read the ledger, its rows into the spool.
-
-    Raises
-    ------
-    PublishError
-        If there is none, or one of a later version of this package.
-    """
+    """Read the ledger, its rows into the spool; one that cannot be read is a PublishError."""
     try:
         group = zarr.open_group(store, path=LEDGER, mode="r")
     except FileNotFoundError as error:
@@ -196,30 +191,15 @@ def read_ledger(store: icechunk.IcechunkStore, spool: Spool) -> Ledger:
         raise PublishError(msg)
     urls: Any = group["url"]
     ledger = Ledger.from_json(attributes, int(urls.shape[0]))
-    spool.add_published(_rows(group, ledger.rows))
+    arrays: list[Any] = [group[name] for name in _COLUMNS if name != "truncated"]
+    for start in range(0, ledger.rows, _CHUNK):
+        columns = [array[start : start + _CHUNK].tolist() for array in arrays]
+        spool.add_published(zip(count(start), *columns, strict=False))
     return ledger
 
 
-def _rows(group: zarr.Group, size: int) -> Iterator[tuple[Any, ...]]:
-    arrays: list[Any] = [group[name] for name in _COLUMNS if name != "truncated"]
-    for start in range(0, size, _CHUNK):
-        columns = [array[start : start + _CHUNK].tolist() for array in arrays]
-        for offset, row in enumerate(zip(*columns, strict=True)):
-            yield (start + offset, *row)
-
-
 def existing_of(ledger: Ledger, store: icechunk.IcechunkStore, spool: Spool) -> Existing:
-    """Return the published groups and files to which new files have to fit.
-
-    Parameters
-    ----------
-    ledger
-        Of the repository; its rows are in the spool.
-    store
-        Of the repository, for reading.
-    spool
-        That has the files of the run too.
-    """
+    """Return the published groups and files to which new files have to fit."""
     group = zarr.open_group(store, mode="r")
     columns: dict[str, list[Any]] = {}
     for state in ledger.states.values():
@@ -238,17 +218,7 @@ def existing_of(ledger: Ledger, store: icechunk.IcechunkStore, spool: Spool) -> 
 
 @dataclass(slots=True)
 class LedgerRows:
-    """Writes rows, some thousands at a time.
-
-    Parameters
-    ----------
-    store
-        Of a session that can be written to.
-    size
-        Rows that there are.
-    new
-        Rows that will be added.
-    """
+    """Writes rows, some thousands at a time, in a session that can be written to."""
 
     store: icechunk.IcechunkStore
     size: int

@@ -41,19 +41,10 @@ else:
 
 @contextmanager
 def locked(path: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a local repository.
+    """Hold the lock of a local repository, whose directory need not exist; its parent does.
 
-    Parameters
-    ----------
-    path
-        Its directory, which need not exist; the parent does.
-    name
-        As the user wrote it.
-
-    Raises
-    ------
-    PublishError
-        If another process or thread holds it, or the file system has no locks.
+    A PublishError says that another process or thread holds it, or that the file system has no
+    locks.
     """
     beside = os.access(path.parent, os.W_OK)
     where = path.with_name(path.name + LOCK_SUFFIX) if beside else path / LOCK
@@ -82,14 +73,20 @@ def _acquired(where: Path, name: str) -> int:
             raise PublishError(msg) from error
         try:
             _lock(file)
-            if _is_at(file, where):
-                os.truncate(file, 0)
-                os.lseek(file, 0, os.SEEK_SET)
-                os.write(file, _holder().encode())
-                return file
+            with suppress(FileNotFoundError):  # removed by its holder, who has just ended
+                if os.path.samestat(os.fstat(file), where.stat()):
+                    os.truncate(file, 0)
+                    os.lseek(file, 0, os.SEEK_SET)
+                    now = datetime.now(UTC).isoformat(timespec="seconds")
+                    holder = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
+                    os.write(file, holder.encode())
+                    return file
         except (BlockingIOError, PermissionError) as error:
+            holder = ""
+            with suppress(OSError):
+                holder = where.read_text(errors="replace")[:200].partition("\n")[0].strip()
             msg = (
-                f"{name} is being published to by {_read(where)}; wait until it has ended,"
+                f"{holder or 'another process'} is publishing to {name}; wait until it has ended,"
                 " then start again with append (--append)"
             )
             os.close(file)
@@ -106,24 +103,3 @@ def _acquired(where: Path, name: str) -> int:
             os.close(file)
             raise
         os.close(file)
-
-
-def _is_at(file: int, where: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), where.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _holder() -> str:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
-
-
-def _read(where: Path) -> str:
-    """Return who holds a lock."""
-    try:
-        text = where.read_text(errors="replace")[:200].partition("\n")[0]
-    except OSError:
-        text = ""
-    return text.strip() or "another process"

@@ -9,9 +9,14 @@ from typing import Any
 import icechunk
 import zarr
 
-from virtual_tiff.publishing.errors import PublishError, first_line
-from virtual_tiff.publishing.repository.containers import SECRETS, saved_containers
+from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.repository.containers import (
+    ONE_REQUEST,
+    SECRETS,
+    saved_containers,
+)
 from virtual_tiff.publishing.repository.target import target_of
+from virtual_tiff.sources.object_source import first_line
 
 __all__ = [
     "Place",
@@ -22,10 +27,6 @@ __all__ = [
 
 type Place = str | os.PathLike[str] | icechunk.Storage | icechunk.Repository
 """Where a repository is, or the repository itself."""
-
-_MANY, _ENOUGH = 5, 8 * 2**20
-"""Requests that a read of a chunk is cut into, and from which size on: Icechunk's default is to
-cut each chunk, which is five requests for a few kilobytes."""
 
 
 def open_published(
@@ -74,7 +75,10 @@ def open_published(
     """
     if isinstance(repository, icechunk.Repository):
         if store_options or credentials:
-            msg = "the repository is open already; give the place of it, or no credentials"
+            msg = (
+                "store_options and credentials have no effect on a repository that is open"
+                " already; leave them out, or give its path or storage"
+            )
             raise ValueError(msg)
         opened = repository
     else:
@@ -103,7 +107,10 @@ def repository_at(
     try:
         storage = target.storage()
         config = icechunk.Repository.fetch_config(storage) or icechunk.RepositoryConfig.default()
-        _few_requests(config)
+        requests = config.storage or icechunk.StorageSettings()
+        if requests.concurrency is None:  # the publisher has not said otherwise
+            requests.concurrency = ONE_REQUEST
+            config.storage = requests
         authorised = dict(access(config)) if access is not None else {}
         return icechunk.Repository.open(
             storage,
@@ -132,12 +139,9 @@ def session_of(
         msg = f"give one of branch, tag and snapshot, not {' and '.join(named)}"
         raise ValueError(msg)
     kind, name = next(iter(named.items()), ("branch", "main"))
+    keyword: dict[str, Any] = {"snapshot_id" if kind == "snapshot" else kind: name}
     try:
-        if kind == "snapshot":
-            return repository.readonly_session(snapshot_id=name)
-        if kind == "tag":
-            return repository.readonly_session(tag=name)
-        return repository.readonly_session(name)
+        return repository.readonly_session(**keyword)
     except _NOT_FOUND as error:
         msg = f"there is no {kind} {name!r}"
         if kind != "snapshot":
@@ -155,16 +159,6 @@ _NOT_FOUND = (
     icechunk.SnapshotNotFoundError,
     icechunk.InvalidInputError,
 )
-
-
-def _few_requests(config: icechunk.RepositoryConfig) -> None:
-    """Let a small chunk be one request, if the publisher has not said otherwise."""
-    storage = config.storage or icechunk.StorageSettings()
-    if storage.concurrency is None:
-        storage.concurrency = icechunk.StorageConcurrencySettings(
-            max_concurrent_requests_for_object=_MANY, ideal_concurrent_request_size=_ENOUGH
-        )
-        config.storage = storage
 
 
 def _access(

@@ -22,7 +22,7 @@ from virtual_tiff.sources.locations import check_endpoint, s3_setting
 from virtual_tiff.sources.urls import file_path, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
 
-__all__ = ["Target", "save_containers", "target_of"]
+__all__ = ["Target", "is_first_commit", "save_containers", "target_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,8 @@ class Target:
     def opened(self, *, append: bool) -> icechunk.Repository | None:
         """Return the repository at the place, to be appended to; None if there is none yet.
 
-        Raises
-        ------
-        PublishError
-            If there are files that do not belong to a repository; or commits, and nothing is
-            to be appended.
+        Files that do not belong to a repository are a PublishError; commits, too, where nothing is
+        to be appended.
         """
         path = self.path
         if path is not None and not path.exists():
@@ -57,7 +54,8 @@ class Target:
         storage = self.storage()
         if icechunk.Repository.exists(storage):
             repository = icechunk.Repository.open(storage)
-            if _is_empty(repository):
+            tips = map(repository.lookup_branch, repository.list_branches())
+            if all(is_first_commit(repository, tip) for tip in tips):
                 return None
             if append:
                 return repository
@@ -216,29 +214,22 @@ _BEGUN = {
 """The files of a repository whose making was interrupted: Icechunk writes `repo` last."""
 
 
-def _is_empty(repository: icechunk.Repository) -> bool:
-    """Whether a repository was made and never written to."""
-    return all(
-        len(list(islice(repository.ancestry(branch=branch), 2))) == 1
-        for branch in repository.list_branches()
-    )
+def is_first_commit(repository: icechunk.Repository, snapshot: str) -> bool:
+    """Whether a commit is the empty one with which Icechunk makes a repository."""
+    return len(list(islice(repository.ancestry(snapshot_id=snapshot), 2))) == 1
 
 
 def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
-    """Return the place that a user names; nothing is made or looked at yet.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
+    """Return the place that a user names; nothing is made or looked at yet."""
     if isinstance(to, icechunk.Storage):
         code = "storage = ...  # the one that it was published to"
         return Target(name="the storage", storage=lambda: to, code=code)
     name = os.fspath(to)
     scheme = scheme_of(name)
-    if what := secret_in(name):
-        msg = f"{redacted(name)} has a {what}; credentials are taken from the environment"
+    if secret := secret_in(name):
+        msg = (
+            f"{redacted(name)} has a {secret}; leave it out: credentials come from the environment"
+        )
         raise ValueError(msg)
     if scheme == "memory":
         memory = icechunk.in_memory_storage()
@@ -267,8 +258,24 @@ def _cloud_target(name: str, scheme: str) -> Target:
     if not bucket or not prefix.strip("/"):
         msg = f"to must name a bucket and a prefix, as {scheme}://bucket/cube, not {name}"
         raise ValueError(msg)
-    function, settings = _CLOUDS[scheme](bucket)
+    settings: dict[str, Any] = {"bucket": bucket}
+    if scheme == "s3":
+        check_endpoint({})  # it is a part of the code for readers
+        region, endpoint = s3_setting({}, "region"), s3_setting({}, "endpoint")
+        if region is not None:
+            settings["region"] = region
+        if endpoint is not None:
+            plain = scheme_of(endpoint) == "http"
+            settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
+    elif scheme == "az":
+        names = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
+        account = next((os.environ[name] for name in names if os.environ.get(name)), None)
+        if account is None:
+            msg = f"az:// needs the name of the account in the environment: {names[0]}"
+            raise ValueError(msg)
+        settings = {"account": account, "container": bucket}
     settings |= {"prefix": prefix.strip("/"), "from_env": True}
+    function = _CLOUDS[scheme]
     arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
     return Target(
         name=name,
@@ -277,33 +284,5 @@ def _cloud_target(name: str, scheme: str) -> Target:
     )
 
 
-def _s3(bucket: str) -> tuple[str, dict[str, Any]]:
-    check_endpoint({})  # it is a part of the code for readers
-    settings: dict[str, Any] = {"bucket": bucket}
-    region, endpoint = s3_setting({}, "region"), s3_setting({}, "endpoint")
-    if region is not None:
-        settings["region"] = region
-    if endpoint is not None:
-        plain = scheme_of(endpoint) == "http"
-        settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
-    return "s3_storage", settings
-
-
-def _google(bucket: str) -> tuple[str, dict[str, Any]]:
-    return "gcs_storage", {"bucket": bucket}
-
-
-def _azure(container: str) -> tuple[str, dict[str, Any]]:
-    names = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
-    account = next((os.environ[name] for name in names if os.environ.get(name)), None)
-    if account is None:
-        msg = f"az:// needs the name of the account in the environment: {names[0]}"
-        raise ValueError(msg)
-    return "azure_storage", {"account": account, "container": container}
-
-
-_CLOUDS: dict[str, Callable[[str], tuple[str, dict[str, Any]]]] = {
-    "s3": _s3,
-    "gs": _google,
-    "az": _azure,
-}
+_CLOUDS = {"s3": "s3_storage", "gs": "gcs_storage", "az": "azure_storage"}
+"""Icechunk's functions that make the storage of a cloud."""

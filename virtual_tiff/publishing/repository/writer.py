@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import batched
+from itertools import batched, chain
 from math import prod
 from typing import Any
 
@@ -19,7 +19,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.errors import PublishError, first_line, not_as_a_stack
+from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import (
     Column,
     FileBlocks,
@@ -29,11 +29,12 @@ from virtual_tiff.publishing.planning.plan import (
     document,
     parents,
 )
-from virtual_tiff.publishing.reading.record import Template, chunk_grid, unpacked_blocks
+from virtual_tiff.publishing.reading.record import chunk_grid, unpacked_blocks
 from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
 from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.publishing.repository.ledger import LedgerRows
 from virtual_tiff.publishing.result import PublishedArray
+from virtual_tiff.sources.object_source import first_line
 
 __all__ = ["Writer", "Written", "read_back"]
 
@@ -54,10 +55,10 @@ class Written:
     groups: set[str] = field(default_factory=set)
     rectilinear: bool = False
     """Whether an array has chunks of several lengths."""
-    unknown_times: list[str] = field(default_factory=list)
-    """Some urls of sources whose changes no reader will notice."""
     unknown: int = 0
-    """How many there are."""
+    """Number of sources whose changes no reader will notice."""
+    example_unknown: str = ""
+    """The url of one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +115,7 @@ def _shown_blocks(
 class Writer:
     """Writes a plan into a session, which somebody commits.
 
-    Parameters
-    ----------
-    session
-        That can be written to.
-    spool
-        That has the files.
-    ledger
-        Its rows.
-    earlier
-        By item: where files are published that have changed.
+    `earlier` says where files are published that have changed, by the numbers of their items.
     """
 
     def __init__(
@@ -137,13 +129,13 @@ class Writer:
         self._spool = spool
         self._ledger = ledger
         self._earlier = earlier
-        self._templates: dict[int, Template] = {}
         self.written = Written()
 
     def write(self, plan: Plan) -> Written:
         """Write all parts."""
         for parts in batched(plan.parts, _TOGETHER):
-            self._write_nodes(parts)
+            documents = dict(chain.from_iterable(map(self._documents, parts)))
+            sync(_set_all(self._store, documents))
             for part in parts:
                 for column in part.columns:
                     self._write_column(column)
@@ -154,14 +146,14 @@ class Writer:
 
     # ---------------------------------------------------------------------------- nodes
 
-    def _write_nodes(self, parts: Iterable[Part]) -> None:
-        documents: dict[str, bytes] = {}
-        for part in parts:
-            documents.update(self._documents(part))
-        sync(_set_all(self._store, documents))
-
     def _documents(self, part: Part) -> Iterator[tuple[str, bytes]]:
-        for path, attributes in self._with_parents(part.groups).items():
+        groups: dict[str, JSON] = {}
+        for path, attributes in part.groups.items():
+            for above in parents(path):
+                if above not in self.written.groups:
+                    groups.setdefault(above, part.groups.get(above, {}))
+            groups[path] = dict(attributes)
+        for path, attributes in groups.items():
             self.written.groups.add(path)
             group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
             yield _key(path), document(group)
@@ -174,15 +166,6 @@ class Writer:
             zeros = "/0" * len(metadata["shape"])
             yield f"{path}/c{zeros}", data
             self._note(self.written.coordinates, path, metadata)
-
-    def _with_parents(self, groups: Mapping[str, JSON]) -> dict[str, JSON]:
-        all_groups: dict[str, JSON] = {}
-        for path, attributes in groups.items():
-            for above in parents(path):
-                if above not in self.written.groups:
-                    all_groups.setdefault(above, groups.get(above, {}))
-            all_groups[path] = dict(attributes)
-        return all_groups
 
     def _note(
         self,
@@ -237,8 +220,10 @@ class Writer:
             row = self._spool.row(n)
             place = () if members.positions is None else tuple(members.positions[i].tolist())
             checksum = checksum_of(row.url, row.state)
-            self._check_time(row.url, checksum)
-            template = self._template(row.template)
+            if checksum is None:
+                self.written.unknown += 1
+                self.written.example_unknown = self.written.example_unknown or row.url
+            template = self._spool.template(row.template)
             copied = unpacked_blocks(row.blocks)
             for path, offsets, lengths in template.references(row.references):
                 if path not in members.paths:
@@ -252,29 +237,23 @@ class Writer:
                 block = replace(block, grid=(*ahead, *block.grid), origin=(*place, *block.origin))
                 references = self._refer(block, row.url, checksum)
                 copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
-                own = {key: data for key, data in copies.items() if key is not None}
-                if own:
-                    sync(_set_all(self._store, own))
-                totals[to] += (references, len(own), sum(map(len, own.values())))
+                shown = {key: data for key, data in copies.items() if key is not None}
+                if shown:
+                    sync(_set_all(self._store, shown))
+                totals[to] += (references, len(shown), sum(map(len, shown.values())))
             before = self._earlier.get(n)
             at = None if before is None else before.number
             position = place[0] if len(place) == 1 and members.blocks is None else -1
             self._ledger.add(row, members.group, members.variable, position, at)
         for path, counts in totals.items():
-            self.written.arrays[path] = self.written.arrays[path].with_chunks(*counts.tolist())
-
-    def _template(self, number: int) -> Template:
-        if number not in self._templates:
-            if len(self._templates) > 1024:
-                self._templates.clear()
-            self._templates[number] = self._spool.template(number)
-        return self._templates[number]
-
-    def _check_time(self, url: str, checksum: object) -> None:
-        if checksum is None:
-            self.written.unknown += 1
-            if not self.written.unknown_times:
-                self.written.unknown_times.append(url)
+            array = self.written.arrays[path]
+            references, inlined, inlined_bytes = counts.tolist()
+            self.written.arrays[path] = replace(
+                array,
+                references=array.references + references,
+                inlined=array.inlined + inlined,
+                inlined_bytes=array.inlined_bytes + inlined_bytes,
+            )
 
     def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
         """Write the references of one array of one file; return how many there are."""
@@ -318,7 +297,11 @@ class Writer:
                 except icechunk.IcechunkError:
                     raise
                 except Exception as error:  # of whatever class: codecs share none
-                    raise PublishError(not_as_a_stack(path, error)) from error
+                    msg = (
+                        f"array {path} cannot be read as a stack ({first_line(error)}); publish"
+                        " without concat"
+                    )
+                    raise PublishError(msg) from error
 
 
 def _key(path: str) -> str:
@@ -337,13 +320,7 @@ async def _delete_all(store: icechunk.IcechunkStore, keys: Iterable[str]) -> Non
 
 
 def read_back(store: icechunk.IcechunkStore, paths: Iterable[str]) -> None:
-    """Read the first and the last chunk of each array, before they are committed.
-
-    Raises
-    ------
-    PublishError
-        If one cannot be read.
-    """
+    """Read the first and the last chunk of each array, before they are committed."""
     group = zarr.open_group(store, mode="r")
     for path in paths:
         try:
