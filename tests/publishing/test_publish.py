@@ -461,8 +461,8 @@ def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
     [
         ([], "memory://", "no sources"),
         ([COG, COG], "memory://", "named more than once"),
-        (["https://h/a.tif?sig=1"], "memory://", "signature or password would be stored"),
-        (["https://me:pw@h/a.tif"], "memory://", "signature or password would be stored"),
+        (["https://h/a.tif?sig=1"], "memory://", "it would be stored in each reference"),
+        (["https://me:pw@h/a.tif"], "memory://", "it would be stored in each reference"),
         ([COG], "ftp://bucket/cube", "to must be"),
         ([COG], "az://container/cube", "AZURE_STORAGE_ACCOUNT_NAME"),
         ([COG], "s3://bucket", "bucket and a prefix"),

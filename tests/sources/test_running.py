@@ -46,7 +46,7 @@ def test_the_first_error_of_several_is_raised_alone(work: Any) -> None:
 
 def test_errors_of_threads_are_raised() -> None:
     async def work() -> None:
-        await await_thread(lambda: run_in_thread(broken()))
+        await await_thread(lambda: run_in_thread(broken(0)))
 
     with pytest.raises(BreaksError):
         run_to_end(work())

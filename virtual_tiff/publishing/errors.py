@@ -1,10 +1,17 @@
-"""The error of `publish`."""
+"""The error of `publish`, and Icechunk's errors as one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-__all__ = ["PublishError"]
+import icechunk
+
+from virtual_tiff.sources.object_source import first_line
+
+__all__ = ["MEANWHILE", "PublishError", "icechunk_errors"]
+
+MEANWHILE = "{}: another publisher has committed meanwhile; start again with append (--append)"
 
 
 class PublishError(RuntimeError):
@@ -21,3 +28,18 @@ class PublishError(RuntimeError):
     def __init__(self, message: str, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.failures = dict(failures or {})
+
+
+@contextmanager
+def icechunk_errors(name: str) -> Iterator[None]:
+    """Raise Icechunk's errors as a `PublishError` about the repository of this name."""
+    try:
+        yield
+    except icechunk.ConflictError as error:
+        raise PublishError(MEANWHILE.format(name)) from error
+    except icechunk.RepositoryNotFoundError as error:
+        msg = f"{name}: there is no Icechunk repository"
+        raise PublishError(msg) from error
+    except icechunk.IcechunkError as error:
+        msg = f"{name}: Icechunk failed: {first_line(error)}"
+        raise PublishError(msg) from error

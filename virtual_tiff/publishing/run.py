@@ -27,8 +27,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -38,7 +38,7 @@ import icechunk
 import zarr
 
 from virtual_tiff.codec_table.readers import packages
-from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.errors import MEANWHILE, PublishError, icechunk_errors
 from virtual_tiff.publishing.finding.items import find_items
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
@@ -75,7 +75,6 @@ from virtual_tiff.publishing.repository.target import (
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.finding import names_stac
-from virtual_tiff.sources.object_source import first_line
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.tiff import TiffWarning
 
@@ -184,9 +183,8 @@ class Publication:
         options = self.options
         store_options = options.store_options or {}
         locations = (item.location for _, item in self.spool.items())
-        self._repository = _translated(
-            self.target, lambda: self.target.opened(append=options.append)
-        )
+        with icechunk_errors(self.target.name):
+            self._repository = self.target.opened(append=options.append)
         if self._repository is None:
             self.containers = containers_of(locations, store_options)
             return
@@ -236,10 +234,11 @@ class Publication:
         options = self.options
         message = options.message or f"{plan.files} TIFFs {plan.how}"
         metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
-
-        def work() -> tuple[str, Written]:
-            with self.target.writing(self.containers) as repository, ExitStack() as undo:
-                undo.enter_context(_branch(repository, options.branch))
+        with icechunk_errors(self.target.name):
+            with (
+                self.target.writing(self.containers) as repository,
+                _branch(repository, options.branch),
+            ):
                 session = repository.writable_session(options.branch)
                 self._check_base(repository, session.snapshot_id)
                 earlier = self.existing.earlier
@@ -266,12 +265,10 @@ class Publication:
                 save_containers(self.target.storage(), self.containers)
             return snapshot, written
 
-        return _translated(self.target, work)
-
     def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
         """Refuse to write if another publisher has committed since this run began."""
         if tip != self._base and not (self._base is None and is_first_commit(repository, tip)):
-            raise PublishError(_MEANWHILE.format(self.target.name))
+            raise PublishError(MEANWHILE.format(self.target.name))
 
     # --------------------------------------------------------------------- interruption
 
@@ -370,16 +367,3 @@ def _branch(repository: icechunk.Repository, name: str) -> Iterator[None]:
             if repository.lookup_branch(name) == first:  # nobody has committed to it meanwhile
                 repository.delete_branch(name)
         raise
-
-
-_MEANWHILE = "{}: another publisher has committed meanwhile; start again with append (--append)"
-
-
-def _translated[T](target: Target, work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except icechunk.ConflictError as error:
-        raise PublishError(_MEANWHILE.format(target.name)) from error
-    except icechunk.IcechunkError as error:
-        msg = f"{target.name}: Icechunk failed: {first_line(error)}"
-        raise PublishError(msg) from error

@@ -237,9 +237,8 @@ class _Finder:
         document = name.startswith("stac:") or is_stac_name(name)
         if self.for_references and not document and (secret := secret_in(name)):
             msg = (
-                f"{redacted(name)} has a {secret}, which each reference would store for all its"
-                " readers, and which may expire; give credentials as store options"
-                " (store_options, --store-option)"
+                f"{redacted(name)} has a {secret}: it would be stored in each reference, for all"
+                " readers. Give credentials as store options (store_options, --store-option)"
             )
             raise ValueError(msg)
         if origin is None:

@@ -39,20 +39,10 @@ __all__ = [
 
 CLIENT_OPTIONS = frozenset(
     (
-        "allow_http",
-        "allow_invalid_certificates",
-        "connect_timeout",
-        "default_content_type",
-        "http1_only",
-        "http2_keep_alive_interval",
-        "http2_keep_alive_timeout",
-        "http2_keep_alive_while_idle",
-        "http2_only",
-        "pool_idle_timeout",
-        "pool_max_idle_per_host",
-        "proxy_url",
-        "timeout",
-        "user_agent",
+        *("allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type"),
+        *("http1_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "http2_only"),
+        *("http2_keep_alive_while_idle", "pool_idle_timeout", "pool_max_idle_per_host"),
+        *("proxy_url", "timeout", "user_agent"),
     )
 )
 """obstore's options of the HTTP client, which it wants apart from those of a store."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -73,24 +74,18 @@ def parse_items(lines: Iterable[str], place: str) -> Iterator[JSON]:
     """
     rest = iter(lines)
     first = next((line for line in rest if line.strip("\ufeff \t\r\n")), "").lstrip("\ufeff")
+    texts: Iterable[str] = chain([first], filter(str.strip, rest))
     try:
-        value = json.loads(first)
+        json.loads(first)
     except json.JSONDecodeError:  # one value over many lines
-        text = first + "".join(rest)
-        yield from _items(_loads(text, place), place)
-        return
-    yield from _items(value, place)
-    for line in rest:
-        if line.strip():
-            yield from _items(_loads(line, place), place)
-
-
-def _loads(text: str, place: str) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        msg = f"{redacted(place)} is not JSON of STAC items: {error}"
-        raise ValueError(msg) from error
+        texts = ["".join([first, *rest])]
+    for text in texts:
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            msg = f"{redacted(place)} is not JSON of STAC items: {error}"
+            raise ValueError(msg) from error
+        yield from _items(value, place)
 
 
 def _items(value: Any, place: str) -> Iterator[JSON]:  # noqa: ANN401

@@ -165,7 +165,7 @@ def reference_of(url: str) -> str:
     scheme = scheme_of(url)
     if secret := secret_in(url):
         msg = (
-            f"{redacted(url)} has a {secret}, which would be stored in each reference; give"
+            f"{redacted(url)} has a {secret}: it would be stored in each reference; give"
             " credentials to the registry's store instead"
         )
         raise ValueError(msg)

@@ -226,8 +226,8 @@ def test_long_lists_are_read_as_they_are_taken() -> None:
     [
         ([], "no sources are given"),
         (["s3://b/a.tif", "s3://b/a.tif"], "s3://b/a.tif is named more than once"),
-        (["https://h/a.tif?sig=hush"], "signature or password would be stored"),
-        (["https://me:hush@h/a.tif"], "signature or password would be stored"),
+        (["https://h/a.tif?sig=hush"], "it would be stored in each reference"),
+        (["https://me:hush@h/a.tif"], "it would be stored in each reference"),
         ([7], "not 7"),
         (["foo://b/a.tif"], "foo://b"),
     ],

@@ -115,7 +115,7 @@ def test_an_asset_that_some_items_lack_is_left_out_there() -> None:
         (item(a={"title": "x", "type": COG}), {}, "asset a has no href"),
         (item(link=None), {"assets": "visual"}, "item-1: ./TCI.tif is relative"),
         (item(properties={"datetime": "soon"}), {}, "item-1: datetime is 'soon'"),
-        (item(a={"href": "https://h/a.tif?sig=hush"}), {}, "signature or password"),
+        (item(a={"href": "https://h/a.tif?sig=hush"}), {}, "it would be stored in each reference"),
         ({"type": "Collection", "id": "c"}, {}, "of type 'Collection'"),
         ({"type": "Feature", "properties": {}}, {}, "with assets"),
         ({}, {}, "of type None"),

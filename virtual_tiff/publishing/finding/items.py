@@ -1,8 +1,7 @@
 """The files that are to be published: each with its coordinate and its variable.
 
-`find_items` asks the finder of `sources/` for the files, and `_Placement` for the place of each: a
-time from its name, its tag or its STAC item, a value that the user gives, or nothing but the
-order of the files.
+`find_items` asks the finder of `sources/` for the files, and gives each its place: a time from its
+name, its tag or its STAC item, a value that the user gives, or nothing but the order of the files.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from virtual_tiff.publishing.finding.patterns import Pattern, TimePattern, is_pattern
-from virtual_tiff.sources.finding import REMOTE_SCHEMES, SourceFile, find_files
+from virtual_tiff.sources.finding import REMOTE_SCHEMES, find_files
 from virtual_tiff.sources.listings import natural
 from virtual_tiff.sources.locations import Location, check_endpoint
 from virtual_tiff.sources.stac import TIMES, StacAsset
@@ -106,7 +105,13 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
     if keys is not None and not (keys and all(isinstance(key, str) and key for key in keys)):
         msg = f"assets must be None or keys of STAC assets, as ('B04', 'B08'), not {assets!r}"
         raise ValueError(msg)
-    placement = _Placement.of(time=time, variable=variable, values=values, assets=keys)
+    if time is not None and values is not None:
+        msg = "time and values both give the coordinates; give only one of them"
+        raise ValueError(msg)
+    by_time, time_hint = _by_time(time)
+    by_value, value_hint, given, texts = _by_value(values)
+    coordinate_of, coordinate_hint = by_time or by_value, time_hint or value_hint
+    variable_of, variable_hint = _by_variable(variable, keys)
     check_endpoint(store_options or {})
     files = find_files(
         sources,
@@ -116,70 +121,31 @@ def find_items(  # noqa: PLR0913 (one keyword an option)
         for_references=True,
         remote_schemes=remote_schemes,
     )
-    items: Iterable[Item] = placement.items(files)
-    if placement.listed is not None:
-        items = _with(list(items), [plain(value) for value in placement.listed])
-    elif placement.texts:
-        items = _as_numbers(list(items))
-    elif not (placement.coordinate or placement.variable_hint):
-        return items  # nothing is sorted by, so not all have to be known before the first
-    return _in_order(list(items))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Placement:
-    """How each file gets its coordinate and its variable."""
-
-    coordinate: _CoordinateOf | None
-    coordinate_hint: str
-    variable: _VariableOf
-    variable_hint: str
-    """The error about files that have no variable; empty if they need none."""
-    listed: Sequence[Any] | None = None
-    """The coordinates, where they are given in the files' order."""
-    texts: bool = False
-    """Whether coordinates are texts that may be numbers or times."""
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        time: str | None,
-        variable: str | None,
-        values: Values | None,
-        assets: Sequence[str] | None,
-    ) -> _Placement:
-        """Check the options; see `find_items`."""
-        if time is not None and values is not None:
-            msg = "time and values both give the coordinates; give only one of them"
-            raise ValueError(msg)
-        by_time, hint = _by_time(time)
-        by_value, value_hint, listed, texts = _by_value(values)
-        by_variable, variable_hint = _by_variable(variable, assets)
-        return cls(
-            coordinate=by_time or by_value,
-            coordinate_hint=hint or value_hint,
-            variable=by_variable,
-            variable_hint=variable_hint,
-            listed=listed,
-            texts=texts,
-        )
-
-    def items(self, files: Iterable[SourceFile]) -> Iterator[Item]:
+    def located() -> Iterator[Item]:
         """Yield the items; those without a place are an error after the last."""
         unplaced: dict[str, list[str]] = {}
         for file in files:
             location, asset = file.location, file.asset
-            coordinate = self.coordinate(location, asset) if self.coordinate else None
-            if self.coordinate and coordinate is None:
-                unplaced.setdefault(self.coordinate_hint, []).append(location.name)
-            variable = self.variable(location, asset)
-            if self.variable_hint and variable is None:
-                unplaced.setdefault(self.variable_hint, []).append(location.name)
-            yield Item(location, coordinate, variable, file.listed)
+            coordinate = coordinate_of(location, asset) if coordinate_of else None
+            if coordinate_of and coordinate is None:
+                unplaced.setdefault(coordinate_hint, []).append(location.name)
+            name = variable_of(location, asset)
+            if variable_hint and name is None:
+                unplaced.setdefault(variable_hint, []).append(location.name)
+            yield Item(location, coordinate, name, file.listed)
         for hint, names in unplaced.items():
             msg = f"{hint}: {listed(list(map(redacted, names)), 10)}"
             raise ValueError(msg)
+
+    if given is None and not (coordinate_of or variable_hint):
+        return located()  # nothing is sorted, so not all have to be known before the first
+    items = list(located())
+    if given is not None:
+        items = _with(items, [plain(value) for value in given])
+    elif texts:
+        items = _as_numbers(items)
+    return _in_order(items)
 
 
 def _by_time(time: str | None) -> tuple[_CoordinateOf | None, str]:

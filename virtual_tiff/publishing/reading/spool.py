@@ -36,11 +36,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.finding.items import Coordinate, Item
+from virtual_tiff.publishing.finding.items import Item
 from virtual_tiff.publishing.reading.record import (
     RECORD_VERSION,
     Failure,
@@ -109,6 +108,7 @@ _ITEM = "n, url, name, store, path, kind, value, variable, size, etag, modified,
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_KINDS = {type(None): None, int: "int", float: "float", str: "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +263,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with suppress(sqlite3.Error):
             self.save()
         if kind is None or issubclass(kind, Exception):
@@ -285,7 +280,10 @@ class Spool:
             if id(store) not in numbers:
                 numbers[id(store)] = len(self._stores)
                 self._stores.append(store)
-            kind, value = _coordinate_columns(item.coordinate)
+            value: Any = item.coordinate
+            kind = "time" if isinstance(value, datetime) else _KINDS[type(value)]
+            if kind == "time":
+                value = microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
             where = (n, item.location.url, item.location.name, numbers[id(store)])
             # a path may be no text: names of files are bytes
             path = item.location.path.encode(errors="surrogatepass")
@@ -329,7 +327,8 @@ class Spool:
                     path=path.decode(errors="surrogatepass"),
                 )
                 listed = None if state[0] is None else state_of_columns(*state)
-                yield n, Item(location, _coordinate(kind, value), variable, listed)
+                coordinate = _EPOCH + value * _MICROSECOND if kind == "time" else value
+                yield n, Item(location, coordinate, variable, listed)
             last = page[-1][0]
 
     # -------------------------------------------------------- states, ledger and cache
@@ -530,16 +529,3 @@ def state_of_columns(
     """Return a state as the spool and the ledger keep it: "" and 0 are unknown."""
     time = _EPOCH + modified * _MICROSECOND if modified else None
     return SourceState(size=size, etag=etag or None, last_modified=time, version=version)
-
-
-def _coordinate_columns(value: Coordinate | None) -> tuple[str | None, Any]:
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return "time", microseconds(aware)
-    kinds = {int: "int", float: "float", str: "text"}
-    return (None, None) if value is None else (kinds[type(value)], value)
-
-
-def _coordinate(kind: str | None, value: Any) -> Coordinate | None:  # noqa: ANN401
-    plain: Coordinate | None = value
-    return _EPOCH + value * _MICROSECOND if kind == "time" else plain

@@ -9,14 +9,13 @@ from typing import Any
 import icechunk
 import zarr
 
-from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.publishing.repository.containers import (
     ONE_REQUEST,
     SECRETS,
     saved_containers,
 )
 from virtual_tiff.publishing.repository.target import target_of
-from virtual_tiff.sources.object_source import first_line
 
 __all__ = [
     "Place",
@@ -104,7 +103,7 @@ def repository_at(
     if isinstance(place, icechunk.Repository):
         return place
     target = target_of(place)
-    try:
+    with icechunk_errors(target.name):
         storage = target.storage()
         config = icechunk.Repository.fetch_config(storage) or icechunk.RepositoryConfig.default()
         requests = config.storage or icechunk.StorageSettings()
@@ -117,12 +116,6 @@ def repository_at(
             config,
             authorize_virtual_chunk_access=icechunk.containers_credentials(authorised),
         )
-    except icechunk.RepositoryNotFoundError as error:
-        msg = f"{target.name}: there is no Icechunk repository"
-        raise PublishError(msg) from error
-    except icechunk.IcechunkError as error:
-        msg = f"{target.name}: Icechunk failed: {first_line(error)}"
-        raise PublishError(msg) from error
 
 
 def session_of(
@@ -140,17 +133,15 @@ def session_of(
         raise ValueError(msg)
     kind, name = next(iter(named.items()), ("branch", "main"))
     keyword: dict[str, Any] = {"snapshot_id" if kind == "snapshot" else kind: name}
-    try:
-        return repository.readonly_session(**keyword)
-    except _NOT_FOUND as error:
-        msg = f"there is no {kind} {name!r}"
-        if kind != "snapshot":
-            names = repository.list_tags() if kind == "tag" else repository.list_branches()
-            msg += f"; there are {', '.join(sorted(names)) or 'none'}"
-        raise ValueError(msg) from error
-    except icechunk.IcechunkError as error:
-        msg = f"Icechunk failed: {first_line(error)}"
-        raise PublishError(msg) from error
+    with icechunk_errors("the repository"):
+        try:
+            return repository.readonly_session(**keyword)
+        except _NOT_FOUND as error:
+            msg = f"there is no {kind} {name!r}"
+            if kind != "snapshot":
+                names = repository.list_tags() if kind == "tag" else repository.list_branches()
+                msg += f"; there are {', '.join(sorted(names)) or 'none'}"
+            raise ValueError(msg) from error
 
 
 _NOT_FOUND = (
