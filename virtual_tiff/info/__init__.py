@@ -1,4 +1,4 @@
-"""What is in a TIFF: its directories as plain data, as a table, and as a picture.
+"""The contents of a TIFF: its directories as plain data, as a table, and as a picture.
 
 Neither xarray nor zarr is loaded: it is the first thing that one asks of a file.
 """

@@ -1,4 +1,4 @@
-"""What makes a file slow to read from object storage, or incomplete, and what to do about it.
+"""Advice about a file that is incomplete, or slow to read from object storage.
 
 The thresholds are the constants below. A file that GDAL's COG driver writes with its defaults
 gets no advice, and neither does one so small that its layout does not matter.
@@ -73,7 +73,7 @@ MEANINGS = {
     "strips": f"An image of more than {STRIP_BYTES // 2**20} MiB decoded is cut into strips of"
     f" {TOO_WIDE * WINDOW:,} columns or more: a window reads their whole width.",
 }
-"""What each code of advice means, in the order of the advice; the codes stay."""
+"""The meaning of each code of advice, in the order of the advice; the codes stay."""
 
 _COMPRESS: dict[int, str] = {
     Compression.JPEG: "JPEG",
@@ -81,7 +81,7 @@ _COMPRESS: dict[int, str] = {
     Compression.WebP: "WEBP",
     Compression.JPEGXL: "JXL",
 }
-"""What GDAL's COG driver calls a compression that is worth keeping; for all others Zstandard."""
+"""GDAL's names of the compressions that are worth keeping; Zstandard is advised for all others."""
 
 
 def advise(

@@ -1,4 +1,4 @@
-"""Where things lie in a file: header, directories, values of tags, blocks."""
+"""The places of the parts of a file: header, directories, values of tags, blocks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Spans:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extents:
-    """Where the parts of a file lie that its directories point to."""
+    """The places of the parts of a file that its directories point to."""
 
     size: int
     """Bytes of the file."""
@@ -56,7 +56,7 @@ class Extents:
 
     @property
     def first_block(self) -> int | None:
-        """Where the first block begins; None if there is none."""
+        """The offset of the first block; None if there is none."""
         return min((int(s.starts.min()) for s in self.blocks.values() if len(s)), default=None)
 
     def all(self) -> Spans:

@@ -35,7 +35,7 @@ _ROWS = 12
 
 _DETAIL_ROWS = 4
 _FIRST_READ, _SECOND_READ = 32 * 1024, 64 * 1024
-"""What `ReadAhead` asks for: of the file's beginning, and where it knows no better."""
+"""Bytes that `ReadAhead` asks for: at the file's beginning, and where it knows no better."""
 
 _MOST_LISTED = 12
 """Directories that the legend names."""
@@ -52,7 +52,7 @@ _COLOURS = {
     "overview": ("#2e8b57", "#6aa84f", "#94b84a", "#b5c96a"),
     "mask": ("#9a4f96", "#c184b8"),
 }
-"""Of blocks, by the kind of their directory; where there are more of a kind they take turns."""
+"""Colours of blocks, by the kind of their directory; where there are more they take turns."""
 
 _LIGHTER = 0.28
 """Every other block is that much nearer to white, where blocks are wide enough to be seen."""

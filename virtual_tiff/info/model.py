@@ -102,7 +102,7 @@ class DirectoryInfo:
     unsupported: bool = False
     """Whether the error is that this package does not support a feature."""
     offset: int | None = None
-    """Where the directory begins in the file."""
+    """Offset of the directory in the file."""
     overview_of: str | None = None
     """The path of the image that an overview or a mask belongs to."""
     readable_by: tuple[str, ...] | None = None
@@ -135,9 +135,9 @@ class FileInfo:
     """Number of times that an answer had to be waited for; the requests of one trip are sent
     together."""
     advice: tuple[Advice, ...] = ()
-    """What makes the file incomplete, or slow to read from object storage."""
+    """The problems that make the file incomplete, or slow to read from object storage."""
     truncated: str | None = None
-    """What lies beyond the end of the file; null if the file is complete."""
+    """The parts that lie beyond the end of the file; null if the file is complete."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as values of JSON."""

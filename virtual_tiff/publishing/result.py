@@ -33,12 +33,12 @@ class Published:
     """The result of `publish`."""
 
     snapshot: str
-    """The commit's id; if nothing was new that of the last one."""
+    """The commit's id; if nothing was new, the id of the last commit."""
     branch: str
     files: int
     """Files that this run has written references to."""
     arrays: tuple[PublishedArray, ...]
-    """Those of the images."""
+    """The arrays of the images."""
     coordinates: tuple[PublishedArray, ...] = ()
     """The other arrays."""
     containers: tuple[str, ...]
@@ -71,11 +71,11 @@ class Published:
     new: bool = True
     """Whether there was anything to commit."""
     readers_need: tuple[str, ...]
-    """Python packages beside icechunk, zarr and xarray that have codecs of the arrays."""
+    """Python packages beside icechunk, zarr and xarray that readers need for the codecs."""
     how_to_open: str
     """Five lines of Python, for people who do not have this package."""
     repository: icechunk.Repository = field(repr=False, compare=False)
-    """Opened anew for reading, with its containers authorised."""
+    """The repository, opened anew for reading, with its containers authorised."""
 
     @property
     def references(self) -> int:

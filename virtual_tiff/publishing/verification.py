@@ -43,12 +43,12 @@ class Source:
     url: str
     status: Status
     before: SourceState | None = None
-    """At the parse; None if the repository does not say."""
+    """Its state when it was parsed; None if the repository does not record it."""
     now: SourceState | None = None
-    """None if the source could not be asked; in `Verification.sources`, of one that is not among
-    `differing`, what it was before."""
+    """Its present state; None if the source could not be asked. `Verification.sources` repeats the
+    state before for sources that are not among `differing`."""
     error: str | None = None
-    """What has changed, or why it cannot be told."""
+    """The change, or the reason why it cannot be told."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; times are in ISO 8601."""
@@ -61,17 +61,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What has become of the sources."""
+    """The result of `verify`: the state of each source."""
 
     snapshot: str
     """The commit whose sources were asked for."""
     has_ledger: bool
-    """Whether the repository says what its sources were. Of one that does not (published
-    by others), a change cannot be told: what is there is `unknown`."""
+    """Whether the repository records the state of its sources. If it does not (others published
+    it), no change can be told, and sources that exist are `unknown`."""
     counts: Mapping[Status, int]
     differing: tuple[Source, ...]
-    """Those that are not `unchanged`, in the order of the repository; without a ledger those
-    that are missing or unreachable, as all others are `unknown`."""
+    """The sources that are not `unchanged`, in the order of the repository; without a ledger the
+    missing and the unreachable ones, as all others are `unknown`."""
     _all: Callable[[], Iterator[KnownSource]] = field(repr=False, compare=False)
 
     @property
@@ -126,7 +126,7 @@ def verify(
         A local path, `s3://bucket/prefix` (with the credentials of the environment), an
         `icechunk.Storage` or `icechunk.Repository`.
     branch
-        Whose newest commit is verified.
+        The branch whose newest commit is verified.
     store_options
         obstore's options of the sources' stores. Region, endpoint and whether to sign are
         taken from the repository where they are not given.

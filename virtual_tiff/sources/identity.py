@@ -96,8 +96,8 @@ def same_object(  # noqa: PLR0911 (one for each rule)
 
 
 _MARKED = re.compile(r'^[Ww]/|(-{1,2}|;)(gzip|br|deflate|zstd)(?="$)')
-"""What caches do to the ETag of a body that they compress, or might: nginx and Cloudflare weaken
-it, Apache, Jetty and others append the encoding."""
+"""The marks of caches on the ETag of a body that they compress, or might: nginx and Cloudflare
+weaken it, Apache, Jetty and others append the encoding."""
 
 
 def strong_etag(state: SourceState) -> str | None:

@@ -53,7 +53,7 @@ def is_listing(name: str) -> bool:
 def list_files(name: str, stores: Stores) -> list[Listed]:
     """Return the objects that a directory, a prefix or a glob stands for, sorted naturally.
 
-    Of directories and prefixes these are all below them that end in `.tif` or `.tiff`, in
+    Directories and prefixes stand for all objects below them that end in `.tif` or `.tiff`, in
     any case; names that start with a dot are left out, as globs do.
 
     Raises

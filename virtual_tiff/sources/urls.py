@@ -40,9 +40,9 @@ __all__ = [
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(file):/", re.IGNORECASE)
 _SAFE = "/:@!$&'()*+,;=~"
-"""What stays as it is in a url's path (RFC 3986, "pchar" and the slash)."""
+"""The characters that stay as they are in a url's path (RFC 3986, "pchar" and the slash)."""
 _NEEDED = re.compile("[%?#;\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^ | $")
-"""What a reference to a file or key must encode for Icechunk to read it, or to be parsed as a url.
+"""The characters that a reference must encode for Icechunk to read it, or to be parsed as a url.
 
 Other readers (fsspec's, obspec-utils' registry) decode nothing: blanks and the like are left to
 them as they are."""

@@ -1,1 +1,1 @@
-"""What a user names becomes items."""
+"""The sources that a user names become items."""

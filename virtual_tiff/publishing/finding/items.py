@@ -42,7 +42,7 @@ class Item:
     """One file that is to be published, before it is read."""
 
     location: Location
-    """Where it is, and how it is read."""
+    """Its place, and the store that reads it."""
     coordinate: Coordinate | None = None
     """Its place along the dimension; None if none was asked for, or the file itself says."""
     variable: str | None = None

@@ -27,7 +27,7 @@ class Files:
     """Some files that were read, in order."""
 
     numbers: Integers
-    """Of the items."""
+    """The numbers of the items."""
     templates: Integers
     loose: Integers
     """Numbers of the texts of their templates and of their loose attributes."""

@@ -75,7 +75,7 @@ class ShortBlocks:
     array: FileArray
     """Its offsets and byte counts are nobody else's."""
     chunks: Sequence[int]
-    """Which blocks, in C order of the chunk grid."""
+    """The numbers of the blocks, in C order of the chunk grid."""
     size: int
     """Bytes of a whole block, decoded."""
     last: int
@@ -87,7 +87,7 @@ class ShortBlocks:
 
     @property
     def ranges(self) -> list[ByteRange]:
-        """Where the blocks lie in the file."""
+        """The ranges of the blocks in the file."""
         starts = self.array.offsets.reshape(-1)[list(self.chunks)].tolist()
         counts = self.array.byte_counts.reshape(-1)[list(self.chunks)].tolist()
         return [(start, start + count) for start, count in zip(starts, counts, strict=True)]

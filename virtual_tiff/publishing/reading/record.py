@@ -90,11 +90,11 @@ class Block(NamedTuple):
     """A chunk that is copied, in the place of a reference."""
 
     path: str
-    """Of its array."""
+    """The path of its array."""
     chunk: int
-    """Which, in C order of the chunk grid."""
+    """Its number, in C order of the chunk grid."""
     data: bytes
-    """Encoded."""
+    """Its bytes, encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Inline:
 
     metadata: JSON
     digest: str
-    """Of the chunk's bytes."""
+    """The digest of the chunk's bytes."""
     axes: tuple[str, ...]
     """The axis of each of its dimensions."""
 

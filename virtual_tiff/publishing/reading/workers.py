@@ -57,13 +57,14 @@ class Progress:
     """How far a run is."""
 
     files: int
-    """Read, or found in the cache, or failed."""
+    """Files that were read, were found in the cache, or failed."""
     total: int
     references: int
-    """To chunks of the files so far."""
+    """References to the chunks of these files."""
     bytes: int
-    """Sizes of the files so far: what is published without being copied."""
+    """Bytes of these files: they are published without being copied."""
     failed: int
+    """Files that could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def containers_of(
 ) -> tuple[Container, ...]:
     """Return a container for each bucket, host, or directory below the root.
 
-    What lies below one of the `known` prefixes, of containers that are saved already, needs no
+    Objects below one of the `known` prefixes, of containers that are saved already, need no
     other. The locations are looked at once.
     """
     known = tuple(known)

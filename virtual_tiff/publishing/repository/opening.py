@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 type Place = str | os.PathLike[str] | icechunk.Storage | icechunk.Repository
-"""Where a repository is, or the repository itself."""
+"""The place of a repository, or the repository itself."""
 
 
 def open_published(
@@ -50,7 +50,7 @@ def open_published(
         A local path, `s3://bucket/prefix` (with the credentials of the environment), an
         `icechunk.Storage`, or an `icechunk.Repository`, which is taken as it was opened.
     branch, tag, snapshot
-        What to open; one of them. None is the branch `main`.
+        The commit to open, by one of these. None is the branch `main`.
     store_options
         How the sources are reached, in obstore's words: `{"skip_signature": True}` for
         anonymous access, or `access_key_id`, `secret_access_key`, `session_token`. Without

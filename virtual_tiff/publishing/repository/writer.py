@@ -66,7 +66,7 @@ class _Block:
     """The chunks of one array of one file."""
 
     path: str
-    """Of the array in the repository."""
+    """The path of the array in the repository."""
     grid: tuple[int, ...]
     origin: tuple[int, ...]
     """The first of them in the repository's array."""
