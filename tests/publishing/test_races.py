@@ -106,7 +106,9 @@ def test_the_second_is_told_who_writes(
     turns, cube = Turns(monkeypatch), tmp_path / "new" / "cube"
 
     def second() -> None:
-        with pytest.raises(PublishError, match=rf"published to by process {os.getpid()} on .*wait"):
+        with pytest.raises(
+            PublishError, match=rf"process {os.getpid()} on .* is publishing to .*wait"
+        ):
             publish(scenes[1], cube)
 
     turns.run(lambda: publish(scenes[0], cube, concat="n"), second)
@@ -267,7 +269,7 @@ def test_an_interruption_after_the_commit_says_so(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Publication, "_reopened", interrupt)
+    monkeypatch.setattr(Publication, "_published", interrupt)
     with pytest.raises(KeyboardInterrupt, match=r"after the commit: .*cube has all 2 files"):
         publish(scenes[:2], tmp_path / "cube", concat="time", time="tag")
     assert races.same(races.values_at(tmp_path / "cube"), scenes[:2])
