@@ -38,10 +38,17 @@ def _manifest_array(array: FileArray | InlineArray, url: str) -> ManifestArray:
     if isinstance(array, InlineArray):
         metadata, manifest = _inlined(array)
         # manifests are never changed in place, but attributes are anyone's
-        own = _changed(metadata, {"attributes": dict(metadata.attributes)})
-        return ManifestArray(metadata=own, chunkmanifest=manifest)
-    metadata = _metadata(array.metadata)
-    return ManifestArray(metadata=metadata, chunkmanifest=_references(array, url))
+        metadata = _changed(metadata, {"attributes": dict(metadata.attributes)})
+        return ManifestArray(metadata=metadata, chunkmanifest=manifest)
+    shape = array.chunk_grid
+    offsets, lengths = array.offsets.reshape(shape), array.byte_counts.reshape(shape)
+    manifest = ChunkManifest.from_arrays(
+        paths=_paths(lengths, url),
+        offsets=offsets,
+        lengths=lengths,
+        validate_paths=False,  # there is one, and it was resolved to a store
+    )
+    return ManifestArray(metadata=_metadata(array.metadata), chunkmanifest=manifest)
 
 
 def _metadata(plain: JSON, *, chunk_shape: Sequence[int] | None = None) -> ArrayV3Metadata:
@@ -56,8 +63,8 @@ def _metadata(plain: JSON, *, chunk_shape: Sequence[int] | None = None) -> Array
     chunk_shape
         Of the model, if the array's own is that of hardly another.
     """
-    own = plain["chunk_grid"]["configuration"]["chunk_shape"]
-    shape = tuple(own if chunk_shape is None else chunk_shape)
+    chunk_shape_of_array = plain["chunk_grid"]["configuration"]["chunk_shape"]
+    shape = tuple(chunk_shape_of_array if chunk_shape is None else chunk_shape)
     codecs, fill_value = repr(plain["codecs"]), repr(plain["fill_value"])
     model = _model(plain["data_type"], shape, codecs, fill_value)
     fields = {
@@ -66,7 +73,7 @@ def _metadata(plain: JSON, *, chunk_shape: Sequence[int] | None = None) -> Array
         "dimension_names": tuple(plain["dimension_names"]),
     }
     if chunk_shape is not None:
-        fields["chunk_grid"] = RegularChunkGridMetadata(chunk_shape=tuple(own))
+        fields["chunk_grid"] = RegularChunkGridMetadata(chunk_shape=tuple(chunk_shape_of_array))
     return _changed(model, fields)
 
 
@@ -94,17 +101,6 @@ def _model(data_type: str, shape: tuple[int, ...], codecs: str, fill_value: str)
             "attributes": {},
             "dimension_names": None,
         }
-    )
-
-
-def _references(array: FileArray, url: str) -> ChunkManifest:
-    shape = array.chunk_grid
-    offsets, lengths = array.offsets.reshape(shape), array.byte_counts.reshape(shape)
-    return ChunkManifest.from_arrays(
-        paths=_paths(lengths, url),
-        offsets=offsets,
-        lengths=lengths,
-        validate_paths=False,  # there is one, and it was resolved to a store
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any
 
@@ -350,23 +350,20 @@ class VirtualTIFF:
             raise next(iter(refused.values()))
         warn_of_refused(refused)
         group = layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates)
-        losses = [*tiff.losses, *_lost_with(refused, tiff.losses)]
+        # directories that are left out because the file ends, and that have no loss yet
+        lost_before = {loss.ifd for loss in tiff.losses}
+        losses = [*tiff.losses]
+        losses += [
+            Loss(ifd=path, what=f"a part of IFD {path}")
+            for path, error in refused.items()
+            if isinstance(error, TruncatedError) and path not in lost_before
+        ]
         if losses:
             # a value that was lost by a directory that is not exposed is nothing to this group
             left_out = {ifd.path for ifd in tiff.walk()}
             left_out -= {ifd.path for pair in directories for ifd in pair if ifd is not None}
             losses = [loss for loss in losses if loss.ifd not in left_out]
         return with_losses(group, losses)
-
-
-def _lost_with(refused: Mapping[str, TiffError], losses: Sequence[Loss]) -> list[Loss]:
-    """Return the directories that are left out because the file ends, and that have no loss yet."""
-    with_losses = {loss.ifd for loss in losses}
-    return [
-        Loss(ifd=path, what=f"a part of IFD {path}")
-        for path, error in refused.items()
-        if isinstance(error, TruncatedError) and path not in with_losses
-    ]
 
 
 _SELECTION = [field.name for field in fields(Selection)]
@@ -406,8 +403,10 @@ def _reference_to_object(store: Any, path: str, url: str | None) -> str:  # noqa
     if url is None:
         url = object_url(store, path)
     _check_scheme(url)
-    if what := secret_in(url):
-        msg = f"{redacted(url)} has a {what}, which would be stored in each reference; leave it out"
+    if secret := secret_in(url):
+        msg = (
+            f"{redacted(url)} has a {secret}, which would be stored in each reference; leave it out"
+        )
         raise ValueError(msg)
     return url
 

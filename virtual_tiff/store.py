@@ -108,7 +108,8 @@ class CheckedManifestStore(ManifestStore):
     async def _bytes(self, store: Any, path: str, start: int, end: int) -> Any:  # noqa: ANN401
         if not self._supports_sync_io:
             return await store.get_range_async(path, start=start, end=end)
-        async with _local_reads(asyncio.get_running_loop()):
+        loop = asyncio.get_running_loop()
+        async with _TURNS.setdefault(loop, asyncio.Semaphore(_LOCAL_READS)):
             return await store.get_range_async(path, start=start, end=end)
 
     # What zarr's fused pipeline calls from its threads, without an event loop
@@ -195,11 +196,6 @@ _LOCAL_READS = 2
 the reads. Chunks of 8 MiB took 3 times as long by zarr's default of 10."""
 
 _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-
-
-def _local_reads(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
-    """Return what gives the local reads of an event loop their turns."""
-    return _TURNS.setdefault(loop, asyncio.Semaphore(_LOCAL_READS))
 
 
 def _named_arrays(group: ManifestGroup, prefix: str = "") -> Iterator[tuple[str, ManifestArray]]:

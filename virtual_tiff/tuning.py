@@ -35,13 +35,22 @@ class Tuning:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
         """Names of zarr's configuration to their values."""
-        _apply(self)
+        for name, value in settings.items():
+            _before.setdefault(name, _get(name))
+            _set(name, value)
+        _active.append(self)
 
     def undo(self) -> None:
         """Set back what this tuning set; a second time does nothing."""
-        if self in _active:
-            _active.remove(self)
-            _restore(self)
+        if self not in _active:
+            return
+        _active.remove(self)
+        for name, value in self.settings.items():
+            others = [other.settings[name] for other in _active if name in other.settings]
+            if _get(name) == value:
+                _set(name, others[-1] if others else _before[name])
+            if not others:
+                del _before[name]
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +113,9 @@ def tune_zarr(
     if fused and hasattr(codec_pipeline, "FusedCodecPipeline"):
         settings["codec_pipeline.path"] = _FUSED
     if codecs:
-        settings |= {f"{_CODECS}{name}": _registered(name) for name in FAST}
+        for name, fast in FAST.items():  # registered beside the others
+            register_codec(name, fast)
+            settings[f"{_CODECS}{name}"] = f"{fast.__module__}.{fast.__qualname__}"
     return Tuning(settings)
 
 
@@ -114,29 +125,6 @@ _MISSING = object()
 _active: list[Tuning] = []
 _before: dict[str, Any] = {}
 """The values of all settings that any active tuning changed."""
-
-
-def _registered(name: str) -> str:
-    """Register the fast implementation of a codec beside the others; return its name."""
-    fast = FAST[name]
-    register_codec(name, fast)
-    return f"{fast.__module__}.{fast.__qualname__}"
-
-
-def _apply(tuning: Tuning) -> None:
-    for name, value in tuning.settings.items():
-        _before.setdefault(name, _get(name))
-        _set(name, value)
-    _active.append(tuning)
-
-
-def _restore(tuning: Tuning) -> None:
-    for name, value in tuning.settings.items():
-        others = [other.settings[name] for other in _active if name in other.settings]
-        if _get(name) == value:
-            _set(name, others[-1] if others else _before[name])
-        if not others:
-            del _before[name]
 
 
 def _get(name: str) -> Any:  # noqa: ANN401

@@ -81,7 +81,7 @@ def test_all_is_exposed_by_default():
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"bands": []}, "numbers from 1 on or names"),
+    ({"bands": []}, "numbers from 1 on, or names"),
     ({"bands": 0}, "numbers from 1 on"),
     ({"bands": [1, -1]}, "numbers from 1 on"),
     ({"bands": True}, "numbers from 1 on"),

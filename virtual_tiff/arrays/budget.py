@@ -44,11 +44,10 @@ class Budget:
         """
         self._blocks += grid.count
         self._samples += grid.samples
-        what = "blocks of all images"
-        self._limits.check("blocks", self._blocks, what, ifd=ifd, of_file=True)
-        self._limits.check_shared("missing_blocks", self._blocks, self._room, what, ifd=ifd)
-        what = "samples of all images"
-        self._limits.check("samples", self._samples, what, ifd=ifd, of_file=True)
+        limits, blocks = self._limits, "blocks of all images"
+        limits.check("blocks", self._blocks, blocks, ifd=ifd, of_file=True)
+        limits.check_shared("missing_blocks", self._blocks, self._room, blocks, ifd=ifd)
+        limits.check("samples", self._samples, "samples of all images", ifd=ifd, of_file=True)
 
     def has_room(self, positions: int, ifd: str) -> bool:
         """Count rows and columns for which coordinates are to be written; warn if too many.

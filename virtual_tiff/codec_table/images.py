@@ -174,11 +174,11 @@ def _image(
         kind = SampleFormat.UnsignedInteger
     equal = len(set(ifd.BitsPerSample)) == len(set(ifd.SampleFormat)) == 1
     if not equal or grid.bits not in depths.get(kind, ()):
-        what = code_name(Compression, ifd.Compression)
+        compression = code_name(Compression, ifd.Compression)
         formats = ", ".join(code_name(SampleFormat, f) for f in sorted(set(ifd.SampleFormat)))
         msg = (
-            f"Compression {what} of {ifd.BitsPerSample} bits with SampleFormat {formats} cannot be "
-            "decoded"
+            f"Compression {compression} of {ifd.BitsPerSample} bits with SampleFormat {formats} "
+            "cannot be decoded"
         )
         raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
     return [*samples_first(grid), step]

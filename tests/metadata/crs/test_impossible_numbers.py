@@ -59,7 +59,7 @@ def test_a_flattening_of_no_ellipsoid(number: float) -> None:
     crs, said = ours(tiff({1024: 2, 2057: 6378137.0, 2059: number}))
     assert crs is None
     words = "gives an ellipsoid without a size; there is no CRS"
-    assert said == [f"GeoKey EllipsoidInvFlatteningGeoKey (2059) = {number}: {words}"]
+    assert said == [f"GeoKey EllipsoidInvFlatteningGeoKey (2059) = {number} {words}"]
 
 
 @pytest.mark.parametrize("number", [math.inf, 1.7e308, 1e18, 0.0])
@@ -78,7 +78,7 @@ def test_a_shift_that_no_datum_has_is_left_out(place: int, number: float) -> Non
     assert crs is not None
     assert not pyproj.CRS(crs.text).is_bound
     assert said == [
-        "GeoKey GeogTOWGS84GeoKey (2062): has values that no datum shift can have; it is left out"
+        "GeoKey GeogTOWGS84GeoKey (2062) has values that no datum shift can have; it is left out"
     ]
 
 
@@ -87,9 +87,7 @@ def test_an_epoch_that_is_no_year_is_left_out(number: float) -> None:
     crs, said = ours(tiff({1024: 2, 2048: 4326, 5120: number}))
     assert crs is not None
     assert crs.epoch is None
-    assert said == [
-        f"GeoKey CoordinateEpochGeoKey (5120) = {number}: is not a year; it is left out"
-    ]
+    assert said == [f"GeoKey CoordinateEpochGeoKey (5120) = {number} is not a year; it is left out"]
 
 
 @pytest.mark.parametrize("number", IMPOSSIBLE)

@@ -257,8 +257,10 @@ def _contiguous_stack(
             "the count is ignored"
         )
         lost = count - max(file_size - offset, 0) // nbytes
-        what = f"{lost:,} of ImageJ's {count:,} images after IFD {ifd.path}"
-        return (Loss(ifd=ifd.path, what=what),) if end > file_size and len(images) == 1 else ()
+        if end <= file_size or len(images) > 1:
+            return ()
+        loss = f"{lost:,} of ImageJ's {count:,} images after IFD {ifd.path}"
+        return (Loss(ifd=ifd.path, what=loss),)
     limits.check("directories", count, "images in the ImageJ description", ifd=ifd.path)
     return Stack(
         name=ifd.path,

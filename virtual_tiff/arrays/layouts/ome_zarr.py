@@ -91,8 +91,8 @@ def group_attributes(
     names = stack.dimension_names
     unknown = [name for name in names if name not in _AXIS_TYPES]
     if unknown or not datasets:
-        what = f"the axes {', '.join(unknown)}" if unknown else "no array"
-        msg = f"OME-Zarr cannot describe an image with {what}"
+        lacking = f"the axes {', '.join(unknown)}" if unknown else "no array"
+        msg = f"OME-Zarr cannot describe an image with {lacking}"
         raise ValueError(msg)
     spacing = {} if stack.ome is None else stack.ome.spacing
     steps = {name: spacing.get(name.upper(), (1.0, "")) for name in names}

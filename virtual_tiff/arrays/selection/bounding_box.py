@@ -51,8 +51,8 @@ def portable_crs(given: CrsInput) -> str:
         code = None
     if code is None or code < 1:
         msg = (
-            'bbox_crs must be an EPSG code, a text as "EPSG:4326" or WKT, or a CRS of pyproj or '
-            f"rasterio, not {given!r}"
+            'bbox_crs must be an EPSG code, a text such as "EPSG:4326" or WKT, or a CRS of pyproj '
+            f"or rasterio, not {given!r}"
         )
         raise ValueError(msg)
     return f"EPSG:{code}"

@@ -173,7 +173,7 @@ class Selection:
             raise ValueError(msg)
         snapped = inside.scaled(full, size).snapped(grid)
         edges = zip(inside.edges, size * 2, snapped.edges, full * 2, strict=True)
-        same_ground = all(edge * small == own * large for edge, small, own, large in edges)
+        same_ground = all(edge * small == other * large for edge, small, other, large in edges)
         if self.exact and not (on_edges and same_ground):
             msg = (
                 f"exact=True, but {option} does not end where the {grid.kind}s of "
@@ -262,7 +262,7 @@ def _bands(given: Any) -> tuple[int | str, ...]:  # noqa: ANN401
     bands = [item if isinstance(item, str) else _whole(item) for item in items or ()]
     normal = tuple(band for band in bands if isinstance(band, str) or (band or 0) > 0)
     if not normal or len(normal) < len(bands):
-        msg = f"bands must be numbers from 1 on or names, and at least one, not {given!r}"
+        msg = f"bands must be one or more numbers from 1 on, or names, not {given!r}"
         raise ValueError(msg)
     if len(set(normal)) < len(normal):
         msg = f"bands={given!r} names a band twice"
@@ -277,8 +277,8 @@ def _overviews(given: Any) -> bool | tuple[int, ...]:  # noqa: ANN401
     normal = tuple(level for level in levels if level is not None and level >= 0)
     if not normal or len(normal) < len(levels) or len(set(normal)) < len(normal):
         msg = (
-            "overviews must be True for all, False for none, or different numbers from 0 on, as "
-            f"[0, 1], not {given!r}"
+            "overviews must be True for all, False for none, or different numbers from 0 on, "
+            f"such as [0, 1], not {given!r}"
         )
         raise ValueError(msg)
     return tuple(sorted(normal))

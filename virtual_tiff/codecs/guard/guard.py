@@ -103,8 +103,7 @@ class GuardCodec:
         try:
             codecs, entry = tuple(configuration["codecs"]), configuration["entry"]
             rows, columns = configuration["image"]
-            own = codecs[entry]
-            standard: Any = get_codec_class(own["name"]).from_dict(own)
+            standard: Any = get_codec_class(codecs[entry]["name"]).from_dict(codecs[entry])
         except (KeyError, IndexError, TypeError, ValueError) as error:
             msg = f"{cls.name} cannot have the configuration {configuration}: {error!r}"
             raise ValueError(msg) from error
@@ -137,8 +136,8 @@ class GuardCodec:
 
     def _encode_sync(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
         # JPEG would lose pixels once more, so it is refused, as all that only reads is
-        own = self._chain[self.entry]
-        encoder = own if isinstance(own, BlockJpegCodec) else self.standard
+        decoder = self._chain[self.entry]
+        encoder = decoder if isinstance(decoder, BlockJpegCodec) else self.standard
         return encoder._encode_sync(chunk_data, chunk_spec)  # noqa: SLF001
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401

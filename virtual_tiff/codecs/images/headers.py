@@ -59,7 +59,7 @@ class ImageHeader:
     """Whether decoding turns luminance and chrominance into red, green and blue."""
 
 
-def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> None:
+def check_size(header: ImageHeader | None, shape: Sequence[int], image_format: str) -> None:
     """Compare a stream's size with the shape of a chunk as the serializer gives it.
 
     Raises
@@ -70,7 +70,7 @@ def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> N
         If there is no header.
     """
     if header is None:
-        msg = f"the block does not hold one {what} image, or its header is damaged"
+        msg = f"the block does not hold one {image_format} image, or its header is damaged"
         raise ValueError(msg)
     size = (header.rows, header.columns)
     samples = header.samples
@@ -79,7 +79,7 @@ def check_size(header: ImageHeader | None, shape: Sequence[int], what: str) -> N
         many = "" if samples is None else f" of {samples} samples a pixel"
         lost = f" ({header.lost} more cannot be decoded)" if header.lost else ""
         msg = (
-            f"the block holds a {what} image of {header.rows} rows and {header.columns} "
+            f"the block holds a {image_format} image of {header.rows} rows and {header.columns} "
             f"columns{many}{lost}; the tags promise {tuple(shape)}"
         )
         raise ImageSizeError(msg)

@@ -31,29 +31,32 @@ def decoded_image(
     decode: Callable[[Block], NDArray[Any]],
     header: ImageHeader | None,
     chunk_spec: ArraySpec,
-    what: str,
+    image_format: str,
 ) -> NDArray[Any]:
     """Decode an image whose stream says the size, and then has the type, that the tags promise.
 
-    The header is compared with the chunk before anything is decoded; `what` names the format.
+    The header is compared with the chunk before anything is decoded; `image_format` is for errors.
     """
-    check_size(header, chunk_spec.shape, what)
+    check_size(header, chunk_spec.shape, image_format)
     try:
         decoded = decode(data)
     except (RuntimeError, ValueError) as error:
-        raise damaged(what, error) from error
-    check_type(decoded.dtype, chunk_spec, what)
+        raise damaged(image_format, error) from error
+    check_type(decoded.dtype, chunk_spec, image_format)
     return decoded
 
 
-def check_type(decoded: np.dtype[Any] | str, chunk_spec: ArraySpec, what: str) -> None:
+def check_type(decoded: np.dtype[Any] | str, chunk_spec: ArraySpec, image_format: str) -> None:
     """Refuse samples of another type than the array's, which zarr would cast."""
     promised = chunk_spec.dtype.to_native_dtype()
     if decoded != promised:
-        msg = f"the block's {what} image has samples of type {decoded}; the tags promise {promised}"
+        msg = (
+            f"the block's {image_format} image has samples of type {decoded}; the tags promise "
+            f"{promised}"
+        )
         raise ValueError(msg)
 
 
-def damaged(what: str, error: Exception) -> ValueError:
+def damaged(image_format: str, error: Exception) -> ValueError:
     """Return the error for a block that its decoder rejects."""
-    return ValueError(f"the block's {what} data are damaged: {error}")
+    return ValueError(f"the block's {image_format} data are damaged: {error}")

@@ -53,9 +53,9 @@ class OldJpegCodec(ImageCodec):
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         given = JpegHeader.parse(base64.b64decode(self.header))
         data = chunk_data.to_bytes()
-        own = JpegHeader.parse(data) if begins_with_jpeg_marker(data) else JpegHeader()
-        data = data[own.nbytes :]
-        header = given | own
+        block_header = JpegHeader.parse(data) if begins_with_jpeg_marker(data) else JpegHeader()
+        data = data[block_header.nbytes :]
+        header = given | block_header
         frame = JpegFrame.parse(header.frame or b"")
         rows, columns, samples = promised_size(frame, chunk_spec.shape)
         # it must hold the block's rows, and not much more than its columns
@@ -68,7 +68,7 @@ class OldJpegCodec(ImageCodec):
         _check_restarts(header, data, restarts)
         if not restarts:
             header = replace(header, restart_interval=None)
-        if frame.height > rows and own.frame is None:
+        if frame.height > rows and block_header.frame is None:
             _check_end(header, data)
         return as_chunk(np.ascontiguousarray(_image(header, data)[:, :columns]), chunk_spec)
 

@@ -44,11 +44,12 @@ class Context:
     epsg: Registry
     warnings: list[str] = field(default_factory=list)
 
-    def warn(self, key: GeoKey, what: str) -> None:
-        """Note what cannot be said; the key is named."""
+    def warn(self, key: GeoKey, words: str) -> None:
+        """Note what cannot be said: words of which the key is the subject, or a sentence."""
         value = self.keys.get(key)
         shown = f" = {value}" if isinstance(value, int | float) else ""
-        text = f"GeoKey {key_name(key)}{shown}: {what}"
+        sign = "" if words.startswith(("is ", "has ", "gives ", "holds ", "cannot ")) else ":"
+        text = f"GeoKey {key_name(key)}{shown}{sign} {words}"
         if text not in self.warnings:
             self.warnings.append(text)
 
