@@ -46,7 +46,7 @@ class Source:
     """Its state when it was parsed; None if the repository does not record it."""
     now: SourceState | None = None
     """Its present state; None if the source could not be asked. `Verification.sources` repeats the
-    state before for sources that are not among `differing`."""
+    state before for a source that has not changed."""
     error: str | None = None
     """The change, or the reason why it cannot be told."""
 
