@@ -22,6 +22,7 @@ _PASSED = (
     *("concat", "layout", "time", "values", "variable", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "message", "concurrency", "check"),
     *("portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
+    "any_compression",
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
@@ -188,6 +189,12 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         type=float,
         metavar="NUMBER",
         help="the nodata value of the whole, for files that do not agree in theirs",
+    )
+    option(
+        "--any-compression",
+        action="store_true",
+        help="put blocks of Deflate, of Zstandard and uncompressed ones into one array, whose"
+        " readers need this package",
     )
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(

@@ -121,6 +121,12 @@ SAMPLE_CODECS = (
         "FillOrder 2",
     ),
     ours("pad", "samples.pad:PadCodec", _STRIPS, None),
+    ours(
+        "any_compression",
+        "samples.any_compression:AnyCompressionCodec",
+        "RFC 1950, RFC 8878",
+        says="Deflate, Zstandard or none",
+    ),
     ours("crop", "samples.crop:CropCodec", "TIFF 6.0 section 15, TileWidth", None),
     ours("short_image", "images.short_image:ShortImageCodec", _STRIPS, None),
     ours(

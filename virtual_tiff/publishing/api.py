@@ -53,6 +53,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     snap: float = SNAP,
     grid: Grid = "auto",
     nodata: float | None = None,
+    any_compression: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
 ) -> Published:
@@ -159,6 +160,9 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     nodata
         The nodata value of the whole, for files that do not agree in theirs: pixels that are
         nodata by another value then count as data. None demands that they agree.
+    any_compression
+        Whether blocks of Deflate, of Zstandard and uncompressed ones may be in one array, in the
+        place of an error: its readers need this package, whose codec looks at their first bytes.
     progress
         Called for each file that was read.
     **parser_options
@@ -203,6 +207,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         snap=snap,
         grid=grid,
         nodata=nodata,
+        any_compression=any_compression,
         progress=progress,
         parser_options=parser_options,
     )

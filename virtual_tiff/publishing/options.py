@@ -16,6 +16,7 @@ from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRules, Overlap
 from virtual_tiff.publishing.planning.tile_grid import SNAP
+from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.portable import Portability
 from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated, engine_of
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
@@ -62,6 +63,7 @@ class PublishOptions:
     snap: float = SNAP
     grid: Grid = "auto"
     nodata: float | None = None
+    any_compression: bool = False
     progress: Callable[[Progress], None] | None = None
     parser_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -141,9 +143,14 @@ class PublishOptions:
     @property
     def rules(self) -> GridRules:
         """How files may lie in the whole."""
-        return GridRules(
-            overlap=self.overlap, snap=float(self.snap), grid=self.grid, nodata=self.nodata
-        )
+        return GridRules(overlap=self.overlap, snap=float(self.snap), grid=self.grid)
+
+    @property
+    def unified(self) -> Unified | None:
+        """Differences of files that do not count; None if all do."""
+        if self.nodata is None and not self.any_compression:
+            return None
+        return Unified(nodata=self.nodata, any_compression=self.any_compression)
 
     @property
     def cache_file(self) -> Path | None:
@@ -190,6 +197,9 @@ class PublishOptions:
         if samples not in (None, "stored"):
             msg = f"portable needs samples='stored', not samples={samples!r}"
             raise ValueError(msg)
+        if self.any_compression:
+            msg = "any_compression needs a codec of this package, and portable allows none"
+            raise ValueError(msg)
         stored = {**self.parser_options, "samples": "stored"}
         return replace(self, portable=True, parser_options=stored)
 
@@ -203,4 +213,5 @@ _ALLOWED: dict[str, Sequence[Any]] = {
     "append": (True, False),
     "replace_changed": (True, False),
     "portable": (None, True, False),
+    "any_compression": (True, False),
 }

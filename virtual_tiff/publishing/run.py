@@ -211,7 +211,7 @@ class Publication:
             return self._nothing_new()
         if self._repository is not None and self.ledger is not None:
             self.existing = existing_of(self.ledger, self._base_store(), spool)
-        catalogue = Catalogue(spool, from_tag=options.time == "tag", nodata=options.nodata)
+        catalogue = Catalogue(spool, from_tag=options.time == "tag", unified=options.unified)
         plan = arrange(catalogue, arrangement, self.existing)
         snapshot, written = self._commit(plan, arrangement)
         if written.unknown:

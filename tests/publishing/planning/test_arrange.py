@@ -330,7 +330,9 @@ def test_differences_in_words(change: dict[str, Any], words: str, tmp_path: Path
         publish([files[0], odd, files[1]], "memory://", concat="n")
     _, *lines = str(caught.value).splitlines()
     assert any(line.startswith(f"  {odd}: array 0: {words}") for line in lines), lines
-    assert not any(str(path) in line for line in lines for path in files)
+    listed = [line for line in lines if line.startswith("  ")]
+    assert not any(str(path) in line for line in listed for path in files)
+    assert f"They would form 2 groups: 2 files as {files[0]}; 1 file as {odd}." in lines
 
 
 def test_number_of_images_that_differs(tmp_path: Path) -> None:

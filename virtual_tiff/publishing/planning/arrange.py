@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.differences import differences, refuse
+from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import at_one_place, on_one_grid, signature
 from virtual_tiff.publishing.planning.names import new_group_names
@@ -244,5 +244,7 @@ def _common(catalogue: Catalogue, files: Files, texts: dict[str, str], snap: flo
         templates = {n: catalogue.template(n) for n in counts}
         if not all(at_one_place(first, template, snap) for template in templates.values()):
             problem = "the files cannot be added to what is published" if published else None
-            refuse(differences(templates, catalogue.names(files), published), problem=problem)
+            names = catalogue.names(files)
+            kinds = kinds_of({n: n for n in counts}, names, counts)
+            refuse(differences(templates, names, published), problem=problem, kinds=kinds)
     return first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.codec_table.words import codec_aspects
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
-from virtual_tiff.publishing.reading.record import Template, canonical
+from virtual_tiff.publishing.reading.record import Template
+from virtual_tiff.text.numbers import counted
 
-__all__ = ["Difference", "differences", "refuse"]
+__all__ = ["Difference", "differences", "kinds_of", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,38 +33,80 @@ class Difference:
     def __str__(self) -> str:
         first, more = self.arrays[0], len(self.arrays) - 1
         where = f"array {first}" + (f" and {more} more" if more else "")
+        if self.aspect == "values":  # known by their digests
+            return f"{self.file}: {where}: the values differ from those of the others"
         aspect = _NAMES.get(self.aspect, self.aspect)
-        has, others = _shortened(self.has, self.others)
+        has, others = _in_words(self.has, self.others)
         return f"{self.file}: {where}: {aspect} {has}, the others {others}"
 
 
 _SHOWN = 20
 """Differences that are listed; of ten thousand files all may differ."""
 _LONG = 60
-"""Characters of a value that are shown."""
-_BEFORE = 20
-"""Of these, before the first character that differs."""
+"""Characters of a value that are shown as they are."""
+_FEW = 9
+"""Values of a list that are shown as they are: a transform has six."""
 _NAMES = {
     "gcps": "ground control points (gcps)",
     "rpcs": "rational polynomial coefficients (rpcs)",
 }
 
 
-def _shortened(one: str, other: str) -> tuple[str, str]:
-    """Cut long values to where they begin to differ."""
-    pairs = enumerate(zip(one, other, strict=False))
-    same = next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
-    start = max(0, same - _BEFORE) if max(len(one), len(other)) > _LONG else 0
-
-    def shown(text: str) -> str:
-        cut = text[start : start + _LONG]
-        return f"{'…' if start else ''}{cut}{'…' if len(text) > start + _LONG else ''}"
-
-    return shown(one), shown(other)
+def _in_words(one: str, other: str) -> tuple[str, str]:
+    """Return two values as people can read them: no long lists, encoded bytes or digests."""
+    if max(len(one), len(other)) <= _LONG:
+        return one, other
+    words = _described(one), _described(other)
+    return words if words[0] != words[1] else (words[0], f"another {_noun(words[1])}")
 
 
-def refuse(differences: Sequence[Difference], *, problem: str | None = None) -> None:
+def _noun(words: str) -> str:
+    return words.removeprefix("a ").removeprefix("an ")
+
+
+def _described(text: str) -> str:
+    """Describe a long value by its kind and size."""
+    if len(text) <= _LONG:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return f"{_CONFIGURATION.sub(_kind_of_setting, text)[:_LONG]}"
+    if isinstance(value, list) and len(value) <= _FEW and not isinstance(value[0], list | dict):
+        return text
+    if isinstance(value, list):
+        return f"a list of {len(value):,} values"
+    if isinstance(value, dict):
+        return f"a table with the keys {', '.join(sorted(value))}"[:_LONG]
+    name = _WKT_NAME.match(str(value))
+    return f"the CRS {name[1]!r}" if name else f"a text of {len(str(value)):,} characters"
+
+
+_WKT_NAME = re.compile(r'[A-Z_]+\["([^"]{1,60})"')
+_CONFIGURATION = re.compile(r"(\w+)=([^,()]{16,})")
+"""A long setting of a codec, as tables of JPEG in base64."""
+
+
+def _kind_of_setting(match: re.Match[str]) -> str:
+    return f"{match[1]} of {len(match[2]):,} characters"
+
+
+def refuse(
+    differences: Sequence[Difference],
+    *,
+    problem: str | None = None,
+    kinds: Sequence[tuple[str, int]] = (),
+) -> None:
     """Refuse files that cannot be stacked; do nothing if there is no difference.
+
+    Parameters
+    ----------
+    differences
+        Between the files.
+    problem
+        The first words of the error.
+    kinds
+        For each group that the files would form: the name of a file, and how many files it has.
 
     Raises
     ------
@@ -75,15 +119,29 @@ def refuse(differences: Sequence[Difference], *, problem: str | None = None) -> 
     if len(differences) > _SHOWN:
         lines.append(f"\n  and {len(differences) - _SHOWN} more differences")
     problem = problem or "the files cannot be stacked"
-    msg = f"{problem}:{''.join(lines)}{''.join(_advice(differences))}"
+    msg = f"{problem}:{''.join(lines)}{_groups(kinds)}{''.join(_advice(differences))}"
     raise PublishError(msg)
+
+
+def _groups(kinds: Sequence[tuple[str, int]]) -> str:
+    """Name the groups that the files would form."""
+    if not kinds:
+        return ""
+    listed = [f"{counted(count, 'file')} as {name}" for name, count in kinds[:_MOST_KINDS]]
+    if len(kinds) > _MOST_KINDS:
+        listed.append(f"{len(kinds) - _MOST_KINDS} more")
+    return f"\nThey would form {len(kinds)} groups: {'; '.join(listed)}."
+
+
+_MOST_KINDS = 5
+"""Groups that an error names."""
 
 
 def _advice(differences: Sequence[Difference]) -> Iterable[str]:
     aspects = {difference.aspect for difference in differences}
     yield (
-        "\nPublish them in a group for each kind (layout='group per signature'), or without"
-        " concat: then each file has its own group."
+        "\nPublish them in a group for each kind (layout='group per signature', --layout), or"
+        " without concat: then each file has its own group."
     )
     if "chunks" in aspects and "shape" not in aspects:
         yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
@@ -99,6 +157,28 @@ def _advice(differences: Sequence[Difference]) -> Iterable[str]:
         yield "\nOverviews whose size is rounded have their own: overviews=False (--no-overviews)."
     if "is" in aspects:
         yield "\nThe files have different numbers of images: ifd=0 takes the first of each."
+
+
+def kinds_of(
+    templates: Mapping[int, object], names: Mapping[int, Sequence[str]], counts: Mapping[int, int]
+) -> list[tuple[str, int]]:
+    """Return the groups that files would form, the largest first: a file of each, and its size.
+
+    Parameters
+    ----------
+    templates
+        What files of a group have in common, by number of their template.
+    names
+        Of files, by number.
+    counts
+        How many files have each template.
+    """
+    sizes: Counter[object] = Counter()
+    examples: dict[object, str] = {}
+    for number, template in templates.items():
+        sizes[template] += counts[number]
+        examples.setdefault(template, names[number][0])
+    return [(examples[template], count) for template, count in sizes.most_common()]
 
 
 def differences(
@@ -141,12 +221,26 @@ def _without_words(
             file=files[number][0],
             arrays=(path,),
             aspect="metadata",
-            has=canonical(has),
-            others=canonical(others),
+            has=_different_keys(has, others),
+            others="have other values there",
         )
         for number, template in templates.items()
         for path, has, others in _unequal(template, first)
     ]
+
+
+def _different_keys(one: JSON, other: JSON) -> str:
+    """Name what differs in the metadata of two arrays."""
+    pairs = [(one, other, "")]
+    if one.get("attributes") != other.get("attributes"):
+        pairs.append((one.get("attributes", {}), other.get("attributes", {}), "attribute "))
+    names = [
+        prefix + str(name)
+        for has, others, prefix in pairs
+        for name in dict.fromkeys((*has, *others))
+        if has.get(name) != others.get(name) and name != "attributes"
+    ]
+    return f"in {', '.join(names)}"
 
 
 def _unequal(template: Template, other: Template) -> Iterator[tuple[str, JSON, JSON]]:
@@ -232,7 +326,7 @@ def _aspects(template: Template) -> _Words:
             "is": "present",
             "length": _by(inline.metadata["shape"]),
             **_attribute_aspects(inline.metadata["attributes"]),
-            "values": f"with the digest {inline.digest[:8]}",
+            "values": inline.digest,
         }
     for path, attributes in template.groups.items():
         if attributes:

@@ -68,8 +68,6 @@ class GridRules:
     """Pixels by which a file may be off the common grid."""
     grid: Grid = "auto"
     """Whether chunks may have several lengths."""
-    nodata: float | None = None
-    """The nodata value of the whole, whatever the files have; None if they must agree."""
 
 
 DEFAULT_RULES = GridRules()

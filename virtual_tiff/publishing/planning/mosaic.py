@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.differences import differences, refuse
+from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import (
     DEFAULT_RULES,
     GridPlan,
@@ -49,7 +49,7 @@ from virtual_tiff.publishing.planning.grid import (
     plan_grid,
     run_lengths,
 )
-from virtual_tiff.publishing.planning.overviews import differing, overviews_of, without
+from virtual_tiff.publishing.planning.overviews import overviews_of, paths_that_differ, without
 from virtual_tiff.publishing.planning.plan import FileBlocks, Integers, joined
 from virtual_tiff.publishing.planning.tile_grid import SNAP, Tile, fit, linear_part, tile_grid
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
@@ -116,7 +116,7 @@ def merge(
     templates = {n: catalogue.template(n) for n in numbers}
     plain = {n: _plain(template, axes, rules) for n, template in templates.items()}
     dropped = {}
-    if different := differing(list(plain.values())):
+    if different := paths_that_differ(list(plain.values())):
         other = [
             each
             for each in templates.values()
@@ -126,8 +126,10 @@ def merge(
     if dropped:
         templates = {n: without(template, dropped) for n, template in templates.items()}
         plain = {n: without(template, dropped) for n, template in plain.items()}
-    if len({canonical(_comparable(template)) for template in plain.values()}) > 1:
-        refuse(differences(plain, catalogue.names(files)))
+    texts = {n: canonical(_comparable(template)) for n, template in plain.items()}
+    if len(set(texts.values())) > 1:
+        of = catalogue.names(files)
+        refuse(differences(plain, of), kinds=kinds_of(texts, of, catalogue.counts(files)))
     names = [catalogue.spool.name(n) for n in files.numbers.tolist()]
     rows = [templates[n] for n in files.templates.tolist()]
     lie = Lie(rows, axes, names, rules, positions)

@@ -16,7 +16,7 @@ from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.planning.plan import joined
 from virtual_tiff.publishing.reading.record import Template, canonical
 
-__all__ = ["differing", "overviews_of", "without"]
+__all__ = ["overviews_of", "paths_that_differ", "without"]
 
 
 def overviews_of(template: Template) -> set[str]:
@@ -54,7 +54,7 @@ def _corners(affine: Affine, length: int, width: int) -> list[tuple[float, float
     ]
 
 
-def differing(templates: Sequence[Template]) -> set[str]:
+def paths_that_differ(templates: Sequence[Template]) -> set[str]:
     """Return the paths of arrays that are not the same in all files, or are not in all."""
     texts: dict[str, set[str]] = {}
     counts: Counter[str] = Counter()

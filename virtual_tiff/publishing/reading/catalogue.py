@@ -12,7 +12,7 @@ import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Integers
-from virtual_tiff.publishing.planning.unified_nodata import with_nodata
+from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.sources.times import tiff_datetime
@@ -61,15 +61,15 @@ class Files:
 class Catalogue:
     """The files of a run by variable.
 
-    `from_tag` takes the tag DateTime as coordinates; `nodata` is that of all images, None that of
-    each file.
+    `from_tag` takes the tag DateTime as coordinates; `unified` says which differences of files do
+    not count.
     """
 
     def __init__(
-        self, spool: Spool, *, from_tag: bool = False, nodata: float | None = None
+        self, spool: Spool, *, from_tag: bool = False, unified: Unified | None = None
     ) -> None:
         self.spool = spool
-        self._nodata = nodata
+        self._unified = unified
         self._templates: dict[int, Template] = {}
         self.sets = list(self._read(from_tag=from_tag))
 
@@ -127,14 +127,14 @@ class Catalogue:
             if len(self._templates) > 4096:
                 self._templates.clear()
             template = self.spool.template(number)
-            if self._nodata is not None:
-                template = with_nodata(template, self._nodata)
+            if self._unified is not None:
+                template = self._unified.of(template)
             self._templates[number] = template
         return self._templates[number]
 
     def text(self, number: int) -> str:
         """Return the text of a template."""
-        if self._nodata is None:
+        if self._unified is None:
             return self.spool.text(number)
         return self.template(number).text()
 
