@@ -93,7 +93,7 @@ def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]
         (["publish", COG, "--to", "{tmp}/cube", "--ifd", "x"], 2, "ifd must be"),
         (["publish", COG, "--to", "{tmp}/cube", "--ifd", "9"], 1, "no IFD '9'"),
         (["publish", COG, "--to", "{tmp}/cube", "--ifd-layout", "x"], 2, "'flat', 'nested'"),
-        (["publish", COG, "--to", "{tmp}/cube", "--concat", "x,t"], 2, "not both"),
+        (["publish", COG, "--to", "{tmp}/cube", "--concat", "x,t"], 2, "along t, which"),
         (["publish", "/no/such.tif", "--to", "{tmp}/cube"], 1, "no such object"),
         (["publish", COG, "--to", COG], 1, "exists and is not a directory"),
         (["publish", COG, "--to", str(TESTDATA)], 1, "is not empty"),

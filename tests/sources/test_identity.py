@@ -210,7 +210,7 @@ def test_the_cache_answers_by_the_table(case: tuple[Any, ...], tmp_path: Path) -
 
 
 def item(url: str, state: SourceState) -> Item:
-    return Item(Location(name=url, url=url, store=MemoryStore(), path="a.tif"), None, None, state)
+    return Item(Location(name=url, url=url, store=MemoryStore(), path="a.tif"), {}, None, state)
 
 
 @pytest.fixture

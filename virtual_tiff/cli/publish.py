@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["add_publish"]
 
 _PASSED = (
-    *("concat", "layout", "time", "values", "variable", "append", "replace_changed"),
+    *("concat", "layout", "time", "variable", "group", "order", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "message", "concurrency", "check"),
     *("portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     "any_compression",
@@ -54,23 +54,43 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         "--concat",
         metavar="DIM",
         help="stack the files along this new dimension, or join them along dimensions that they"
-        " have, as y,x; without it each file becomes a group",
+        " have, as y,x, or both, as time,band,y,x; without it each file becomes a group",
     )
     option(
         "--layout",
-        help="stack, group per file, group per variable, or group per signature (with --concat:"
-        " files that can be stacked share a group)",
+        help="stack, group per file, group per variable, group per resolution (called 10m and so"
+        " on, with shared times), or group per signature (with --concat: files that can be stacked"
+        " share a group)",
     )
     option(
         "--time",
         help="where times come from: tag (the files' DateTime), datetime (of STAC items), or a"
         " pattern in the name, as '(?P<time>\\d{8})'",
     )
-    option("--values", help="coordinates: a CSV file with the columns url and value, or a pattern")
+    option(
+        "--values",
+        action="append",
+        metavar="[DIM=]VALUES",
+        help="coordinates: a CSV file with the columns url and value, a pattern, asset (the key of"
+        " the STAC asset), or the name of a STAC property. For several new dimensions DIM=… for"
+        " each, a pattern with groups called as they are, '_(?P<time>\\d{8})_(?P<band>B\\d\\d)', or"
+        " a CSV file with the columns url and their names",
+    )
     option(
         "--variable",
         help="a pattern whose groups give the variable of a file, as '(?P<band>B\\d\\d)\\.tif';"
         " or asset, for the key of the STAC asset",
+    )
+    option(
+        "--group",
+        help="one cube a group, which a pattern finds in the name, as '_T(\\d\\d[A-Z]{3})_'; or a"
+        " CSV file with the columns url and group, or the name of a STAC property",
+    )
+    option(
+        "--order",
+        help="the order of the files, which decides which of two overlapping ones comes first: the"
+        " name of a STAC property, as eo:cloud_cover, a pattern, or a CSV file with the columns url"
+        " and order (default: the order of the sources)",
     )
     option(
         "--asset",
@@ -230,6 +250,7 @@ def _run(options: argparse.Namespace) -> int:
         published = publish(
             options.files,
             options.to,
+            values=_values(options.values, (options.concat or "").split(",")),
             assets=options.asset,
             metadata=dict(options.metadata),
             store_options=dict(options.store_option),
@@ -244,6 +265,22 @@ def _run(options: argparse.Namespace) -> int:
         print("\n".join(_summary(published, options)), file=sys.stderr)
     print(published.how_to_open)
     return 0
+
+
+def _values(texts: list[str] | None, dimensions: list[str]) -> str | dict[str, str] | None:
+    """Return what `--values` gives, by dimension where the texts name them."""
+    from virtual_tiff.publishing.finding.patterns import is_pattern  # noqa: PLC0415 (see _run)
+
+    if texts is None:
+        return None
+    named = dict(text.split("=", 1) for text in texts if text.partition("=")[0] in dimensions)
+    # along one dimension, `time=(\d{8})` is a pattern for names such as time=20230101.tif
+    if len(texts) == 1 and (not named or (len(dimensions) == 1 and is_pattern(texts[0]))):
+        return texts[0]
+    if len(named) < len(texts):
+        msg = "several --values must each name another dimension of --concat, as time=…"
+        raise ValueError(msg)
+    return named
 
 
 _SECONDS_BETWEEN_LINES = 5.0

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import icechunk
 
-from virtual_tiff.publishing.finding.items import Values
+from virtual_tiff.publishing.finding.lookups import Values
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Layout
 from virtual_tiff.publishing.planning.grid import Grid, Overlap
@@ -32,6 +32,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     time: str | None = None,
     variable: str | None = None,
     values: Values | None = None,
+    group: Values | None = None,
+    order: Values | None = None,
     assets: str | Sequence[str] | None = None,
     append: bool = False,
     replace_changed: bool = False,
@@ -80,17 +82,37 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         or, without `time` and `values`, their own. Or dimensions that the files have (`"y"`,
         `("y", "x")`, `"band"`): they are put together as tiles by their transforms, rotated
         ones too, or as bands in their order; every file but the last along a dimension must be
-        a whole number of chunks long. Files must agree in type, codecs, chunks, fill value, CRS and
+        a whole number of chunks long. Or several new dimensions, or both
+        (`("time", "band", "y", "x")`): the new ones stand first, in this order, and each needs
+        coordinates; positions without a file are holes, which the result counts as `missing`.
+        Files must agree in type, codecs, chunks, fill value, CRS and
         whatever else decides what a stored number means.
     layout
         `"stack"` (default with `concat`): one array, or one a variable. `"group per file"`
         (default without): called by the file's name without suffix or, where two files
         share one, by its path below their common directory. `"group per signature"`: files
         that fit on each other share a group, and are stacked there: images of one place or, with
-        `concat=("y", "x")`, tiles of one grid. `"group per variable"`.
+        `concat=("y", "x")`, tiles of one grid. `"group per variable"`. `"group per resolution"`:
+        called `10m`, `20m`, and so on; they have the same times, and the same numbers along other
+        new dimensions.
     time, variable, values, assets
         What the coordinates are (`time="tag"`: the files' own DateTime), and which variable
-        a file is of; see `find_items`. A variable's name takes the place of `"0"`.
+        a file is of; see `Placement.of`. A variable's name takes the place of `"0"`. For several
+        new dimensions `values` is a mapping from their names to what gives the coordinates
+        (a pattern, a list, a function, a CSV file, `"asset"`, `"tag"`, a STAC property), a pattern
+        with groups of these names, as `r"_(?P<time>\d{8})_(?P<band>B\d\d)"`, or a CSV file
+        whose header has url and these names; `time` gives those of the dimension time or t.
+    group
+        One cube for each group of files, in one repository and one commit: a regular expression
+        whose groups are the name, as `r"_T(?P<tile>\d\d[A-Z]{3})_"` (one with a `/` is searched in
+        the path), the name of a STAC property, a function or a mapping of urls, or a CSV file with
+        the columns url and group. Each group is arranged by itself. `append` remembers an
+        expression or a property.
+    order
+        The order of the files, which decides where overlapping ones have a first and a last: the
+        name of a STAC property, as `"eo:cloud_cover"`, a function or a mapping of urls, a CSV file
+        with the columns url and order, or a regular expression. The least comes first. None is
+        the order of the sources.
     append
         Add what is new to a repository that was published by this function, after what is
         there; what is there and unchanged is skipped. Without a repository it is made.
@@ -186,6 +208,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         time=time,
         variable=variable,
         values=values,
+        group=group,
+        order=order,
         assets=assets,
         append=append,
         replace_changed=replace_changed,

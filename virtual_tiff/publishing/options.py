@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
-from virtual_tiff.publishing.finding.items import Values
+from virtual_tiff.publishing.finding.lookups import Values
 from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRules, Overlap
@@ -42,6 +42,8 @@ class PublishOptions:
     time: str | None = None
     variable: str | None = None
     values: Values | None = None
+    group: Values | None = None
+    order: Values | None = None
     assets: str | Sequence[str] | None = None
     append: bool = False
     replace_changed: bool = False
@@ -108,6 +110,9 @@ class PublishOptions:
         if self.scenes and self.concat is None and not self.append:
             msg = "per_scene needs concat, the dimension along which the scenes are stacked"
             raise ValueError(msg)
+        if self.group is not None and self.concat is None and not self.append:
+            msg = "group needs concat, the dimensions of the cube that each group becomes"
+            raise ValueError(msg)
         if self.layout == "group per file" and self.concat is not None:
             msg = "layout 'group per file' stacks nothing: concat must be None"
             raise ValueError(msg)
@@ -151,6 +156,26 @@ class PublishOptions:
         if self.nodata is None and not self.any_compression:
             return None
         return Unified(nodata=self.nodata, any_compression=self.any_compression)
+
+    @property
+    def orders(self) -> Mapping[str, Sequence[Any]]:
+        """The values of dimensions that are given as lists, in their order."""
+        values = self.values if isinstance(self.values, Mapping) else {}
+        return {
+            name: list(given)
+            for name, given in values.items()
+            if name in self.axes
+            and not isinstance(given, (str, os.PathLike, Mapping))
+            and not callable(given)
+        }
+
+    @property
+    def group_text(self) -> str | None:
+        """What the ledger keeps of `group`: "" if that is no text, and None if it is None."""
+        if self.group is None:
+            return None
+        text = self.group if isinstance(self.group, str) else ""
+        return "" if Path(text).exists() else text  # a file may have another text at the next run
 
     @property
     def cache_file(self) -> Path | None:

@@ -5,11 +5,11 @@ or fail meanwhile. Nothing of that may leave half a cube behind, or a cube that 
 than its files. Hence the order of the steps, and the promise at the end of each:
 
 1. `Publication.of` checks the options and the name of the target. A wrong option costs no request.
-2. `read` finds the files, then looks at the target. The commit that it finds there is the *base*
-   of this run: its ledger says which files are published already. Then the state of each known
-   file is asked for, and all new or changed files are read. Their records go to the spool, which is
-   on disk, and from time to time to the cache, so that an interrupted run can go on. Nothing is
-   written to the target.
+2. `read` finds the files, then looks at the target; with `append` first at the target. The commit
+   that it finds there is the *base* of this run: its ledger says which files are published already,
+   and how they were placed. Then the state of each known file is asked for, and all new or changed
+   files are read. Their records go to the spool, which is on disk, and from time to time to the
+   cache, so that an interrupted run can go on. Nothing is written to the target.
 3. `write` arranges the records. This can be done only when all are known: whether files can be
    stacked, and at which position each lies, depends on all of them. The result is a plan, which is
    data; all refusals because of what the files contain happen here.
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -39,7 +39,7 @@ import zarr
 
 from virtual_tiff.codec_table.readers import packages
 from virtual_tiff.publishing.errors import MEANWHILE, PublishError, icechunk_errors
-from virtual_tiff.publishing.finding.items import find_items
+from virtual_tiff.publishing.finding.items import Placement, find_items
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
 from virtual_tiff.publishing.planning.plan import Existing, Plan
@@ -74,7 +74,6 @@ from virtual_tiff.publishing.repository.target import (
 )
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
-from virtual_tiff.sources.finding import names_stac
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.tiff import TiffWarning
 
@@ -107,31 +106,32 @@ class Publication:
     ) -> Publication:
         """Begin a run; nothing is made or read yet, but the cache."""
         target = target_of(to)
-        unplaced = options.time is None and options.values is None
-        if options.axes == ("time",) and unplaced and names_stac(sources):
-            options = replace(options, time="datetime")
         if not options.append:
             options = options.settled(published=None)
+        if options.axes or not options.append:  # else the repository has the dimensions
+            Placement.of(**_placing(options, options.axes))
         return cls(sources, target, options, Spool(options.cache_file))
 
     # --------------------------------------------------------------------------- read
 
     async def read(self) -> None:
         """Find the files, look at the target, and read the files that are new or have changed."""
-        options, spool = self.options, self.spool
+        spool, append = self.spool, self.options.append
+        if append:  # the repository says how files are placed
+            await await_thread(self._look_at_target)
+            self.options = self._settled_options()
+        options = self.options
         items = partial(
             find_items,
             self.sources,
             store_options=options.store_options,
-            time=options.time,
-            variable=options.variable,
-            values=options.values,
-            assets=options.assets,
             remote_schemes=options.remote_schemes,
+            **_placing(options, self._arrangement().axes),
         )
         await await_thread(lambda: spool.add_items(items()))
-        await await_thread(self._look_at_target)
-        options = self.options = self._settled_options()
+        if not append:
+            await await_thread(self._look_at_target)
+        await await_thread(self._find_containers)
         spool.recall(options.recipe)
         await look_up(spool, concurrency=options.concurrency)
         spool.settle(replace=options.replace_changed)
@@ -176,25 +176,47 @@ class Publication:
                 raise ValueError(msg)
         if ledger.per_scene is not None:
             options = replace(options, per_scene=ledger.per_scene)
-        return options.settled(published=ledger.portable)
+        return self._with_groups(options, ledger).settled(published=ledger.portable)
+
+    def _with_groups(self, options: PublishOptions, ledger: Ledger) -> PublishOptions:
+        """Return the options with the groups that the repository was published with."""
+        known, given = ledger.group, options.group_text
+        if given is None and known:
+            return replace(options, group=known)
+        if given is None and known is None:
+            return options
+        if given is None:
+            msg = (
+                f"{self.target.name} was published in groups that a function, a mapping or a CSV"
+                " file names; give it again as group (--group)"
+            )
+            raise ValueError(msg)
+        if known is None or (known and known != given):
+            how = "no group" if known is None else f"group {known!r}"
+            msg = f"{self.target.name} was published with {how}, not {options.group!r}"
+            raise ValueError(msg)
+        return options
 
     def _look_at_target(self) -> None:
         """Open the repository, if there is one, and read its ledger."""
         options = self.options
-        store_options = options.store_options or {}
-        locations = (item.location for _, item in self.spool.items())
         with icechunk_errors(self.target.name):
-            self._repository = self.target.opened(append=options.append)
-        if self._repository is None:
-            self.containers = containers_of(locations, store_options)
+            repository = self._repository = self.target.opened(append=options.append)
+        if repository is None:
             return
-        repository = self._repository
-        saved = saved_containers(repository.config, store_options)
-        new = containers_of(locations, store_options, [c.prefix for c in saved])
-        self.containers = (*saved, *new)
         branch = options.branch if options.branch in repository.list_branches() else "main"
         self._base = repository.lookup_branch(branch)
         self.ledger = read_ledger(self._base_store(), self.spool)
+
+    def _find_containers(self) -> None:
+        """Find the prefixes of the files, beside those that the repository has."""
+        store_options = self.options.store_options or {}
+        locations = (item.location for _, item in self.spool.items())
+        saved: tuple[Container, ...] = ()
+        if self._repository is not None:
+            saved = tuple(saved_containers(self._repository.config, store_options))
+        new = containers_of(locations, store_options, [c.prefix for c in saved])
+        self.containers = (*saved, *new)
 
     def _base_store(self) -> icechunk.IcechunkStore:
         """Return the store of the base: of all that was published when this run began."""
@@ -205,13 +227,13 @@ class Publication:
 
     def write(self) -> Published:
         """Arrange the files that were read, write them in one commit, and return the result."""
-        options, spool = self.options, self.spool
+        spool = self.spool
         arrangement = self._arrangement()
         if not spool.count("read"):
             return self._nothing_new()
         if self._repository is not None and self.ledger is not None:
             self.existing = existing_of(self.ledger, self._base_store(), spool)
-        catalogue = Catalogue(spool, from_tag=options.time == "tag", unified=options.unified)
+        catalogue = Catalogue(spool, unified=self.options.unified)
         plan = arrange(catalogue, arrangement, self.existing)
         snapshot, written = self._commit(plan, arrangement)
         if written.unknown:
@@ -228,7 +250,13 @@ class Publication:
         axes = options.axes
         if ledger is not None:
             layout, axes = ledger.layout, ledger.axes
-        return Arrangement(layout=layout, axes=axes, per_scene=options.scenes, rules=options.rules)
+        return Arrangement(
+            layout=layout,
+            axes=axes,
+            per_scene=options.scenes,
+            rules=options.rules,
+            orders=options.orders,
+        )
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options = self.options
@@ -254,6 +282,7 @@ class Publication:
                         axes=arrangement.axes,
                         portable=bool(options.portable),
                         per_scene=arrangement.per_scene,
+                        group=options.group_text,
                         states=plan.states,
                     )
                 )
@@ -350,6 +379,12 @@ class Publication:
                 self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
             ),
         )
+
+
+def _placing(options: PublishOptions, axes: Sequence[str]) -> dict[str, Any]:
+    """Return the options by which files are placed, as `Placement.of` takes them."""
+    names = ("time", "values", "variable", "group", "order", "assets")
+    return {"axes": axes, **{name: getattr(options, name) for name in names}}
 
 
 @contextmanager

@@ -62,7 +62,6 @@ def find_files(
     *,
     store_options: Mapping[str, Any] | None = None,
     assets: Sequence[str] | None = None,
-    time: str = "datetime",
     for_references: bool,
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
 ) -> Iterator[SourceFile]:
@@ -81,8 +80,6 @@ def find_files(
         obstore's options of the stores and of the HTTP client.
     assets
         Keys of STAC assets; None takes those that are TIFFs with data.
-    time
-        The property of a STAC item that is the time of its assets.
     for_references
         Whether the urls are stored as references. Then a url with a secret or a query, a path
         that Icechunk cannot ask for, and a file that is named twice are refused.
@@ -104,7 +101,6 @@ def find_files(
     finder = _Finder(
         stores=Stores(store_options or {}),
         assets=None if assets is None else tuple(assets),
-        time=time,
         for_references=for_references,
         remote_schemes=frozenset(remote_schemes),
     )
@@ -139,7 +135,6 @@ class _Finder:
 
     stores: Stores
     assets: tuple[str, ...] | None
-    time: str
     for_references: bool
     remote_schemes: frozenset[str]
     present_assets: set[str] = field(default_factory=set)
@@ -220,7 +215,7 @@ class _Finder:
         for item in items:
             origin = place if place is not None else self_link(item)
             origin = origin if origin is not None and is_remote(origin) else None
-            tiffs = tiffs_of(item, place=place, assets=self.assets, time=self.time)
+            tiffs = tiffs_of(item, place=place, assets=self.assets)
             keys = {asset.key for asset in tiffs}
             self.present_assets |= keys
             for key in set(self.assets or ()) - keys:

@@ -46,7 +46,27 @@ class StacAsset:
     key: str
     item: str
     """The item's id."""
-    time: datetime | None
+    properties: JSON
+    """Of the item, and over them the asset's own."""
+
+    def time(self, name: str) -> datetime | None:
+        """Return a property that is a time; a `datetime` that is null is the `start_datetime`.
+
+        Raises
+        ------
+        ValueError
+            If the property is not a time.
+        """
+        text = self.properties.get(name)
+        if text is None and name == "datetime":
+            text = self.properties.get("start_datetime")
+        if text is None:
+            return None
+        time = as_utc(text) if isinstance(text, datetime) else iso_time(str(text))
+        if time is None:
+            msg = f"STAC item {self.item}: {name} is {text!r}, which is not a time of ISO 8601"
+            raise ValueError(msg)
+        return time
 
 
 def is_stac_name(name: str) -> bool:
@@ -112,16 +132,13 @@ def _items(value: Any, place: str) -> Iterator[JSON]:  # noqa: ANN401
         raise ValueError(msg)
 
 
-def tiffs_of(
-    item: JSON, *, place: str | None, assets: Sequence[str] | None, time: str = "datetime"
-) -> list[StacAsset]:
+def tiffs_of(item: JSON, *, place: str | None, assets: Sequence[str] | None) -> list[StacAsset]:
     """Return the TIFFs of an item; one without any is a ValueError.
 
     `place` is where the item was read, for relative hrefs of an item without a link `self`.
     `assets` are keys; None takes the TIFFs among the assets: by media type or, without one, by
     suffix; where some have the role `data` these alone, else all but those whose role is
-    `thumbnail`, `overview`, `visual` or `metadata`. `time` is one of `TIMES`; a `datetime` that
-    is null is the item's `start_datetime`.
+    `thumbnail`, `overview`, `visual` or `metadata`.
     """
     name = str(item.get("id", "without an id"))
     present: Mapping[str, Any] = item["assets"]
@@ -150,15 +167,10 @@ def tiffs_of(
                 " make the href absolute"
             )
             raise ValueError(msg)
-        times = {**(item.get("properties") or {}), **asset}  # an asset may have its own
-        text = times.get(time)
-        if text is None and time == "datetime":
-            text = times.get("start_datetime")
-        moment = as_utc(text) if isinstance(text, datetime) else iso_time(str(text))
-        if moment is None and text is not None:
-            msg = f"STAC item {name}: {time} is {text!r}, which is not a time of ISO 8601"
-            raise ValueError(msg)
-        tiffs.append(StacAsset(resolved, key, name, moment))
+        properties = {**(item.get("properties") or {}), **asset}  # an asset may have its own
+        tiff = StacAsset(resolved, key, name, properties)
+        tiff.time("datetime")  # refuses an item whose time is none before anything is read
+        tiffs.append(tiff)
     return tiffs
 
 

@@ -28,6 +28,12 @@ def find(sources: Any, **options: Any) -> list[Item]:
     return list(find_items(sources, **options))
 
 
+def coordinate_of(item: Item) -> Any:
+    """The coordinate of a file along the only new dimension."""
+    (value,) = item.coordinates.values()
+    return value
+
+
 def s3_options(s3: S3) -> dict[str, Any]:
     return {**SETTINGS, "endpoint": s3.endpoint}
 
@@ -312,15 +318,15 @@ def test_forms_of_times_that_are_guessed(text: str, time: datetime | None) -> No
 )
 def test_times_in_names(pattern: str, name: str, time: datetime) -> None:
     (item,) = find(f"s3://bucket/{name}", time=pattern)
-    assert item.coordinate == time
-    assert isinstance(item.coordinate, datetime)
-    assert item.coordinate.tzinfo is UTC
+    assert coordinate_of(item) == time
+    assert isinstance(coordinate_of(item), datetime)
+    assert coordinate_of(item).tzinfo is UTC
 
 
 def test_files_are_sorted_by_time_and_keep_their_variables() -> None:
     names = [f"s3://b/{day}_{band}.tif" for day in (20200103, 20200101) for band in ("B08", "B04")]
     found = find(names, time=r"(?P<time>\d{8})", variable=r"(?P<band>B\d\d)\.tif")
-    assert [(item.coordinate, item.variable) for item in found] == [
+    assert [(coordinate_of(item), item.variable) for item in found] == [
         (at(2020, 1, 1), "B08"),
         (at(2020, 1, 1), "B04"),
         (at(2020, 1, 3), "B08"),
@@ -334,7 +340,7 @@ def test_several_groups_are_one_variable() -> None:
 
 
 def test_the_time_of_the_tag_is_left_to_the_file() -> None:
-    assert find("s3://b/a.tif", time="tag")[0].coordinate is None
+    assert find("s3://b/a.tif", time="tag")[0].coordinates == {"": None}
 
 
 FILES = ["s3://b/a_20200101.tif", "s3://b/c_20200102.tif"]
@@ -400,7 +406,7 @@ def test_variables_tell_files_of_one_time_apart() -> None:
     ],
 )
 def test_values(values: Any, wanted: list[Any]) -> None:
-    found = [item.coordinate for item in find(FILES, values=values)]
+    found = [coordinate_of(item) for item in find(FILES, values=values)]
     assert found == wanted
     assert [type(value) for value in found] == [type(value) for value in wanted]
 
@@ -425,7 +431,7 @@ def test_values_of_a_table(
         if column[0] != "x"
         else "\n".join(rows)
     )
-    assert [item.coordinate for item in find(FILES, values=str(table))] == wanted
+    assert [coordinate_of(item) for item in find(FILES, values=str(table))] == wanted
 
 
 NUMBER_OR_TEXT: list[tuple[tuple[str, str], list[Any]]] = [
@@ -466,7 +472,7 @@ def test_texts_of_a_table_are_all_numbers_or_all_times_or_all_texts(
     table = tmp_path / "values.csv"
     rows = [f'{url},"{value}"' for url, value in zip(FILES, column, strict=True)]
     table.write_text("\n".join(rows), encoding="utf-8")
-    found = [item.coordinate for item in find(FILES, values=table)]
+    found = [coordinate_of(item) for item in find(FILES, values=table)]
     assert [(type(value), value) for value in found] == [(type(value), value) for value in wanted]
 
 
@@ -475,7 +481,7 @@ def test_texts_of_a_table_are_all_numbers_or_all_times_or_all_texts(
 def test_texts_that_a_user_gives_stay_texts(column: tuple[str, str], kind: str) -> None:
     mapping = dict(zip(FILES, column, strict=True))
     values = {"list": list(column), "mapping": mapping, "function": mapping.__getitem__}[kind]
-    found = {item.location.url: item.coordinate for item in find(FILES, values=values)}
+    found = {item.location.url: coordinate_of(item) for item in find(FILES, values=values)}
     assert found == mapping
 
 

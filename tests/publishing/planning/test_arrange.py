@@ -277,12 +277,13 @@ def test_tile_that_ends_within_a_chunk(tmp_path: Path) -> None:
         publish([left, right], "memory://", concat="x")
 
 
-def test_dimensions_that_cannot_be_mixed(tmp_path: Path) -> None:
+def test_new_dimensions_without_coordinates(tmp_path: Path) -> None:
     path = scene(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match="not both: x; time"):
+    words = r"nothing says where the files lie along time, .*\(y, x\)\..*or time \(--time\)"
+    with pytest.raises(ValueError, match=words):
         publish(path, "memory://", concat="time,x")
-    with pytest.raises(ValueError, match="one new dimension, or several that the files have"):
-        publish(path, "memory://", concat="a,b")
+    with pytest.raises(ValueError, match=r"along b, which is none .*values=\{'b': …\}"):
+        publish(path, "memory://", concat="a,b", values={"a": [1]})
 
 
 # ----------------------------------------------------------------------------- signatures

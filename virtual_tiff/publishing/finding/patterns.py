@@ -12,9 +12,10 @@ from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.times import as_utc, guessed_time, time_of
 from virtual_tiff.tiff import redacted
 
-__all__ = ["Pattern", "TimePattern", "is_pattern"]
+__all__ = ["PARTS", "Pattern", "TimePattern", "is_pattern"]
 
-_PARTS = ("year", "month", "day", "doy", "hour", "minute", "second")
+PARTS = ("year", "month", "day", "doy", "hour", "minute", "second")
+"""The names of groups that hold the parts of a time."""
 
 
 def is_pattern(text: str) -> bool:
@@ -88,21 +89,28 @@ class TimePattern:
     pattern: Pattern
     format: str | None = None
     parts: bool = False
+    group: int | str = 1
+    """The group that has all of the time."""
+
+    @staticmethod
+    def parted(text: str) -> tuple[str, str | None]:
+        """Return the pattern and the format of `PATTERN=FORMAT`; None without a format."""
+        head, sign, tail = text.rpartition("=")
+        return (head, tail) if sign and "%" in tail and is_pattern(head) else (text, None)
 
     @classmethod
     def of(cls, text: str, option: str = "time") -> TimePattern:
         """Check and compile `PATTERN` or `PATTERN=FORMAT`; a ValueError says what it needs."""
-        head, sign, tail = text.rpartition("=")
-        form = tail if sign and "%" in tail and is_pattern(head) else None
-        pattern = Pattern.of(text if form is None else head, option)
+        head, form = cls.parted(text)
+        pattern = Pattern.of(head, option)
         groups = pattern.compiled.groupindex
         parts = "year" in groups
-        wrong = set(groups) - set(_PARTS) if parts else set(groups) - {"time", "date"}
+        wrong = set(groups) - set(PARTS) if parts else set(groups) - {"time", "date"}
         count = pattern.compiled.groups
         if wrong or (count != 1 and not parts) or (parts and (form or count > len(groups))):
             msg = (
                 f"{option} {text!r} must have one group, as '(?P<time>\\d{{8}})', or groups"
-                f" called year, {', '.join(_PARTS[1:])}; write other groups as (?:…)"
+                f" called year, {', '.join(PARTS[1:])}; write other groups as (?:…)"
             )
             raise ValueError(msg)
         return cls(pattern, form, parts)
@@ -116,7 +124,7 @@ class TimePattern:
             text = match[0]
             time = time_of(match.groupdict())
         else:
-            text = match[1]
+            text = match[self.group]
             time = None if self.format else guessed_time(text)
             with suppress(ValueError):
                 if self.format:

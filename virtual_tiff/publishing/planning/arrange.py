@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal, get_args
+from math import hypot
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.finding.lookups import is_time
 from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import at_one_place, on_one_grid, signature
-from virtual_tiff.publishing.planning.names import new_group_names
-from virtual_tiff.publishing.planning.plan import Existing, Members, Part, Plan, joined
-from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, stack
+from virtual_tiff.publishing.planning.names import LEDGER, is_zarr_name, new_group_names
+from virtual_tiff.publishing.planning.plan import (
+    Dimension,
+    Existing,
+    GroupState,
+    Integers,
+    Members,
+    Part,
+    Plan,
+    joined,
+)
+from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, check_one_a_position, stack
+from virtual_tiff.publishing.planning.tile_grid import linear_part
 from virtual_tiff.publishing.planning.tiles import together
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node, Template
+from virtual_tiff.sources.listings import natural
+from virtual_tiff.tiff import redacted
 
 __all__ = ["LAYOUTS", "Arrangement", "Layout", "arrange"]
 
-Layout = Literal["stack", "group per file", "group per signature", "group per variable"]
+Layout = Literal[
+    "stack",
+    "group per file",
+    "group per signature",
+    "group per variable",
+    "group per resolution",
+]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 _NO_SCENES = "per_scene needs a new dimension, along which the scenes are stacked"
-_NO_APPEND = "files cannot be appended along a dimension of their own; publish all anew"
+_NO_APPEND = (
+    "files cannot be appended along a dimension of their own, or along several new ones; publish"
+    " all anew"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +65,8 @@ class Arrangement:
     """Attributes that are left out of the templates, to become coordinates."""
     rules: GridRules = DEFAULT_RULES
     """How files may lie."""
+    orders: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """By new dimension: texts in the order that they have along it; others are sorted."""
 
 
 def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) -> Plan:
@@ -59,9 +86,13 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
             raise ValueError(_NO_SCENES)
         parts = _group_per_file(catalogue, existing)
         return Plan(parts=parts, files=files, how=f"in {files} groups")
+    sets_of = list(_groups(catalogue, arrangement, existing))
+    shared = _shared(sets_of) if arrangement.layout == "group per resolution" else {}
     groups = [
-        _arranged(catalogue, group, sets, arrangement, existing)
-        for group, sets in _groups(catalogue, arrangement, existing)
+        _arranged(
+            catalogue, group, sets, arrangement, existing, shared.get(posixpath.dirname(group), {})
+        )
+        for group, sets in sets_of
     ]
     return Plan(
         parts=iter([group.part for group in groups]),
@@ -130,20 +161,39 @@ def _groups(
     catalogue: Catalogue, arrangement: Arrangement, existing: Existing
 ) -> Iterator[tuple[str, list[Files]]]:
     """Yield groups with the files that go there, by variable."""
-    if arrangement.layout == "stack":
-        yield "", catalogue.sets
-    elif arrangement.layout == "group per variable":
-        for files in catalogue.sets:
-            if not files.variable:
-                msg = "a group per variable needs variables: variable='(?P<band>B\\d\\d)'"
-                raise ValueError(msg)
-            yield files.variable, [files]
-    else:
-        yield from _by_signature(catalogue, arrangement, existing).items()
+    by_group: dict[str, list[Files]] = {}
+    for files in catalogue.sets:
+        by_group.setdefault(files.group, []).append(files)
+    for group, sets in by_group.items():
+        if group and ("/" in group or not is_zarr_name(group) or group == LEDGER):
+            msg = f"a group cannot be called {group!r}: choose another group (--group)"
+            raise ValueError(msg)
+        if arrangement.layout == "stack":
+            yield group, sets
+        elif arrangement.layout == "group per variable":
+            for files in sets:
+                if not files.variable:
+                    msg = "a group per variable needs variables: variable='(?P<band>B\\d\\d)'"
+                    raise ValueError(msg)
+                yield joined(group, files.variable), [files]
+        else:
+            below = {
+                posixpath.basename(path): state
+                for path, state in existing.states.items()
+                if posixpath.dirname(path) == group
+            }
+            if arrangement.layout == "group per resolution":
+                divided = _by_resolution(catalogue, sets, below)
+            else:
+                divided = _by_signature(catalogue, sets, arrangement, below)
+            yield from ((joined(group, name), files) for name, files in divided.items())
 
 
 def _by_signature(
-    catalogue: Catalogue, arrangement: Arrangement, existing: Existing
+    catalogue: Catalogue,
+    sets: Sequence[Files],
+    arrangement: Arrangement,
+    states: Mapping[str, GroupState],
 ) -> dict[str, list[Files]]:
     """Name groups by number, in the order of their first files; keep those that are published.
 
@@ -153,18 +203,18 @@ def _by_signature(
     """
     groups: dict[tuple[str, str], list[tuple[str, Template]]] = {}
     """By variable and signature: groups, each with the template of one of its files."""
-    for group, state in existing.states.items():
+    for group, state in states.items():
         for variable, text in state.templates.items():
             template = Template.from_text(text)
             groups.setdefault((variable, signature(template, ())), []).append((group, template))
-    numbers = count(1 + len(existing.states))
+    numbers = count(1 + len(states))
     files_of: dict[str, list[Files]] = {}
-    for files in catalogue.sets:
+    for files in sets:
         templates_of: dict[str, list[int]] = {}
         for number in catalogue.counts(files):
             template = catalogue.template(number)
             own = _own_axes(template, arrangement.axes)
-            if own and existing.states:
+            if own and states:
                 raise PublishError(_NO_APPEND)
             alike = groups.setdefault((files.variable, signature(template, own)), [])
             fitting = (n for n, (_, other) in enumerate(alike) if on_one_grid(other, template, own))
@@ -176,6 +226,65 @@ def _by_signature(
             where = np.isin(files.templates, templates)
             files_of.setdefault(group, []).append(files.taken(where))
     return files_of
+
+
+def _by_resolution(
+    catalogue: Catalogue, sets: Sequence[Files], states: Mapping[str, GroupState]
+) -> dict[str, list[Files]]:
+    """Name groups by the size of the files' pixels.
+
+    Groups that are published and have no new file grow with the others, whose coordinates they
+    share.
+    """
+    files_of: dict[str, list[Files]] = {}
+    for files in sets:
+        names: dict[int, str] = {}
+        for number in catalogue.counts(files):
+            file = int(files.numbers[files.templates == number][0])
+            names[number] = _resolution(catalogue.template(number), catalogue.spool.name(file))
+        for name in dict.fromkeys(names.values()):
+            where = np.isin(files.templates, [n for n in names if names[n] == name])
+            files_of.setdefault(name, []).append(files.taken(where))
+    for name, state in states.items():
+        if name not in files_of and state.templates:
+            files_of[name] = [sets[0].none_of(variable) for variable in state.templates]
+    return files_of
+
+
+def _resolution(template: Template, file: str) -> str:
+    """Return the size of a file's pixels as the name of a group: 10m, 0.00025deg."""
+    path, metadata = next(iter(template.arrays.items()))
+    transform = metadata["attributes"].get("spatial:transform")
+    if transform is None:
+        msg = f"{redacted(file)}: no transform says its resolution; choose another layout"
+        raise PublishError(msg)
+    xx, xy, yx, yy = linear_part(Affine(*transform))
+    width, length = f"{hypot(xx, yx):.9g}", f"{hypot(xy, yy):.9g}"
+    size = width if width == length else f"{width}x{length}"
+    x = template.inline.get(joined(posixpath.dirname(path), "x"))
+    unit = _UNITS.get("" if x is None else x.metadata["attributes"].get("units", ""))
+    return f"resolution_{size}" if unit is None else f"{size}{unit}"
+
+
+_UNITS = {"metre": "m", "degrees_east": "deg"}
+"""By CF's unit of x."""
+
+
+def _shared(
+    sets_of: Sequence[tuple[str, Sequence[Files]]],
+) -> dict[str, dict[str, dict[Any, None]]]:
+    """Return the coordinates that groups share: by the group above them and by dimension.
+
+    These are times and numbers. Texts are names, as of bands: each group has its own.
+    """
+    shared: dict[str, dict[str, dict[Any, None]]] = {}
+    for group, sets in sets_of:
+        above = shared.setdefault(posixpath.dirname(group), {})
+        for files in sets:
+            for name, (kind, values) in files.coordinates.items():
+                if kind != "text":
+                    above.setdefault(name, {}).update(dict.fromkeys(values))
+    return shared
 
 
 def _own_axes(template: Template, axes: Sequence[str]) -> list[str]:
@@ -192,38 +301,88 @@ def _arranged(
     sets: Sequence[Files],
     arrangement: Arrangement,
     existing: Existing,
+    shared: Mapping[str, Collection[Any]],
 ) -> GroupPlan:
-    template = catalogue.template(int(sets[0].templates[0]))
+    """Lay out the files of one group.
+
+    Parameters
+    ----------
+    shared
+        By dimension: coordinates that the group has beside those of its files.
+    """
+    state = existing.states.get(group)
+    if len(sets[0]):
+        template = catalogue.template(int(sets[0].templates[0]))
+    else:
+        assert state is not None  # noqa: S101 (for mypy: the group is published)
+        template = Template.from_text(next(iter(state.templates.values())))
     own = _own_axes(template, arrangement.axes)
-    if own and len(own) < len(arrangement.axes):
-        new = ", ".join(axis for axis in arrangement.axes if axis not in own)
-        msg = (
-            "concat must be one new dimension, or dimensions of the files, not both:"
-            f" {', '.join(own)}; {new}"
-        )
-        raise ValueError(msg)
-    if len(arrangement.axes) > 1 and not own:
-        names = [name for array in template.arrays.values() for name in array["dimension_names"]]
-        msg = (
-            "concat must be one new dimension, or several that the files have:"
-            f" {', '.join(dict.fromkeys(names))}"
-        )
-        raise ValueError(msg)
-    if own:
+    new = [axis for axis in arrangement.axes if axis not in own]
+    if own or len(new) > 1:
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
-        if group in existing.states:
+        if state is not None:
             raise PublishError(_NO_APPEND)
-        return together(catalogue, group, sets, own, rules=arrangement.rules)
-    state = existing.states.get(group)
+        dimensions = [_dimension(name, sets, template, arrangement, shared) for name in new]
+        if new and not own:
+            check_one_a_position(catalogue, sets, new)
+        places = [_places(files, dimensions) for files in sets] if new else []
+        return together(
+            catalogue,
+            group,
+            sets,
+            own,
+            rules=arrangement.rules,
+            dimensions=dimensions,
+            places=places,
+        )
     texts = {} if state is None else dict(state.templates)
     # the arrays of variables without a new file grow with the others
     new_variables = {files.variable for files in sets}
     sets = [*sets, *(sets[0].none_of(name) for name in texts if name not in new_variables)]
     snap = arrangement.rules.snap
     common = [_common(catalogue, files, texts, snap) for files in sets]
-    old = Stack.of(group, arrangement.axes[0], state, existing)
-    return stack(catalogue, list(zip(sets, common, strict=True)), old, existing.earlier, texts)
+    (dimension,) = new
+    old = Stack.of(group, dimension, state, existing)
+    pairs = list(zip(sets, common, strict=True))
+    return stack(catalogue, pairs, old, existing.earlier, texts, shared.get(dimension, ()))
+
+
+def _dimension(
+    name: str,
+    sets: Sequence[Files],
+    template: Template,
+    arrangement: Arrangement,
+    shared: Mapping[str, Collection[Any]],
+) -> Dimension:
+    """Return a new dimension with the values of all files along it."""
+    kind = sets[0].along(name).kind
+    if kind == "none":
+        names = [name for array in template.arrays.values() for name in array["dimension_names"]]
+        msg = (
+            f"nothing says where the files lie along {name}, which is none of their own dimensions"
+            f" ({', '.join(dict.fromkeys(names))}). Give the coordinates: values={{{name!r}: …}}"
+            f" (--values {name}=…){', or time (--time)' if is_time(name) else ''}"
+        )
+        raise ValueError(msg)
+    columns = [*(files.along(name).values for files in sets), shared.get(name, ())]
+    values = list(dict.fromkeys(value for column in columns for value in column))
+    if kind != "text":
+        values.sort()
+    elif name in arrangement.orders:
+        values.sort(key=list(dict.fromkeys(arrangement.orders[name])).index)
+    else:
+        values.sort(key=natural)
+    return Dimension(name=name, kind=kind, values=values)
+
+
+def _places(files: Files, dimensions: Sequence[Dimension]) -> Integers:
+    """Return the position of each file along each dimension; shape (files, dimensions)."""
+    columns = []
+    for dimension in dimensions:
+        position_of = {value: at for at, value in enumerate(dimension.values)}
+        columns.append([position_of[value] for value in files.along(dimension.name).values])
+    return np.array(columns, dtype=np.int64).T
 
 
 def _common(catalogue: Catalogue, files: Files, texts: dict[str, str], snap: float) -> Template:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ from virtual_tiff.publishing.reading.record import Inline, Node, Template
 from virtual_tiff.publishing.reading.spool import LedgerRow
 from virtual_tiff.tiff import redacted
 
-__all__ = ["GroupPlan", "Stack", "dimension_columns", "stack"]
+__all__ = ["GroupPlan", "Stack", "check_one_a_position", "dimension_columns", "stack"]
 
 _UNITS = {"units": "microseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
 """CF 1.11, 4.4; the finest that Python's times have, so that any can be appended."""
@@ -127,6 +127,7 @@ def stack(
     old: Stack,
     earlier: Mapping[int, LedgerRow],
     texts: Mapping[str, str],
+    shared: Collection[Any] = (),
 ) -> GroupPlan:
     """Lay out files along a dimension.
 
@@ -142,13 +143,15 @@ def stack(
         By item: the rows of files that have changed since they were published.
     texts
         The templates of all variables, as they are kept.
+    shared
+        Coordinates that the dimension has beside those of these files.
     """
-    values, placed = _positions(catalogue, [files for files, _ in sets], old, earlier)
-    size = max([old.size, *(int(p.max()) + 1 for p in placed if len(p))])
+    values, placed = _positions(catalogue, [files for files, _ in sets], old, earlier, shared)
+    size = max([old.size, len(values), *(int(p.max()) + 1 for p in placed if len(p))])
     layout = _StackLayout(catalogue, old, size)
     for (files, template), positions in zip(sets, placed, strict=True):
         layout.add(files, template, positions)
-    return layout.finished(values, sets[0][0].kind, texts)
+    return layout.finished(values, sets[0][0].along(old.dimension).kind, texts)
 
 
 def _positions(
@@ -156,9 +159,10 @@ def _positions(
     sets: Sequence[Files],
     old: Stack,
     earlier: Mapping[int, LedgerRow],
+    shared: Collection[Any],
 ) -> tuple[list[Any], list[Integers]]:
     """Return the coordinates of all positions, and the position of each file."""
-    kind = sets[0].kind
+    kind = sets[0].along(old.dimension).kind
     if old.kind and kind != old.kind:
         msg = (
             f"the published coordinates of {old.dimension} are of the kind {old.kind!r}, those of"
@@ -167,35 +171,46 @@ def _positions(
         raise PublishError(msg)
     if kind == "none":
         return [], [_counted(files, old, earlier) for files in sets]
-    new = {v for files in sets for v in files.values or ()} - set(old.values)
+    given = [files.along(old.dimension).values for files in sets]
+    new = {value for column in (*given, shared) for value in column} - set(old.values)
     added = (
         sorted(new)
         if kind != "text"
-        else list(dict.fromkeys(v for files in sets for v in files.values or () if v in new))
+        else list(dict.fromkeys(value for column in given for value in column if value in new))
     )
     if kind != "text" and old.values and added and added[0] < old.values[-1]:
         raise PublishError(_too_early(catalogue, sets, old, added[0], kind))
     values = [*old.values, *added]
     where = {value: position for position, value in enumerate(values)}
     placed = []
-    _check_one_a_position(catalogue, sets, old.dimension)
-    for files in sets:
-        positions = np.array([where[v] for v in files.values or ()], dtype=np.int64)
+    check_one_a_position(catalogue, sets, [old.dimension])
+    for files, column in zip(sets, given, strict=True):
+        positions = np.array([where[value] for value in column], dtype=np.int64)
         _check_free(catalogue, files, positions, old, earlier, values)
         placed.append(positions)
     return values, placed
 
 
-def _check_one_a_position(catalogue: Catalogue, sets: Sequence[Files], dimension: str) -> None:
-    """Refuse two files of one variable with the same coordinate."""
+def check_one_a_position(
+    catalogue: Catalogue, sets: Sequence[Files], dimensions: Sequence[str]
+) -> None:
+    """Refuse two files of one variable with the same coordinates along new dimensions.
+
+    Raises
+    ------
+    PublishError
+        If there are two; it names the first ones.
+    """
     twice = []
     for files in sets:
         first: dict[Any, int] = {}
-        for n, value in zip(files.numbers.tolist(), files.values or (), strict=True):
-            if (other := first.setdefault(value, n)) != n:
+        kinds, columns = zip(*(files.along(name) for name in dimensions), strict=True)
+        for n, *values in zip(files.numbers.tolist(), *columns, strict=True):
+            if (other := first.setdefault(tuple(values), n)) != n:
                 names = (redacted(catalogue.spool.name(each)) for each in (other, n))
                 of = f" of {files.variable}" if files.variable else ""
-                at = f"{dimension} {shown(value, files.kind)}"
+                position = zip(dimensions, values, kinds, strict=True)
+                at = ", ".join(f"{name} {shown(value, kind)}" for name, value, kind in position)
                 twice.append(f"\n  {' and '.join(names)} are both{of} at {at}")
     if twice:
         more = f"\n  and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
@@ -221,11 +236,13 @@ def _too_early(
     numbers = [
         int(files.numbers[i])
         for files in sets
-        for i, v in enumerate(files.values or ())
+        for i, v in enumerate(files.along(old.dimension).values)
         if v == value
     ]
+    # another group may have the file, where they share their coordinates
+    name = f"{catalogue.spool.name(numbers[0])}: its" if numbers else "the"
     return (
-        f"{catalogue.spool.name(numbers[0])}: its {old.dimension} {shown(value, kind)} comes before"
+        f"{name} {old.dimension} {shown(value, kind)} comes before"
         f" the last published one, {shown(old.values[-1], kind)}; files can only be appended"
         " after that. To insert the file, publish all files anew to another place or branch"
     )
@@ -253,19 +270,20 @@ def _check_free(
 ) -> None:
     """Refuse a file whose position is that of another one, published already."""
     taken = old.taken.get(files.variable, set())
+    kind = files.along(old.dimension).kind
     for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True):
         before = earlier.get(n)
         if before is not None and before.position != position:
             msg = (
                 f"{catalogue.spool.name(n)} has changed, and so has its {old.dimension}: it was"
-                f" published at {shown(values[before.position], files.kind)}, and is now"
-                f" {shown(values[position], files.kind)}"
+                f" published at {shown(values[before.position], kind)}, and is now"
+                f" {shown(values[position], kind)}"
             )
             raise PublishError(msg)
         if before is None and position in taken:
             msg = (
                 f"{catalogue.spool.name(n)}: another file is published already at {old.dimension}"
-                f" {shown(values[position], files.kind)}"
+                f" {shown(values[position], kind)}"
             )
             raise PublishError(msg)
 

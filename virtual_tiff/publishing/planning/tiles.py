@@ -8,7 +8,6 @@ from math import prod
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
@@ -22,9 +21,8 @@ from virtual_tiff.publishing.planning.plan import (
     with_dimension,
 )
 from virtual_tiff.publishing.planning.stack import GroupPlan, dimension_columns
-from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
+from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node
-from virtual_tiff.tiff import redacted
 
 __all__ = ["together"]
 
@@ -76,7 +74,6 @@ def together(  # noqa: PLR0913 (all that decides where files go)
         positions = None
         if dimensions:
             positions = np.ravel_multi_index(tuple(places[n].T), counts).astype(np.int64)
-            _check_positions(catalogue, files, axes, dimensions, positions, places[n])
             missing += prod(counts) - len(np.unique(positions))
         merged = merge(catalogue, files, axes, rules, positions)
         shift, covered = max(shift, merged.shift), covered + merged.covered
@@ -135,32 +132,6 @@ def together(  # noqa: PLR0913 (all that decides where files go)
         covered=covered,
         shift=shift,
     )
-
-
-def _check_positions(
-    catalogue: Catalogue,
-    files: Files,
-    axes: Sequence[str],
-    dimensions: Sequence[Dimension],
-    positions: Integers,
-    places: Integers,
-) -> None:
-    """Refuse two files at one position, where nothing else could tell them apart."""
-    order = np.argsort(positions, kind="stable")
-    twice = np.flatnonzero(np.diff(positions[order]) == 0)
-    if axes or not len(twice):
-        return
-    one, other = (int(order[n]) for n in (twice[0], twice[0] + 1))
-    at = ", ".join(
-        f"{each.name} {shown(each.values[place], each.kind)}"
-        for each, place in zip(dimensions, places[one].tolist(), strict=True)
-    )
-    names = (redacted(catalogue.spool.name(int(files.numbers[n]))) for n in (one, other))
-    msg = (
-        f"{' and '.join(names)} are both at {at}. Images of several places need a group each"
-        " (group, --group), or concat with y and x"
-    )
-    raise PublishError(msg)
 
 
 def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:

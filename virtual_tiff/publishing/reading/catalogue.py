@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,18 @@ from virtual_tiff.publishing.reading.record import LooseAttributes, Template, re
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.sources.times import tiff_datetime
 
-__all__ = ["DATETIME", "Catalogue", "Files", "shown"]
+__all__ = ["DATETIME", "Catalogue", "Coordinates", "Files", "shown"]
 
 DATETIME = "TIFFTAG_DATETIME"
+
+
+class Coordinates(NamedTuple):
+    """The coordinates of some files along one dimension."""
+
+    kind: str
+    """time, int, float or text."""
+    values: Sequence[Any]
+    """Numbers, texts, or times in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,82 +40,89 @@ class Files:
     templates: Integers
     loose: Integers
     """Numbers of the texts of their templates and of their loose attributes."""
-    values: Sequence[Any] | None
-    """Coordinates: numbers, texts, or times in microseconds since 1970; None without."""
-    kind: str
-    """time, int, float, text; none without coordinates."""
+    coordinates: Mapping[str, Coordinates]
+    """By dimension; empty if the order of the files is all that there is."""
     variable: str = ""
+    group: str = ""
 
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def along(self, dimension: str) -> Coordinates:
+        """Return the coordinates along a dimension; of the kind none if there are none."""
+        return self.coordinates.get(dimension, Coordinates("none", []))
+
     def none_of(self, variable: str) -> Files:
         """Return no files, of another variable."""
-        none = np.empty(0, dtype=np.int64)
-        return Files(none, none, none, None if self.values is None else [], self.kind, variable)
+        return replace(self.taken(np.empty(0, dtype=np.int64)), variable=variable)
 
     def taken(self, where: Any) -> Files:  # noqa: ANN401 (a mask, or indices)
         """Return some of the files."""
         indices = np.flatnonzero(where) if where.dtype == bool else where
-        return Files(
-            self.numbers[indices],
-            self.templates[indices],
-            self.loose[indices],
-            None if self.values is None else [self.values[i] for i in indices.tolist()],
-            self.kind,
-            self.variable,
+        return replace(
+            self,
+            numbers=self.numbers[indices],
+            templates=self.templates[indices],
+            loose=self.loose[indices],
+            coordinates={
+                name: Coordinates(kind, [values[i] for i in indices.tolist()])
+                for name, (kind, values) in self.coordinates.items()
+            },
         )
 
 
 class Catalogue:
-    """The files of a run by variable.
+    """The files of a run by group and variable.
 
-    `from_tag` takes the tag DateTime as coordinates; `unified` says which differences of files do
-    not count.
+    `unified` says which differences of files do not count.
     """
 
-    def __init__(
-        self, spool: Spool, *, from_tag: bool = False, unified: Unified | None = None
-    ) -> None:
+    def __init__(self, spool: Spool, *, unified: Unified | None = None) -> None:
         self.spool = spool
         self._unified = unified
         self._templates: dict[int, Template] = {}
-        self.sets = list(self._read(from_tag=from_tag))
+        self.sets = list(self._read())
 
-    def _read(self, *, from_tag: bool) -> Iterator[Files]:
-        columns: dict[str, tuple[array[int], array[int], array[int], list[Any]]] = {}
-        kinds: set[str] = set()
-        for n, template, loose, variable, kind, value in self.spool.columns():
-            empty = (array("q"), array("q"), array("q"), list[Any]())
-            numbers, templates, loose_texts, values = columns.setdefault(variable or "", empty)
+    def _read(self) -> Iterator[Files]:
+        columns: dict[tuple[str, str], tuple[array[int], array[int], array[int]]] = {}
+        values: dict[tuple[str, str], dict[str, list[Any]]] = {}
+        kinds: dict[str, set[str]] = {}
+        for n, template, loose, variable, group, coordinates in self.spool.columns():
+            key = (group or "", variable or "")
+            empty = (array("q"), array("q"), array("q"))
+            numbers, templates, loose_texts = columns.setdefault(key, empty)
             numbers.append(n)
             templates.append(template)
             loose_texts.append(loose)
-            if from_tag:
-                kinds.add("time")
-                values.append(self._tag(n, loose))
-                continue
-            if kind is not None:
-                values.append(value)
-            kinds.add(kind or "none")
-        if len(kinds) > 1:
-            msg = (
-                "the coordinates of the files are of several kinds:"
-                f" {', '.join(sorted(kinds))}; give all files coordinates of one kind"
-            )
-            raise PublishError(msg)
-        for variable, (numbers, templates, loose_texts, values) in columns.items():
+            of_key = values.setdefault(key, {})
+            for name, (kind, value) in coordinates.items():
+                kinds.setdefault(name, set()).add(kind)
+                known = self._tag(n, loose) if kind == "tag" else value
+                of_key.setdefault(name, []).append(known)
+        for name, several in kinds.items():
+            if len(several) > 1:
+                msg = (
+                    f"the coordinates of the files along {name} are of several kinds:"
+                    f" {', '.join(sorted(several))}; give all files one of a kind"
+                )
+                raise PublishError(msg)
+        for (group, variable), of_files in columns.items():
+            numbers, templates, loose_texts = of_files
             files = Files(
                 np.array(numbers, dtype=np.int64),
                 np.array(templates, dtype=np.int64),
                 np.array(loose_texts, dtype=np.int64),
-                values or None,
-                next(iter(kinds)),
+                {
+                    name: Coordinates(next(iter(kinds[name])).replace("tag", "time"), column)
+                    for name, column in values[group, variable].items()
+                },
                 variable,
+                group,
             )
-            if from_tag:
-                order = np.argsort(np.array(values, dtype=np.int64), kind="stable")
-                files = files.taken(order)
+            for name, several in kinds.items():
+                if several == {"tag"}:
+                    tags = np.array(files.coordinates[name].values, dtype=np.int64)
+                    files = files.taken(np.argsort(tags, kind="stable"))
             yield files
 
     def _tag(self, n: int, loose: int) -> int:

@@ -2,8 +2,9 @@
 
 Three kinds of knowledge meet here, and all of them are tables, so that they can be joined:
 
-- `item`: the files that the user names, in order, with coordinate and variable, the state that a
-  listing or a HEAD has told, and a status: `new`, `read`, `failed`, `unchanged` or `changed`.
+- `item`: the files that the user names, in order, with coordinates, variable and group, the
+  state that a listing or a HEAD has told, and a status: `new`, `read`, `failed`, `unchanged` or
+  `changed`.
 - `published`: the rows of the repository's ledger.
 - `file`: the records of files that were read. The texts of templates and of loose attributes are in
   `text`, the chunks of coordinates in `data`, each once, as most files of an archive share them.
@@ -29,9 +30,10 @@ cache of another version is emptied.
 from __future__ import annotations
 
 import json
+import marshal
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,6 +42,7 @@ from typing import Any, Self
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.finding.items import Item
+from virtual_tiff.publishing.finding.lookups import Coordinate
 from virtual_tiff.publishing.reading.record import (
     RECORD_VERSION,
     Failure,
@@ -96,7 +99,7 @@ _PATIENCE = 10.0
 _RUN = """
 CREATE TEMP TABLE item (
     n INTEGER PRIMARY KEY, url TEXT UNIQUE, name TEXT, store INTEGER, path BLOB,
-    kind TEXT, value, variable TEXT,
+    coordinates BLOB, variable TEXT, place TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
     status TEXT DEFAULT 'new', file INTEGER, error TEXT);
 CREATE TEMP TABLE published (
@@ -104,11 +107,12 @@ CREATE TEMP TABLE published (
     place TEXT, variable TEXT, position INTEGER);
 """
 
-_ITEM = "n, url, name, store, path, kind, value, variable, size, etag, modified, version"
+_ITEM = "n, url, name, store, path, coordinates, variable, place, size, etag, modified, version"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_KINDS = {type(None): None, int: "int", float: "float", str: "text"}
+_KINDS = {int: "int", float: "float", str: "text", type(None): "tag"}
+"""Of coordinates by their type; of the kind `tag` the file itself has the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,18 +284,13 @@ class Spool:
             if id(store) not in numbers:
                 numbers[id(store)] = len(self._stores)
                 self._stores.append(store)
-            value: Any = item.coordinate
-            kind = "time" if isinstance(value, datetime) else _KINDS[type(value)]
-            if kind == "time":
-                value = microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
             where = (n, item.location.url, item.location.name, numbers[id(store)])
             # a path may be no text: names of files are bytes
             path = item.location.path.encode(errors="surrogatepass")
-            place = (path, kind, value, item.variable)
+            place = (path, _packed(item.coordinates), item.variable, item.group)
             try:
                 self._db.execute(
-                    "INSERT INTO item (n, url, name, store, path, kind, value, variable,"
-                    " size, etag, modified, version) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                    f"INSERT INTO item ({_ITEM}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
                     (*where, *place, *_state_columns(item.listed)),
                 )
             except sqlite3.IntegrityError as error:
@@ -319,7 +318,7 @@ class Spool:
             f"SELECT {_ITEM} FROM item WHERE n > ? AND ({where}) ORDER BY n LIMIT 1000",  # noqa: S608
             (last,),
         ).fetchall():
-            for n, url, name, store, path, kind, value, variable, *state in page:
+            for n, url, name, store, path, coordinates, variable, group, *state in page:
                 location = Location(
                     name=name,
                     url=url,
@@ -327,8 +326,11 @@ class Spool:
                     path=path.decode(errors="surrogatepass"),
                 )
                 listed = None if state[0] is None else state_of_columns(*state)
-                coordinate = _EPOCH + value * _MICROSECOND if kind == "time" else value
-                yield n, Item(location, coordinate, variable, listed)
+                values = {
+                    name: _EPOCH + value * _MICROSECOND if kind == "time" else value
+                    for name, (kind, value) in _unpacked(coordinates).items()
+                }
+                yield n, Item(location, values, variable, listed, group)
             last = page[-1][0]
 
     # -------------------------------------------------------- states, ledger and cache
@@ -437,16 +439,21 @@ class Spool:
     # -------------------------------------------------------------------------- reading
 
     def columns(self) -> Iterator[tuple[Any, ...]]:
-        """Yield (n, template, loose, variable, kind, value) of what was read, in order."""
-        return self._db.execute(
-            "SELECT n, template, loose, variable, kind, value FROM item"
+        """Yield (n, template, loose, variable, group, coordinates) of what was read, in order.
+
+        The coordinates are kind and value by dimension, in the order of the dimensions.
+        """
+        rows = self._db.execute(
+            "SELECT n, template, loose, variable, place, coordinates FROM item"
             " JOIN file ON file.id = item.file WHERE status = 'read' ORDER BY n"
         )
+        for *row, coordinates in rows:
+            yield (*row, _unpacked(coordinates))
 
     def earlier(self) -> dict[int, LedgerRow]:
         """Return the rows of items that were read and are published already, by their number."""
         rows = self._db.execute(
-            "SELECT n, row, o.url, o.size, o.etag, o.modified, place, o.variable, position"
+            "SELECT n, row, o.url, o.size, o.etag, o.modified, o.place, o.variable, position"
             " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
         )
         return {
@@ -529,3 +536,20 @@ def state_of_columns(
     """Return a state as the spool and the ledger keep it: "" and 0 are unknown."""
     time = _EPOCH + modified * _MICROSECOND if modified else None
     return SourceState(size=size, etag=etag or None, last_modified=time, version=version)
+
+
+def _packed(coordinates: Mapping[str, Coordinate | None]) -> bytes | None:
+    """Return kinds and values by dimension."""
+    if not coordinates:
+        return None
+    plain: dict[str, tuple[str, Any]] = {}
+    for name, value in coordinates.items():
+        if isinstance(value, datetime):
+            plain[name] = ("time", microseconds(value))
+        else:
+            plain[name] = (_KINDS[type(value)], value)
+    return marshal.dumps(plain)  # the table ends with the process
+
+
+def _unpacked(packed: bytes | None) -> dict[str, tuple[str, Any]]:
+    return marshal.loads(packed) if packed else {}  # noqa: S302 (of this process)

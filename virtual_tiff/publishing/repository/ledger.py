@@ -76,6 +76,9 @@ class Ledger:
     """Whether all readers have the codecs of its arrays."""
     per_scene: tuple[str, ...] | None
     """Attributes that are kept a scene each; None if the ledger does not say it."""
+    group: str | None = None
+    """The pattern or STAC property that names the group of a file; "" if something else did, which
+    is not kept, and None if the files are in no groups."""
     states: Mapping[str, GroupState]
     """By path of the group."""
 
@@ -88,6 +91,7 @@ class Ledger:
             "portable": self.portable,
             "per_scene": list(self.per_scene or ()),
             "groups": {path: _state_to_json(state) for path, state in self.states.items()},
+            **({} if self.group is None else {"group": self.group}),
         }
 
     @classmethod
@@ -106,6 +110,7 @@ class Ledger:
             axes=tuple(attributes["concat"]),
             portable=bool(attributes.get("portable", False)),
             per_scene=None if old and not scenes else tuple(scenes),
+            group=attributes.get("group"),
             states=states,
         )
 
