@@ -136,20 +136,20 @@ def test_debug_shows_where(arguments: list[str], capsys: pytest.CaptureFixture[s
 def test_unforeseen_error_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         message = "lost"
         raise LookupError(message)
 
-    monkeypatch.setattr("virtual_tiff.sources.finding.locate", fail)
+    monkeypatch.setattr("virtual_tiff.sources.finding.find_files", fail)
     assert main(["info", COG]) == 1
     assert capsys.readouterr().err == "virtual-tiff: error: LookupError: lost\n"
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("virtual_tiff.sources.finding.locate", interrupt)
+    monkeypatch.setattr("virtual_tiff.sources.finding.find_files", interrupt)
     assert main(["info", COG]) == 130
 
 

@@ -16,9 +16,9 @@ import tifffile
 
 from support.build import LONG, SHORT, Directory, Picture, build, entry, image, images
 from support.http import HttpServer
+from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff.info import DirectoryInfo, FileInfo, inspect
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import Limits
 
 TESTDATA = Path(__file__).parents[2] / "testdata"

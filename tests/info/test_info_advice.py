@@ -15,9 +15,9 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy
 
 from support.build import END, LONG, LONG8, SHORT, Directory, Picture, build, entry, images
+from support.locations import locate
 from virtual_tiff.info import Advice, FileInfo, inspect
 from virtual_tiff.info.advice import HUGE_CHUNK, LARGE_PIXELS, MEANINGS, TINY_CHUNK
-from virtual_tiff.sources.finding import locate
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
 

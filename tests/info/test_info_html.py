@@ -13,9 +13,9 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 
 from support.build import ASCII, entry, image
+from support.locations import locate
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.info import FileInfo, inspect
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.text.html import MOST_ROWS
 

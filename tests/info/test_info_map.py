@@ -25,11 +25,11 @@ from support.build import (
     parts,
 )
 from support.clock import soon
+from support.locations import locate
 from virtual_tiff.cli.main import main
 from virtual_tiff.info import Examined, examine
 from virtual_tiff.info.extents import Spans, gaps
 from virtual_tiff.info.map import WIDTH, map_svg
-from virtual_tiff.sources.finding import locate
 
 SPECIAL = Path(__file__).parents[2] / "testdata" / "special"
 SVG = "{http://www.w3.org/2000/svg}"

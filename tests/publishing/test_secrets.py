@@ -14,9 +14,9 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import HTTPStore
 
 from support.http import HttpServer
+from support.locations import locate
 from virtual_tiff import VirtualTIFF, open_published, publish, verify
 from virtual_tiff.cli.main import main
-from virtual_tiff.sources.finding import locate
 
 HUSH = "hUsH0123"
 COG = (Path(__file__).parents[2] / "testdata" / "special" / "cog.tif").read_bytes()

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from support.http import HttpServer
+from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff.publishing.finding.items import find_items
-from virtual_tiff.sources.finding import locate
 
 COG = (Path(__file__).parents[2] / "testdata" / "special" / "cog.tif").read_bytes()
 

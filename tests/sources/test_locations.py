@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from support.http import HttpServer
+from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.tiff.redaction import redacted, secret_in
 

@@ -19,13 +19,13 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemoryStore, S3Store
 
 from support.http import HttpServer
+from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF, open_published, publish, verify
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError
 from virtual_tiff.publishing.finding.items import find_items
 from virtual_tiff.publishing.repository.target import target_of
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.sources.object_source import SourceError
 from virtual_tiff.sources.urls import (
     file_path,

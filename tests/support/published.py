@@ -12,11 +12,11 @@ import numpy as np
 import zarr
 
 from support.http import HttpServer
+from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff import VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray
 from virtual_tiff.publishing.repository.checksums import checksum_of
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import SourceState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

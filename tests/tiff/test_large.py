@@ -20,10 +20,10 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 
 from support.build import LONG, SHORT, UNDEFINED, Directory, Entry, build, entry
+from support.locations import locate
 from support.pixels import values
 from virtual_tiff import TiffWarning, VirtualTIFF
 from virtual_tiff.info import inspect
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import FormatError, UnsupportedError
 
 GIB4 = 2**32

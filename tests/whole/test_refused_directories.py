@@ -19,10 +19,10 @@ import tifffile
 import zarr
 
 from support.build import LONG, SHORT, Directory, Picture, build, directory_at, entry, parts
+from support.locations import locate
 from support.pixels import values, virtual
 from virtual_tiff import Limits, TiffError, TiffWarning, publish
 from virtual_tiff.info import inspect
-from virtual_tiff.sources.finding import locate
 from virtual_tiff.tiff import LimitError
 
 LAYOUTS = ["flat", "nested", "pyramid", "stack"]

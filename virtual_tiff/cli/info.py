@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from virtual_tiff.cli.common import add_common
+from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
 __all__ = ["add_info"]
@@ -29,7 +31,7 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         metavar="PATH_OR_URL",
         nargs="+",
         help="a path, directory, glob, url or prefix; @list.txt or - for a list of them; a STAC"
-        " item or collection of items",
+        " item or collection of items; a VRT, a tile index or a table of tiles, for its files",
     )
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.add_argument(
@@ -44,7 +46,7 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
 def _run(options: argparse.Namespace) -> int:
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import examine, inspect, render  # noqa: PLC0415
-    from virtual_tiff.sources.finding import locate  # noqa: PLC0415
+    from virtual_tiff.sources.finding import find_files  # noqa: PLC0415
 
     console: Any = None
     if not options.json:
@@ -56,7 +58,14 @@ def _run(options: argparse.Namespace) -> int:
         # a pipe has no width: there each directory is one line, however long
         width = None if sys.stdout.isatty() else 1000
         console = Console(file=sys.stdout, width=width, highlight=False)
-    locations = locate(options.files, dict(options.store_option))
+    store_options = dict(options.store_option)
+    found = list(find_files(options.files, store_options=store_options, for_references=False))
+    locations = [file.location for file in found]
+    if console is not None:
+        grids = Counter(file.place.grid for file in found if file.place is not None)
+        for grid, count in grids.items():
+            line = f"{redacted(grid.name)}: {grid.kind} of {counted(count, 'file')}{grid.summary}"
+            console.print(printable(line), markup=False)
     if options.map is None:
         files = asyncio.run(inspect(locations))
     else:

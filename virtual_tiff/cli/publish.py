@@ -41,7 +41,7 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         metavar="FILE",
         nargs="+",
         help="a path, directory, glob, url or prefix; @list.txt or - for a list of them; a STAC"
-        " item or collection of items",
+        " item or collection of items; a VRT, a tile index or a table of tiles",
     )
     command.add_argument(
         "--to",

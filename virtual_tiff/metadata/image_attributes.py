@@ -27,7 +27,15 @@ from virtual_tiff.metadata.nodata import (
 from virtual_tiff.metadata.tag_attributes import attributes_of_one_file, tag_attributes
 from virtual_tiff.tiff import ImageFileDirectory, Tag, kind_of
 
-__all__ = ["attributes", "band_coordinates", "missing_value", "nodata"]
+__all__ = [
+    "attribute_name",
+    "attributes",
+    "band_coordinates",
+    "coordinates_of",
+    "missing_value",
+    "nodata",
+    "shared_attributes",
+]
 
 type JSON = Any
 
@@ -70,7 +78,7 @@ def _attributes(
     has_items = any(Tag.GDAL_METADATA in image.entries for image in (ifd, base or ifd))
     attributes = _items(ifd, base, meaning, fill, data_type) if has_items else {}
     attributes |= tag_attributes(ifd, base)
-    attributes |= _shared(meaning, data_type)
+    attributes |= shared_attributes(meaning, data_type)
     text = nodata_text(ifd) if Tag.GDAL_NODATA in ifd.entries else None
     if text is not None:
         attributes["gdal_no_data"] = text
@@ -110,7 +118,13 @@ def _band_coordinates(
     base: ImageFileDirectory | None,
     bands: tuple[int, ...] | None,
 ) -> dict[str, list[int] | list[float] | list[str]]:
-    meaning = bands_of(ifd, base=base, bands=bands)
+    return coordinates_of(bands_of(ifd, base=base, bands=bands), data_type)
+
+
+def coordinates_of(
+    meaning: Bands, data_type: str
+) -> dict[str, list[int] | list[float] | list[str]]:
+    """Return the coordinates along `band` of bands of this meaning; see `band_coordinates`."""
     coordinates: dict[str, list[int] | list[float] | list[str]] = {
         "band": meaning.names or [number + 1 for number in meaning.numbers]
     }
@@ -138,7 +152,8 @@ def _speaks_for(
 # ---- bands
 
 
-def _shared(meaning: Bands, data_type: str) -> dict[str, JSON]:
+def shared_attributes(meaning: Bands, data_type: str) -> dict[str, JSON]:
+    """Return the attributes of an array whose bands have this meaning."""
     shared: dict[str, JSON] = {}
     if meaning.same_scale and not _is_complex(data_type):
         scale, offset = meaning.scales[0], meaning.offsets[0]
@@ -202,11 +217,8 @@ def _items(
     unsigned = items.get("_Unsigned", base and gdal_metadata(base).file.default.get("_Unsigned"))
     attributes: dict[str, JSON] = {}
     for name, value in consolidated(items, fill, data_type).items():
-        key = name  # but no text may change pixels
-        decoded = name in _DECODED or name.startswith(("spatial:", "proj:"))
-        if isinstance(value, str) and (decoded or (name == "units" and _is_time(value))):
-            key = f"GDAL_METADATA:{name}"
-        attributes[key] = _parsed(value) if name.startswith("STATISTICS_") else value
+        parsed = _parsed(value) if name.startswith("STATISTICS_") else value
+        attributes[attribute_name(name, value)] = parsed
     if unsigned in ("true", "false") and np.dtype(data_type).kind in "iu":
         attributes["_Unsigned"] = unsigned  # rioxarray, too, applies it
         attributes.pop("GDAL_METADATA:_Unsigned", None)
@@ -252,3 +264,11 @@ _DECODED = frozenset(
         *("zarr_conventions", "multiscales", "ome"),
     }
 )
+
+
+def attribute_name(name: str, value: object) -> str:
+    """Return the name of an item's attribute: no text may change pixels."""
+    decoded = name in _DECODED or name.startswith(("spatial:", "proj:"))
+    if isinstance(value, str) and (decoded or (name == "units" and _is_time(value))):
+        return f"GDAL_METADATA:{name}"
+    return name

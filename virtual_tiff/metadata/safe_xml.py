@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
-from virtual_tiff.tiff import Limits, TiffError, warn
+from virtual_tiff.tiff import FormatError, Limits, TiffError, warn
 
-__all__ = ["children", "local_name", "parse_xml"]
+__all__ = ["children", "local_name", "parse_xml", "read_xml"]
 
 
 class _RefusedError(TiffError):
@@ -58,19 +58,31 @@ def parse_xml(text: str, *, what: str, limits: Limits | None = None) -> Element 
         `xml_bytes`, `xml_depth` and `xml_elements`: what the document may ask for. It only
         describes, so one that asks for more costs its own content, and not the file.
     """
-    limits = limits or Limits()
-    parser = ET.XMLParser(target=_Builder(limits))  # noqa: S314 (see _Builder)
     try:
-        data = text.strip("\ufeff\0 \t\r\n").encode()
-        limits.check("xml_bytes", len(data), "its bytes")
-        parser.feed(data.decode())
-        root: Element = parser.close()
+        return read_xml(text, limits or Limits())
+    except (FormatError, UnicodeEncodeError) as error:
+        warn(f"{what} is not XML and is ignored: {error}")
     except TiffError as error:
         warn(f"{what} is ignored: {error}")
-        return None
-    except (ET.ParseError, UnicodeEncodeError) as error:
-        warn(f"{what} is not XML and is ignored: {error}")
-        return None
+    return None
+
+
+def read_xml(text: str, limits: Limits) -> Element:
+    """Return the root element of a document.
+
+    Raises
+    ------
+    TiffError
+        If it is not XML (`FormatError`), has a document type, or is above a limit.
+    """
+    parser = ET.XMLParser(target=_Builder(limits))  # noqa: S314 (see _Builder)
+    data = text.strip("\ufeff\0 \t\r\n").encode()
+    limits.check("xml_bytes", len(data), "its bytes")
+    try:
+        parser.feed(data.decode())
+        root: Element = parser.close()
+    except ET.ParseError as error:
+        raise FormatError(str(error)) from error
     return root
 
 

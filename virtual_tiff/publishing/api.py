@@ -72,7 +72,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     ----------
     sources
         Paths, directories, globs, urls and prefixes, lists of them (`@list.txt`, `-`), and
-        STAC items; see `find_items`.
+        STAC items; or a document that declares a grid, as GDAL's VRT; see `find_files`.
     to
         A local path, `s3://bucket/prefix`, `gs://…`, `az://…` (with the credentials of the
         environment), `memory://`, or an `icechunk.Storage`. Without `append` it must hold no

@@ -42,6 +42,7 @@ from virtual_tiff.publishing.errors import MEANWHILE, PublishError, icechunk_err
 from virtual_tiff.publishing.finding.items import Placement, find_items
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
+from virtual_tiff.publishing.planning.declared import declared_nodata
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.spool import Spool
@@ -75,7 +76,7 @@ from virtual_tiff.publishing.repository.target import (
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.running import await_thread
-from virtual_tiff.tiff import TiffWarning
+from virtual_tiff.tiff import TiffWarning, redacted
 
 __all__ = ["Publication"]
 
@@ -129,6 +130,7 @@ class Publication:
             **_placing(options, self._arrangement().axes),
         )
         await await_thread(lambda: spool.add_items(items()))
+        options = self.options = self._for_grid(options)
         if not append:
             await await_thread(self._look_at_target)
         await await_thread(self._find_containers)
@@ -151,6 +153,29 @@ class Publication:
         lines = [f"\n  {name}: {error}" for name, error in failures.items()]
         msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
         raise PublishError(msg, failures)
+
+    def _for_grid(self, options: PublishOptions) -> PublishOptions:
+        """Return the options that a declared grid of the files asks for, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If the user asks for something else.
+        """
+        grid = self.spool.grid()
+        if grid is None:
+            return options
+        asked = options.layout, options.axes or None
+        if asked[0] not in (None, "stack") or (asked[1] and set(grid.axes) - set(asked[1])):
+            msg = (
+                f"{redacted(grid.name)} declares an image along {', '.join(grid.axes)}; layout must"
+                f" be None and concat must have these dimensions, not {asked[0]!r} and {asked[1]!r}"
+            )
+            raise ValueError(msg)
+        nodata = options.nodata if options.nodata is not None else declared_nodata(grid)
+        overlap = "last" if options.overlap == "error" and grid.last_wins else options.overlap
+        concat = options.axes or grid.axes
+        return replace(options, concat=concat, overlap=overlap, nodata=nodata)
 
     def _settled_options(self) -> PublishOptions:
         """Return the options with those that a repository remembers."""

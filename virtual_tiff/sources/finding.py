@@ -1,11 +1,11 @@
 """From the names that a user gives to objects in stores: the one finder of `info` and `publish`.
 
-A name is a path, a url, a directory, a prefix of an object store, a glob, a list of names, or a
-STAC document. All of them are expanded here, so that both commands take the same names and give
-the same errors. Sources are expanded one after another and yielded as they come: an archive may
-have millions of files.
+A name is a path, a url, a directory, a prefix of an object store, a glob, a list of names, a
+STAC document, or a document that declares a grid: a VRT, a table of tiles, a tile index. All of
+them are expanded here, so that both commands take the same names and give the same errors. Sources
+are expanded one after another and yielded as they come: an archive may have millions of files.
 
-Two rules protect the user. A list or STAC document that is remote may name remote objects alone:
+Two rules protect the user. A list or document that is remote may name remote objects alone:
 otherwise a server could have files of this machine published. And a url that is to be stored as a
 reference may not have a signature or a password, as all readers of the references would get it.
 """
@@ -22,6 +22,7 @@ from typing import Any
 
 from obstore.exceptions import BaseError
 
+from virtual_tiff.sources.declared_grid import TilePlace
 from virtual_tiff.sources.listings import is_listing, list_files
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import store_error
@@ -34,10 +35,21 @@ from virtual_tiff.sources.stac import (
     self_link,
     tiffs_of,
 )
+from virtual_tiff.sources.tile_index import (
+    index_name,
+    is_index,
+    is_settings,
+    parse_settings,
+    read_features,
+    stac_items,
+    tiles_of_index,
+)
+from virtual_tiff.sources.tile_table import is_table, tiles_of_table
 from virtual_tiff.sources.urls import file_path, is_remote, reference_to, scheme_of
+from virtual_tiff.sources.vrt import Vrt, is_vrt, parse_vrt, tiles_of
 from virtual_tiff.tiff import SourceState, redacted, secret_in, warn
 
-__all__ = ["REMOTE_SCHEMES", "SourceFile", "find_files", "locate", "names_stac"]
+__all__ = ["REMOTE_SCHEMES", "SourceFile", "find_files", "names_stac"]
 
 REMOTE_SCHEMES = (
     *("http", "https", "s3", "s3a", "gs", "gcs"),
@@ -55,6 +67,8 @@ class SourceFile:
     """Size, ETag and time, where a listing has given them: that costs no request a file."""
     asset: StacAsset | None = None
     """The STAC asset that names the file."""
+    place: TilePlace | None = None
+    """Its place in the grid of a document that names it."""
 
 
 def find_files(
@@ -75,7 +89,11 @@ def find_files(
         and `[…]` alone; `@list.txt`, a text file or url with one of these a line, where
         blank lines and those that start with `#` are comments; `-`, the same from standard
         input; STAC items: a path or url that ends in `.json`, `.geojson`, `.ndjson` or
-        `.jsonl`, or any other with the prefix `stac:`, a dict, or an object with `to_dict`.
+        `.jsonl`, or any other with the prefix `stac:`, a dict, or an object with `to_dict`;
+        a document that declares a grid, for its files: GDAL's VRT (`.vrt`); a table of
+        tiles (`.csv`) with the columns url or path, and row and column, or yoff and xoff; GDAL's
+        tile index (`.gpkg`, `.fgb`, `.parquet`, `.gti`, or any with the prefix `GTI:`);
+        stac-geoparquet (`.parquet`).
     store_options
         obstore's options of the stores and of the HTTP client.
     assets
@@ -105,12 +123,6 @@ def find_files(
         remote_schemes=frozenset(remote_schemes),
     )
     return finder.files(sources)
-
-
-def locate(sources: Any, store_options: Mapping[str, Any] | None = None) -> list[Location]:  # noqa: ANN401
-    """Return the objects that sources name, to read them once: urls may be signed."""
-    files = find_files(sources, store_options=store_options, for_references=False)
-    return [file.location for file in files]
 
 
 def names_stac(sources: Any) -> bool:  # noqa: ANN401
@@ -206,7 +218,12 @@ class _Finder:
             yield from self._stac(parse_items(self._text(place), place), place)
         elif is_listing(name):
             for location, state in list_files(name, self.stores):
-                yield SourceFile(location, state)
+                if _is_grid(location.name):
+                    yield from self._grid(location.name)
+                else:
+                    yield SourceFile(location, state)
+        elif _is_grid(name):
+            yield from self._grid(name)
         else:
             local = scheme_of(name) is None
             yield SourceFile(self._locate(os.path.expanduser(name) if local else name))  # noqa: PTH111
@@ -224,12 +241,50 @@ class _Finder:
                 self._check(asset.href, origin)
                 yield SourceFile(self._locate(asset.href), asset=asset)
 
+    def _grid(self, name: str) -> Iterator[SourceFile]:
+        """Read a document that declares a grid; yield its files."""
+        place = index_name(name)
+        tiles: Iterable[tuple[str, TilePlace]]
+        if is_vrt(name):
+            tiles = self._vrt(name)
+        elif is_table(name):
+            tiles = tiles_of_table(self._text(name), name)
+        else:
+            settings = None
+            if is_settings(place):
+                settings = parse_settings("\n".join(self._text(place)), place)
+                self._check(settings.dataset, place if is_remote(place) else None)
+                place = settings.dataset
+            features = read_features(self._bytes(place), place, settings)
+            items = stac_items(features)
+            if items is not None:
+                yield from self._stac(items, place)
+                return
+            tiles = tiles_of_index(features, place, settings)
+        for tile, tile_place in tiles:
+            self._check(tile, place if is_remote(place) else None)
+            yield SourceFile(self._locate(tile), place=tile_place)
+
+    def _vrt(self, name: str) -> list[tuple[str, TilePlace]]:
+        """Read a VRT and those that it names."""
+        documents: dict[str, Vrt] = {}
+        waiting = [name]
+        while waiting:
+            place = waiting.pop()
+            if place in documents:
+                continue
+            document = documents[place] = parse_vrt("\n".join(self._text(place)), place)
+            for source in {source.name: None for band in document.sources for source in band}:
+                self._check(source, place if is_remote(place) else None)
+            waiting += document.nested
+        return tiles_of(documents[name], documents)
+
     def _check(self, name: str, origin: str | None) -> None:
         """Refuse a name that may not be read or published, whoever gives it.
 
-        A STAC document that the user names is read and not referred to: it may be signed.
+        A document that the user names is read and not referred to: it may be signed.
         """
-        document = name.startswith("stac:") or is_stac_name(name)
+        document = name.startswith("stac:") or is_stac_name(name) or _is_grid(name)
         if self.for_references and not document and (secret := secret_in(name)):
             msg = (
                 f"{redacted(name)} has a {secret}: it would be stored in each reference, for all"
@@ -279,9 +334,20 @@ class _Finder:
             msg = f"{redacted(place)} is not a text in UTF-8: {error}"
             raise ValueError(msg) from error
 
+    def _bytes(self, place: str) -> bytes:
+        """Return a file or an object as a whole."""
+        if is_remote(place):
+            return b"".join(self._download(place))
+        return Path(file_path(place)).expanduser().read_bytes()
+
     def _download(self, url: str) -> Iterator[bytes]:
         location = self.stores.locate(url)
         try:
             yield from map(bytes, location.store.get(location.path).stream())
         except (BaseError, OSError, ValueError) as error:
             raise store_error(error, url) from error
+
+
+def _is_grid(name: str) -> bool:
+    """Whether a name is one of a document that declares a grid."""
+    return is_vrt(name) or is_table(name) or is_index(name)

@@ -5,6 +5,6 @@ there); `geodetic`, `projected` and `vertical` make PROJJSON of the keys, `wkt` 
 that to WKT 2.
 """
 
-from virtual_tiff.metadata.crs.build import Crs, crs_of
+from virtual_tiff.metadata.crs.build import Crs, crs_of, crs_of_text, same_crs
 
-__all__ = ["Crs", "crs_of"]
+__all__ = ["Crs", "crs_of", "crs_of_text", "same_crs"]

@@ -6,6 +6,7 @@ odd case, except that nothing it drops for want of a table is dropped here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -295,9 +296,17 @@ def _local(ctx: Context, kind: Kind) -> JSON:
 
 def _crs(ctx: Context, crs: JSON, vertical: JSON | None = None) -> Crs | None:
     """Return what is said of a CRS, and of a vertical CRS that is kept beside it."""
-    wkt = ctx.epsg.wkt(crs)
-    if wkt is None:
+    made = _of_json(ctx.epsg, crs, vertical, _epoch(ctx))
+    if made is None:
         ctx.warn(K.GTModelTypeGeoKey, f"the keys make a {crs['type']} that PROJ refuses")
+    return made
+
+
+def _of_json(
+    epsg: Registry, crs: JSON, vertical: JSON | None = None, epoch: float | None = None
+) -> Crs | None:
+    wkt = epsg.wkt(crs)
+    if wkt is None:
         return None
     plain = crs
     while plain["type"] in ("CompoundCRS", "BoundCRS"):
@@ -311,10 +320,37 @@ def _crs(ctx: Context, crs: JSON, vertical: JSON | None = None) -> Crs | None:
         kind=_KINDS.get(plain["type"], "local"),
         unit=name,
         unit_factor=factor,
-        epoch=_epoch(ctx),
-        vertical=None if vertical is None else ctx.epsg.wkt(vertical) or _code(vertical),
+        epoch=epoch,
+        vertical=None if vertical is None else epsg.wkt(vertical) or _code(vertical),
         vertical_unit=_unit(heights)[0] if heights is not None else None,
     )
+
+
+_CODE_OF_WKT = re.compile(
+    r"EPSG:(\d+)|[A-Z].*(?:AUTHORITY|ID)\[\s*\"EPSG\"\s*,\s*\"?(\d+)\"?\s*\]\s*\]\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A code, or a WKT that ends in its own."""
+
+
+def crs_of_text(text: str) -> Crs | None:
+    """Return the CRS of a code (`EPSG:32633`) or a WKT; None if it cannot be read.
+
+    Without pyproj these are a few codes, and WKT that ends in one of them.
+    """
+    epsg = registry()
+    match = _CODE_OF_WKT.fullmatch(text)
+    definition = epsg.crs(int(match[1] or match[2])) if match else None
+    definition = definition or epsg.from_wkt(text)
+    return None if definition is None else _of_json(epsg, definition)
+
+
+def same_crs(one: Crs, other: Crs) -> bool:
+    """Whether two CRSs differ in no more than names and the order of axes."""
+    if one.code is not None and one.code == other.code:
+        return True
+    definitions = one.projjson, other.projjson
+    return None not in definitions and registry().same(*definitions)  # type: ignore[arg-type]
 
 
 _KINDS: dict[str, Kind] = {

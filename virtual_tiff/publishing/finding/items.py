@@ -21,6 +21,7 @@ from virtual_tiff.publishing.finding.lookups import (
     settled,
 )
 from virtual_tiff.publishing.finding.patterns import Pattern
+from virtual_tiff.sources.declared_grid import TilePlace
 from virtual_tiff.sources.finding import REMOTE_SCHEMES, SourceFile, find_files, names_stac
 from virtual_tiff.sources.listings import natural
 from virtual_tiff.sources.locations import Location, check_endpoint
@@ -47,6 +48,8 @@ class Item:
     """Size, ETag and time as a listing gave them, which costs no request a file."""
     group: str | None = None
     """The group that it goes to; None if no group was asked for."""
+    place: TilePlace | None = None
+    """Its place in the grid of a document that names it."""
 
 
 def find_items(
@@ -188,7 +191,10 @@ class Placement:
         }
         given = [name for name in self.coordinates if name not in from_tag]
         if not (given or self.variable_hint or self.group or self.order):
-            return (Item(f.location, from_tag, variable, f.listed) for f, variable, _ in rows)
+            return (
+                Item(f.location, from_tag | _band(f), variable, f.listed, place=f.place)
+                for f, variable, _ in rows
+            )
         found = list(rows)
         names = [file.location.name for file, _, _ in found]
         _check_all_or_none(names, [variable for _, variable, _ in found], "variable")
@@ -199,10 +205,11 @@ class Placement:
         items = [
             Item(
                 file.location,
-                from_tag | {name: columns["coordinate", name][at] for name in given},
+                from_tag | _band(file) | {name: columns["coordinate", name][at] for name in given},
                 variable,
                 file.listed,
                 group=str(columns["group", ""][at]) if self.group else None,
+                place=file.place,
             )
             for at, (file, variable, _) in enumerate(found)
         ]
@@ -250,6 +257,11 @@ class Placement:
 
 
 type _Row = tuple[SourceFile, str | None, list[Coordinate | None]]
+
+
+def _band(file: SourceFile) -> dict[str, Coordinate | None]:
+    """Return the coordinate of a file that is one band of a declared grid."""
+    return {"band": file.place.band} if file.place is not None and file.place.band else {}
 
 
 def _column(of: Lookup, names: Sequence[str], values: Sequence[Any]) -> list[Coordinate]:

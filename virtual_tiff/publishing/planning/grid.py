@@ -88,7 +88,7 @@ class Tiles:
     path: str = ""
     """Of the array, for errors."""
     starts: Integers
-    """The first pixel of each file in the whole; the least along each axis is 0."""
+    """The first pixel of each file in the whole; none is less than 0."""
     sizes: Integers
     blocks: Integers
     """Pixels of a block."""
@@ -98,6 +98,8 @@ class Tiles:
     """Names of the axes, for errors."""
     positions: Integers | None = None
     """A number for the position of each file along all new dimensions; None if there are none."""
+    least: Integers | None = None
+    """The least size of the whole along each axis, which may be more than its files have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +185,7 @@ def plan_grid(
     low, high = _shown(tiles, joined, overlap)
     hidden = (low >= high).any(axis=1)
     shape = (tiles.starts + tiles.sizes).max(axis=0)
+    shape = shape if tiles.least is None else np.maximum(shape, tiles.least)
     short = short or [False] * len(tiles.axes)
     chunks: list[AxisChunks] = []
     numbers = np.zeros((3, *tiles.starts.shape), dtype=np.int64)
@@ -192,7 +195,7 @@ def plan_grid(
         if along is None:
             if not rectilinear:
                 raise NotRegularError(_not_regular(tiles, spans, axis, int(shape[axis])))
-            along = _rectilinear(tiles, spans, axis, short=short[axis])
+            along = _rectilinear(tiles, spans, axis, int(shape[axis]), short=short[axis])
         axis_chunks, origins, first, counts = along
         chunks.append(axis_chunks)
         for number, values in zip(numbers, (origins, first, counts), strict=True):
@@ -435,14 +438,14 @@ def _not_regular(tiles: Tiles, spans: _Spans, axis: int, length: int) -> str:
     )
 
 
-def _rectilinear(tiles: Tiles, spans: _Spans, axis: int, *, short: bool) -> _Along:
+def _rectilinear(tiles: Tiles, spans: _Spans, axis: int, length: int, *, short: bool) -> _Along:
     """Return the chunks of a grid whose edges are those of all files."""
     name = tiles.axes[axis]
     if int(spans.counts.sum()) > _MOST_CHUNKS:
         msg = f"the files have more than {_MOST_CHUNKS:,} chunks along {name}; publish them apart"
         raise PublishError(msg)
     edges_of = [spans.edges(span) for span in range(len(spans.low))]
-    edges = np.unique(np.concatenate(edges_of))
+    edges = np.unique(np.concatenate([*edges_of, [0, length]]))
     begin, end = np.searchsorted(edges, spans.low), np.searchsorted(edges, spans.high)
     crossed = end - begin != spans.counts
     if crossed.any():

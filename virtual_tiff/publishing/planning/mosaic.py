@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.planning.declared import DeclaredPlaces
 from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import (
     DEFAULT_RULES,
@@ -82,6 +83,8 @@ class Merged:
     """By path: overviews that are left out, and why."""
     covered: int
     """Files of which nothing is shown, as others lie upon them."""
+    holes: bool
+    """Whether files do not fill the whole, as far as their sizes tell."""
 
 
 def merge(
@@ -132,7 +135,7 @@ def merge(
         refuse(differences(plain, of), kinds=kinds_of(texts, of, catalogue.counts(files)))
     names = [catalogue.spool.name(n) for n in files.numbers.tolist()]
     rows = [templates[n] for n in files.templates.tolist()]
-    lie = Lie(rows, axes, names, rules, positions)
+    lie = Lie(rows, axes, names, rules, positions, catalogue.declared(files))
     grids = {}
     overviews = overviews_of(rows[0])
     for path in rows[0].arrays:
@@ -169,6 +172,7 @@ def merge(
         shift=max((grid.shift for grid in grids.values()), default=0.0),
         dropped=dropped,
         covered=_covered(grids),
+        holes=any(grid.holes for grid in grids.values()),
     )
 
 
@@ -282,13 +286,20 @@ def _is_position(path: str, inline: Inline, along: Sequence[str]) -> bool:
     return names == [posixpath.basename(path)] and along[0] in _PLANE
 
 
+def _size_of(template: Template, path: str) -> tuple[int, int]:
+    """Return rows and columns of an array."""
+    axes, shape = template.axes[path], template.arrays[path]["shape"]
+    length, width = (int(shape[axes.index(axis)]) for axis in _PLANE)
+    return length, width
+
+
 def _tile(template: Template, path: str, name: str) -> Tile | None:
     """Return where an array of a file lies; None if nothing says so."""
     metadata, axes = template.arrays[path], template.axes[path]
     transform = metadata["attributes"].get("spatial:transform")
     if transform is None or not set(_PLANE) <= set(axes):
         return None
-    length, width = (metadata["shape"][axes.index(axis)] for axis in _PLANE)
+    length, width = _size_of(template, path)
     return Tile(name=name, affine=Affine(*transform), length=length, width=width)
 
 
@@ -321,6 +332,8 @@ class Lie:
     names: Sequence[str]
     rules: GridRules
     positions: Integers | None
+    declared: DeclaredPlaces | None
+    """The places that a document gives them."""
 
 
 class _Grid:
@@ -335,6 +348,8 @@ class _Grid:
         self.dimensions = [str(name) for name in self._first["dimension_names"]]
         self._sizes = np.array([row.arrays[path]["shape"] for row in rows], dtype=np.int64)
         self.starts = np.zeros_like(self._sizes)
+        self._least = np.zeros(len(self.axes), dtype=np.int64)
+        """Of the shape, as a document declares it."""
         self.affine: Affine | None = None
         """Of the whole; None if no transform has placed the files."""
         self.shift = 0.0
@@ -342,7 +357,8 @@ class _Grid:
         if set(axes) & set(_PLANE):
             self._place_tiles()
         for dimension in self._along:
-            if self.affine is None or self.axes[dimension] not in _PLANE:
+            in_plane = self.axes[dimension] in _PLANE
+            if not in_plane or (self.affine is None and lie.declared is None):
                 self._place_in_order(dimension, alone=len(axes) == 1)
         self.plan = self._planned()
         self.shape = self.plan.shape
@@ -350,6 +366,15 @@ class _Grid:
     def _place_tiles(self) -> None:
         rows, names = self._lie.rows, self._lie.names
         tiles = [_tile(row, self.path, name) for row, name in zip(rows, names, strict=True)]
+        if self._lie.declared is not None:
+            full = np.array([_size_of(row, next(iter(row.arrays))) for row in rows])
+            sizes = np.array([_size_of(row, self.path) for row in rows])
+            plane = [self.axes.index(axis) for axis in _PLANE]
+            self.affine, self.starts[:, plane], self.shift = self._lie.declared.tile_grid(
+                self.path, names, tiles, full, sizes, self._lie.rules.snap
+            )
+            self._least[plane] = self._lie.declared.shape(full, sizes)
+            return
         placed = [tile for tile in tiles if tile is not None]
         if not placed:
             return
@@ -380,6 +405,7 @@ class _Grid:
             names=lie.names,
             axes=self.dimensions,
             positions=lie.positions,
+            least=self._least,
         )
         plan = partial(plan_grid, tiles, self._along, overlap=lie.rules.overlap)
         if lie.rules.grid != "rectilinear":
@@ -403,6 +429,11 @@ class _Grid:
             if codec["name"] == _PAD
         }
         return list(pads.values())
+
+    @property
+    def holes(self) -> bool:
+        """Whether the files have another number of pixels than the whole."""
+        return int(self._sizes.prod(axis=1).sum()) != int(np.prod(self.shape))
 
     def metadata(self) -> JSON:
         """Return the whole array's."""

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.planning.declared import declare
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
@@ -67,6 +68,8 @@ def together(  # noqa: PLR0913 (all that decides where files go)
     left_out: dict[str, tuple[str, ...]] = {}
     dropped: dict[str, str] = {}
     taken = NodeNames()
+    axes_of: dict[str, tuple[str, ...]] = {}
+    holes = False
     counts = [len(dimension.values) for dimension in dimensions]
     missing = covered = 0
     shift = 0.0
@@ -102,6 +105,8 @@ def together(  # noqa: PLR0913 (all that decides where files go)
             data = merged.data[path]
             taken.add_coordinate(joined(group, path), coordinate.metadata, data)
             inline[joined(group, path)] = (coordinate.metadata, data)
+        axes_of |= {paths[path]: along for path, along in merged.template.axes.items()}
+        holes |= merged.holes
         members.append(
             Members(
                 group=group,
@@ -112,6 +117,8 @@ def together(  # noqa: PLR0913 (all that decides where files go)
                 blocks=merged.blocks if axes else None,
             )
         )
+    if (grid := catalogue.spool.grid()) is not None:
+        declare(grid, arrays, inline, axes_of, holes=holes)
     columns = [
         column for dimension in dimensions for column in dimension_columns(dimension, arrays)
     ]

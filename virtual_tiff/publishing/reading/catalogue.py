@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.planning.declared import DeclaredPlaces
 from virtual_tiff.publishing.planning.plan import Integers
 from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
@@ -157,6 +158,13 @@ class Catalogue:
     def loose(self, number: int) -> LooseAttributes:
         """Return loose attributes."""
         return read_loose(self.spool.text(number))
+
+    def declared(self, files: Files) -> DeclaredPlaces | None:
+        """Return the places of files in the grid that a document declares, if one does."""
+        grid = self.spool.grid()
+        if grid is None:
+            return None
+        return DeclaredPlaces(grid=grid, places=self.spool.places(files.numbers))
 
     def names(self, files: Files, limit: int = 100) -> dict[int, list[str]]:
         """Return the names of some files, for errors, by the number of their template."""

@@ -40,6 +40,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.finding.items import Item
 from virtual_tiff.publishing.finding.lookups import Coordinate
@@ -51,6 +54,7 @@ from virtual_tiff.publishing.reading.record import (
     digest_of,
     packed_blocks,
 )
+from virtual_tiff.sources.declared_grid import DeclaredGrid
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.tiff import SourceState, redacted, warn
@@ -102,6 +106,9 @@ CREATE TEMP TABLE item (
     coordinates BLOB, variable TEXT, place TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
     status TEXT DEFAULT 'new', file INTEGER, error TEXT);
+CREATE TEMP TABLE declared (
+    n INTEGER PRIMARY KEY, grid INTEGER, "row" INTEGER, "column" INTEGER, length INTEGER,
+    width INTEGER);
 CREATE TEMP TABLE published (
     row INTEGER PRIMARY KEY, url TEXT UNIQUE, size INTEGER, etag TEXT, modified INTEGER,
     place TEXT, variable TEXT, position INTEGER);
@@ -155,6 +162,7 @@ class Spool:
         """Numbers of the templates whose inline arrays are stored."""
         self._templates: dict[int, Template] = {}
         self._stores: list[Any] = []
+        self._grids: dict[DeclaredGrid, int] = {}
         self._saved = 0
         # the steps of a run are in several threads, one after another; the cache is waited for
         # that long
@@ -296,6 +304,42 @@ class Spool:
             except sqlite3.IntegrityError as error:
                 msg = f"{redacted(item.location.url)} is named more than once"
                 raise ValueError(msg) from error
+            if item.place is not None:
+                tile = item.place
+                grid = self._grids.setdefault(tile.grid, len(self._grids))
+                self._db.execute(
+                    "INSERT INTO declared VALUES (?,?,?,?,?,?)",
+                    (n, grid, tile.row, tile.column, tile.length, tile.width),
+                )
+
+    def grid(self) -> DeclaredGrid | None:
+        """Return the grid that a document declares for all items; None if none does.
+
+        Raises
+        ------
+        ValueError
+            If items have several grids, or if only some have one.
+        """
+        if not self._grids:
+            return None
+        first, *others = self._grids
+        count = self._one("SELECT count(*) FROM declared", ())
+        if others or count < self.count():
+            other = redacted(others[0].name) if others else "other files"
+            msg = (
+                f"{redacted(first.name)} declares a whole image, and {other} would be another one;"
+                " publish them one after another, each to its own repository or branch"
+            )
+            raise ValueError(msg)
+        return first
+
+    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return row, column, length and width of items in their grid; shape (items, 4)."""
+        rows = self._db.execute(
+            'SELECT n, "row", "column", length, width FROM declared ORDER BY n'
+        ).fetchall()
+        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        return table[np.searchsorted(table[:, 0], numbers), 1:]
 
     def add_published(self, rows: Iterable[Sequence[Any]]) -> None:
         """Take the rows of a repository's ledger, in the order of the table's columns."""
