@@ -67,12 +67,12 @@ def shown(files: Tiles, plan: GridPlan) -> NDArray[np.int64]:
             lengths = np.full(-(-size // axis.block), axis.block)
         edges.append(np.concatenate([[0], np.cumsum(lengths)]))
         assert edges[-1][-1] >= size
-    for n in range(len(files.names)):
-        for chunk in np.ndindex(*plan.counts[n]):
-            block = plan.first[n] + chunk
+    for piece, n in enumerate(plan.files.tolist()):
+        for chunk in np.ndindex(*plan.counts[piece]):
+            block = plan.first[piece] + chunk
             spans = []
             for axis in range(2):
-                at = int(plan.origins[n][axis] + chunk[axis])
+                at = int(plan.origins[piece][axis] + chunk[axis])
                 start, length = int(edges[axis][at]), int(np.diff(edges[axis])[at])
                 size, offset = plan.chunks[axis].parts.get(length, (plan.chunks[axis].block, 0))
                 assert size == plan.chunks[axis].block
@@ -143,8 +143,15 @@ def test_files_of_several_times_do_not_overlap() -> None:
 
 def test_a_file_that_others_cover_has_no_blocks() -> None:
     files = tiles([(0, 0, 8, 8), (0, 0, 8, 8)], (4, 4))
-    assert plan_grid(files, (0, 1), overlap="last").counts.tolist() == [[0, 0], [2, 2]]
-    assert plan_grid(files, (0, 1), overlap="first").counts.tolist() == [[2, 2], [0, 0]]
+    assert plan_grid(files, (0, 1), overlap="last").files.tolist() == [1]
+    assert plan_grid(files, (0, 1), overlap="first").files.tolist() == [0]
+
+
+def test_what_is_left_of_a_file_may_be_several_rectangles() -> None:
+    files = tiles([(0, 0, 12, 12), (4, 4, 8, 8)], (4, 4))
+    plan = plan_grid(files, (0, 1), overlap="last", rectilinear=False)
+    assert plan.files.tolist() == [0, 0, 1]
+    np.testing.assert_array_equal(shown(files, plan), painted(files, "last"))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_what_a_regular_grid_cannot_have(
     ("places", "overlap", "words"),
     [
         ([(0, 0, 8, 8), (4, 4, 8, 8)], "error", "file 1 and file 0 overlap in array 0"),
-        ([(0, 0, 9, 9), (3, 3, 3, 3)], "last", "file 1 covers a part of file 0"),
+        ([(0, 0, 9, 9), (3, 3, 3, 3)], "last", "must share their edges"),
         # the tile right of the first one is missing, and its overlap is shown in one row alone
         (
             [(0, 0, 10, 10), (9, 0, 10, 10), (9, 9, 10, 10)],

@@ -5,14 +5,14 @@ array has one sequence of chunk edges along each axis, so all files that are cut
 the array must agree on it. The rules, in the order in which they are applied:
 
 1. **Which pixels are shown.** Files may overlap. As in GDAL's VRT, one file is painted over the
-   other, in their order (`overlap="last"`) or in its reverse (`"first"`). The part of a file that
-   can still be seen must be a rectangle. Only files at the same position of all new dimensions
-   overlap. `_painted` paints in slabs between two horizontal edges, so that its memory is one row
-   of edges, however far apart the files lie.
-2. **Where the edges are.** Each file has an edge where its shown part begins and ends, and at each
-   of its own blocks between them. The edges of the whole are those of all files. A file that is
-   crossed by an edge which is not its own would have one block in two chunks: it is refused.
-   Gaps between files are filled with chunks that have no bytes.
+   other, in their order (`overlap="last"`) or in its reverse (`"first"`). What can still be seen of
+   a file is one or more rectangles, its *pieces*. Only files at the same position of all new
+   dimensions overlap. `_painted` paints in slabs between two horizontal edges, so that its memory
+   is one row of edges, however far apart the files lie.
+2. **Where the edges are.** Each piece has an edge where it begins and ends, and at each of its own
+   blocks between them. The edges of the whole are those of all pieces. A piece that is crossed by
+   an edge which is not its own would have to cut a block there: it is refused. Gaps between files
+   are filled with chunks that have no bytes.
 3. **Regular, or not.** If all blocks have one size, and all edges but the last are multiples of
    it, the grid is regular. Otherwise the lengths of the chunks are listed (`rectilinear`).
 4. **What is cropped.** A block is stored whole where it is shown in part. Which pixels of it a
@@ -128,17 +128,20 @@ class AxisChunks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridPlan:
-    """The chunks of the whole, and those that each file has."""
+    """The chunks of the whole, and those that each piece of a file has."""
 
     shape: tuple[int, ...]
     chunks: tuple[AxisChunks, ...]
     """Of each axis."""
+    files: Integers
+    """The number of the file of each piece, ascending: most files have one, and those that others
+    cover have none."""
     origins: Integers
-    """The first chunk of each file in the whole; shape (files, axes)."""
+    """The first chunk of each piece in the whole; shape (pieces, axes)."""
     first: Integers
-    """The first block of each file that is shown; shape (files, axes)."""
+    """The first block that each piece shows; shape (pieces, axes)."""
     counts: Integers
-    """Blocks of each file that are shown; 0 where other files cover it. Shape (files, axes)."""
+    """Blocks that each piece shows; shape (pieces, axes)."""
 
     @property
     def regular(self) -> bool:
@@ -182,29 +185,28 @@ def plan_grid(
     PublishError
         If the files overlap, or if no grid of this kind shows what they show.
     """
-    low, high = _shown(tiles, joined, overlap)
-    hidden = (low >= high).any(axis=1)
+    files, low, high = _shown(tiles, joined, overlap)
     shape = (tiles.starts + tiles.sizes).max(axis=0)
     shape = shape if tiles.least is None else np.maximum(shape, tiles.least)
     short = short or [False] * len(tiles.axes)
     chunks: list[AxisChunks] = []
-    numbers = np.zeros((3, *tiles.starts.shape), dtype=np.int64)
+    numbers = np.zeros((3, *low.shape), dtype=np.int64)
     for axis in range(len(tiles.axes)):
-        spans = _Spans.of(tiles, axis, low[:, axis], high[:, axis], hidden)
+        spans = _Spans.of(tiles, axis, files, low[:, axis], high[:, axis])
         along = _regular(spans, int(shape[axis]))
         if along is None:
             if not rectilinear:
                 raise NotRegularError(_not_regular(tiles, spans, axis, int(shape[axis])))
             along = _rectilinear(tiles, spans, axis, int(shape[axis]), short=short[axis])
-        axis_chunks, origins, first, counts = along
+        axis_chunks, *of_spans = along
         chunks.append(axis_chunks)
-        for number, values in zip(numbers, (origins, first, counts), strict=True):
-            number[:, axis] = values[spans.of_file]
-    numbers[:, hidden] = 0
+        for number, values in zip(numbers, of_spans, strict=True):
+            number[:, axis] = values[spans.of_piece]
     origins, first, counts = numbers
     return GridPlan(
         shape=tuple(shape.tolist()),
         chunks=tuple(chunks),
+        files=files,
         origins=origins,
         first=first,
         counts=counts,
@@ -222,14 +224,15 @@ def run_lengths(lengths: Integers) -> list[int | list[int]]:
 # ------------------------------------------------------------------------ what is shown
 
 
-def _shown(tiles: Tiles, joined: Sequence[int], overlap: Overlap) -> tuple[Integers, Integers]:
-    """Return where the shown part of each file begins and ends; a hidden one ends at its start."""
-    low, high = tiles.starts.copy(), tiles.starts + tiles.sizes
+def _shown(
+    tiles: Tiles, joined: Sequence[int], overlap: Overlap
+) -> tuple[Integers, Integers, Integers]:
+    """Return the pieces that are shown: the file of each, where it begins, and where it ends."""
+    low, high = tiles.starts, tiles.starts + tiles.sizes
+    files: Integers = np.arange(len(low), dtype=np.int64)
     if not joined or len(low) < 2:
-        return low, high
-    positions = tiles.positions
-    if positions is None:
-        positions = np.zeros(len(low), dtype=np.int64)
+        return files, low, high
+    positions = np.zeros_like(files) if tiles.positions is None else tiles.positions
     apart = True
     intervals = [positions]
     for axis in joined:
@@ -239,117 +242,92 @@ def _shown(tiles: Tiles, joined: Sequence[int], overlap: Overlap) -> tuple[Integ
         intervals.append(number.reshape(-1))
     if apart:
         # then two files overlap only if they lie at the very same place
-        order = np.lexsort(intervals)
-        keys = np.stack(intervals, axis=1)[order]
+        keys = np.stack(intervals, axis=1)[np.lexsort(intervals)]
         if (keys[1:] != keys[:-1]).any(axis=1).all():
-            return low, high
+            return files, low, high
     order = np.argsort(positions, kind="stable")
-    bounds = np.flatnonzero(np.diff(positions[order])) + 1
-    for files in np.split(order, bounds):
-        if len(files) > 1:
-            _show(tiles, joined, overlap, files, low, high)
-    return low, high
+    groups = np.split(order, np.flatnonzero(np.diff(positions[order])) + 1)
+    pieces = [_pieces(tiles, joined, overlap, group, low, high) for group in groups]
+    files, low, high = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    by_file = np.argsort(files, kind="stable")
+    return files[by_file], low[by_file], high[by_file]
 
 
-def _show(
+def _pieces(
     tiles: Tiles,
     joined: Sequence[int],
     overlap: Overlap,
     files: NDArray[Any],
     low: Integers,
     high: Integers,
-) -> None:
-    """Reduce files of one position to the rectangles that are shown."""
+) -> tuple[Integers, Integers, Integers]:
+    """Return the pieces of the files of one position."""
     rows, columns = joined[0], joined[-1]
-    box = np.stack([low[files, rows], high[files, rows], low[files, columns], high[files, columns]])
-    row_edges, column_edges = np.unique(box[:2]), np.unique(box[2:])
-    top, bottom = np.searchsorted(row_edges, box[:2])
-    left, right = np.searchsorted(column_edges, box[2:])
-    if len(joined) == 1:  # both are the same axis: one slab
+    low, high = low[files], high[files]
+    column_edges = np.unique([low[:, columns], high[:, columns]])
+    left, right = np.searchsorted(column_edges, [low[:, columns], high[:, columns]])
+    row_edges = np.unique([low[:, rows], high[:, rows]])
+    top, bottom = np.searchsorted(row_edges, [low[:, rows], high[:, rows]])
+    if len(joined) == 1:  # rows and columns are the same axis: one slab
         top, bottom = np.zeros_like(top), np.ones_like(bottom)
-        row_edges = np.array([0, 1], dtype=np.int64)
-    seen = _painted(top, bottom, left, right, reverse=overlap == "first")
-
-    def pair(file: int) -> tuple[str, str]:
-        """Name the file, and one that lies upon it."""
-        others = (top < bottom[file]) & (top[file] < bottom)
-        others &= (left < right[file]) & (left[file] < right)
-        numbers = np.arange(len(files))
-        others &= numbers < file if overlap == "first" else numbers > file
-        return tiles.names[files[file]], tiles.names[files[int(np.argmax(others))]]
-
-    whole = (seen.cells == (bottom - top) * (right - left)).all()
-    if overlap == "error" and not whole:
-        one, other = pair(int(np.argmax(seen.cells != (bottom - top) * (right - left))))
-        msg = (
-            f"{other} and {one} overlap in array {tiles.path}. Say which"
-            " of them is shown by overlap='last' or 'first' (--overlap); images of one place need"
-            " a new dimension, or a variable or a group each"
+    painted = _painted(top, bottom, left, right, reverse=overlap == "first")
+    numbers, piece_top, piece_bottom, piece_left, piece_right = np.array(
+        painted, dtype=np.int64
+    ).T.copy()
+    if overlap == "error":
+        seen = np.bincount(
+            numbers,
+            ((piece_bottom - piece_top) * (piece_right - piece_left)).astype("f8"),
+            minlength=len(files),
         )
-        raise PublishError(msg)
-    area = (seen.bottom - seen.top) * (seen.right - seen.left)
-    if (seen.cells != area).any():
-        one, other = pair(int(np.argmax(seen.cells != area)))
-        msg = (
-            f"{other} covers a part of {one}, and what is left to be shown is no rectangle; chunks"
-            " cannot have such a form. Change the order of the files (order, --order), or publish"
-            " them in groups (group, --group)"
-        )
-        raise PublishError(msg)
+        hidden = seen != (bottom - top) * (right - left)
+        if hidden.any():
+            one = int(np.argmax(hidden))
+            others = (top < bottom[one]) & (top[one] < bottom)
+            others &= (left < right[one]) & (left[one] < right)
+            others[: one + 1] = False
+            names = (tiles.names[files[n]] for n in (int(np.argmax(others)), one))
+            msg = (
+                f"{' and '.join(names)} overlap in array {tiles.path}. Say which of them is shown"
+                " by overlap='last' or 'first' (--overlap); images of one place need a new"
+                " dimension, or a variable or a group each"
+            )
+            raise PublishError(msg)
+    low, high = low[numbers], high[numbers]
     if len(joined) == 2:
-        low[files, rows], high[files, rows] = row_edges[seen.top], row_edges[seen.bottom]
-    low[files, columns] = column_edges[seen.left]
-    high[files, columns] = column_edges[seen.right]
-    none = files[seen.cells == 0]
-    high[none] = low[none]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The box around the cells in which each file is seen, and how many they are."""
-
-    top: Integers
-    bottom: Integers
-    left: Integers
-    right: Integers
-    cells: Integers
+        low[:, rows], high[:, rows] = row_edges[piece_top], row_edges[piece_bottom]
+    low[:, columns], high[:, columns] = column_edges[piece_left], column_edges[piece_right]
+    return files[numbers].astype(np.int64), low, high
 
 
 def _painted(
     top: Integers, bottom: Integers, left: Integers, right: Integers, *, reverse: bool
-) -> _Seen:
-    """Paint files over each other, in cells between edges; the later ones lie above."""
+) -> list[tuple[int, int, int, int, int]]:
+    """Paint files over each other in cells between edges, the later ones above.
+
+    Returns the rectangles that can be seen: (file, top, bottom, left, right).
+    """
     count = len(top)
     slabs: list[list[int]] = [[] for _ in range(int(bottom.max()))]
-    order = range(count - 1, -1, -1) if reverse else range(count)
-    for file in order:
+    for file in range(count - 1, -1, -1) if reverse else range(count):
         for slab in range(top[file], bottom[file]):
             slabs[slab].append(file)
-    seen = _Seen(
-        np.full(count, len(slabs), dtype=np.int64),
-        np.zeros(count, dtype=np.int64),
-        np.full(count, int(right.max()), dtype=np.int64),
-        np.zeros(count, dtype=np.int64),
-        np.zeros(count, dtype=np.int64),
-    )
     begins, ends = left.tolist(), right.tolist()
+    pieces = []
     row = np.empty(int(right.max()), dtype=np.int64)
+    above: dict[tuple[int, int, int], int] = {}
+    """By file, left and right: the slab in which a piece begins that goes on in the last one."""
     for slab, members in enumerate(slabs):
         row[:] = -1
         for file in members:
             row[begins[file] : ends[file]] = file
-        files, first, cells = np.unique(row, return_index=True, return_counts=True)
-        last = len(row) - np.unique(row[::-1], return_index=True)[1]
-        if len(files) and files[0] == -1:
-            files, first, last, cells = files[1:], first[1:], last[1:], cells[1:]
-        seen.top[files] = np.minimum(seen.top[files], slab)
-        seen.bottom[files] = slab + 1
-        seen.left[files] = np.minimum(seen.left[files], first)
-        seen.right[files] = np.maximum(seen.right[files], last)
-        seen.cells[files] += cells
-    unseen = seen.cells == 0
-    seen.top[unseen] = seen.left[unseen] = 0
-    return seen
+        changes = np.flatnonzero(np.diff(row, prepend=-2))
+        runs = zip(row[changes].tolist(), changes.tolist(), [*changes[1:].tolist(), len(row)],
+                   strict=True)  # fmt: skip
+        here = {run: above.pop(run, slab) for run in runs if run[0] >= 0}
+        pieces += [(run[0], start, slab, *run[1:]) for run, start in above.items()]
+        above = here
+    return pieces + [(run[0], start, len(slabs), *run[1:]) for run, start in above.items()]
 
 
 # ----------------------------------------------------------------------------- the edges
@@ -357,32 +335,28 @@ def _painted(
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """The different ways in which files lie along one axis: of a million tiles some thousand."""
+    """The different ways in which pieces lie along one axis: of a million tiles some thousand."""
 
     low: Integers
     high: Integers
-    """Where the shown part begins and ends."""
+    """Where the piece begins and ends."""
     start: Integers
-    """Where the file begins."""
+    """Where its file begins."""
     size: Integers
+    """Of the file."""
     block: Integers
     file: Integers
-    """A file that lies so."""
-    of_file: Integers
-    """The number of the span of each file."""
+    """A file with a piece that lies so."""
+    of_piece: Integers
+    """The number of the span of each piece."""
 
     @classmethod
-    def of(
-        cls, tiles: Tiles, axis: int, low: Integers, high: Integers, hidden: NDArray[Any]
-    ) -> _Spans:
-        columns = [low, high, tiles.starts[:, axis], tiles.sizes[:, axis], tiles.blocks[:, axis]]
-        shown = np.flatnonzero(~hidden)
-        table = np.stack(columns, axis=1)[shown]
+    def of(cls, tiles: Tiles, axis: int, files: Integers, low: Integers, high: Integers) -> _Spans:
+        of_files = (tiles.starts[:, axis], tiles.sizes[:, axis], tiles.blocks[:, axis])
+        table = np.stack([low, high, *(column[files] for column in of_files)], axis=1)
         different, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        of_file = np.zeros(len(low), dtype=np.int64)
-        of_file[shown] = inverse.reshape(-1)
         low, high, start, size, block = different.T.copy()
-        return cls(low, high, start, size, block, shown[first], of_file)
+        return cls(low, high, start, size, block, files[first], inverse.reshape(-1))
 
     @property
     def first(self) -> Integers:

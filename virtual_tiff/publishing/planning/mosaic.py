@@ -165,24 +165,18 @@ def merge(
             axes=first.axes,
         ),
         blocks={
-            path: FileBlocks(grid.plan.origins, grid.plan.first, grid.plan.counts)
-            for path, grid in grids.items()
+            path: FileBlocks(plan.files, plan.origins, plan.first, plan.counts)
+            for path, plan in ((path, grid.plan) for path, grid in grids.items())
         },
         data=data,
         shift=max((grid.shift for grid in grids.values()), default=0.0),
         dropped=dropped,
-        covered=_covered(grids),
+        covered=len(rows) - len(np.unique(np.concatenate([g.plan.files for g in grids.values()]))),
         holes=any(grid.holes for grid in grids.values()),
     )
 
 
 _DIFFERENT = "it is not the same in all files"
-
-
-def _covered(grids: Mapping[str, _Grid]) -> int:
-    """Return of how many files nothing is shown."""
-    hidden = [(grid.plan.counts == 0).any(axis=1) for grid in grids.values()]
-    return int(np.logical_and.reduce(hidden).sum()) if hidden else 0
 
 
 # -------------------------------------------------------------------------- comparison
@@ -413,10 +407,15 @@ class _Grid:
                 return plan(rectilinear=False)
             except NotRegularError as error:
                 raise PublishError(_not_regular(str(error), lie.rules, plan)) from None
-        # a last strip is as short as its chunk can be, so that readers need no codec for it; where
-        # they need one for others, it takes the strips too, which `pad` has filled up
+        # A last strip is as short as its chunk can be, so that readers need no codec for it. Where
+        # blocks are cropped they need one, and then `pad` fills up the strips too.
         short = [axis == "y" and bool(self._pads) for axis in self.axes]
-        planned = plan(short=short)
+        try:
+            planned = plan(short=short)
+        except PublishError:
+            if len(self._pads) != 1:
+                raise
+            return plan()
         return plan() if planned.cropped and len(self._pads) == 1 else planned
 
     @property
@@ -446,7 +445,8 @@ class _Grid:
         codecs = metadata["codecs"]
         if self.plan.cropped:
             codecs = [_crop(self.plan), *codecs]
-        if "y" in self._lie.axes and not (self.plan.cropped and len(self._pads) == 1):
+        rows = self.plan.chunks[self.axes.index("y")]
+        if rows.lengths is not None and not (self.plan.cropped and len(self._pads) == 1):
             codecs = [codec for codec in codecs if codec["name"] != _PAD]
         # Icechunk takes no single number for an axis with chunks of one length
         shapes = [

@@ -81,14 +81,19 @@ class Dimension:
 
 
 class FileBlocks(NamedTuple):
-    """The blocks of files in one array, along the dimensions of the files: (files, dimensions)."""
+    """The blocks of files that are chunks of one array, in pieces that are rectangles.
 
+    All but the first have the shape (pieces, dimensions of the files).
+    """
+
+    files: Integers
+    """The place of each piece's file among the files, ascending."""
     origins: Integers
-    """The chunk that the first block of a file is which is shown."""
+    """The chunk that the first block of a piece is."""
     first: Integers
     """That block."""
     counts: Integers
-    """Blocks that are shown; 0 if none is."""
+    """Blocks of a piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

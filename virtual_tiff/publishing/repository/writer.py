@@ -100,16 +100,19 @@ def _shown_blocks(
     numbers: Sequence[NDArray[np.uint64]],
     where: FileBlocks,
     i: int,
-) -> _Block:
-    """Return those blocks of a file that are chunks of the whole."""
-    counts = where.counts[i].tolist()
-    some = tuple(
-        slice(first, first + count)
-        for first, count in zip(where.first[i].tolist(), counts, strict=True)
-    )
-    kept = np.arange(prod(grid), dtype=np.int64).reshape(grid)[some].reshape(-1)
-    offsets, lengths = (each[kept] for each in numbers)
-    return _Block(path, tuple(counts), tuple(where.origins[i].tolist()), offsets, lengths, kept)
+) -> Iterator[_Block]:
+    """Yield those blocks of a file that are chunks of the whole, piece by piece."""
+    in_file = np.arange(prod(grid), dtype=np.int64).reshape(grid)
+    for piece in range(*np.searchsorted(where.files, [i, i + 1]).tolist()):
+        counts = where.counts[piece].tolist()
+        some = tuple(
+            slice(first, first + count)
+            for first, count in zip(where.first[piece].tolist(), counts, strict=True)
+        )
+        kept = in_file[some].reshape(-1)
+        offsets, lengths = (each[kept] for each in numbers)
+        origin = tuple(where.origins[piece].tolist())
+        yield _Block(path, tuple(counts), origin, offsets, lengths, kept)
 
 
 class Writer:
@@ -229,18 +232,22 @@ class Writer:
                 if path not in members.paths:
                     continue
                 grid, to = chunk_grid(template.arrays[path]), members.paths[path]
-                if members.blocks is None:
-                    block = _Block(to, grid, (0,) * len(grid), offsets, lengths)
-                else:
-                    block = _shown_blocks(to, grid, (offsets, lengths), members.blocks[path], i)
-                ahead = (1,) * len(place)
-                block = replace(block, grid=(*ahead, *block.grid), origin=(*place, *block.origin))
-                references = self._refer(block, row.url, checksum)
-                copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
-                shown = {key: data for key, data in copies.items() if key is not None}
-                if shown:
-                    sync(_set_all(self._store, shown))
-                totals[to] += (references, len(shown), sum(map(len, shown.values())))
+                pieces: Iterable[_Block] = [_Block(to, grid, (0,) * len(grid), offsets, lengths)]
+                if members.blocks is not None:
+                    where = members.blocks[path]
+                    pieces = _shown_blocks(to, grid, (offsets, lengths), where, i)
+                for piece in pieces:
+                    block = replace(
+                        piece,
+                        grid=(*[1] * len(place), *piece.grid),
+                        origin=(*place, *piece.origin),
+                    )
+                    references = self._refer(block, row.url, checksum)
+                    copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
+                    shown = {key: data for key, data in copies.items() if key is not None}
+                    if shown:
+                        sync(_set_all(self._store, shown))
+                    totals[to] += (references, len(shown), sum(map(len, shown.values())))
             before = self._earlier.get(n)
             at = None if before is None else before.number
             position = place[0] if len(place) == 1 and members.blocks is None else -1
