@@ -31,7 +31,7 @@ NO_ATTRIBUTES = {
     *("zarr_format", "name", "chunk_shape", "separator", "endian", "order"),
     # names of arrays, of dimensions and of things within an attribute
     *("x", "y", "band", "c", "t", "z", "image", "mask", "row", "col", "id", "info"),
-    *("omero", "derived_from", "transform", "page"),
+    *("omero", "axes", "datasets", "derived_from", "transform", "page"),
 }
 
 
