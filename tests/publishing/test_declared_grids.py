@@ -281,12 +281,81 @@ def test_options_that_contradict_a_vrt_are_refused(how: str, tmp_path: Path) -> 
         publish(path, "memory://", **options)
 
 
-def test_a_vrt_is_published_alone(tmp_path: Path) -> None:
+def test_a_vrt_and_other_files_are_two_images(tmp_path: Path) -> None:
     path = build_vrt(tmp_path / "m.vrt", tiles(tmp_path))
-    others = tmp_path / "others"
-    for other in (scene(others / "a.tif"), build_vrt(others / "n.vrt", tiles(others))):
-        with pytest.raises(ValueError, match=r"m\.vrt declares a whole image, and .* another one"):
-            publish([path, other], "memory://")
+    other = scene(tmp_path / "others" / "a.tif")
+    with pytest.raises(ValueError, match=r"m\.vrt declares a whole image, and 1 file are none"):
+        publish([path, other], "memory://")
+
+
+def test_each_of_several_vrts_becomes_a_group(tmp_path: Path) -> None:
+    paths = {
+        "a": build_vrt(tmp_path / "a.vrt", tiles(tmp_path / "a")),
+        "b": build_vrt(tmp_path / "b.vrt", tiles(tmp_path / "b", [(0, 1), (0, 2)], bands=2)),
+    }
+    published = publish(list(paths.values()), "memory://")
+    assert [array.path for array in published.arrays] == ["a/0", "b/0"]
+    for group, path in paths.items():
+        with rasterio.open(path) as dataset:
+            truth, transform = dataset.read(), dataset.transform
+        array: Any = group_of(published)[f"{group}/0"]
+        np.testing.assert_array_equal(np.asarray(array[...]).reshape(truth.shape), truth)
+        assert tuple(array.attrs["spatial:transform"]) == tuple(transform)[:6]
+    with pytest.raises(ValueError, match="would have the images of several documents"):
+        publish(list(paths.values()), "memory://", group=lambda _: "one", concat="y,x")
+    paths["b"] = build_vrt(tmp_path / "b.vrt", tiles(tmp_path / "b"), "-vrtnodata", 7)
+    with pytest.raises(ValueError, match="have several nodata values"):
+        publish(list(paths.values()), "memory://")
+
+
+# ----------------------------------------------------------------------- a file for each band
+
+SEPARATE: dict[str, tuple[dict[str, Any], list[object]]] = {
+    "one place": ({"places": [(0, 0)] * 3}, []),
+    "several places": ({}, []),
+    "nodata": ({"nodata": 7}, []),
+    "a larger whole": ({}, ["-te", 499_360, 4_648_080, 503_840, 4_650_640]),
+}
+
+
+@pytest.mark.parametrize("how", SEPARATE)
+def test_a_file_for_each_band(how: str, tmp_path: Path) -> None:
+    options, arguments = SEPARATE[how]
+    places = options.pop("places", [(0, 0), (0, 1), (1, 0)])
+    files = [
+        tiles(tmp_path / str(band), [place], **options)[0] for band, place in enumerate(places)
+    ]
+    path = build_vrt(tmp_path / "m.vrt", files, "-separate", *arguments)
+    published = publish(path, "memory://")
+    array = judged(published, path)
+    assert array.metadata.dimension_names == ("band", "y", "x")
+    assert dataset_of(published).band.values.tolist() == [1, 2, 3]
+
+
+def test_the_names_and_scales_of_files_that_are_bands(tmp_path: Path) -> None:
+    files = [tiles(tmp_path / str(band), [(0, 0)])[0] for band in range(3)]
+    path = build_vrt(tmp_path / "m.vrt", files, "-separate")
+    text = "<Description>B0{0}</Description><Scale>{0}</Scale><ColorInterp>{1}</ColorInterp>"
+    colours = ("Blue", "Green", "Red")
+    changes = [
+        (f'band="{n}">', f'band="{n}">{text.format(n, colour)}')
+        for n, colour in enumerate(colours, 1)
+    ]
+    published = publish(edited(path, *changes), "memory://")
+    judged(published, path)
+    cube = dataset_of(published)
+    assert cube.band.values.tolist() == ["B01", "B02", "B03"]
+    assert cube.scale_factor.values.tolist() == [1, 2, 3]
+    assert cube.colorinterp.values.tolist() == ["blue", "green", "red"]
+
+
+def test_bands_of_several_tiles_each(tmp_path: Path) -> None:
+    bands = [tiles(tmp_path / str(band), [(0, 0), (0, 1), (1, 1)]) for band in range(2)]
+    nested = [build_vrt(tmp_path / f"band_{n}.vrt", files) for n, files in enumerate(bands)]
+    path = build_vrt(tmp_path / "m.vrt", nested, "-separate")
+    published = publish(path, "memory://")
+    judged(published, path)
+    assert published.files == 6
 
 
 def test_a_vrt_on_a_server(tmp_path: Path, http_server: HttpServer) -> None:
@@ -459,6 +528,22 @@ def test_a_table_that_contradicts_transforms_is_refused(tmp_path: Path) -> None:
     words = r"tile_0_1\.tif is placed 64 rows and 0 columns from .* it lies 0 rows and 96 columns"
     with pytest.raises(PublishError, match=words):
         publish(table(tmp_path / "grid.csv", "url,row,column", *rows), "memory://")
+
+
+def test_the_other_columns_of_a_table_are_coordinates(tmp_path: Path) -> None:
+    rows, truth = [], np.zeros((2, 64, 192), "uint16")
+    for at, day in enumerate(("2023-01-01", "2023-01-03")):
+        for column in range(2):
+            file = scene(
+                tmp_path / f"{day}_{column}.tif", 10 * at + column, crs=None, transform=None
+            )
+            rows.append((file.name, 0, column, day))
+            truth[at, :, 96 * column : 96 * column + 96] = pixels(file)
+    path = table(tmp_path / "grid.csv", "url,row,column,time", *rows)
+    published = publish(path, "memory://", concat=("time", "y", "x"), values=path)
+    np.testing.assert_array_equal(read(published), truth)
+    cube = dataset_of(published)
+    assert cube.time.values.astype("M8[D]").astype(str).tolist() == ["2023-01-01", "2023-01-03"]
 
 
 # --------------------------------------------------------------------------------- index

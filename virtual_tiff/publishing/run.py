@@ -32,6 +32,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import icechunk
@@ -43,6 +44,7 @@ from virtual_tiff.publishing.finding.items import Placement, find_items
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
 from virtual_tiff.publishing.planning.declared import declared_nodata
+from virtual_tiff.publishing.planning.names import group_names
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.spool import Spool
@@ -76,6 +78,7 @@ from virtual_tiff.publishing.repository.target import (
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.running import await_thread
+from virtual_tiff.sources.urls import file_path, is_remote
 from virtual_tiff.tiff import TiffWarning, redacted
 
 __all__ = ["Publication"]
@@ -162,9 +165,10 @@ class Publication:
         ValueError
             If the user asks for something else.
         """
-        grid = self.spool.grid()
-        if grid is None:
+        grids = self.spool.grids()
+        if not grids:
             return options
+        grid = grids[0]
         asked = options.layout, options.axes or None
         if asked[0] not in (None, "stack") or (asked[1] and set(grid.axes) - set(asked[1])):
             msg = (
@@ -172,6 +176,16 @@ class Publication:
                 f" be None and concat must have these dimensions, not {asked[0]!r} and {asked[1]!r}"
             )
             raise ValueError(msg)
+        statements = {(each.axes, each.last_wins, declared_nodata(each)): each for each in grids}
+        if len(statements) > 1:
+            names = " and ".join(redacted(each.name) for each in list(statements.values())[:2])
+            msg = (
+                f"{names} have several nodata values, kinds of bands, or rules for files that"
+                " overlap; publish them one after another"
+            )
+            raise ValueError(msg)
+        if len(grids) > 1:
+            self.spool.group_by_grid(group_names([_reference(each.name) for each in grids]))
         nodata = options.nodata if options.nodata is not None else declared_nodata(grid)
         overlap = "last" if options.overlap == "error" and grid.last_wins else options.overlap
         concat = options.axes or grid.axes
@@ -404,6 +418,11 @@ class Publication:
                 self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
             ),
         )
+
+
+def _reference(name: str) -> str:
+    """Return the url of a document."""
+    return name if is_remote(name) else Path(file_path(name)).resolve().as_uri()
 
 
 def _placing(options: PublishOptions, axes: Sequence[str]) -> dict[str, Any]:

@@ -11,11 +11,13 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
+from xml.etree.ElementTree import Element
 
+from virtual_tiff.metadata.safe_xml import read_xml
 from virtual_tiff.sources.stac import absolute
 from virtual_tiff.sources.urls import file_path, is_remote, scheme_of
 from virtual_tiff.text.numbers import counted
-from virtual_tiff.tiff import redacted
+from virtual_tiff.tiff import Limits, TiffError, redacted
 
 __all__ = [
     "GDAL_TYPES",
@@ -24,6 +26,7 @@ __all__ = [
     "TilePlace",
     "file_named",
     "refuse_pixels",
+    "root_of",
 ]
 
 GDAL_TYPES = {
@@ -116,6 +119,21 @@ class TilePlace:
 
 
 # ------------------------------------------------------------------------- GDAL's documents
+
+
+def root_of(text: str, place: str, what: str, limits: Limits) -> Element:
+    """Return the root element of a document; an error says what it is not.
+
+    Raises
+    ------
+    ValueError
+        If it is not XML, or above a limit.
+    """
+    try:
+        return read_xml(text, limits)
+    except TiffError as error:
+        msg = f"{redacted(place)} is not {what}: {error}"
+        raise ValueError(msg) from error
 
 
 def refuse_pixels(place: str, what: str) -> NoReturn:

@@ -16,7 +16,7 @@ import codecs
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,11 +244,14 @@ class _Finder:
     def _grid(self, name: str) -> Iterator[SourceFile]:
         """Read a document that declares a grid; yield its files."""
         place = index_name(name)
-        tiles: Iterable[tuple[str, TilePlace]]
+        if is_table(name):
+            for tile, tile_place, written in tiles_of_table(self._text(name), name):
+                self._check(tile, place if is_remote(place) else None)
+                # `values` finds the coordinates of the file in the same table, by that name
+                yield SourceFile(replace(self._locate(tile), name=written), place=tile_place)
+            return
         if is_vrt(name):
-            tiles = self._vrt(name)
-        elif is_table(name):
-            tiles = tiles_of_table(self._text(name), name)
+            tiles: Iterable[tuple[str, TilePlace]] = self._vrt(name)
         else:
             settings = None
             if is_settings(place):

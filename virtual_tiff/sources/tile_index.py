@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from virtual_tiff.metadata.nodata import number_of
-from virtual_tiff.metadata.safe_xml import children, local_name, read_xml
+from virtual_tiff.metadata.safe_xml import children, local_name
 from virtual_tiff.sources.declared_grid import (
     GDAL_TYPES,
     DeclaredBand,
@@ -28,10 +28,11 @@ from virtual_tiff.sources.declared_grid import (
     TilePlace,
     file_named,
     refuse_pixels,
+    root_of,
 )
 from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.sources.vrt import declared_band
-from virtual_tiff.tiff import Limits, TiffError, redacted, warn
+from virtual_tiff.tiff import Limits, redacted, warn
 
 __all__ = [
     "Features",
@@ -119,11 +120,7 @@ def parse_settings(text: str, place: str) -> IndexSettings:
     ValueError
         If it is none, or asks for what references to blocks of files cannot say.
     """
-    try:
-        root = read_xml(text, Limits())
-    except TiffError as error:
-        msg = f"{redacted(place)} is not a tile index: {error}"
-        raise ValueError(msg) from error
+    root = root_of(text, place, "a tile index", Limits())
     dataset, items, bands = "", {}, []
     for element in root:
         name, value = local_name(element), (element.text or "").strip()
@@ -218,7 +215,7 @@ def _geopackage(data: bytes, place: str, layer: str | None) -> Features:
 
 def _items(xml: str, place: str) -> dict[str, str]:
     """Return the items of the default domain of GDAL's metadata."""
-    root = read_xml(xml, Limits())
+    root = root_of(xml, place, "GDAL's metadata", Limits())
     if local_name(root) == "GDALTileIndexDataset":
         refuse_pixels(place, "the tile index has settings in its metadata (xml:GTI)")
     return {

@@ -26,8 +26,8 @@ def is_table(name: str) -> bool:
     return name.partition("?")[0].lower().endswith(".csv")
 
 
-def tiles_of_table(lines: Iterable[str], place: str) -> Iterator[tuple[str, TilePlace]]:
-    """Yield the files of a table, each with its place; relative names count from the table.
+def tiles_of_table(lines: Iterable[str], place: str) -> Iterator[tuple[str, TilePlace, str]]:
+    """Yield the files of a table, each with its place, and its name as the table has it.
 
     Parameters
     ----------
@@ -71,4 +71,4 @@ def tiles_of_table(lines: Iterable[str], place: str) -> Iterator[tuple[str, Tile
             )
             raise ValueError(msg)
         file = file_named(row[at_name], place, relative=True)
-        yield file, TilePlace(grid, int(row[at_row]), int(row[at_column]))
+        yield file, TilePlace(grid, int(row[at_row]), int(row[at_column])), row[at_name]

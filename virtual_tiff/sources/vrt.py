@@ -21,7 +21,7 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.nodata import number_of
-from virtual_tiff.metadata.safe_xml import children, local_name, read_xml
+from virtual_tiff.metadata.safe_xml import children, local_name
 from virtual_tiff.sources.declared_grid import (
     GDAL_TYPES,
     DeclaredBand,
@@ -29,9 +29,10 @@ from virtual_tiff.sources.declared_grid import (
     TilePlace,
     file_named,
     refuse_pixels,
+    root_of,
 )
 from virtual_tiff.sources.urls import scheme_of
-from virtual_tiff.tiff import Limits, TiffError, redacted, warn
+from virtual_tiff.tiff import Limits, redacted, warn
 
 __all__ = ["Vrt", "VrtSource", "declared_band", "is_vrt", "parse_vrt", "tiles_of"]
 
@@ -151,11 +152,7 @@ def parse_vrt(text: str, place: str) -> Vrt:
     ValueError
         If it is no VRT, or asks for what references to blocks of files cannot say.
     """
-    try:
-        root = read_xml(text, _LIMITS)
-    except TiffError as error:
-        msg = f"{redacted(place)} is not a VRT: {error}"
-        raise ValueError(msg) from error
+    root = root_of(text, place, "a VRT", _LIMITS)
     if local_name(root) != "VRTDataset":
         msg = f"{redacted(place)} is not a VRT of an image: its element is {local_name(root)}"
         raise ValueError(msg)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -37,12 +37,12 @@ from virtual_tiff.metadata.nodata import number_of
 from virtual_tiff.metadata.place import Place
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.plan import Integers, joined
+from virtual_tiff.publishing.planning.plan import Column, Integers, joined
 from virtual_tiff.publishing.planning.tile_grid import Tile, tile_grid
 from virtual_tiff.sources.declared_grid import DeclaredBand, DeclaredGrid
 from virtual_tiff.tiff import redacted
 
-__all__ = ["DeclaredPlaces", "declare", "declared_nodata"]
+__all__ = ["DeclaredPlaces", "declare", "declared_nodata", "with_names"]
 
 _PLANE = ("y", "x")
 _TOLERANCE = 0.01
@@ -242,11 +242,11 @@ def declare(
     reference = inline.get(_reference(first, arrays[first]))
     crs = _crs(grid, arrays[first]["attributes"], {} if reference is None else reference[0])
     full = _plane_size(arrays[first], axes[first])
+    _check_pixels(grid, arrays[first], axes[first], holes=holes)
     for path, metadata in arrays.items():
-        _check_pixels(grid, metadata, axes[path], holes=holes)
         attributes = dict(metadata["attributes"])
         attributes |= {attribute_name(name, text): text for name, text in grid.items}
-        if grid.bands and "band" not in grid.axes:
+        if grid.bands and _same_pixels(metadata, arrays[first]):
             _declare_bands(grid, path, metadata, attributes, inline, axes[path])
         if grid.transform is not None:
             # tags of one tile, which may contradict the document
@@ -263,6 +263,13 @@ def declare(
         place = Place(length=length, width=width, affine=affine, crs=crs)
         if affine is not None and ("spatial:transform" not in attributes or crs is not None):
             _declare_place(path, place, arrays, inline, axes[path])
+
+
+def _same_pixels(metadata: JSON, first: JSON) -> bool:
+    """Whether an array is the image itself or one of its overviews, and no mask."""
+    names = ("data_type", "photometric_interpretation")
+    one, other = ({**each, **each["attributes"]} for each in (metadata, first))
+    return all(one.get(name) == other.get(name) for name in names)
 
 
 def _affine(grid: DeclaredGrid, ratio: Sequence[float]) -> Affine | None:
@@ -363,8 +370,35 @@ def _declare_bands(
     axes: Sequence[str],
 ) -> None:
     """Replace what the files say of their bands by what the document says of them."""
+    meaning = _meaning(grid)
+    dimension = _band_dimension(grid, metadata, axes)
+    new_attributes = shared_attributes(meaning, metadata["data_type"])
+    new_coordinates = coordinates_of(meaning, metadata["data_type"]) if dimension else {}
+    for fields, (of_array, of_bands) in _FIELDS.items():
+        values = {getattr(band, field) for band in grid.bands for field in fields}
+        if values <= {None, "undefined"}:
+            continue
+        for name in of_array:
+            attributes.pop(name, None)
+            attributes |= {name: new_attributes[name]} if name in new_attributes else {}
+        for name in of_bands if dimension else ():
+            if name == "band" and "band" in grid.axes:
+                continue  # it is the coordinate of a new dimension; see `with_names`
+            node = joined(posixpath.dirname(path), str(dimension) if name == "band" else name)
+            names = [each for each in attributes.get("coordinates", "").split() if each != name]
+            if name in new_coordinates:
+                array = band_array(new_coordinates[name], str(dimension))
+                inline[node] = (array.metadata, array.data)
+                names += [name] if name != "band" else []
+            else:
+                inline.pop(node, None)
+            if names:
+                attributes["coordinates"] = " ".join(names)
+
+
+def _meaning(grid: DeclaredGrid) -> Bands:
     bands = grid.bands
-    meaning = Bands(
+    return Bands(
         numbers=tuple(range(len(bands))),
         scales=[1.0 if band.scale is None else band.scale for band in bands],
         offsets=[band.offset or 0.0 for band in bands],
@@ -375,29 +409,23 @@ def _declare_bands(
         },
         items={},
     )
-    if not bands:
-        return
-    new_attributes = shared_attributes(meaning, metadata["data_type"])
-    new_coordinates = coordinates_of(meaning, metadata["data_type"]) if "band" in axes else {}
-    for fields, (of_array, of_bands) in _FIELDS.items():
-        values = {getattr(band, field) for band in bands for field in fields}
-        if values <= {None, "undefined"}:
-            continue
-        for name in of_array:
-            attributes.pop(name, None)
-            attributes |= {name: new_attributes[name]} if name in new_attributes else {}
-        for name in of_bands if "band" in axes else ():
-            dimension = metadata["dimension_names"][-len(axes) :][axes.index("band")]
-            node = joined(posixpath.dirname(path), dimension if name == "band" else name)
-            names = [each for each in attributes.get("coordinates", "").split() if each != name]
-            if name in new_coordinates:
-                array = band_array(new_coordinates[name], dimension)
-                inline[node] = (array.metadata, array.data)
-                names += [name] if name != "band" else []
-            else:
-                inline.pop(node, None)
-            if names:
-                attributes["coordinates"] = " ".join(names)
+
+
+def _band_dimension(grid: DeclaredGrid, metadata: JSON, axes: Sequence[str]) -> str | None:
+    """Return the dimension of the bands, which is new where each file is one band."""
+    names = metadata["dimension_names"]
+    if "band" in axes:
+        return str(names[-len(axes) :][axes.index("band")])
+    return "band" if "band" in grid.axes and "band" in names else None
+
+
+def with_names(grid: DeclaredGrid, column: Column) -> Column:
+    """Return the coordinate of a new dimension of bands with the names that a document has."""
+    names = _meaning(grid).names
+    numbers = list(range(1, len(grid.bands) + 1))
+    if names is None or column.dimension != "band" or list(column.values) != numbers:
+        return column
+    return replace(column, data_type="string", values=names)
 
 
 # ---- place and CRS

@@ -432,7 +432,9 @@ class _Grid:
     @property
     def holes(self) -> bool:
         """Whether the files have another number of pixels than the whole."""
-        return int(self._sizes.prod(axis=1).sum()) != int(np.prod(self.shape))
+        positions = self._lie.positions
+        images = 1 if positions is None else len(np.unique(positions))
+        return int(self._sizes.prod(axis=1).sum()) != images * int(np.prod(self.shape))
 
     def metadata(self) -> JSON:
         """Return the whole array's."""

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.planning.declared import declare
+from virtual_tiff.publishing.planning.declared import declare, with_names
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
@@ -117,11 +117,12 @@ def together(  # noqa: PLR0913 (all that decides where files go)
                 blocks=merged.blocks if axes else None,
             )
         )
-    if (grid := catalogue.spool.grid()) is not None:
-        declare(grid, arrays, inline, axes_of, holes=holes)
     columns = [
         column for dimension in dimensions for column in dimension_columns(dimension, arrays)
     ]
+    if (grid := catalogue.grid(sets[0])) is not None:
+        declare(grid, arrays, inline, axes_of, holes=holes)
+        columns = [with_names(grid, column) for column in columns]
     for column in columns:
         taken.add_array(
             column.path,

@@ -16,6 +16,7 @@ from virtual_tiff.publishing.planning.plan import Integers
 from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
+from virtual_tiff.sources.declared_grid import DeclaredGrid
 from virtual_tiff.sources.times import tiff_datetime
 
 __all__ = ["DATETIME", "Catalogue", "Coordinates", "Files", "shown"]
@@ -159,9 +160,13 @@ class Catalogue:
         """Return loose attributes."""
         return read_loose(self.spool.text(number))
 
+    def grid(self, files: Files) -> DeclaredGrid | None:
+        """Return the grid that a document declares for files, if one does."""
+        return self.spool.grid(int(files.numbers[0])) if len(files) else None
+
     def declared(self, files: Files) -> DeclaredPlaces | None:
         """Return the places of files in the grid that a document declares, if one does."""
-        grid = self.spool.grid()
+        grid = self.grid(files)
         if grid is None:
             return None
         return DeclaredPlaces(grid=grid, places=self.spool.places(files.numbers))

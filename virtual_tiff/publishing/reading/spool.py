@@ -57,6 +57,7 @@ from virtual_tiff.publishing.reading.record import (
 from virtual_tiff.sources.declared_grid import DeclaredGrid
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.locations import Location
+from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import SourceState, redacted, warn
 
 __all__ = ["LedgerRow", "Row", "Spool", "microseconds", "state_of_columns"]
@@ -312,26 +313,49 @@ class Spool:
                     (n, grid, tile.row, tile.column, tile.length, tile.width),
                 )
 
-    def grid(self) -> DeclaredGrid | None:
-        """Return the grid that a document declares for all items; None if none does.
+    def grids(self) -> list[DeclaredGrid]:
+        """Return the grids that documents declare for all items; none if there are none.
 
         Raises
         ------
         ValueError
-            If items have several grids, or if only some have one.
+            If only some items are of such a document.
         """
-        if not self._grids:
-            return None
-        first, *others = self._grids
-        count = self._one("SELECT count(*) FROM declared", ())
-        if others or count < self.count():
-            other = redacted(others[0].name) if others else "other files"
+        grids = list(self._grids)
+        others = self.count() - self._one("SELECT count(*) FROM declared", ())
+        if grids and others:
             msg = (
-                f"{redacted(first.name)} declares a whole image, and {other} would be another one;"
-                " publish them one after another, each to its own repository or branch"
+                f"{redacted(grids[0].name)} declares a whole image, and {counted(others, 'file')}"
+                " are none of it; publish them apart"
             )
             raise ValueError(msg)
-        return first
+        return grids
+
+    def group_by_grid(self, names: Sequence[str]) -> None:
+        """Give the items of each grid a group of its own, unless they have groups.
+
+        Raises
+        ------
+        ValueError
+            If a group has items of several grids.
+        """
+        self._db.executemany(
+            "UPDATE item SET place = ? WHERE place IS NULL AND n IN"
+            " (SELECT n FROM declared WHERE grid = ?)",
+            zip(names, range(len(self._grids)), strict=True),
+        )
+        mixed = self._db.execute(
+            "SELECT place FROM item JOIN declared USING (n) GROUP BY place"
+            " HAVING count(DISTINCT grid) > 1"
+        ).fetchone()
+        if mixed is not None:
+            msg = f"the group {mixed[0]!r} would have the images of several documents"
+            raise ValueError(msg)
+
+    def grid(self, number: int) -> DeclaredGrid | None:
+        """Return the grid of an item; None if it has none."""
+        row = self._db.execute("SELECT grid FROM declared WHERE n = ?", (number,)).fetchone()
+        return None if row is None else list(self._grids)[row[0]]
 
     def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return row, column, length and width of items in their grid; shape (items, 4)."""
