@@ -260,3 +260,49 @@ def test_several_values_must_name_their_dimensions(
     command += ["--concat", "a,b", "--values", r"a=(\d)", "--values", r"(\d)"]
     assert main(command) == 2
     assert "several --values must each name another dimension" in capfd.readouterr().err
+
+
+# ---------------------------------------------------------------------------- attributes
+
+
+def test_attributes_that_vary_along_one_new_dimension_become_coordinates(tmp_path: Path) -> None:
+    for i, (day, band, column) in enumerate(product((1, 2), ("B1", "B2"), (0, 1))):
+        tags = {
+            "CLOUD": f"{10 * day}%",
+            "WAVELENGTH": {"B1": "443", "B2": "490"}[band],
+            "SENSOR": "MSI",
+            "MEAN": f"{i}",  # of each file alone
+            **({"ORBIT": "7"} if day == 2 else {}),
+        }
+        at = (LEFT + 640 * column, TOP)
+        name = f"a_2023010{day}_{band}_{column}.tif"
+        scene(tmp_path / name, i, shape=(64, 64), at=at, tags=tags)
+    published = publish(tmp_path, "memory://", concat=AXES, values=PATTERN)
+    dataset = dataset_of(published)
+    assert dataset["CLOUD"].dims == ("time",)
+    assert dataset["CLOUD"].values.tolist() == ["10%", "20%"]
+    assert dataset["WAVELENGTH"].dims == ("band",)
+    assert dataset["WAVELENGTH"].values.tolist() == ["443", "490"]
+    assert dataset["ORBIT"].values.tolist() == ["", "7"]
+    assert set(dataset["0"].coords) >= {"CLOUD", "WAVELENGTH", "ORBIT"}
+    assert dataset["0"].attrs["SENSOR"] == "MSI"
+    assert published.left_out == {"0": ("MEAN", "model_tiepoint")}
+
+
+def test_attributes_of_each_variable(tmp_path: Path) -> None:
+    for i, (day, level, kind) in enumerate(product((1, 2), (3, 5), ("u", "v"))):
+        tags = {"RUN": f"{kind}{day}", "DAY": f"{day}"}
+        scene(tmp_path / f"{kind}_d{day}_l{level}.tif", i, tags=tags)
+    published = publish(
+        tmp_path,
+        "memory://",
+        concat=("day", "level"),
+        values=r"d(?P<day>\d)_l(?P<level>\d)",
+        variable="^([uv])_",
+    )
+    dataset = dataset_of(published)
+    assert dataset["u_RUN"].values.tolist() == ["u1", "u2"]
+    assert dataset["v_RUN"].values.tolist() == ["v1", "v2"]
+    assert dataset["DAY"].values.tolist() == ["1", "2"]
+    assert "v_RUN" not in dataset["u"].encoding.get("coordinates", "")
+    assert published.left_out == {}

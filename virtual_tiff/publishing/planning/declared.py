@@ -423,7 +423,7 @@ def with_names(grid: DeclaredGrid, column: Column) -> Column:
     """Return the coordinate of a new dimension of bands with the names that a document has."""
     names = _meaning(grid).names
     numbers = list(range(1, len(grid.bands) + 1))
-    if names is None or column.dimension != "band" or list(column.values) != numbers:
+    if names is None or posixpath.basename(column.path) != "band" or list(column.values) != numbers:
         return column
     return replace(column, data_type="string", values=names)
 

@@ -5,7 +5,7 @@ coordinate along the new dimension, with the attribute's name; where several arr
 it with other values, the coordinate is called `{array}_{attribute}`. Lists, and attributes that are
 a number here and a text there, are left out, and listed. Attributes that are the same in all files
 stay attributes, except for those that are kept a scene each: they always become coordinates, as the
-next scene may differ.
+next scene may differ. Of several new dimensions, an attribute must vary along one alone.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import numpy as np
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.names import is_zarr_name
-from virtual_tiff.publishing.planning.plan import AttributeKey, Column, joined
+from virtual_tiff.publishing.planning.plan import AttributeKey, Column, Integers, joined
 from virtual_tiff.publishing.reading.record import LooseAttributes, Node
 
-__all__ = ["StackedAttributes", "named_columns", "take"]
+__all__ = ["StackedAttributes", "bind", "columns_along_one", "named_columns", "take"]
 
 
 ABSENT: Any = type("_Absent", (), {"__repr__": lambda _: "absent"})()
@@ -166,6 +166,75 @@ def named_columns(
             columns[path] = column if key in names else replace(column, changed=0)
             named[key] = path
     return list(columns.values()), named
+
+
+def bind(arrays: dict[str, JSON], names: Mapping[AttributeKey, str]) -> None:
+    """List coordinates that attributes became in the attribute `coordinates` of their arrays.
+
+    Parameters
+    ----------
+    arrays
+        Metadata by path, which are changed.
+    names
+        Paths of the coordinates, by attribute.
+    """
+    for (node, _), path in names.items():
+        for array, metadata in arrays.items():
+            attributes = metadata["attributes"]
+            described = {
+                "array": array == node.path,
+                "group": True,
+                "inline": attributes.get("grid_mapping") == posixpath.basename(node.path),
+            }[node.kind]
+            if described and posixpath.dirname(array) == posixpath.dirname(path):
+                listed = [*attributes.get("coordinates", "").split(), posixpath.basename(path)]
+                bound = attributes | {"coordinates": " ".join(dict.fromkeys(listed))}
+                arrays[array] = metadata | {"attributes": bound}
+
+
+def columns_along_one(
+    differing: Mapping[Node, Sequence[str]],
+    loose: Mapping[int, LooseAttributes],
+    numbers: Integers,
+    positions: Integers,
+    sizes: Sequence[int],
+) -> dict[tuple[Node, str], tuple[int, list[Any]]]:
+    """Return the attributes that vary along one of several new dimensions alone.
+
+    Parameters
+    ----------
+    differing
+        The names of attributes in which the files differ, by their node.
+    loose
+        Attributes by number.
+    numbers
+        For each file the number of its attributes.
+    positions
+        Of each file along each dimension; shape (files, dimensions).
+    sizes
+        Of the dimensions.
+
+    Returns
+    -------
+    dict
+        By node and name: the dimension's number, and for each position a value, or `ABSENT`.
+    """
+    found: dict[tuple[Node, str], tuple[int, list[Any]]] = {}
+    for at, size in enumerate(sizes):
+        pairs = np.unique(np.stack([positions[:, at], numbers], axis=1), axis=0).tolist()
+        for node, names in differing.items():
+            for name in names:
+                if (node, name) in found:
+                    continue
+                values: dict[int, Any] = {}
+                for position, number in pairs:
+                    value = loose[number].get(node, {}).get(name, ABSENT)
+                    if not _same(values.setdefault(position, value), value):
+                        break
+                else:
+                    column = [values.get(position, ABSENT) for position in range(size)]
+                    found[node, name] = (at, column)
+    return found
 
 
 def _folder(node: Node) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.plan import parents
+from virtual_tiff.publishing.planning.plan import Column, parents
 from virtual_tiff.publishing.reading.record import Template
 
 __all__ = [
@@ -152,6 +152,12 @@ class NodeNames:
             If there is a node of that name already, or it cannot be a name; it names both.
         """
         self._add(path, _Node(what, tuple(metadata["dimension_names"]), tuple(metadata["shape"])))
+
+    def add_columns(self, columns: Iterable[Column], what: str) -> None:
+        """Take coordinates along new dimensions."""
+        for column in columns:
+            array = {"dimension_names": [column.dimension], "shape": [len(column.values)]}
+            self.add_array(column.path, what, array)
 
     def add_coordinate(self, path: str, metadata: JSON, data: object) -> None:
         """Take an inline array of the files, which several variables may share.

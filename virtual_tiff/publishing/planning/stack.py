@@ -13,6 +13,7 @@ from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.differing_attributes import (
     StackedAttributes,
+    bind,
     named_columns,
     take,
 )
@@ -355,10 +356,12 @@ class _StackLayout:
         old, attributes = self._old, self._old.attributes
         dimension = Dimension(name=old.dimension, kind=kind, values=values)
         dimensions = dimension_columns(dimension, self._arrays, old.size)
-        self._add_columns(dimensions, f"the coordinate of the new dimension {old.dimension!r}")
+        self._names.add_columns(
+            dimensions, f"the coordinate of the new dimension {old.dimension!r}"
+        )
         taken = self._names.reserved()
         columns, names = named_columns(attributes, old.dimension, old.names, taken, self._changed)
-        self._add_columns(columns, "the coordinate of an attribute of the files")
+        self._names.add_columns(columns, "the coordinate of an attribute of the files")
         self._names.check()
         self._attach(names)
         data = self._catalogue.spool.data
@@ -392,11 +395,6 @@ class _StackLayout:
             missing=self._missing,
         )
 
-    def _add_columns(self, columns: Sequence[Column], what: str) -> None:
-        for column in columns:
-            array = {"dimension_names": [column.dimension], "shape": [len(column.values)]}
-            self._names.add_array(column.path, what, array)
-
     def _attach(self, names: Mapping[AttributeKey, str]) -> None:
         """Give each node its attributes; bind the new coordinates to the arrays."""
         for (kind, path), attributes in self._old.attributes.constant.items():
@@ -405,27 +403,4 @@ class _StackLayout:
             elif kind == "array":
                 metadata = self._arrays[path]
                 self._arrays[path] = metadata | {"attributes": metadata["attributes"] | attributes}
-        for (node, _), path in names.items():
-            for array in self._bearers(node):
-                if posixpath.dirname(array) == posixpath.dirname(path):
-                    self._bind(array, posixpath.basename(path))
-
-    def _bearers(self, node: Node) -> list[str]:
-        """Return the arrays that the attributes of a node describe."""
-        if node.kind == "array":
-            return [node.path]
-        if node.kind == "group":
-            return list(self._arrays)
-        name = posixpath.basename(node.path)
-        return [
-            array
-            for array, metadata in self._arrays.items()
-            if metadata["attributes"].get("grid_mapping") == name
-        ]
-
-    def _bind(self, array: str, name: str) -> None:
-        metadata = self._arrays[array]
-        attributes = dict(metadata["attributes"])
-        listed = attributes.get("coordinates", "").split()
-        attributes["coordinates"] = " ".join(dict.fromkeys([*listed, name]))
-        self._arrays[array] = metadata | {"attributes": attributes}
+        bind(self._arrays, names)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.declared import declare, with_names
+from virtual_tiff.publishing.planning.differing_attributes import (
+    StackedAttributes,
+    bind,
+    columns_along_one,
+    named_columns,
+)
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
 from virtual_tiff.publishing.planning.mosaic import merge
 from virtual_tiff.publishing.planning.names import NodeNames, described, variable_names
 from virtual_tiff.publishing.planning.plan import (
+    AttributeKey,
+    Column,
     Dimension,
     GroupState,
     Integers,
@@ -58,14 +67,14 @@ def together(  # noqa: PLR0913 (all that decides where files go)
         For each of `sets` the position of each file along each new dimension; shape (files, new
         dimensions).
 
-    Attributes that all files share are kept, the others are left out: there is no new
-    dimension whose coordinates they could be.
+    Attributes that all files share are kept. Those that vary along one new dimension alone become
+    coordinates along it, and the others are left out.
     """
     groups: dict[str, JSON] = {}
     arrays: dict[str, JSON] = {}
     inline: dict[str, tuple[JSON, bytes]] = {}
     members = []
-    left_out: dict[str, tuple[str, ...]] = {}
+    differing: list[_Differing] = []
     dropped: dict[str, str] = {}
     taken = NodeNames()
     axes_of: dict[str, tuple[str, ...]] = {}
@@ -85,12 +94,11 @@ def together(  # noqa: PLR0913 (all that decides where files go)
         dropped |= {joined(group, path): why for path, why in merged.dropped.items()}
         shared = _shared(catalogue, files)
         for path, attributes in merged.template.groups.items():
-            constant, differing = shared.get(Node("group", path), ({}, ()))
+            constant, _ = shared.get(Node("group", path), ({}, ()))
             taken.add_group(joined(group, path), f"the group {path or '/'} of the files")
             groups[joined(group, path)] = attributes | constant
-            left_out |= {joined(group, path): differing} if differing else {}
         for path, metadata in merged.template.arrays.items():
-            constant, differing = shared.get(Node("array", path), ({}, ()))
+            constant, _ = shared.get(Node("array", path), ({}, ()))
             attributes = metadata["attributes"] | constant
             array = metadata | {"attributes": attributes}
             for dimension in reversed(dimensions):
@@ -100,13 +108,18 @@ def together(  # noqa: PLR0913 (all that decides where files go)
                 array = with_dimension(array, dimension.name, len(dimension.values))
             taken.add_array(paths[path], described(path, files.variable), array)
             arrays[paths[path]] = array
-            left_out |= {paths[path]: differing} if differing else {}
         for path, coordinate in merged.template.inline.items():
             data = merged.data[path]
             taken.add_coordinate(joined(group, path), coordinate.metadata, data)
             inline[joined(group, path)] = (coordinate.metadata, data)
         axes_of |= {paths[path]: along for path, along in merged.template.axes.items()}
         holes |= merged.holes
+        nodes = {Node("array", path): Node("array", to) for path, to in paths.items()} | {
+            Node("group", path): Node("group", joined(group, path))
+            for path in merged.template.groups
+        }
+        names_of = {node: names for node, (_, names) in shared.items() if node in nodes}
+        differing.append(_Differing(files, places[n] if dimensions else None, nodes, names_of))
         members.append(
             Members(
                 group=group,
@@ -117,22 +130,21 @@ def together(  # noqa: PLR0913 (all that decides where files go)
                 blocks=merged.blocks if axes else None,
             )
         )
-    columns = [
-        column for dimension in dimensions for column in dimension_columns(dimension, arrays)
-    ]
     if (grid := catalogue.grid(sets[0])) is not None:
         declare(grid, arrays, inline, axes_of, holes=holes)
+    columns, left_out = _columns(catalogue, differing, dimensions, arrays, taken)
+    if grid is not None:
         columns = [with_names(grid, column) for column in columns]
-    for column in columns:
-        taken.add_array(
-            column.path,
-            f"the coordinate of the new dimension {column.dimension!r}",
-            {"dimension_names": [column.dimension], "shape": [len(column.values)]},
-        )
     taken.check()
     return GroupPlan(
         group=group,
-        part=Part(groups=groups, arrays=arrays, inline=inline, columns=columns, members=members),
+        part=Part(
+            groups=groups,
+            arrays=arrays,
+            inline=inline,
+            columns=columns,
+            members=members,
+        ),
         state=GroupState(),
         left_out=left_out,
         missing=missing,
@@ -140,6 +152,66 @@ def together(  # noqa: PLR0913 (all that decides where files go)
         covered=covered,
         shift=shift,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """The attributes in which the files of a variable differ."""
+
+    files: Files
+    places: Integers | None
+    nodes: Mapping[Node, Node]
+    """By node of the files: the node of the repository."""
+    names: Mapping[Node, Sequence[str]]
+    """By node of the files."""
+
+
+def _columns(
+    catalogue: Catalogue,
+    differing: Sequence[_Differing],
+    dimensions: Sequence[Dimension],
+    arrays: dict[str, JSON],
+    taken: NodeNames,
+) -> tuple[list[Column], dict[str, tuple[str, ...]]]:
+    """Make the coordinates of new dimensions, and those of attributes that vary along one of them.
+
+    Returns
+    -------
+    list of Column
+        The coordinates, which the arrays list from now on.
+    dict
+        By path of the node: the names of all other attributes that differ.
+    """
+    columns: list[Column] = []
+    for dimension in dimensions:
+        coordinates = dimension_columns(dimension, arrays)
+        taken.add_columns(coordinates, f"the coordinate of the new dimension {dimension.name!r}")
+        columns += coordinates
+    varying = [StackedAttributes() for _ in dimensions]
+    others: set[AttributeKey] = set()
+    for each in differing:
+        others |= {
+            AttributeKey(each.nodes[node], name) for node in each.names for name in each.names[node]
+        }
+        if each.places is None:
+            continue
+        numbers = each.files.loose
+        loose = {number: catalogue.loose(number) for number in set(numbers.tolist())}
+        sizes = [len(dimension.values) for dimension in dimensions]
+        along = columns_along_one(each.names, loose, numbers, each.places, sizes)
+        for (node, name), (at, column) in along.items():
+            if node.kind == "array" or len(differing) == 1:  # variables share their groups
+                varying[at].varying[AttributeKey(each.nodes[node], name)] = column
+    for dimension, stacked in zip(dimensions, varying, strict=True):
+        along_one, named = named_columns(stacked, dimension.name, {}, taken.reserved(), 0)
+        taken.add_columns(along_one, "the coordinate of an attribute of the files")
+        columns += along_one
+        bind(arrays, named)
+        others -= set(named)
+    left_out: dict[str, tuple[str, ...]] = {}
+    for key in sorted(others):
+        left_out[key.node.path] = (*left_out.get(key.node.path, ()), key.name)
+    return columns, left_out
 
 
 def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:
