@@ -53,6 +53,7 @@ from virtual_tiff.publishing.planning.grid import (
 from virtual_tiff.publishing.planning.overviews import overviews_of, paths_that_differ, without
 from virtual_tiff.publishing.planning.plan import FileBlocks, Integers, joined
 from virtual_tiff.publishing.planning.tile_grid import SNAP, Tile, fit, linear_part, tile_grid
+from virtual_tiff.publishing.planning.uneven import places_along, uneven, without_transform
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import (
     Inline,
@@ -117,6 +118,11 @@ def merge(
     """
     numbers = list(catalogue.counts(files))
     templates = {n: catalogue.template(n) for n in numbers}
+    if not set(axes) & set(_PLANE):  # places that differ by rounding alone are the same
+        usual = templates[numbers[0]]
+        for n in numbers[1:]:
+            if at_one_place(usual, templates[n], rules.snap):
+                templates[n] = usual
     plain = {n: _plain(template, axes, rules) for n, template in templates.items()}
     dropped = {}
     if different := paths_that_differ(list(plain.values())):
@@ -240,7 +246,7 @@ def _plain(template: Template, axes: Sequence[str], rules: GridRules) -> Templat
             metadata, digest = metadata | {"chunk_grid": None}, ""
         inline[path] = Inline(metadata, digest, along)
     groups = {
-        path: _without_place(attributes) if tiles else attributes
+        path: _without_place(attributes, axes) if tiles else attributes
         for path, attributes in template.groups.items()
     }
     return Template(groups, arrays, inline, template.axes)
@@ -255,7 +261,7 @@ def _without_extent(
     attributes = metadata["attributes"]
     return metadata | {
         "shape": shape,
-        "attributes": _without_place(attributes) if tiles else attributes,
+        "attributes": _without_place(attributes, axes) if tiles else attributes,
     }
 
 
@@ -263,13 +269,20 @@ _PAD = "virtual_tiff.pad"
 _PLACE = ("spatial:transform", "spatial:bbox", "spatial:shape", "GeoTransform")
 
 
-def _without_place(attributes: JSON) -> JSON:
-    """Leave out where a tile lies, but for the size and rotation of its pixels."""
+def _without_place(attributes: JSON, axes: Sequence[str]) -> JSON:
+    """Leave out where a tile lies, but for the rotation of its pixels, and their size.
+
+    Along a single axis pixels may have several sizes.
+    """
     placeless = {name: value for name, value in attributes.items() if name not in _PLACE}
     if transform := attributes.get("spatial:transform"):
-        placeless["resolution"] = linear_part(Affine(*transform))
+        size = linear_part(Affine(*transform))
+        along = [axis for axis in axes if axis in _PLANE]
+        if len(along) == 1 and size[1] == size[2] == 0:
+            size[0 if along == ["x"] else 3] = 0.0
+        placeless["resolution"] = size
     if "layout" in attributes.get("multiscales", {}):
-        levels = [_without_place(level) for level in attributes["multiscales"]["layout"]]
+        levels = [_without_place(level, axes) for level in attributes["multiscales"]["layout"]]
         placeless["multiscales"] = attributes["multiscales"] | {"layout": levels}
     return placeless
 
@@ -346,13 +359,16 @@ class _Grid:
         """Of the shape, as a document declares it."""
         self.affine: Affine | None = None
         """Of the whole; None if no transform has placed the files."""
+        self._uneven = False
+        """Whether pixels have several sizes along the axis: then coordinates alone place them."""
         self.shift = 0.0
         self._along = [n for n, axis in enumerate(self.axes) if axis in axes]
         if set(axes) & set(_PLANE):
             self._place_tiles()
         for dimension in self._along:
             in_plane = self.axes[dimension] in _PLANE
-            if not in_plane or (self.affine is None and lie.declared is None):
+            placed = self._uneven or lie.declared is not None or self.affine is not None
+            if not in_plane or not placed:
                 self._place_in_order(dimension, alone=len(axes) == 1)
         self.plan = self._planned()
         self.shape = self.plan.shape
@@ -373,6 +389,12 @@ class _Grid:
         if not placed:
             return
         # all have a transform, or their templates would differ
+        along = [axis for axis in self._lie.axes if axis in _PLANE]
+        if len(along) == 1 and uneven(placed, along[0]):
+            number = self.axes.index(along[0])
+            self.starts[:, number] = places_along(self.path, placed, along[0], self._lie.rules.snap)
+            self._uneven = True
+            return
         grid = tile_grid(self.path, placed, self._lie.axes, self._lie.rules.snap)
         self.affine, self.shift = grid.affine, grid.shift
         self.starts[:, [self.axes.index(axis) for axis in _PLANE]] = grid.starts
@@ -465,6 +487,8 @@ class _Grid:
 
     def placed(self, attributes: JSON) -> JSON:
         """Return attributes of a file with the place of the whole."""
+        if self._uneven:
+            return without_transform(attributes)
         if self.affine is None:
             return attributes
         length, width = (int(self.shape[self.axes.index(axis)]) for axis in _PLANE)

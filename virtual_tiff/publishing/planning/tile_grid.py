@@ -150,7 +150,7 @@ def _placed(
     if not wrong.any():
         return starts.astype(np.int64), float(off.max())
     at = int(np.argmax(wrong))
-    (rows, columns), (row, column) = off[at].tolist(), starts[at].tolist()
+    (rows, columns), (row, column) = off[at].tolist(), (starts[at] + 0.0).tolist()  # no -0
     msg = (
         f"{tiles[at].name}: array {path} does not lie on the grid of the others' pixels: at row"
         f" {row:,.0f} and column {column:,.0f} of {reference.name} it is off by {rows:.3g} pixels"
