@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from support.scenes import commits, dataset_of, group_of, pixels, read, scene
+from support.scenes import commits, dataset_of, dated, group_of, pixels, read, scene
 from virtual_tiff import open_published
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, publish
@@ -170,6 +170,25 @@ def test_three_new_dimensions(tmp_path: Path) -> None:
     assert published.missing == 1
 
 
+def test_times_of_the_tag_beside_another_dimension(tmp_path: Path) -> None:
+    files = {
+        (day, level): dated(
+            tmp_path / f"{level}_{7 - day}.tif", f"2023-01-0{day}", 10 * day + level
+        )
+        for day in (1, 3)
+        for level in (2, 4)
+    }
+    published = publish(
+        tmp_path, "memory://", concat=("time", "level"), values={"time": "tag", "level": r"^(\d)_"}
+    )
+    dataset = dataset_of(published)
+    assert dataset["time"].dt.day.values.tolist() == [1, 3]
+    assert dataset["level"].values.tolist() == [2, 4]
+    for (day, level), path in files.items():
+        found = dataset["0"].isel(time=[1, 3].index(day)).sel(level=level)
+        np.testing.assert_array_equal(found.values, pixels(path))
+
+
 def test_files_with_bands_of_their_own(tmp_path: Path) -> None:
     files = {
         (day, level): scene(tmp_path / f"d{day}_l{level}.tif", 10 * day + level, shape=(3, 64, 64))
@@ -188,7 +207,7 @@ def test_files_with_bands_of_their_own(tmp_path: Path) -> None:
 def test_two_files_at_one_position(tmp_path: Path) -> None:
     planes(tmp_path)
     values = {"t": r"_t(\d+)", "c": r"_([A-Z]+)\.tif"}
-    words = r"(?s)z1_DAPI\.tif and .*z2_DAPI\.tif are both at t 0, c DAPI.*and 1 more|both at t 0"
+    words = r"(?s)z1_DAPI\.tif and .*z2_DAPI\.tif are both at t 0, c DAPI\n.*at t 10, c GFP"
     with pytest.raises(PublishError, match=words):
         publish(tmp_path, tmp_path / "cube", concat="t,c", values=values)
     tiles(tmp_path / "in")

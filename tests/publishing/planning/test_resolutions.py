@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,29 @@ def test_no_resolution(tmp_path: Path) -> None:
         publish(path, "memory://", concat="n", layout="group per resolution")
     with pytest.raises(ValueError, match="needs concat"):
         publish(path, "memory://", layout="group per resolution")
+
+
+def test_bands_as_a_dimension_of_each_resolution(tmp_path: Path) -> None:
+    files = {
+        (day, name): band(tmp_path, "A", day, name)
+        for day in (1, 2)
+        for name in RESOLUTIONS
+        if (day, name) not in {(1, "B01"), (2, "B8A")}
+    }
+    published = publish(
+        tmp_path,
+        "memory://",
+        concat=("time", "band", "y", "x"),
+        values=r"_(?P<time>\d{8})_(?P<band>B\d\w)\.tif",
+        layout="group per resolution",
+    )
+    for size in (10, 20, 60):
+        dataset = dataset_of(published, f"{size}m")
+        names = sorted(name for name, resolution in RESOLUTIONS.items() if resolution == size)
+        assert dataset["time"].dt.day.values.tolist() == [1, 2]
+        assert dataset["band"].values.tolist() == names
+        for (i, day), (j, name) in product(enumerate((1, 2)), enumerate(names)):
+            file = files.get((day, name))
+            expected = 0 if file is None else pixels(file)
+            np.testing.assert_array_equal(dataset["0"].values[i, j] - expected, 0)
+    assert published.missing == 2

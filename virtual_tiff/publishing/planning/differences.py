@@ -146,7 +146,10 @@ def _advice(differences: Sequence[Difference]) -> Iterable[str]:
     if "chunks" in aspects and "shape" not in aspects:
         yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
     if aspects & {"values", "spatial:transform", "GeoTransform"} and "shape" not in aspects:
-        yield "\nThe images lie at different places: tiles of one image are concat='y,x'."
+        yield (
+            "\nThe images lie at different places: tiles of one image are concat='y,x', or"
+            " 'time,y,x' at several times; a cube for each place is group=PATTERN (--group)."
+        )
     scenes = [name for name in PER_SCENE if name in aspects]
     if scenes:
         yield (

@@ -217,8 +217,8 @@ def check_one_a_position(
         more = f"\n  and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         msg = (
             f"two files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
-            " places need a group each (layout='group per signature'); several images of one time"
-            " need a variable each"
+            " places need a group each (group=PATTERN, or layout='group per signature'), or are"
+            " tiles (concat with y,x); several images of one time need a variable each"
         )
         raise PublishError(msg)
 
