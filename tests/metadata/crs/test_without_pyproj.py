@@ -15,14 +15,8 @@ from pyproj.crs import PrimeMeridian
 from virtual_tiff.metadata.crs.build import Crs, build
 from virtual_tiff.metadata.crs.registry import BuiltIn, Proj
 from virtual_tiff.metadata.crs.tables import (
-    ANGULAR_UNITS,
-    ELLIPSOIDS,
-    GEOGRAPHIC,
-    LINEAR_UNITS,
     METHODS,
     PRIME_MERIDIANS,
-    UTM_FAMILIES,
-    VERTICAL,
 )
 from virtual_tiff.metadata.crs.wkt import to_wkt
 
@@ -44,58 +38,7 @@ def equal(one: str, other: str) -> bool:
     return pyproj.CRS(one).equals(pyproj.CRS(other), ignore_axis_order=True)
 
 
-# The rows are the registry's
-
-
-@pytest.mark.parametrize("code", GEOGRAPHIC)
-def test_geographic_crs(code: int) -> None:
-    found = BuiltIn().crs(code)
-    assert found is not None
-    assert pyproj.CRS(to_wkt(found)).equals(pyproj.CRS(code))
-    assert found["name"] == pyproj.CRS(code).name
-
-
-@pytest.mark.parametrize("code", ELLIPSOIDS)
-def test_ellipsoids(code: int) -> None:
-    found = BuiltIn().ellipsoid(code)
-    assert found is not None
-    assert pyproj.crs.Ellipsoid.from_json_dict(found | {"type": "Ellipsoid"}) == (
-        pyproj.crs.Ellipsoid.from_epsg(code)
-    )
-
-
-@pytest.mark.parametrize("code", PRIME_MERIDIANS)
-def test_prime_meridians(code: int) -> None:
-    assert pyproj.crs.PrimeMeridian.from_epsg(code).name == PRIME_MERIDIANS[code][0]
-
-
-@pytest.mark.parametrize("category", ["linear", "angular"])
-def test_units(category: str) -> None:
-    units = pyproj.database.get_units_map("EPSG", category, allow_deprecated=True).values()
-    factors = {int(unit.code): (unit.name, unit.conv_factor) for unit in units}
-    for code, unit in (LINEAR_UNITS if category == "linear" else ANGULAR_UNITS).items():
-        if unit.code != code:
-            continue  # another word for degrees
-        name, factor = factors[code]
-        assert unit.factor == pytest.approx(factor, rel=1e-12)
-        assert unit.name == name or code in (9106, 9122)  # gon, degree: shorter than EPSG's
-
-
-@pytest.mark.parametrize(
-    "code",
-    [3857, 4979, *(c for codes, *_ in UTM_FAMILIES for c in (codes[0], codes[-1]))],
-)
-def test_other_crs(code: int) -> None:
-    found = BuiltIn().crs(code)
-    assert found is not None
-    assert pyproj.CRS(to_wkt(found)).equals(pyproj.CRS(code))
-    assert found["name"] == pyproj.CRS(code).name
-
-
-def test_vertical_codes_are_vertical() -> None:
-    for code in (c for codes in VERTICAL for c in codes):
-        found = Proj().crs(code)
-        assert found is None or found["type"] == "VerticalCRS"
+# Conversions by a rule
 
 
 @pytest.mark.parametrize("code", [16001, 16060, 16101, 16160, 3856])
