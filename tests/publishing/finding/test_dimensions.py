@@ -197,7 +197,7 @@ def test_one_dimension_takes_the_forms_of_before() -> None:
         (AXES, {"values": {"time": TIME, "band": r"_(B0\d)"}}, "values of band .* is not found in"),
         (AXES, {"values": {"time": TIME, "band": ["a"]}}, "there are 1 values for 6 files"),
         (AXES, {"values": {"time": TIME, "band": 3}}, "values of band must be a list"),
-        (AXES, {"values": {"time": TIME, "band": "asset"}}, "these files are of no STAC item"),
+        (AXES, {"values": {"time": TIME, "band": "asset"}}, "no STAC item names these files"),
         (AXES, {"values": {"time": "platform", "band": BAND}}, "no STAC item has a platform"),
     ],
 )

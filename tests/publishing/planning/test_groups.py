@@ -211,8 +211,12 @@ def test_a_property_of_stac_items_names_the_group(
     ("options", "error", "words"),
     [
         ({"group": r"_U(\d\d)_"}, ValueError, r"group .* is not found in the name .*T32TQM_2023"),
-        ({"group": "s2:mgrs_tile"}, ValueError, "no STAC item has a s2:mgrs_tile: .*T32TQM"),
-        ({"group": "T32"}, ValueError, "no STAC item has a T32"),
+        ({"group": "s2:mgrs_tile"}, ValueError, "no STAC item has a s2:mgrs_tile .*T32TQM"),
+        (
+            {"group": "T32"},
+            ValueError,
+            "T32 .group 'T32' is neither a pattern with a group nor a file",
+        ),
         ({"group": lambda url: None}, ValueError, "group gives None for"),
         ({"group": {}}, ValueError, "group has no value for"),
         ({"group": ["a", "b"]}, ValueError, "group must be a mapping, a function, a CSV file"),

@@ -94,6 +94,21 @@ def test_groups_without_a_new_file_grow_with_the_others(tmp_path: Path) -> None:
         publish(tmp_path / "in", tmp_path / "cube", append=True, **OPTIONS)
 
 
+def test_a_resolution_that_comes_later_has_the_published_times(tmp_path: Path) -> None:
+    files = {(day, "B02"): band(tmp_path / "in", "A", day, "B02") for day in (1, 2)}
+    layout: Any = "group per resolution"
+    publish(tmp_path / "in", tmp_path / "cube", concat="time", layout=layout, **OPTIONS)
+    files[3, "B05"] = band(tmp_path / "in", "A", 3, "B05")
+    files[2, "B01"] = band(tmp_path / "in", "A", 2, "B01")
+    published = publish(tmp_path / "in", tmp_path / "cube", append=True, **OPTIONS)
+    for name in ("B02", "B05", "B01"):
+        dataset = dataset_of(published, f"{RESOLUTIONS[name]}m")
+        assert dataset["time"].dt.day.values.tolist() == [1, 2, 3]
+        for i, day in enumerate((1, 2, 3)):
+            expected = pixels(files[day, name]) if (day, name) in files else 0
+            np.testing.assert_array_equal(dataset[name].values[i] - expected, 0)
+
+
 def test_times_are_shared_within_a_tile(tmp_path: Path) -> None:
     days = {"A": [1, 2], "C": [2, 3]}
     files = {

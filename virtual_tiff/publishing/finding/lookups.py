@@ -55,7 +55,7 @@ class Lookup:
     guess_times: bool = False
     """Whether texts may be times in any form that `guessed_time` knows."""
     only_times: str = ""
-    """The error about a text that is not surely a time; empty if a text may be anything."""
+    """The error about a text that is not clearly a time; empty if a text may be anything."""
     listed: Sequence[Any] | None = None
     """The values themselves, in the order of the files; they are not looked up."""
     from_tag: bool = False
@@ -73,13 +73,7 @@ def is_time(dimension: str) -> bool:
 
 
 def time_lookup(time: str, option: str = "time") -> Lookup:
-    """Return how the time of a file is found; see `find_items`.
-
-    Raises
-    ------
-    ValueError
-        If the text is neither one of those allowed, nor a pattern.
-    """
+    """Return how the time of a file is found; a ValueError says what may be given."""
     if time == "tag":
         return Lookup(value=_nothing, from_tag=True)
     if time in TIMES:
@@ -104,21 +98,10 @@ def _by_time_pattern(pattern: TimePattern) -> Lookup:
 def lookup(  # noqa: PLR0911 (one a kind of source)
     given: Values, option: str, column: str = "value"
 ) -> Lookup:
-    """Return how the value of a file is found.
+    """Return how the value of a file is found; a ValueError says what may be given.
 
-    Parameters
-    ----------
-    given
-        By the user.
-    option
-        The option's name, for errors.
-    column
-        The column of a CSV file that has the values, if that has a header other than url, value.
-
-    Raises
-    ------
-    ValueError
-        If the user gives something else than `Values`.
+    `option` is the option's name, for errors; `column` that of a CSV file that has the values, if
+    its header is not url, value.
     """
     if isinstance(given, str):
         if _is_pattern(given):
@@ -128,7 +111,7 @@ def lookup(  # noqa: PLR0911 (one a kind of source)
         if given == "tag" or given in TIMES:
             return time_lookup(given, option)
         if _PROPERTY.fullmatch(given) and not Path(given).exists():
-            return _property(given)
+            return _property(given, option)
     if isinstance(given, (str, os.PathLike)):
         table = _table(given, [column])
         values = table.get(column, table.get("value", {}))
@@ -162,7 +145,7 @@ _PROPERTY = re.compile(r"[A-Za-z_][\w-]*(:[\w-]+)*")
 """The name of a STAC property, which no CSV file has: its name ends in a suffix."""
 
 
-def _property(name: str) -> Lookup:
+def _property(name: str, option: str = "") -> Lookup:
     """Return the lookup of a property of the file's STAC item, or of its asset's key."""
 
     def value(_: Location, asset: StacAsset | None) -> Coordinate | None:
@@ -174,9 +157,11 @@ def _property(name: str) -> Lookup:
             return asset.time(name)
         return plain(asset.properties.get(name), f"STAC item {asset.item}, {name}")
 
-    by_asset = name == "asset"
-    hint = "these files are of no STAC item" if by_asset else f"no STAC item has a {name}"
-    return Lookup(value=value, hint=hint, by_asset=by_asset)
+    if name == "asset":
+        return Lookup(value=value, hint="no STAC item names these files", by_asset=True)
+    # whoever has misspelt a pattern or a file reads it too
+    reason = f" ({option} {name!r} is neither a pattern with a group nor a file)" if option else ""
+    return Lookup(value=value, hint=f"no STAC item has a {name}{reason}")
 
 
 def _mapping(values: Mapping[str, Any], hint: str, *, texts: bool = False) -> Lookup:
@@ -190,20 +175,10 @@ def _mapping(values: Mapping[str, Any], hint: str, *, texts: bool = False) -> Lo
 
 
 def _table(file: str | os.PathLike[str], columns: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Read a CSV file of urls and values.
+    """Read a CSV file; return by column the texts by url.
 
-    Parameters
-    ----------
-    file
-        Each line has a url and a value. With a header line, url and the names of columns, a file
-        may have more columns than are asked for.
-    columns
-        Those that are read, if the header names them.
-
-    Returns
-    -------
-    dict
-        By column: texts by url. A file without such a header has the one column `value`.
+    Each line has a url and a value: the column `value`. With a header line, url and the names of
+    columns, those of `columns` are read, and there may be others.
     """
     name = os.fspath(file)
     with Path(file).expanduser().open(encoding="utf-8-sig", newline="") as lines:
@@ -241,20 +216,10 @@ def _table(file: str | os.PathLike[str], columns: Sequence[str]) -> dict[str, di
 def lookups_of(
     axes: Sequence[str], time: str | None, values: Values | None, *, of_stac: bool = False
 ) -> dict[str, Lookup]:
-    """Return how the coordinates of a file are found, by dimension.
+    """Return how the coordinates of a file are found, by dimension; see `Placement.of`.
 
-    Parameters
-    ----------
-    axes
-        Those of `concat`.
-    time, values, of_stac
-        As `Placement.of` takes them.
-
-    Raises
-    ------
-    ValueError
-        If they are of no kind that is allowed, if nothing says which dimension is meant, or if
-        both give the same one.
+    It is a ValueError if nothing says which dimension is meant, or if `time` and `values` give the
+    same one.
     """
     lookups: dict[str, Lookup] = {}
     if time is not None:
@@ -392,21 +357,9 @@ def _guessing(of_texts: Lookup, name: str, *, pattern: str = "") -> Lookup:
 
 
 def settled(values: Sequence[Any], of: Lookup, names: Sequence[str]) -> list[Coordinate]:
-    """Return the values of all files, of one type.
+    """Return the values of all files in one type; if there is none, a ValueError names the files.
 
-    Parameters
-    ----------
-    values
-        Of the files; none is missing.
-    of
-        How they were found.
-    names
-        Of the files, for errors.
-
-    Raises
-    ------
-    ValueError
-        If they are of several types, or one is no time that has to be.
+    `of` is how they were found, and none is missing.
     """
     if of.guess_times and all(isinstance(value, str) for value in values):
         times = [guessed_time(value) or iso_time(value) for value in values]
@@ -437,10 +390,7 @@ def settled(values: Sequence[Any], of: Lookup, names: Sequence[str]) -> list[Coo
 def plain(value: Any, name: str = "values") -> Coordinate | None:  # noqa: ANN401
     """Return a user's value as a coordinate: numpy's and pandas' become Python's, times UTC.
 
-    Raises
-    ------
-    ValueError
-        If it is of another type, or NaN.
+    One of another type, or NaN, is a ValueError.
     """
     if value is None:
         return None

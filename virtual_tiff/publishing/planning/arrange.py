@@ -87,7 +87,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         parts = _group_per_file(catalogue, existing)
         return Plan(parts=parts, files=files, how=f"in {files} groups")
     sets_of = list(_groups(catalogue, arrangement, existing))
-    shared = _shared(sets_of) if arrangement.layout == "group per resolution" else {}
+    shared = _shared(sets_of, existing) if arrangement.layout == "group per resolution" else {}
     groups = [
         _arranged(
             catalogue, group, sets, arrangement, existing, shared.get(posixpath.dirname(group), {})
@@ -271,13 +271,18 @@ _UNITS = {"metre": "m", "degrees_east": "deg"}
 
 
 def _shared(
-    sets_of: Sequence[tuple[str, Sequence[Files]]],
+    sets_of: Sequence[tuple[str, Sequence[Files]]], existing: Existing
 ) -> dict[str, dict[str, dict[Any, None]]]:
     """Return the coordinates that groups share: by the group above them and by dimension.
 
     These are times and numbers. Texts are names, as of bands: each group has its own.
     """
     shared: dict[str, dict[str, dict[Any, None]]] = {}
+    for group, state in existing.states.items():
+        for path in state.coordinates if state.kind != "text" else ():
+            above = shared.setdefault(posixpath.dirname(group), {})
+            published = dict.fromkeys(existing.columns[path])
+            above.setdefault(posixpath.basename(path), {}).update(published)
     for group, sets in sets_of:
         above = shared.setdefault(posixpath.dirname(group), {})
         for files in sets:
