@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -416,6 +418,26 @@ def test_the_last_file_of_a_vrt_covers_the_others(tmp_path: Path) -> None:
             judged(publish(path, "memory://", grid="rectilinear"), path)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_any_vrt_shows_what_gdal_shows_or_is_refused(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    size = random.choice([32, 48, 64, 50], 2)
+    step = size + random.choice([0, 0, -1, -16, 7], 2)
+    files = tiles(tmp_path, size=tuple(size.tolist()), step=tuple(step.tolist()))
+    chosen = [files[at] for at in random.permutation(4)[: random.integers(1, 5)]]
+    left, top, more = (10 * int(n) for n in random.choice([0, 5, 32], 3))
+    right, bottom = ((step + size)[::-1] * 10 + more).tolist()
+    extent = [500_000 - left, 4_650_000 - bottom, 500_000 + right, 4_650_000 + top]
+    path = build_vrt(tmp_path / "m.vrt", chosen, "-te", *extent)
+    with zarr.config.set({"array.rectilinear_chunks": True}):
+        try:
+            published = publish(path, "memory://", grid="rectilinear")
+        except PublishError as error:
+            assert "must share their edges" in str(error)  # noqa: PT017 (most are published)
+            return
+        judged(published, path)
+
+
 def test_files_that_show_others_where_they_are_nodata_are_refused(tmp_path: Path) -> None:
     files = tiles(tmp_path, size=(96, 96), step=(64, 64), nodata=7)
     path = build_vrt(tmp_path / "m.vrt", files)
@@ -570,6 +592,18 @@ def test_a_tile_index_becomes_what_gdal_reads(how: str, tmp_path: Path) -> None:
     judged(publish(path, "memory://"), path)
 
 
+@pytest.mark.parametrize("items", [[], ["SORT_FIELD=location", "SORT_FIELD_ASC=NO"]])
+def test_a_tile_index_says_which_file_covers_another(items: list[str], tmp_path: Path) -> None:
+    files = tiles(tmp_path, size=(96, 96), step=(64, 64))
+    arguments = [part for item in items for part in ("-mo", item)]
+    for order in (files, files[::-1]):
+        path = tile_index(tmp_path / "m.gti.gpkg", order, "-overwrite", *arguments)
+        with pytest.raises(PublishError, match="Say which of them is shown"):
+            publish(path, "memory://")
+        with zarr.config.set({"array.rectilinear_chunks": True}):
+            judged(publish(path, "memory://", overlap="last", grid="rectilinear"), path)
+
+
 def test_a_tile_index_of_another_grid_is_refused(tmp_path: Path) -> None:
     items = ("RESX=10", "RESY=10", "MINX=499363", "MAXX=503843", "MINY=4648080", "MAXY=4650640")
     arguments = [part for item in items for part in ("-mo", item)]
@@ -593,3 +627,45 @@ def test_what_is_left_out_of_a_vrt_is_warned_of(tmp_path: Path) -> None:
     edited(path, ("<VRTRasterBand", "<OverviewList>2</OverviewList><VRTRasterBand"))
     with pytest.warns(TiffWarning, match="its list of overviews .OverviewList. is left out"):
         publish(path, "memory://")
+
+
+# ---------------------------------------------------------------------- stac-geoparquet
+
+
+def test_items_of_stac_geoparquet_are_those_of_json(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    days = ("2023-01-05", "2023-01-02")
+    files = {day: scene(tmp_path / f"{day}.tif", at) for at, day in enumerate(days)}
+    media = "image/tiff; application=geotiff; profile=cloud-optimized"
+    rows = [
+        {
+            "type": "Feature",
+            "id": day,
+            "datetime": datetime.fromisoformat(f"{day}T10:00:00+00:00"),
+            "eo:cloud_cover": 5.0,
+            "assets": {"B04": {"href": file.name, "type": media}},
+        }
+        for day, file in files.items()
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "items.parquet")
+    items = [
+        {
+            **{name: row[name] for name in ("type", "id", "assets")},
+            "properties": {
+                "datetime": row["datetime"].isoformat(),
+                "eo:cloud_cover": row["eo:cloud_cover"],
+            },
+        }
+        for row in rows
+    ]
+    (tmp_path / "items.json").write_text(
+        json.dumps({"type": "FeatureCollection", "features": items})
+    )
+    options: dict[str, Any] = {"concat": "time", "time": "datetime", "assets": "B04"}
+    by_table = publish(tmp_path / "items.parquet", "memory://", **options)
+    by_json = publish(tmp_path / "items.json", "memory://", **options)
+    assert by_table.arrays == by_json.arrays
+    np.testing.assert_array_equal(read(by_table), [pixels(files[day]) for day in sorted(days)])
+    assert dataset_of(by_table).time.equals(dataset_of(by_json).time)

@@ -24,6 +24,7 @@ __all__ = [
     "DeclaredBand",
     "DeclaredGrid",
     "TilePlace",
+    "base_of",
     "file_named",
     "refuse_pixels",
     "root_of",
@@ -149,7 +150,14 @@ _FILE_SYSTEMS = {"curl": "", "s3": "s3://", "gs": "gs://", "az": "az://"}
 """The beginnings of urls by GDAL's names of file systems, `/vsi…/`."""
 
 
-def file_named(text: str, place: str, *, relative: bool) -> str:
+def base_of(place: str) -> str:
+    """Return the path or url that relative names in a document count from."""
+    if is_remote(place):
+        return place
+    return os.path.realpath(os.path.expanduser(file_path(place)))  # noqa: PTH111 (as GDAL does)
+
+
+def file_named(text: str, place: str, base: str | None) -> str:
     """Return the path or url of a file that a document of GDAL's names.
 
     Parameters
@@ -157,9 +165,9 @@ def file_named(text: str, place: str, *, relative: bool) -> str:
     text
         As the document has it.
     place
-        The path or url of the document.
-    relative
-        Whether a relative name counts from the document; otherwise from the working directory.
+        The path or url of the document, for messages.
+    base
+        As `base_of` gives it; None if a relative name counts from the working directory.
 
     Raises
     ------
@@ -173,8 +181,4 @@ def file_named(text: str, place: str, *, relative: bool) -> str:
         return f"{_FILE_SYSTEMS[virtual[1]]}{virtual[2]}"
     if scheme_of(text) is None and re.match(r"/vsi|[A-Za-z][A-Za-z0-9_]+:|<", text):
         refuse_pixels(place, f"it names a source that is no file ({redacted(text[:100])})")
-    if not relative:
-        return text
-    if not is_remote(place):  # GDAL follows a link to the document, too
-        place = os.path.realpath(os.path.expanduser(file_path(place)))  # noqa: PTH111
-    return absolute(text, place) or text
+    return text if base is None else absolute(text, base) or text

@@ -26,6 +26,7 @@ from virtual_tiff.sources.declared_grid import (
     DeclaredBand,
     DeclaredGrid,
     TilePlace,
+    base_of,
     file_named,
     refuse_pixels,
     root_of,
@@ -125,7 +126,7 @@ def parse_settings(text: str, place: str) -> IndexSettings:
     for element in root:
         name, value = local_name(element), (element.text or "").strip()
         if name == "IndexDataset":
-            dataset = file_named(value, place, relative=True)
+            dataset = file_named(value, place, base_of(place))
         elif name in _ELEMENTS:
             items[_ELEMENTS[name]] = value
         elif name == "Band":
@@ -303,12 +304,12 @@ def tiles_of_index(
         ranks = features.columns[field_name]
         last_first = items.get("SORT_FIELD_ASC", "YES").upper() in ("NO", "FALSE", "0", "OFF")
         order.sort(key=lambda at: (ranks[at] is not None, ranks[at]), reverse=last_first)
-    grid = _grid(features, items, settings, place)
+    grid, base = _grid(features, items, settings, place), base_of(place)
     for at in order:
         if not isinstance(locations[at], str) or not locations[at]:
             msg = f"{redacted(place)}: feature {at} has no {name}"
             raise ValueError(msg)
-        yield file_named(locations[at], place, relative=True), TilePlace(grid)
+        yield file_named(locations[at], place, base), TilePlace(grid)
 
 
 def _grid(

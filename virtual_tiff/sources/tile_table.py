@@ -11,7 +11,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 
-from virtual_tiff.sources.declared_grid import DeclaredGrid, TilePlace, file_named
+from virtual_tiff.sources.declared_grid import DeclaredGrid, TilePlace, base_of, file_named
 from virtual_tiff.tiff import redacted
 
 __all__ = ["is_table", "tiles_of_table"]
@@ -58,6 +58,7 @@ def tiles_of_table(lines: Iterable[str], place: str) -> Iterator[tuple[str, Tile
         unit="tiles" if _PLACES[columns] == "tiles" else "pixels",
         last_wins=False,
     )
+    base = base_of(place)
     at_name, at_row, at_column = (header.index(key) for key in (name, *columns))
     for cells in rows:
         row = [cell.strip() for cell in cells]
@@ -70,5 +71,5 @@ def tiles_of_table(lines: Iterable[str], place: str) -> Iterator[tuple[str, Tile
                 f" be whole numbers from 0, not {row[at_row]!r} and {row[at_column]!r}"
             )
             raise ValueError(msg)
-        file = file_named(row[at_name], place, relative=True)
+        file = file_named(row[at_name], place, base)
         yield file, TilePlace(grid, int(row[at_row]), int(row[at_column])), row[at_name]

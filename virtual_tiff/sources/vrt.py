@@ -27,6 +27,7 @@ from virtual_tiff.sources.declared_grid import (
     DeclaredBand,
     DeclaredGrid,
     TilePlace,
+    base_of,
     file_named,
     refuse_pixels,
     root_of,
@@ -156,7 +157,7 @@ def parse_vrt(text: str, place: str) -> Vrt:
     if local_name(root) != "VRTDataset":
         msg = f"{redacted(place)} is not a VRT of an image: its element is {local_name(root)}"
         raise ValueError(msg)
-    document = _Document(place)
+    document = _Document(place, base_of(place))
     document.check(root, "")
     length, width = (
         document.whole(root.get(f"raster{axis}Size"), f"raster{axis}Size") for axis in "YX"
@@ -207,6 +208,8 @@ class _Document:
     """Reads the elements of one document, whose place every refusal names."""
 
     place: str
+    base: str = ""
+    """What relative names count from."""
 
     def refuse(self, what: str) -> NoReturn:
         """Refuse the document."""
@@ -284,8 +287,8 @@ class _Document:
         if named is None or not (named.text or "").strip():
             self.refuse(f"{where}a source has no SourceFilename")
         flags = {key.lower(): value for key, value in named.items()}
-        relative = flags.get("relativetovrt") == "1"
-        name = file_named((named.text or "").strip(), self.place, relative=relative)
+        base = self.base if flags.get("relativetovrt") == "1" else None
+        name = file_named((named.text or "").strip(), self.place, base)
         where = f"{where}{redacted(name)}: "
         self.check(element, where)
         band = _text(element, "SourceBand") or "1"
@@ -317,7 +320,8 @@ class _Document:
             if rectangle is None:
                 continue
             texts = [rectangle.get(key, "") for key in ("yOff", "xOff", "ySize", "xSize")]
-            numbers = [number_of(text) for text in texts]
+            # a document has four for each of a million files, and most are whole
+            numbers = [int(text) if text.isdecimal() else number_of(text) for text in texts]
             if not all(n is not None and math.isfinite(n) and abs(n) < 2**31 for n in numbers):
                 self.refuse(f"{where}{name} is {texts}, which is not four numbers")
             rectangles[name] = [number for number in numbers if number is not None]

@@ -231,9 +231,10 @@ def _plain(template: Template, axes: Sequence[str], rules: GridRules) -> Templat
         plain = _without_extent(metadata, along, axes, tiles=tiles)
         if rules.grid == "rectilinear":  # blocks of several lengths are chunks of it
             blocks = plain["chunk_grid"]["configuration"]["chunk_shape"]
-            plain["chunk_grid"] = [
+            shape = [
                 0 if axis in axes else length for axis, length in zip(along, blocks, strict=True)
             ]
+            plain["chunk_grid"] = {"name": "", "configuration": {"chunk_shape": shape}}
             plain["codecs"] = [c for c in plain["codecs"] if c["name"] != _PAD or "y" not in axes]
         arrays[path] = plain
     inline = {}
