@@ -161,6 +161,9 @@ def _groups(
     catalogue: Catalogue, arrangement: Arrangement, existing: Existing
 ) -> Iterator[tuple[str, list[Files]]]:
     """Yield groups with the files that go there, by variable."""
+    below: dict[str, dict[str, GroupState]] = {}
+    for path, state in existing.states.items():
+        below.setdefault(posixpath.dirname(path), {})[posixpath.basename(path)] = state
     by_group: dict[str, list[Files]] = {}
     for files in catalogue.sets:
         by_group.setdefault(files.group, []).append(files)
@@ -177,15 +180,10 @@ def _groups(
                     raise ValueError(msg)
                 yield joined(group, files.variable), [files]
         else:
-            below = {
-                posixpath.basename(path): state
-                for path, state in existing.states.items()
-                if posixpath.dirname(path) == group
-            }
             if arrangement.layout == "group per resolution":
-                divided = _by_resolution(catalogue, sets, below)
+                divided = _by_resolution(catalogue, sets, below.get(group, {}))
             else:
-                divided = _by_signature(catalogue, sets, arrangement, below)
+                divided = _by_signature(catalogue, sets, arrangement, below.get(group, {}))
             yield from ((joined(group, name), files) for name, files in divided.items())
 
 

@@ -65,7 +65,7 @@ class Stack:
         """Return the published stack of a group; None for `state` begins a new one."""
         if state is None:
             return cls(group=group, dimension=dimension)
-        coordinate = next((path for path in existing.columns if path in state.coordinates), None)
+        coordinate = next((path for path in state.coordinates if path in existing.columns), None)
         return cls(
             group=group,
             dimension=dimension,
@@ -73,9 +73,9 @@ class Stack:
             kind=state.kind,
             values=list(existing.columns[coordinate]) if coordinate else [],
             taken={
-                variable: set(positions)
-                for (at, variable), positions in existing.taken.items()
-                if at == group
+                variable: set(existing.taken[group, variable])
+                for variable in state.templates
+                if (group, variable) in existing.taken
             },
             attributes=StackedAttributes(
                 constant={node: dict(attributes) for node, attributes in state.constant.items()},
