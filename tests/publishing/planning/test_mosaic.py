@@ -254,8 +254,9 @@ def test_tiles_that_differ_in_what_numbers_mean(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         other = scene(tmp_path / "b.tif", shape=(64, 64), **options)
-    with pytest.raises(PublishError, match=words):
-        publish([first, other], "memory://", concat="y,x")
+    for grid in ("auto", "rectilinear"):
+        with pytest.raises(PublishError, match=words):
+            publish([first, other], "memory://", concat="y,x", grid=grid)
 
 
 def test_transforms_that_differ_by_rounding_are_one_grid(tmp_path: Path) -> None:

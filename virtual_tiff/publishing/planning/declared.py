@@ -65,6 +65,15 @@ class DeclaredPlaces:
     places: Integers
     """Row, column, length and width of each, as `TilePlace` has them; shape (files, 4)."""
 
+    def overlap(self, error: PublishError) -> str:
+        """Return the error about files that overlap, with what GDAL would do."""
+        if not self.grid.kind.startswith("GDAL"):
+            return str(error)
+        return (
+            f"{redacted(self.grid.name)}: {error}. GDAL shows the earlier file where the later one"
+            " is nodata; references show a file whole"
+        )
+
     def shape(self, full: Integers, sizes: Integers) -> tuple[int, int]:
         """Return rows and columns of the whole, or of its overview; 0 if none are declared."""
         if self.grid.size is None:

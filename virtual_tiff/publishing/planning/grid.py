@@ -47,6 +47,7 @@ __all__ = [
     "GridRules",
     "NotRegularError",
     "Overlap",
+    "OverlapError",
     "Tiles",
     "plan_grid",
     "run_lengths",
@@ -71,6 +72,10 @@ class GridRules:
 
 
 DEFAULT_RULES = GridRules()
+
+
+class OverlapError(PublishError):
+    """Files that overlap, where nothing says which of them is shown."""
 
 
 class NotRegularError(PublishError):
@@ -292,7 +297,7 @@ def _pieces(
                 " by overlap='last' or 'first' (--overlap); images of one place need a new"
                 " dimension, or a variable or a group each"
             )
-            raise PublishError(msg)
+            raise OverlapError(msg)
     low, high = low[numbers], high[numbers]
     if len(joined) == 2:
         low[:, rows], high[:, rows] = row_edges[piece_top], row_edges[piece_bottom]

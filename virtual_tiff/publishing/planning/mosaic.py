@@ -46,6 +46,7 @@ from virtual_tiff.publishing.planning.grid import (
     GridPlan,
     GridRules,
     NotRegularError,
+    OverlapError,
     Tiles,
     plan_grid,
     run_lengths,
@@ -149,6 +150,8 @@ def merge(
             grids[path] = _Grid(path, lie)
         except PublishError as error:
             if path not in overviews:
+                if isinstance(error, OverlapError) and lie.declared is not None:
+                    raise PublishError(lie.declared.overlap(error)) from error
                 raise
             dropped[path] = str(error)
     if len(grids) < len(rows[0].arrays):
