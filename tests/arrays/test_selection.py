@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rasterio.warp import transform_bounds
 
 from support.build import image
 from support.pixels import directory, read, values
+from virtual_tiff.arrays.selection.bounding_box import _near
 from virtual_tiff.arrays.selection.region import Region
 from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.metadata.crs import Crs
@@ -589,3 +591,21 @@ def test_exactly_the_same_ground_of_an_overview():
     assert selection.region(overview, full=(60, 100)) == region(0, 16, 16, 16)
     with pytest.raises(ValueError, match="smaller image of 50 x 30; overviews=False"):
         Selection(window=(16, 0, 16, 16), exact=True).region(overview, full=(60, 100))
+
+
+def test_far_from_an_image_a_box_is_cut_in_both_directions() -> None:
+    """Else the whole world, or a pole, would have to be transformed to the image's CRS."""
+    image = (14.9, 41.0, 15.1, 42.0)
+    near = _near((-180, -90, 180, 90), image)
+    assert near == pytest.approx((14.89, 40.95, 15.11, 42.05))
+    assert _near((15.0, 41.5, 15.05, 41.6), image) == (15.0, 41.5, 15.05, 41.6)
+    assert _near((50, 0, 60, 10), image) == (50, 0, 60, 10)
+
+
+@pytest.mark.parametrize(
+    "image", [(math.inf, 0, 1, 1), (0, math.nan, 1, 1), (170, 0, -170, 1)], ids=str
+)
+def test_near_an_image_whose_bounds_are_not_known_a_box_stays(
+    image: tuple[float, float, float, float],
+) -> None:
+    assert _near((-180, -90, 180, 90), image) == (-180, -90, 180, 90)

@@ -178,6 +178,13 @@ def test_a_type_that_cannot_hold_the_bits_is_refused(dtype: str):
         decoded(BitsCodec(bits=12, row=2), bytes(3), 1, 2, dtype=dtype)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32"])
+def test_one_bit_more_than_the_type_has_is_refused(dtype: str):
+    bits = np.dtype(dtype).itemsize * 8 + 1
+    with pytest.raises(ValueError, match=f"{dtype} cannot hold {bits} bits"):
+        decoded(BitsCodec(bits=bits, row=8), bytes(bits), 1, 8, dtype=dtype)
+
+
 @pytest.mark.parametrize("bits", [12, 33])
 @pytest.mark.parametrize("sample_format", [1, 2])
 def test_a_short_block_of_a_file_raises(bits: int, sample_format: int):

@@ -410,6 +410,14 @@ def test_what_is_no_fax_is_an_error_or_a_warning(compression: int, data: bytes):
     assert told
 
 
+def test_a_line_of_empty_runs_without_end_is_an_error():
+    """White 0 and black 0 (T.4, table 2), again and again: the line would never be full."""
+    runs = "00110101" + "0000110111"
+    data = int(runs * 800, 2).to_bytes(len(runs) * 100)
+    with pytest.raises(ValueError, match=f"a line of {WIDTH} pixels has more than"):
+        CcittCodec(compression=2)._decode_sync(buffer(data), chunk_spec(HEIGHT, WIDTH))
+
+
 @every_kind
 def test_any_damage_is_an_image_or_a_value_error(compression: int, options: int):
     random = np.random.default_rng(9)

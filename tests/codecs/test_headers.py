@@ -229,6 +229,34 @@ def test_jpegxl_ratios_give_the_columns():
     assert jpegxl_header(bits.stream()) == ImageHeader(rows=32, columns=48, samples=3)
 
 
+SPOT_COLOUR = ((0, 1), (2, 2), (0, 4), *EIGHT_BITS, (0, 2), (0, 2), (2**64 - 1, 64))
+"""ExtraChannelInfo of a spot colour, with its red, green, blue and solidity in 16 bits each."""
+CFA = ((0, 1), (2, 2), (3, 4), *EIGHT_BITS, (0, 2), (0, 2), (3, 2), (255, 8))
+"""ExtraChannelInfo of a colour filter array, with its cfa_channel."""
+
+
+@pytest.mark.parametrize("channel", [SPOT_COLOUR, CFA], ids=["spot colour", "CFA"])
+def test_jpegxl_channels_behind_a_longer_description_are_read(channel: tuple[tuple[int, int], ...]):
+    """Only if its fields are skipped to the last bit, the next channel is an alpha."""
+    bits = Bits().add(*SIZE_24x40, (0, 1), (0, 1), *EIGHT_BITS, (1, 1))
+    bits.add((2, 2), (0, 4), *channel, (1, 1), (0, 1), (1, 1))
+    assert jpegxl_header(bits.stream()) == ImageHeader(rows=24, columns=40, samples=4, lost=1)
+
+
+def jxl_box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content) + 8) + kind + content
+
+
+def test_jpegxl_codestreams_in_several_parts_are_read_as_far_as_a_header_goes():
+    data = imagecodecs.jpegxl_encode(picture(20, 30, 3))
+    signature = jxl_box(b"JXL ", b"\r\n\x87\n") + jxl_box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    expected = ImageHeader(rows=20, columns=30, samples=3)
+    split = jxl_box(b"jxlp", bytes(4) + data[:3]) + jxl_box(b"jxlp", b"\x80\0\0\1" + data[3:])
+    assert jpegxl_header(signature + split) == expected
+    many = jxl_box(b"jxlp", bytes(4) + data + bytes(2**16)) + jxl_box(b"jxlp", bytes(2**16)) * 3
+    assert jpegxl_header(signature + many) == expected
+
+
 # ---- JPEG XR
 
 

@@ -319,6 +319,14 @@ def test_huffman_tables_that_libjpeg_calls_bogus():
         decoded(JpegCodec(), data[:-100], 32, 48, dtype="uint16")
 
 
+def test_huffman_tables_are_found_among_other_segments():
+    data = bogus(lossless(DEEP))
+    comment = b"\xff\xdb" + (67).to_bytes(2) + bytes([0, *[1] * 64])  # tables of no use here
+    at = data.index(b"\xff\xc4")
+    among = data[:at] + comment + data[at:]
+    np.testing.assert_array_equal(decoded(JpegCodec(), among, 32, 48, dtype="uint16"), DEEP)
+
+
 def test_huffman_tables_that_nobody_can_use():
     data = bogus(lossless(DEEP))
     at = data.index(b"\xff\xc4") + 5
@@ -333,6 +341,12 @@ def test_a_dng_frame_of_other_samples_is_refused(shape):
         decoded(JpegCodec(), lossless(DEEP), *shape, dtype="uint16")
     with pytest.raises(ValueError, match="components; the tags promise"):
         decoded(JpegCodec(), GRAY_STREAM, *shape)
+
+
+@pytest.mark.parametrize("shape", [(48,), (2, 32, 48, 3), ()])
+def test_a_chunk_that_no_image_fills_is_refused(shape: tuple[int, ...]):
+    with pytest.raises(ValueError, match="no image fills a chunk of shape"):
+        decoded(BlockJpegCodec({"name": "imagecodecs_jpeg"}), GRAY_STREAM, *shape)
 
 
 def test_tables_of_the_tag():

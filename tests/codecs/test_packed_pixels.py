@@ -98,6 +98,18 @@ def test_a_wider_type_takes_more_repetitions():
     assert found.tolist() == [[[65535, 65535]]]
 
 
+def test_samples_of_more_bits_than_are_tabled_are_widened():
+    codec = PackedPixelsCodec(bits=[16, 16], endian="little")
+    words = np.array([0x00011234, 0xFFFF8000], "<u4")
+    found = codec._decode_sync(buffer(words.tobytes()), chunk_spec(1, 2, 2, dtype="uint16"))
+    assert found.as_numpy_array().tolist() == [[[0x0001, 0x1234], [0xFFFF, 0x8000]]]
+    codec = PackedPixelsCodec(bits=[13, 3], endian="big")
+    spec = chunk_spec(1, 1, 2, dtype="uint16")
+    found = codec._decode_sync(buffer(b"\x80\x0f"), spec)
+    # 13 bits are repeated from the highest one on
+    assert found.as_numpy_array().tolist() == [[[0b1_0000_0000_0001_100, 0xFFFF]]]
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((1, 1, 2), "uint8"), ((1, 1, 3), "int8"), ((1, 1, 3), "float32")]
 )

@@ -142,6 +142,11 @@ def test_any_damage_is_an_image_or_a_value_error():
         assert found.as_numpy_array().max() <= 15
 
 
+def test_another_type_than_it_decodes_to_is_refused():
+    with pytest.raises(ValueError, match=r"thunderscan gives uint8, not uint16"):
+        ThunderScanCodec()._decode_sync(buffer(encoded(PICTURE)), chunk_spec(31, 151, dtype="u2"))
+
+
 def test_other_depths_are_refused_by_name():
     with pytest.raises(UnsupportedError, match=r"ThunderScan \(32809\) with 1 samples of 8 bits"):
         virtual(image(PICTURE, compression=32809, encode=bytes))

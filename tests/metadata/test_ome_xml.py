@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage, Planes, find_planes, parse_ome
@@ -170,6 +172,33 @@ def test_planes_far_apart_are_too_many() -> None:
 def test_tiff_data_upon_tiff_data_end_at_the_limit() -> None:
     with pytest.warns(TiffWarning, match="TiffData name more than"):
         assert planes_of(xml("<TiffData/>" * 10_000, z=100), max_planes=150) is not None
+
+
+def test_as_many_planes_as_the_limit_are_read_in_silence() -> None:
+    planes = "".join(f'<TiffData IFD="{i}" FirstZ="{i}"/>' for i in range(10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TiffWarning)
+        found = planes_of(xml(planes, z=10), max_planes=10)
+    assert found is not None
+    assert found.ifds == tuple(range(10))
+    with pytest.warns(TiffWarning, match="TiffData name more than 9 planes"):
+        planes_of(xml(planes, z=10), max_planes=9)
+
+
+def test_planes_of_nothing_but_what_the_image_lacks_are_none() -> None:
+    with pytest.warns(TiffWarning, match="names a plane that the image does not have"):
+        assert planes_of(xml('<TiffData FirstT="7"/>', t=2)) is None
+
+
+def test_planes_of_two_uuids_that_are_both_this_file_are_all_exposed() -> None:
+    uuids = "".join(
+        f'<TiffData IFD="{n}" FirstZ="{n}"><UUID FileName="a.ome.tif">{n}</UUID></TiffData>'
+        for n in range(2)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TiffWarning)
+        found = planes_of(xml(uuids, z=2), file_name="a.ome.tif")
+    assert found == Planes(shape=(1, 1, 2), first=(0, 0, 0), ifds=(0, 1))
 
 
 @pytest.mark.parametrize(

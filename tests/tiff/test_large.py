@@ -263,6 +263,40 @@ def test_the_offsets_of_an_lsm_are_unwrapped_as_by_tifffile(
         np.testing.assert_array_equal(opened(path, ifd=number)[str(number)][...], PAGE + number)
 
 
+@pytest.mark.parametrize("counts", [[36], [36, 36, 36], [36, 0]], ids=str)
+def test_byte_counts_that_do_not_fit_the_offsets_are_no_proof_of_wrong_places(
+    counts: list[int], place: Path
+) -> None:
+    directory = page([2**20, GIB4 - 100])
+    entries = [entry(279, LONG, counts) if e.tag == 279 else e for e in directory.entries]
+    more = [page([2**21]), Directory(entries)]
+    sparse(place, build(more), [(GIB4 - 100, bytes(36)), (2**21, PAGE.tobytes())], GIB4 + 2**20)
+    np.testing.assert_array_equal(opened(place, ifd=0)["0"][...], PAGE)
+
+
+@pytest.mark.parametrize("ifd", [2, 9])
+def test_a_directory_that_a_large_file_does_not_have_is_an_error(ifd: int, place: Path) -> None:
+    sparse(place, build([page([2**20]), page([2**21])]), [(GIB4 - 50, bytes(90))])
+    with pytest.raises(FormatError, match=f"no IFD '?{ifd}'?"):
+        opened(place, ifd=ifd)
+
+
+def test_an_lsm_page_that_was_not_written_reads_as_the_fill_value(place: Path) -> None:
+    places = lsm(place, 5, step=2**30)
+    with tifffile.TiffFile(place) as tiff:
+        tags = tiff.pages[6].aspage().tags
+        assert tags["StripOffsets"].value == (places[6] % GIB4,)
+        written = [tags[name].valueoffset for name in ("StripOffsets", "StripByteCounts")]
+    with place.open("r+b") as file:
+        for at in written:
+            file.seek(at)
+            file.write(bytes(4))
+    group = opened(place)
+    assert not np.any(group["6"][...])
+    for number in (0, 2, 4, 8):
+        np.testing.assert_array_equal(group[str(number)][...], PAGE + number)
+
+
 def test_an_lsm_that_is_not_of_pairs_is_refused(place: Path) -> None:
     lsm(place, 5, step=2**30, pages=9)
     with pytest.raises(UnsupportedError, match="LSM file has 9 pages"):
