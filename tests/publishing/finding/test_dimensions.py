@@ -109,6 +109,7 @@ def stac(key: str, day: int, **properties: Any) -> dict[str, Any]:
     ],
 )
 def test_coordinates_of_stac_items(options: dict[str, Any]) -> None:
+    options = dict(options)
     more = {"start_datetime": "2022-05-06T07:08:09Z"} if options.pop("start", False) else {}
     items = [stac(key, day, **more) for key in ("B08", "B02") for day in (2, 1)]
     axes = ("time", "band") if "time" in options["values"] else ("time", "band", "y", "x")

@@ -84,6 +84,7 @@ def test_tiles_of_several_times_and_bands(tmp_path: Path) -> None:
 )
 def test_coordinates_from_elsewhere(options: dict[str, Any], tmp_path: Path) -> None:
     files = tiles(tmp_path / "in")
+    options = dict(options)
     if options["values"] == "table":
         rows = [f"{path},{key[1]},2023-01-0{key[0]}" for key, path in files.items()]
         (tmp_path / "places.csv").write_text("\n".join(["url,band,time", *rows]))
