@@ -19,6 +19,7 @@ from rasterio.transform import Affine
 
 from support.gdal_programs import build_vrt, tile_index
 from support.http import HttpServer
+from support.s3 import S3, SETTINGS
 from support.scenes import dataset_of, group_of, pixels, read, scene
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import Published, PublishError, publish
@@ -370,6 +371,21 @@ def test_a_vrt_on_a_server(tmp_path: Path, http_server: HttpServer) -> None:
     assert published.containers == (f"{http_server.url}/d/",)
 
 
+def test_a_vrt_in_a_bucket(tmp_path: Path, s3: S3) -> None:
+    bucket = s3.with_bucket("grids")
+    files = tiles(tmp_path)
+    path = build_vrt(tmp_path / "m.vrt", files)
+    for file in files:
+        bucket.put(f"d/{file.name}", file.read_bytes())
+    relative = 'relativeToVRT="1">tile_1_1.tif'
+    virtual = 'relativeToVRT="0">/vsis3/grids/d/tile_1_1.tif'
+    bucket.put("d/m.vrt", path.read_text().replace(relative, virtual).encode())
+    options = {**SETTINGS, "endpoint": bucket.endpoint}
+    published = publish("s3://grids/d/m.vrt", "memory://", store_options=options, check=False)
+    assert published.containers == ("s3://grids/d/",)
+    assert group_of(published)["0"].shape == (128, 192)
+
+
 def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = build_vrt(tmp_path / "m.vrt", tiles(tmp_path))
     to = tmp_path / "cube"
@@ -531,6 +547,13 @@ def test_a_row_whose_height_nothing_says_is_refused(tmp_path: Path) -> None:
     ]
     rows = [(file.name, row, 0) for file, row in zip(files, (0, 1, 3), strict=True)]
     with pytest.raises(PublishError, match="no file is in row 2, and the others are of several"):
+        publish(table(tmp_path / "grid.csv", "url,row,column", *rows), "memory://")
+
+
+def test_a_row_that_no_table_has_is_refused(tmp_path: Path) -> None:
+    files = tiles(tmp_path, [(0, 0), (1, 0)], placed=False)
+    rows = [(file.name, row, 0) for file, row in zip(files, (0, 10**14), strict=True)]
+    with pytest.raises(PublishError, match="row 100,000,000,000,000 is too far away"):
         publish(table(tmp_path / "grid.csv", "url,row,column", *rows), "memory://")
 
 

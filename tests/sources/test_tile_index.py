@@ -69,6 +69,17 @@ def test_the_items_of_a_layer_say_what_the_whole_is(tiles: list[Path], tmp_path:
     assert [(band.data_type, band.nodata) for band in grid.bands] == [("uint16", "0")]
 
 
+@pytest.mark.parametrize("item", ["RESX=0", "RESX=inf", "MAXX=x", "BAND_COUNT=inf", "YSIZE=nan"])
+def test_items_that_are_no_numbers_say_nothing(
+    item: str, tiles: list[Path], tmp_path: Path
+) -> None:
+    items = ("RESX=10", "RESY=10", "MINX=0", "MAXX=10", "MINY=0", "MAXY=10", item)
+    options = [part for each in items for part in ("-mo", each)]
+    (file, *_) = found(tile_index(tmp_path / "m.gti.gpkg", tiles, *options))
+    assert file.place is not None
+    assert file.place.grid.bands == ()
+
+
 @pytest.mark.parametrize(("ascending", "expected"), [("YES", "120"), ("NO", "021")])
 def test_a_field_sorts_the_files(
     ascending: str, expected: str, tiles: list[Path], tmp_path: Path

@@ -330,7 +330,7 @@ def _grid(
     if "GEOTRANSFORM" in items and size is not None:
         parts = [number_of(part) for part in items["GEOTRANSFORM"].split(",")]
         transform = tuple(part for part in parts if part is not None)
-    elif corners is not None and steps is not None:
+    elif corners is not None and steps is not None and all(steps):
         (left, bottom, right, top), (across, down) = corners, map(abs, steps)
         transform = (left, across, 0.0, top, 0.0, -down)
         size = [round((top - bottom) / down), round((right - left) / across)]
@@ -350,7 +350,8 @@ def _grid(
 
 
 def _bands(items: Mapping[str, str]) -> tuple[DeclaredBand, ...]:
-    count = int(number_of(items.get("BAND_COUNT", "")) or 0)
+    text = items.get("BAND_COUNT", "").strip()
+    count = int(text) if text.isdecimal() else 0
     nodata = [text.strip() for text in items.get("NODATA", "").split(",") if text.strip()]
     colours = [text.strip() for text in items.get("COLOR_INTERPRETATION", "").split(",")]
     return tuple(

@@ -359,7 +359,8 @@ def _same_number(one: str, other: str) -> bool:
 
 
 def _colour(entry: Element) -> tuple[int, ...]:
-    return tuple(int(entry.get(f"c{n}", "255" if n == 4 else "0")) for n in range(1, 5))
+    texts = [entry.get(f"c{n}", "255" if n == 4 else "0") for n in range(1, 5)]
+    return tuple(int(text) if text.isdecimal() else 0 for text in texts)
 
 
 # ----------------------------------------------------------------------- nested documents

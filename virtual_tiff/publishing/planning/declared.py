@@ -47,6 +47,8 @@ __all__ = ["DeclaredPlaces", "declare", "declared_nodata", "with_names"]
 _PLANE = ("y", "x")
 _TOLERANCE = 0.01
 """Pixels by which an overview may miss the pixels of its whole."""
+_MOST_ROWS = 10_000_000
+"""Rows, or columns, of tiles."""
 
 
 def _refuse(grid: DeclaredGrid, what: str) -> NoReturn:
@@ -193,6 +195,9 @@ class DeclaredPlaces:
         """Return the first row (column) of each file, of numbers of rows (columns) of tiles."""
         numbers = self.places[:, axis] - self.places[:, axis].min()
         what = ("row", "column")[axis]
+        if numbers.max() > _MOST_ROWS:
+            at = int(np.argmax(numbers))
+            _refuse(self.grid, f"{names[at]}: {what} {self.places[at, axis]:,} is too far away")
         longest = np.zeros(int(numbers.max()) + 1, dtype=np.int64)
         np.maximum.at(longest, numbers, sizes[:, axis])
         if not longest.all():  # nobody is there who could say how long it is
