@@ -231,3 +231,23 @@ def test_a_refused_row_describes_none_of_its_codecs() -> None:
         add_compression(65_011, row)
     assert 65_011 not in COMPRESSIONS
     assert rows.described("example.new") is None
+
+
+def test_a_codec_within_another_is_said_as_itself():
+    within = {"codec": {"name": "imagecodecs_jpeg"}, "last": 8}
+    name = "virtual_tiff.short_image"
+    said = codec_tag({"name": name, "configuration": within})
+    assert said == codec_tag({"name": "imagecodecs_jpeg"})
+    assert said[0] is Tag.Compression
+
+
+def test_a_codec_that_no_tag_stands_for_is_said_by_its_name():
+    assert codec_tag({"name": "example.unheard_of"}) == (None, "what is stored as unheard_of")
+    assert codec_tag({"name": "unheard_of"}) == (None, "what is stored as unheard_of")
+
+
+def test_a_compression_whose_settings_matter_is_said_with_them():
+    aspects = codec_aspects([{"name": "zstd", "configuration": {"level": 3, "checksum": False}}])
+    assert (aspects["Compression"], aspects["codecs"]) == ("zstd", "no others")
+    aspects = codec_aspects([{"name": "imagecodecs_jpeg", "configuration": {"tables": "abc"}}])
+    assert aspects["codecs"] == "imagecodecs_jpeg(tables=abc)"

@@ -19,6 +19,7 @@ from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ObspecSource,
     SourceError,
+    _part,
     blocks_safely,
     run_blocking,
     store_error,
@@ -351,3 +352,12 @@ def test_run_in_thread_lets_errors_through():
 
     with pytest.raises(LookupError, match="mine"):
         run_in_thread(failing())
+
+
+def test_of_spans_that_overlap_the_one_that_holds_a_range_gives_it():
+    data = memoryview(bytes(range(100)))
+    spans = [(0, 60), (40, 50), (55, 58)]
+    starts, buffers = [start for start, _ in spans], [data[start:end] for start, end in spans]
+    for start in range(60):
+        for end in range(start, 61):
+            assert _part(starts, buffers, start, end) == data[start:end]

@@ -322,3 +322,30 @@ def test_a_file_url_without_an_authority_is_a_path() -> None:
 )
 def test_stores_of_obstore_state_the_urls_of_their_objects(store: Any, url: str):
     assert object_url(store, "y/a b.tif") == url
+
+
+class WithBaseUrl:
+    """Puts a path into its url as it is, as obspec-utils' AiohttpStore."""
+
+    base_url = "https://h.org"
+
+
+class AsItIs:
+    """A registry of one store, which answers with the path that it is asked for."""
+
+    def resolve(self, url: str) -> tuple[Any, str]:
+        return WithBaseUrl(), url.removeprefix("https://h.org/")
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://h.org/a/b.tif", "a/b.tif"),
+        ("https://h.org/a/b c;d.tif", "a/b%20c;d.tif"),
+        ("https://h.org/a/%C3%A9%23.tif", "a/%C3%A9%23.tif"),
+    ],
+)
+def test_a_store_that_encodes_nothing_is_given_an_encoded_path(url: str, path: str) -> None:
+    store, within = resolve_reference(url, AsItIs())
+    assert isinstance(store, WithBaseUrl)
+    assert within == path

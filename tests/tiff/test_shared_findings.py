@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 import virtual_tiff
-from support.build import ASCII, Picture, entry, images
+from support.build import ASCII, SHORT, Picture, entry, images
 from support.pixels import in_memory
 from virtual_tiff import TiffWarning, VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray, Group
@@ -302,3 +302,35 @@ def test_what_is_kept_is_bounded():
     FINDINGS.keep((Reads(()), bytes(5000)), tiff)  # too long to be compared for each file
     assert len(FINDINGS._made) == kept
     assert len(FINDINGS._made) <= 1024
+
+
+def test_values_beyond_a_bound_are_worked_out_again_and_not_kept():
+    """Where files have thousands of values or ways, what is kept has its bounds."""
+    forget()
+    first, _ = directories("a", "b")
+    for tag in range(60_000, 60_400):  # more than are kept for one form
+        assert first.remembered(text_of, tag) is None
+    for artist in ("c", "d", "e"):
+        other, _ = directories("a", artist)
+        assert other.remembered(text_of, 60_399) is None
+        assert other.remembered(text_of, Tag.Artist) == artist
+    assert len(FINDINGS._made) <= 1024
+
+
+def test_a_fields_description_is_had_from_the_class():
+    assert ImageFileDirectory.ImageWidth is ImageFileDirectory.__dict__["ImageWidth"]
+
+
+def test_a_directory_whose_form_is_not_kept_is_read_all_the_same():
+    """Values of many kilobytes make no form: nothing is shared, beside it or of it."""
+    entries = [
+        *(entry(tag, SHORT, list(range(1000))) for tag in range(50_000, 50_012)),
+        entry(Tag.Software, ASCII, b"us\0"),
+    ]
+    small, large = (
+        tiff_of(images([Picture(np.zeros((1, 1), np.uint8), extra_entries=more)])).ifds[0]
+        for more in (entries[-1:], entries)
+    )
+    assert large.form is None
+    assert small.remembered(text_of_full, large) == ("us", 1)
+    assert large.remembered(text_of_full, small) == ("us", 1)

@@ -248,3 +248,15 @@ def test_a_state_plane_zone_by_esris_name() -> None:
     crs, _ = ours(tiff({1024: 1, 3072: 32767, 1026: citation}))
     assert crs is not None
     assert crs.code == "ESRI:102726"
+
+
+@pytest.mark.parametrize(
+    ("size", "unit"),
+    [({3077: 0.25}, ("cubits", 0.25)), ({}, ("foot", 0.3048))],
+    ids=["size", "none"],
+)
+def test_a_unit_of_a_citation_that_nobody_knows(size: Keys, unit: tuple[str, float]) -> None:
+    """Its size is that of ProjLinearUnitSizeGeoKey; without one, the unit of the keys holds."""
+    crs, _ = ours(tiff({**USER, **TM, 3073: "LUnits = cubits", 3076: 9002, **size}))
+    assert crs is not None
+    assert (crs.unit, crs.unit_factor) == unit

@@ -169,6 +169,24 @@ def test_heights_of_geotiff_1_1(name: str) -> None:
     assert_same(tiff(ALL[name], GEOTIFF_1_1))
 
 
+def test_a_reserved_number_of_an_ellipsoid_is_ignored_and_said() -> None:
+    """GeoTIFF 1.1, annexes C.2.2 and C.2.4."""
+    crs, said = ours(tiff({1024: 2, 2056: 1000, 2057: 6378137.0, 2059: 298.25}))
+    assert crs is not None
+    ellipsoid = pyproj.CRS(crs.text).ellipsoid
+    assert ellipsoid is not None
+    assert ellipsoid.inverse_flattening == 298.25
+    assert said == ["GeoKey EllipsoidGeoKey (2056) = 1000 is in a reserved range and is ignored"]
+
+
+def test_a_unit_of_angles_for_lengths_is_said() -> None:
+    """GDAL makes a map of it whose eastings are degrees."""
+    crs, said = ours(tiff({**USER, **TM, 2052: 9102}))
+    assert crs is not None
+    assert crs.unit is None
+    assert "GeoKey GeogLinearUnitsGeoKey (2052) = 9102 is not a unit of length" in said
+
+
 # Codes
 
 

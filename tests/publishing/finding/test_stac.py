@@ -13,7 +13,7 @@ import pytest
 from support.http import HttpServer
 from support.s3 import S3, SETTINGS
 from virtual_tiff.publishing.finding.items import Item, find_items
-from virtual_tiff.sources.stac import absolute
+from virtual_tiff.sources.stac import absolute, self_link
 from virtual_tiff.tiff import TiffWarning
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -102,6 +102,15 @@ def test_assets_without_roles_or_types() -> None:
         b={"href": "s3://b/b", "type": "image/tiff"},
     )
     assert urls(shown) == ["s3://b/b"]
+
+
+def test_assets_and_links_that_are_none_are_passed_over() -> None:
+    odd = item(a={"href": "s3://b/a.tif"}, b="s3://b/b.tif", c=None)
+    assert urls(odd) == ["s3://b/a.tif"]
+    links = ["https://stac.org", {"rel": "root", "href": "https://stac.org/root"}, None]
+    here = {"rel": "self", "href": "https://stac.org/items/1"}
+    assert self_link({"links": [*links, here]}) == "https://stac.org/items/1"
+    assert self_link({"links": links}) is None
 
 
 def test_an_asset_that_some_items_lack_is_left_out_there() -> None:

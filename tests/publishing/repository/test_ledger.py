@@ -23,8 +23,10 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+from support.scenes import pixels, read, scene
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing.repository import ledger
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -189,3 +191,15 @@ if __name__ == "__main__":
             recorded[case] = attributes_of(Path(name) / case)
             assert recorded[case]["version"] == 1
         RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
+
+
+def test_rows_of_many_files_are_written_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_CHUNK", 2)
+    files = [scene(tmp_path / f"{i}.tif", i) for i in range(5)]
+    published = publish(files, "memory://", concat="n", values=[4, 3, 2, 1, 0])
+    for i, path in enumerate(files):
+        np.testing.assert_array_equal(read(published)[4 - i], pixels(path))
+    verification = verify(published.repository)
+    assert (verification.total, verification.ok) == (5, True)
