@@ -119,7 +119,7 @@ def refuse(
     if len(differences) > _SHOWN:
         lines.append(f"\n  and {len(differences) - _SHOWN} more differences")
     problem = problem or "the files cannot be stacked"
-    msg = f"{problem}:{''.join(lines)}{_groups(kinds)}{''.join(_advice(differences))}"
+    msg = f"{problem}:{''.join(lines)}{''.join(_advice(differences, kinds))}"
     raise PublishError(msg)
 
 
@@ -137,12 +137,13 @@ _MOST_KINDS = 5
 """Groups that an error names."""
 
 
-def _advice(differences: Sequence[Difference]) -> Iterable[str]:
+def _advice(differences: Sequence[Difference], kinds: Sequence[tuple[str, int]]) -> Iterable[str]:
     aspects = {difference.aspect for difference in differences}
     yield (
         "\nPublish them in a group for each kind (layout='group per signature', --layout), or"
         " without concat: then each file has its own group."
     )
+    yield _groups(kinds)
     if "chunks" in aspects and "shape" not in aspects:
         yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
     if aspects & {"values", "spatial:transform", "GeoTransform"} and "shape" not in aspects:
