@@ -58,6 +58,8 @@ class Recipe:
     options: tuple[tuple[str, Any], ...] = (("tiled", True), ("blockxsize", 16), ("blockysize", 16))
     """Creation options of GDAL's GTiff driver."""
     overviews: tuple[int, ...] = ()
+    mask: int | None = None
+    """Seed of an internal mask."""
     tags: tuple[tuple[str, str], ...] = ()
     statistics: float | None = None
     cut: float | None = None
@@ -159,6 +161,10 @@ def _describe(file: Any, recipe: Recipe) -> None:
         file.update_tags(**dict(recipe.tags))
     if recipe.statistics is not None:
         file.update_tags(1, STATISTICS_MAXIMUM=recipe.statistics)
+    if recipe.mask is not None:
+        shown = np.random.default_rng(recipe.mask).integers(0, 2, recipe.shape).astype(bool)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+            file.write_mask(shown)
     if recipe.overviews:
         file.build_overviews(list(recipe.overviews))
 

@@ -1,4 +1,4 @@
-"""The scripts as modules: their folder is no package."""
+"""The scripts and benchmarks as modules: their folders are no packages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 __all__ = ["load_script"]
 
-_FOLDER = str(Path(__file__).resolve().parents[2] / "scripts")
+_ROOT = Path(__file__).resolve().parents[2]
 
 
-def load_script(name: str) -> Any:
+def load_script(name: str, folder: str = "scripts") -> Any:
     """Return a script as a module; scripts import one another by their names."""
-    if _FOLDER not in sys.path:
-        sys.path.append(_FOLDER)
+    path = str(_ROOT / folder)
+    if path not in sys.path:
+        sys.path.append(path)
     return import_module(name)

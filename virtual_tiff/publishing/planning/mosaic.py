@@ -517,8 +517,7 @@ def _not_regular(problem: str, rules: GridRules, plan: Callable[[], GridPlan]) -
     codec = " and this package, for its codec virtual_tiff.crop" if rectilinear.cropped else ""
     return (
         f"{problem}: a regular chunk grid cannot have it. grid='rectilinear' (--grid rectilinear)"
-        f" writes chunks of several lengths; zarr reads them after {needed}, which is"
-        f" experimental{codec}"
+        f" writes chunks of several lengths; readers need {needed}{codec}"
     )
 
 
