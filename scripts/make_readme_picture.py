@@ -9,10 +9,7 @@ store. `--check` exits with 1 if the picture is stale.
 from __future__ import annotations
 
 import asyncio
-import base64
-import struct
 import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any
 import numpy as np
 import zarr
 from _documents import write_or_check
+from _pictures import image, png, rectangle, text
 from numpy.typing import NDArray
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
@@ -68,36 +66,10 @@ def parts(tiff: Tiff) -> Iterator[Part]:
             yield Part(offset=offset, length=length, colour=COLOURS[number], chunk=chunk)
 
 
-def png(pixels: NDArray[Any]) -> str:
-    """Return a grey picture as a data url; stored, so that it is the same everywhere."""
+def grey(pixels: NDArray[Any]) -> str:
+    """Return an array as a grey picture."""
     low, high = int(pixels.min()), int(pixels.max())
-    grey = ((pixels.astype("f8") - low) / (high - low) * 200 + 40).astype("u1")
-    rows = b"".join(b"\0" + row.tobytes() for row in grey)
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(name + data)
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
-
-    length, width = grey.shape
-    header = struct.pack(">IIBBBBB", width, length, 8, 0, 0, 0, 0)
-    stream = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
-    data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + stream).decode()
-    return f"data:image/png;base64,{data}"
-
-
-def text(x: float, y: float, words: str, **attributes: object) -> str:
-    """Return a line of text."""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{_attributes(attributes)}>{words}</text>'
-
-
-def rectangle(x: float, y: float, width: float, height: float, **attributes: object) -> str:
-    """Return a rectangle."""
-    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f"<rect {size}{_attributes(attributes)}/>"
-
-
-def _attributes(attributes: dict[str, object]) -> str:
-    return "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
+    return png(((pixels.astype("f8") - low) / (high - low) * 200 + 40).astype("u1"))
 
 
 def bar(found: list[Part], size: int) -> Iterator[str]:
@@ -127,11 +99,7 @@ def array(number: int, pixels: NDArray[Any], codecs: list[str]) -> Iterator[str]
     """Yield an array of the store: its pixels, and its name."""
     x, y, scale = PLACES[number]
     length, width = pixels.shape
-    size = f'x="{x}" y="{y}" width="{width * scale:g}" height="{length * scale:g}"'
-    yield (
-        f'<image {size} preserveAspectRatio="none" image-rendering="pixelated"'
-        f' href="{png(pixels)}"/>'
-    )
+    yield image(x, y, width * scale, length * scale, grey(pixels))
     what = "image" if number == 0 else f"overview {number - 1}"
     label = f"array {number} ({what}), {length} x {width}"
     yield text(x, y - 8, label, fill=COLOURS[number], font_weight="bold")

@@ -56,6 +56,15 @@ def test_the_picture_is_not_stale() -> None:
     assert made.PICTURE.stat().st_size < 200_000
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_the_pictures_of_tutorials_are_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICECHUNK_LOG", "error")
+    made: Any = load_script("make_tutorial_pictures")
+    for path, picture in made.pictures().items():
+        assert path.read_text(encoding="utf-8") == picture
+        assert path.stat().st_size < 200_000
+
+
 # ---- the diagram
 
 
