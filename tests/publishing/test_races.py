@@ -19,6 +19,7 @@ from typing import Any
 import icechunk
 import numpy as np
 import pytest
+import zarr
 
 from support import races
 from support.s3 import S3, SETTINGS, s3_process
@@ -26,7 +27,7 @@ from support.scenes import pixels, read
 from virtual_tiff.publishing import PublishError, publish
 from virtual_tiff.publishing.repository.locking import LOCK, LOCK_SUFFIX, locked
 from virtual_tiff.publishing.repository.writer import Writer
-from virtual_tiff.publishing.run import Publication
+from virtual_tiff.publishing.run import Publication, _branch
 from virtual_tiff.tiff import TiffWarning
 
 
@@ -273,6 +274,45 @@ def test_an_interruption_after_the_commit_says_so(
     with pytest.raises(KeyboardInterrupt, match=r"after the commit: .*cube has all 2 files"):
         publish(scenes[:2], tmp_path / "cube", concat="time", time="tag")
     assert races.same(races.values_at(tmp_path / "cube"), scenes[:2])
+
+
+def test_an_interruption_of_which_nobody_knows_says_so(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def gone(*_: Any, **__: Any) -> None:
+        msg = "the network is down"
+        raise icechunk.IcechunkError(msg)
+
+    def then_gone(*arguments: Any) -> None:
+        monkeypatch.setattr(icechunk.Repository, "open", gone)
+        interrupt(*arguments)
+
+    monkeypatch.setattr(Publication, "_published", then_gone)
+    with pytest.raises(KeyboardInterrupt, match="it is not known whether the files were committed"):
+        publish(scenes[:2], tmp_path / "cube")
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_branch_of_a_run_that_fails_is_removed_unless_another_has_committed(
+    meanwhile: bool,
+) -> None:
+    repository = icechunk.Repository.create(icechunk.in_memory_storage())
+
+    def fails() -> None:
+        with _branch(repository, "new"):
+            if meanwhile:
+                session = repository.writable_session("new")
+                zarr.create_group(session.store, path="theirs")
+                session.commit("theirs")
+            msg = "it fails"
+            raise ValueError(msg)
+
+    with pytest.raises(ValueError, match="it fails"):
+        fails()
+    assert ("new" in repository.list_branches()) is meanwhile
 
 
 def test_an_interruption_says_where_what_was_read_is_kept(

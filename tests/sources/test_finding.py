@@ -14,6 +14,7 @@ from support.http import HttpServer
 from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff.publishing.finding.items import find_items
+from virtual_tiff.sources.finding import names_stac
 
 COG = (Path(__file__).parents[2] / "testdata" / "special" / "cog.tif").read_bytes()
 
@@ -152,3 +153,26 @@ def test_only_references_are_refused_for_signatures_and_repetition(archive: Arch
         found_by_publish(signed, {})
     with pytest.raises(ValueError, match="named more than once"):
         found_by_publish([path, path], {})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_directory_that_a_glob_matches_is_no_file(command: str, archive: Archive) -> None:
+    root = Path(archive.roots["path"])
+    (root / "d" / "folder.tif").mkdir()
+    urls = COMMANDS[command](f"{root}/d/*.tif", {})
+    assert urls == [f"{archive.roots['file']}/{path}" for path in ("d/a2.tif", "d/a10.tif")]
+
+
+@pytest.mark.parametrize(
+    ("sources", "of_stac"),
+    [
+        ("item.json", True),
+        (["stac:a", "b.json"], True),
+        (["a.json", "b.tif"], False),
+        (iter(["a.json"]), False),
+        ({"type": "Feature"}, True),
+    ],
+    ids=str,
+)
+def test_sources_that_are_stac_items_by_their_names(sources: Any, of_stac: bool) -> None:
+    assert names_stac(sources) is of_stac

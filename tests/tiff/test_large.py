@@ -192,12 +192,12 @@ def test_what_looks_like_ndpi_without_its_tag_is_not_taken_for_one(place: Path) 
 # LSM
 
 
-def lsm_info(*, times: int = 1, positions: int = 1, mosaics: int = 1) -> Entry:
+def lsm_info(*, times: int = 1, positions: int = 1, mosaics: int = 1, nbytes: int = 512) -> Entry:
     info = bytearray(512)
     struct.pack_into("<Ii", info, 0, 0x00400494C, len(info))
     struct.pack_into("<5i", info, 8, 9, 8, 1, 1, times)
     struct.pack_into("<ii", info, 264, positions, mosaics)
-    return entry(34412, UNDEFINED, bytes(info))
+    return entry(34412, UNDEFINED, bytes(info[:nbytes]))
 
 
 def lsm(
@@ -245,6 +245,10 @@ LSM: dict[str, tuple[int, dict[str, Any]]] = {
     "times and mosaics": (
         6,
         {"step": 2**30, "times": 2, "mosaics": 3, "written": [0, 2, 4, 1, 3, 5]},
+    ),
+    "no more information than that": (
+        6,
+        {"step": 2**30, "times": 2, "mosaics": 3, "written": [0, 2, 4, 1, 3, 5], "nbytes": 272},
     ),
 }
 

@@ -229,6 +229,66 @@ def test_a_page_that_cannot_be_read_is_left_out_by_its_name(tmp_path: Path):
         assert stacked(path)["image"].shape == (30, 40)
 
 
+def write_levels(path: Path, levels: list[dict[str, Any]]) -> None:
+    """Write a page for each of `levels`, with a SubIFD of half the size that is written so."""
+    with tifffile.TiffWriter(path) as tiff:
+        for keywords in levels:
+            tiff.write(numbers(32, 48), subifds=1, photometric="minisblack", metadata=None)
+            dtype = keywords.get("dtype", "uint8")
+            small = numbers(16, 24, dtype=dtype)
+            more = {name: value for name, value in keywords.items() if name != "dtype"}
+            tiff.write(small, subfiletype=1, photometric="minisblack", metadata=None, **more)
+
+
+def pages_and_names(path: Path) -> tuple[Any, set[str]]:
+    """The stack of the pages, and the names of the groups beside it."""
+    group = stacked(path)
+    with tifffile.TiffFile(path) as tiff:
+        full = [page.asarray() for page in tiff.pages]
+    np.testing.assert_array_equal(group["0/image"][...], full)
+    return group, set(group.group_keys())
+
+
+def test_reduced_pages_of_which_one_is_stored_otherwise_are_no_level(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    write_levels(path, [{"compression": "zlib"}, {"compression": "zlib"}])
+    group, names = pages_and_names(path)
+    assert names == {"0", "1"}
+    assert group["1/image"].shape == (2, 16, 24)
+    write_levels(path, [{"compression": "zlib"}, {"compression": "lzw"}])
+    with pytest.warns(TiffWarning, match="IFD 0: reduced resolution 1 differs between the pages"):
+        group, names = pages_and_names(path)
+    assert names == {"0", "0.0", "1.0"}  # images of their own
+    assert group["1.0/image"].shape == (16, 24)
+
+
+def test_reduced_pages_of_another_type_are_no_level(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    write_levels(path, [{"dtype": "uint16"}] * 2)
+    group, names = pages_and_names(path)
+    assert names == {"0", "0.0"}
+    assert group["0.0/image"].shape == (2, 16, 24)
+
+
+def test_an_image_none_of_whose_planes_can_be_read_is_left_out(tmp_path: Path):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for shape in ((2, 30, 40), (2, 16, 24)):
+            tiff.write(numbers(*shape), photometric="minisblack", metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(path) as tiff:
+        places = [tiff.pages[n].aspage().tags["Compression"].valueoffset for n in (2, 3)]
+        expected = tiff.series[0].asarray()
+    data = bytearray(path.read_bytes())
+    for at in places:
+        data[at : at + 2] = (999).to_bytes(2, "little")
+    path.write_bytes(data)
+    with pytest.warns(TiffWarning, match="left out"):
+        group = stacked(path)
+    arrays = [array for _, array in group.members(max_depth=3) if isinstance(array, zarr.Array)]
+    assert [array.shape for array in arrays if array.ndim == 3] == [(2, 30, 40)]
+    np.testing.assert_array_equal(next(a for a in arrays if a.ndim == 3)[...], expected)
+
+
 def test_one_directory_alone_is_no_stack():
     with pytest.raises(ValueError, match="takes all directories"):
         VirtualTIFF(ifd=0, ifd_layout="stack")

@@ -30,6 +30,7 @@ from support.scenes import dated, group_of, pixels, read, scene
 from virtual_tiff import VirtualTIFF, verify
 from virtual_tiff.cli import main as cli
 from virtual_tiff.publishing import Published, PublishError, publish
+from virtual_tiff.publishing.reading.copied_blocks import _inflated
 from virtual_tiff.publishing.reading.portable import Portability
 
 CODECS = {"bytes", "zstd", "numcodecs.zlib"}
@@ -278,6 +279,28 @@ def test_a_run_of_strips_is_cut_so_that_little_is_copied(tmp_path: Path) -> None
     assert array.inlined_bytes <= 2**20
     assert array.references < 20
     np.testing.assert_array_equal(read(published, "a/0"), data)
+
+
+def test_rows_that_are_a_whole_number_of_small_chunks_leave_nothing_to_copy(tmp_path: Path) -> None:
+    """A mebibyte is 32 rows of these: 96 rows are three chunks, though not of 64 rows."""
+    data = np.random.default_rng(1).integers(0, 255, (96, 2**15), dtype="u1")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, rowsperstrip=64)
+    published = publish(path, "memory://", portable=True, ifd=0, merge_strips=False)
+    (array,) = published.arrays
+    assert (array.inlined, array.references) == (0, 3)
+    np.testing.assert_array_equal(read(published, "a/0"), data)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"), [(b"a" * 200, "holds more than a block"), (b"ab" * 50, "ends early")]
+)
+def test_a_stream_of_another_length_than_its_block_says_which(pixels: bytes, words: str) -> None:
+    stored = zlib.compress(pixels)
+    assert _inflated(memoryview(stored), len(pixels)) == pixels
+    cut = stored if "more" in words else stored[:-5]
+    with pytest.raises(ValueError, match=words):
+        _inflated(memoryview(cut), 100)
 
 
 def test_last_strips_that_writers_have_filled_up(tmp_path: Path) -> None:
