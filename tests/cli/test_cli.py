@@ -450,9 +450,10 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
         f"  {COG}: array 0: chunks 16 x 16, the others 32 x 32",
         f"  {COG}: array 0: nodata not given, the others given",
         (
-            "Publish them in a group for each kind (layout='group per signature'), or without"
-            " concat: then each file has its own group."
+            "Publish them in a group for each kind (layout='group per signature', --layout), or"
+            " without concat: then each file has its own group."
         ),
+        f"They would form 2 groups: 3 files as {SERIES[0]}; 1 file as {COG}.",
         "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.",
     ]
     assert printed.out == ""
