@@ -16,6 +16,7 @@ from support.scenes import commits, dataset_of, dated, group_of, pixels, read, s
 from virtual_tiff import open_published
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, publish
+from virtual_tiff.publishing.planning.plan import with_dimension
 
 DAYS, BANDS = (1, 3), ("B2", "B8", "B10")
 PATTERN = r"_(?P<time>\d{8})_(?P<band>B\d+)"
@@ -326,3 +327,26 @@ def test_attributes_of_each_variable(tmp_path: Path) -> None:
     assert dataset["DAY"].values.tolist() == ["1", "2"]
     assert "v_RUN" not in dataset["u"].encoding.get("coordinates", "")
     assert published.left_out == {}
+
+
+def test_a_new_dimension_renumbers_the_axes_of_codecs() -> None:
+    metadata = {
+        "shape": [3, 8, 9], "dimension_names": ["band", "y", "x"],
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 4, 4]}},
+        "codecs": [
+            {"name": "transpose", "configuration": {"order": [1, 2, 0]}},
+            {"name": "imagecodecs_delta", "configuration": {"axis": 2, "dist": 1}},
+            {"name": "imagecodecs_floatpred", "configuration": {"axis": -1}},
+            {"name": "virtual_tiff.crop", "configuration": {"block_shape": [1, 5, 5], "parts": []}},
+        ],
+    }  # fmt: skip
+    made = with_dimension(metadata, "time", 7)
+    assert made["shape"] == [7, 3, 8, 9]
+    assert made["dimension_names"] == ["time", "band", "y", "x"]
+    assert made["chunk_grid"]["configuration"]["chunk_shape"] == [1, 1, 4, 4]
+    assert [codec["configuration"] for codec in made["codecs"]] == [
+        {"order": [0, 2, 3, 1]},
+        {"axis": 3, "dist": 1},
+        {"axis": -1},
+        {"block_shape": [1, 1, 5, 5], "parts": [{}]},
+    ]

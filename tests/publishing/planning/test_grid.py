@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.planning import grid
 from virtual_tiff.publishing.planning.grid import (
     GridPlan,
     NotRegularError,
@@ -204,3 +206,21 @@ def test_chunks_of_one_length_that_would_show_different_parts_are_refused() -> N
     plan_grid(files, (0, 1), overlap="last")
     with pytest.raises(PublishError, match="a codec cannot tell them apart"):
         plan_grid(files, (0, 1), overlap="first")
+
+
+def test_a_grid_of_too_many_chunks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their lengths are a list in the metadata."""
+    monkeypatch.setattr(grid, "_MOST_CHUNKS", 5)
+    near = tiles([(0, 0, 4, 10), (0, 10, 4, 20)], (4, 4))
+    with pytest.raises(PublishError, match="more than 5 chunks along x"):
+        plan_grid(near, (0, 1))
+    far = tiles([(0, 0, 4, 3), (0, 100, 4, 3)], (4, 4))
+    with pytest.raises(PublishError, match="lie more than 5 chunks apart"):
+        plan_grid(far, (0, 1))
+
+
+def test_blocks_of_several_sizes_have_no_regular_grid() -> None:
+    files = replace(tiles([(0, 0, 8, 8), (0, 8, 8, 8)], (4, 4)), blocks=np.array([[4, 4], [4, 8]]))
+    words = "file 1: array 0 has blocks of 8 pixels along x, and file 0 of 4"
+    with pytest.raises(NotRegularError, match=words):
+        plan_grid(files, (0, 1), rectilinear=False)

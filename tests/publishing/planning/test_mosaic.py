@@ -16,6 +16,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from support.scenes import group_of, pixels, read, scene
+from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, publish
 
 
@@ -469,3 +470,87 @@ def test_a_window_of_the_whole_is_a_tile(tmp_path: Path) -> None:
         TRANSFORMS["30 degrees"][:6],
         rtol=1e-12,
     )
+
+
+# --------------------------------------------------------------------------- overviews
+
+
+def tiles_with_overviews(folder: Path, *factors: list[int], size: int = 96) -> list[Path]:
+    """Write a row of tiles with overviews by these factors."""
+    files = []
+    for n, of_tile in enumerate(factors):
+        at = (500_000 + 10 * size * n, 4_650_000)
+        path = scene(folder / f"{n}.tif", n, shape=(size, size), at=at, block=16)
+        with rasterio.open(path, "r+") as dataset, rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE="64"):
+            dataset.build_overviews(of_tile, rasterio.enums.Resampling.nearest)
+        files.append(path)
+    return files
+
+
+@pytest.mark.parametrize("layout", ["flat", "pyramid"])
+def test_overviews_whose_chunks_do_not_fit_are_left_out(layout: str, tmp_path: Path) -> None:
+    """Overviews of 48 pixels in blocks of 64 have no regular grid; the images have."""
+    files = tiles_with_overviews(tmp_path, [2], [2])
+    published = publish(files, "memory://", concat="y,x", ifd_layout=layout)
+    (path,) = (array.path for array in published.arrays)
+    whole = np.concatenate([pixels(file) for file in files], axis=1)
+    np.testing.assert_array_equal(read(published, path), whole)
+    ((dropped, why),) = published.dropped.items()
+    assert dropped == path.replace("0", "1")
+    assert "a regular chunk grid cannot have it" in why
+    group = group_of(published)
+    assert dropped not in group
+    levels = group.attrs.get("multiscales", {"layout": [{"asset": "0"}]})["layout"]
+    assert [level["asset"] for level in levels] == ["0"]
+
+
+def test_overviews_that_some_files_lack_are_left_out(tmp_path: Path) -> None:
+    files = tiles_with_overviews(tmp_path, [2, 4], [2], size=128)
+    published = publish(files, "memory://", concat="y,x")
+    assert [array.path for array in published.arrays] == ["0", "1"]
+    assert list(published.dropped) == ["2"]
+    whole = np.concatenate([pixels(file, 0) for file in files], axis=1)
+    np.testing.assert_array_equal(read(published, "1"), whole)
+
+
+def test_the_command_says_which_overviews_are_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(file) for file in tiles_with_overviews(tmp_path, [2], [2])]
+    assert main(["publish", *files, "--to", str(tmp_path / "cube"), "--concat", "y,x"]) == 0
+    assert "overview left out because it does not fit: 1: " in capfd.readouterr().err
+
+
+# ----------------------------------------------------------------------------- nodata
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number", "words"),
+    [
+        ("uint8", 300, "nodata=300 is no number of the files' data type uint8"),
+        ("uint8", 0.5, r"nodata=0\.5 is no number"),
+        ("int16", float("nan"), "nodata=nan is no number"),
+        ("complex64", 0, r"nodata cannot be given for complex numbers \(complex64\)"),
+    ],
+)
+def test_a_nodata_that_the_data_type_does_not_have(
+    dtype: str, number: float, words: str, tmp_path: Path
+) -> None:
+    path = scene(tmp_path / "a.tif", dtype=dtype)
+    with pytest.raises(ValueError, match=words):
+        publish([path], "memory://", concat="y,x", nodata=number)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"), [("uint8", 255), ("float32", float("nan")), ("float64", -9999.5)]
+)
+def test_a_nodata_is_what_holes_read(dtype: str, number: float, tmp_path: Path) -> None:
+    places = [(500_000, 4_650_000), (500_320, 4_649_680)]
+    files = [
+        scene(tmp_path / f"{n}.tif", n, shape=(32, 32), at=at, dtype=dtype)
+        for n, at in enumerate(places)
+    ]
+    published = publish(files, "memory://", concat="y,x", nodata=number)
+    image = read(published)
+    np.testing.assert_array_equal(image[:32, 32:], np.full((32, 32), number, dtype))
+    np.testing.assert_array_equal(image[32:, 32:], pixels(files[1]))
