@@ -107,6 +107,29 @@ def test_a_document_names_index_and_settings(tiles: list[Path], tmp_path: Path) 
     assert [(band.data_type, band.description) for band in grid.bands] == [("uint16", "red")]
 
 
+def test_a_geotransform_and_a_size_say_what_the_whole_is(tiles: list[Path], tmp_path: Path) -> None:
+    items = ["XSIZE=288", "YSIZE=64", "GEOTRANSFORM=500000,10,0,4650000,0,-10"]
+    options = [part for each in items for part in ("-mo", each)]
+    (file, *_) = found(tile_index(tmp_path / "m.gti.gpkg", tiles, *options))
+    assert file.place is not None
+    assert file.place.grid.size == (64, 288)
+    assert file.place.grid.transform == (500_000, 10, 0, 4_650_000, 0, -10)
+    options[-1] = "GEOTRANSFORM=500000,10,0"
+    with pytest.raises(ValueError, match="GEOTRANSFORM is not six numbers"):
+        found(tile_index(tmp_path / "n.gti.gpkg", tiles, *options))
+
+
+def test_an_index_without_metadata_tables_names_its_files(
+    tiles: list[Path], tmp_path: Path
+) -> None:
+    path = run(
+        tile_index(tmp_path / "m.gti.gpkg", tiles),
+        "DROP TABLE IF EXISTS gpkg_metadata_reference",
+        "DROP TABLE IF EXISTS gpkg_metadata",
+    )
+    assert names(path) == ["0.tif", "1.tif", "2.tif"]
+
+
 _SECOND_LAYER = (
     "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('b', 'features', 'b')"
 )

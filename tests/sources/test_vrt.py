@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -325,3 +326,64 @@ def test_a_signed_document_is_read_but_no_signed_file_is_named(http_server: Http
     url = http_server.put("m.vrt", vrt(band(source("https://h/a.tif?sig=1", relative=0))).encode())
     with pytest.raises(ValueError, match="has a query, which may be a signature"):
         found(f"{url}?token=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            vrt(band(source()), more='<Metadata domain="EXTRA"><MDI key="a">1</MDI></Metadata>'),
+            "metadata of the domain EXTRA is left out",
+        ),
+        (
+            vrt(band(source(), more='<Metadata><MDI key="STATISTICS_MEAN">1</MDI></Metadata>')),
+            "band 1: metadata of single bands is left out",
+        ),
+    ],
+    ids=["domain", "band"],
+)
+def test_metadata_that_no_array_has_is_left_out_with_a_warning(text: str, words: str) -> None:
+    with pytest.warns(TiffWarning, match=words):
+        parsed = parse_vrt(text, "/data/m.vrt")
+    assert [name for name, _ in tiles_of(parsed, {})] == ["/data/a.tif"]
+
+
+def test_metadata_of_the_structure_is_none_of_the_pixels() -> None:
+    structure = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="INTERLEAVE">PIXEL</MDI></Metadata>'
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TiffWarning)
+        grid = parse_vrt(vrt(band(source()), more=structure), "m.vrt").grid
+    assert grid.items == ()
+
+
+def test_a_source_without_a_file_is_refused() -> None:
+    for named in ("", "<SourceFilename/>", "<SourceFilename>  </SourceFilename>"):
+        text = vrt(band(f"<SimpleSource>{named}<SourceBand>1</SourceBand></SimpleSource>"))
+        with pytest.raises(ValueError, match="band 1: a source has no SourceFilename"):
+            parse_vrt(text, "/data/m.vrt")
+
+
+def test_a_source_without_rectangles_is_the_file_from_its_first_pixel() -> None:
+    named = '<SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+    text = vrt(band(f"<SimpleSource>{named}</SimpleSource>", source("b.tif", (50, 0))))
+    tiles = tiles_of(parse_vrt(text, "/data/m.vrt"), {})
+    assert {name: (tile.row, tile.column, tile.length, tile.width) for name, tile in tiles} == {
+        "/data/a.tif": (0, 0, 0, 0),
+        "/data/b.tif": (50, 0, 50, 60),
+    }
+    rectangle = '<DstRect xOff="0" yOff="0" xSize="60" ySize="50"/>'
+    text = vrt(band(f"<SimpleSource>{named}{rectangle}</SimpleSource>"))
+    with pytest.raises(ValueError, match="only DstRect of the two rectangles"):
+        parse_vrt(text, "/data/m.vrt")
+
+
+def test_a_file_without_a_known_size_may_cover_what_a_nested_document_leaves_open(
+    tmp_path: Path,
+) -> None:
+    """So the two together are refused: nobody knows which pixels it has."""
+    (tmp_path / "inner.vrt").write_text(vrt(band(source("a.tif")), size=(100, 200)))
+    bare = "<SimpleSource><SourceFilename>b.tif</SourceFilename></SimpleSource>"
+    outer = vrt(band(bare, source("inner.vrt", (0, 0), (100, 200))), size=(100, 200))
+    (tmp_path / "m.vrt").write_text(outer)
+    with pytest.raises(ValueError, match="a nested VRT with holes that covers other files"):
+        found(tmp_path / "m.vrt")

@@ -37,11 +37,11 @@ TIFFFILE_NAMES = {
 }
 
 
-@pytest.mark.parametrize("tag", Tag, ids=lambda tag: tag.name)
-def test_a_tag_has_the_number_that_tifffile_knows(tag: Tag) -> None:
-    theirs = tifffile.TIFF.TAGS.getall(tag, [])
-    theirs += [f"NDPI_{name}" for name in tifffile.TIFF.NDPI_TAGS.getall(tag, [])]
-    assert TIFFFILE_NAMES.get(tag, tag.name) in theirs
+def test_every_tag_has_the_number_that_tifffile_knows() -> None:
+    for tag in Tag:
+        theirs = tifffile.TIFF.TAGS.getall(tag, [])
+        theirs += [f"NDPI_{name}" for name in tifffile.TIFF.NDPI_TAGS.getall(tag, [])]
+        assert TIFFFILE_NAMES.get(tag, tag.name) in theirs
 
 
 TIFFFILE_CODES: dict[type[IntEnum], type[IntEnum]] = {
