@@ -12,12 +12,14 @@ import rasterio
 import rioxarray
 import xarray as xr
 from virtualizarr import open_virtual_dataset
-from zarr.core.buffer import default_buffer_prototype
+from zarr.core.buffer import BufferPrototype, cpu, default_buffer_prototype
 from zarr.core.sync import sync
 
 from support.build import ASCII, DOUBLE, SHORT, Picture, entry, image, images
 from support.pixels import LOCAL, in_memory, stored_metadata, values, virtual
 from virtual_tiff import VirtualTIFF
+from virtual_tiff.arrays.coordinates import axis_array
+from virtual_tiff.metadata.place import Place
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import Limits, TiffWarning
 
@@ -324,3 +326,24 @@ def test_texts_survive_a_store_in_memory():
     data = image(values("u1", 5, 7, 2), extra_entries=[described("é", "x" * 300)])
     store = VirtualTIFF()("memory:///a.tif", in_memory({"a.tif": data}))
     assert xr.open_zarr(store).band.values.tolist() == ["é", "x" * 300]
+
+
+def test_another_buffer_than_zarrs_own_has_the_bytes_of_the_block() -> None:
+    """As that of a GPU: it cannot carry what a guard asks of a block."""
+
+    class Other(cpu.Buffer):
+        pass
+
+    store = special("strips_many")
+    prototype = BufferPrototype(buffer=Other, nd_buffer=cpu.NDBuffer)
+    plain = store.get_sync("0/c/0/0")
+    other = store.get_sync("0/c/0/0", prototype=prototype)
+    assert type(other) is Other
+    assert plain is not None
+    assert other.to_bytes() == plain.to_bytes()
+
+
+def test_coordinates_of_an_image_without_a_transform_are_refused() -> None:
+    place = Place(length=4, width=5, affine=None, crs=None)
+    with pytest.raises(ValueError, match="the image has no transform, so its pixels have no x"):
+        axis_array(place, "x", "x")

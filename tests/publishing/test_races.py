@@ -400,3 +400,26 @@ def test_a_damaged_cache_is_not_used(scenes: list[Path], tmp_path: Path) -> None
     with pytest.warns(TiffWarning, match="cache is not used"):
         published = publish(scenes[:2], "memory://", concat="n", cache=cache)
     np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes[:2]]))
+
+
+def test_a_cache_that_is_locked_while_its_journal_is_made_is_waited_for(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For this SQLite does not wait by itself."""
+    cache = tmp_path / "cache"
+    with closing(sqlite3.connect(cache, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE theirs (a)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO theirs VALUES (1)")
+        slept = []
+
+        def released(seconds: float) -> None:
+            slept.append(seconds)
+            if other.in_transaction:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr("virtual_tiff.publishing.reading.spool.time.sleep", released)
+        publish(scenes[:2], tmp_path / "cube", concat="n", cache=cache)
+    assert slept
+    with closing(sqlite3.connect(cache)) as kept:
+        assert kept.execute("PRAGMA journal_mode").fetchone() == ("wal",)

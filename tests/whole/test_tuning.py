@@ -304,6 +304,25 @@ def test_floats_are_bit_by_bit_the_same(name: str, dtype: str, *, writable: bool
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8"])
+@pytest.mark.parametrize("shape", [(4, 6), (0, 6)], ids=str)
+def test_floats_that_the_fast_predictor_leaves_to_the_standard_one(
+    dtype: str, shape: tuple[int, ...]
+):
+    spec = float_spec(shape, dtype)
+    data = np.random.default_rng(3).integers(0, 256, np.prod(shape) * np.dtype(dtype).itemsize)
+    found = []
+    for kind in (fast.FastFloatpred, fast.FastFloatpred.__mro__[2]):
+        codec = kind.from_dict({"name": "imagecodecs_floatpred", "configuration": {"axis": -1}})
+        chunk = data.astype("u1")
+        try:
+            decoded = codec._decode_sync(spec.prototype.buffer.from_array_like(chunk), spec)
+            found.append(decoded.as_numpy_array().tobytes())
+        except (RuntimeError, ValueError) as error:
+            found.append(f"{type(error).__name__}: {error}".encode())
+    assert found[0] == found[1]
+
+
 def test_a_predictor_is_undone_in_place_only_in_fresh_memory():
     spec, delta = chunk_spec(4, 4), made("imagecodecs_delta", fast.FAST)
     theirs = np.ones((4, 4), "u1")
