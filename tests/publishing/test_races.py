@@ -148,6 +148,22 @@ def test_what_another_program_makes_meanwhile_stays(
     assert (cube / "notes.txt").read_text() == "keep"
 
 
+def test_a_lock_of_a_file_that_was_removed_meanwhile_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same, asked = os.path.samestat, []
+
+    def removed_at_first(*files: os.stat_result) -> bool:
+        asked.append(files)
+        return len(asked) > 1 and same(*files)
+
+    monkeypatch.setattr(os.path, "samestat", removed_at_first)
+    with locked(tmp_path / "cube", "cube"):
+        assert len(asked) == 2
+        text = (tmp_path / f"cube{LOCK_SUFFIX}").read_text()
+        assert text.startswith(f"process {os.getpid()} on ")
+
+
 def test_a_lock_that_was_left_behind_is_none(scenes: list[Path], tmp_path: Path) -> None:
     lock = tmp_path / f"cube{LOCK_SUFFIX}"
     lock.write_text("process 1 on this machine since ever\n")

@@ -176,3 +176,8 @@ def test_a_directory_that_a_glob_matches_is_no_file(command: str, archive: Archi
 )
 def test_sources_that_are_stac_items_by_their_names(sources: Any, of_stac: bool) -> None:
     assert names_stac(sources) is of_stac
+
+
+def test_a_url_with_a_query_lists_no_files() -> None:
+    with pytest.raises(ValueError, match="a server lists no files for a url with a query"):
+        locate("https://example.org/d/?v=1", {})

@@ -136,6 +136,7 @@ _SECOND_LAYER = (
 
 WRONG = {
     "mask": (["-mo", "MASK_BAND=YES"], [], "a mask .MASK_BAND"),
+    "query": (["-mo", "TILE_INDEX_SQL=SELECT 1"], [], "a query .TILE_INDEX_SQL"),
     "sorted by nothing": (["-mo", "SORT_FIELD=rank"], [], "no field 'rank' to sort by"),
     "no location": (
         [],

@@ -106,6 +106,12 @@ def test_a_code_alone() -> None:
     assert said == ()
 
 
+def test_a_geographic_code_alone() -> None:
+    crs, _ = built_in({1024: 2, 2048: 4807, 2054: 9105})
+    assert crs is not None
+    assert (crs.code, crs.wkt, crs.text, crs.kind) == ("EPSG:4807", None, "EPSG:4807", "geographic")
+
+
 def test_two_codes() -> None:
     crs, said = built_in({1024: 1, 3072: 2056, 4096: 5773})
     assert crs is not None
