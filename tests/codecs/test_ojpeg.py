@@ -39,6 +39,8 @@ from virtual_tiff.codecs.images.jpeg_old import OldJpegCodec
 from virtual_tiff.tiff import (
     CountingSource,
     FormatError,
+    JpegFrame,
+    JpegHeader,
     LimitError,
     Limits,
     MemorySource,
@@ -581,6 +583,12 @@ def test_its_metadata_make_it_again():
     assert OldJpegCodec.from_dict(made.to_dict()) == made
     with pytest.raises(ValueError, match="configuration"):
         OldJpegCodec.from_dict({"name": made.name, "configuration": {"tables": ""}})
+
+
+def test_its_header_is_of_the_baseline_process():
+    """TIFF 6.0 section 22, JPEGProc 1: ITU-T T.81's SOF0, in which all libraries read 8 bits."""
+    header = JpegHeader.parse(base64.b64decode(codec().header))
+    assert JpegFrame.parse(header.frame or b"").marker == 0xC0
 
 
 def test_files_that_differ_in_width_alone_have_the_same_codec():
