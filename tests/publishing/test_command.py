@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.scenes import dated
+from support.scenes import dated, scene
 from virtual_tiff.cli import publish as cli_publish
 from virtual_tiff.cli.main import main
 
@@ -103,3 +103,40 @@ def test_what_was_read_is_kept_unless_told_otherwise(scenes: list[str], tmp_path
     assert cache.exists()
     assert main([*command, "--to", str(tmp_path / "c")]) == 0
     assert default_cache.exists()
+
+
+def test_the_summary_of_many_arrays_and_of_skipped_files(
+    scenes: list[str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cli_publish, "_MOST_LISTED", 2)
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"this is no TIFF")
+    command = ["publish", *scenes, str(bad), "--to", str(tmp_path / "cube"), "--on-error", "skip"]
+    assert main(command) == 0
+    lines = said(capfd).splitlines()
+    assert [line for line in lines if line.startswith("  ")][2:] == ["  and 1 more array"]
+    assert "skipped, because they cannot be read: 1 file" in lines
+
+
+def test_the_summary_of_positions_without_a_file_and_of_tiles_that_overlap(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ("red_1", "red_2", "nir_1")
+    days = [str(scene(tmp_path / f"{name}.tif", n)) for n, name in enumerate(names)]
+    command = ["publish", *days, "--concat", "n", "--values", r"_(\d)", "--variable", "(red|nir)_"]
+    assert main([*command, "--to", str(tmp_path / "cube")]) == 0
+    text = said(capfd)
+    assert "positions without a file, which read as the fill value: 1" in text
+    assert "not shown" not in text
+    assert "largest distance" not in text
+    tiles = [
+        str(scene(tmp_path / f"{n}.tif", n, shape=(32, 32), at=(500_000 + x, 4_650_000 - y)))
+        for n, (x, y) in enumerate([(0, 0), (320, 0), (0, 320)])
+    ]
+    again = str(scene(tmp_path / "again.tif", 9, shape=(32, 32), at=(500_320.0, 4_650_000)))
+    overlap = ["publish", *tiles, again, "--concat", "y,x", "--overlap", "last", "--to"]
+    assert main([*overlap, str(tmp_path / "other")]) == 0
+    assert "not shown, as other files lie upon them: 1 file" in said(capfd)

@@ -46,6 +46,7 @@ from virtual_tiff.tiff import (
     ImageFileDirectory,
     LimitError,
     Limits,
+    Loss,
     MemorySource,
     ReadAhead,
     Reading,
@@ -370,6 +371,8 @@ def test_a_next_offset_may_be_cut_off_at_the_files_end(
         tiff = read(data[:-missing])
     assert numbers_of(tiff.ifds) == [0, 1]
     assert tiff.ifds[1].next_offset == 0
+    # the directory that would follow, if there is one
+    assert tiff.losses == (Loss(ifd="2", what="the offset of IFD 2"),)
 
 
 # What is broken in the first

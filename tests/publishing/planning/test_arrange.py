@@ -64,6 +64,44 @@ def test_file_without_a_time(tmp_path: Path) -> None:
         publish(scene(tmp_path / "a.tif"), "memory://", concat="time", time="tag")
 
 
+def test_a_tag_that_holds_no_time(tmp_path: Path) -> None:
+    path = scene(tmp_path / "a.tif", tags={"TIFFTAG_DATETIME": "last summer"})
+    with pytest.raises(PublishError, match=r"a\.tif has no tag DateTime that holds a time"):
+        publish(path, "memory://", concat="time", time="tag")
+
+
+def test_a_group_per_variable_needs_variables(tmp_path: Path) -> None:
+    files = [scene(tmp_path / f"{n}.tif", n) for n in range(2)]
+    with pytest.raises(ValueError, match="a group per variable needs variables"):
+        publish(files, "memory://", concat="n", layout="group per variable")
+
+
+def test_scenes_need_a_dimension_where_files_are_added_too(tmp_path: Path) -> None:
+    files = [scene(tmp_path / f"{n}.tif", n) for n in range(2)]
+    cube = str(tmp_path / "cube")
+    publish(files[0], cube)
+    with pytest.raises(ValueError, match="published with per_scene"):
+        publish(files, cube, append=True, per_scene="gcps")
+
+
+def test_a_variable_may_not_have_the_stacks_dimension_already(tmp_path: Path) -> None:
+    files = [scene(tmp_path / "red_1.tif", 1), scene(tmp_path / "rgb_1.tif", 2, shape=(3, 64, 96))]
+    with pytest.raises(ValueError, match="'band' is a dimension of the files already"):
+        publish(files, "memory://", concat="band", values=[1, 2], variable="(red|rgb)_")
+
+
+def test_a_file_of_which_nothing_was_written_has_no_references(tmp_path: Path) -> None:
+    empty = tmp_path / "1.tif"
+    with rasterio.open(scene(tmp_path / "0.tif", 1)) as one:
+        profile = one.profile
+    with rasterio.open(empty, "w", **(profile | {"SPARSE_OK": True})):
+        pass
+    published = publish([tmp_path / "0.tif", empty], "memory://", concat="n")
+    assert published.references == 6
+    np.testing.assert_array_equal(read(published)[0], pixels(tmp_path / "0.tif"))
+    assert not read(published)[1].any()
+
+
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid"])
 def test_levels_stack_in_every_layout(layout: str, tmp_path: Path) -> None:
     files = []

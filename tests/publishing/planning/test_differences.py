@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ import rasterio
 from affine import Affine
 
 from virtual_tiff.publishing import PublishError, publish
-from virtual_tiff.publishing.planning.differences import Difference, kinds_of
+from virtual_tiff.publishing.planning.differences import (
+    Difference,
+    differences,
+    kinds_of,
+    refuse,
+)
+from virtual_tiff.publishing.reading.record import Template
 
 
 def difference(aspect: str, has: Any, others: Any) -> str:
@@ -84,3 +91,34 @@ def test_files_with_other_jpeg_tables(tmp_path: Path) -> None:
     assert "They would form 2 groups" in text
     assert max(map(len, text.splitlines())) < 400
     assert "layout='group per signature'" in text
+
+
+def template(**changes: Any) -> Template:
+    array = {
+        "shape": [4, 4], "data_type": "uint8", "attributes": {"a": 1},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 2]}},
+        "codecs": [], "fill_value": 0, "dimension_names": ["y", "x"],
+    }  # fmt: skip
+    return Template(
+        groups={"": {}, "g": {"note": "same"}}, arrays={"0": array | changes}, inline={},
+        axes={"0": ("y", "x")},
+    )  # fmt: skip
+
+
+def test_no_difference_is_no_error() -> None:
+    refuse(differences({1: template(), 2: template()}, {1: ["a"], 2: ["b"]}, None))
+    refuse([])
+
+
+def test_a_difference_that_no_word_says_is_a_difference_all_the_same() -> None:
+    others = {1: template(), 2: template(storage_transformers=["b"])}
+    found = differences(others, {1: ["a"], 2: ["b"]}, template())
+    assert [(one.file, one.arrays, one.aspect) for one in found] == [("b", ("0",), "metadata")]
+    with pytest.raises(PublishError, match="in storage_transformers"):
+        refuse(found)
+
+
+def test_groups_that_differ_are_named() -> None:
+    other = replace(template(), groups={"": {}, "g": {"note": "another"}})
+    found = differences({1: template(), 2: other}, {1: ["a"], 2: ["b"]}, template())
+    assert [(one.file, one.arrays, one.aspect) for one in found] == [("b", ("g/",), "note")]

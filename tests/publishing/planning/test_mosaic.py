@@ -472,6 +472,25 @@ def test_a_window_of_the_whole_is_a_tile(tmp_path: Path) -> None:
     )
 
 
+def test_arrays_with_a_transform_and_others_without_one_are_refused(tmp_path: Path) -> None:
+    files = []
+    for n in range(2):
+        path = tmp_path / f"{n}.tif"
+        placed = scene(tmp_path / "placed.tif", n, at=(500_000 + 960 * n, 4_650_000))
+        with rasterio.open(placed) as dataset:
+            data, profile = dataset.read(), dataset.profile
+        with rasterio.open(path, "w", APPEND_SUBDATASET=False, **profile) as dataset:
+            dataset.write(data)
+        bare = profile | {"crs": None, "transform": None, "APPEND_SUBDATASET": True}
+        with rasterio.open(path, "w", **bare) as dataset:
+            dataset.write(data)
+        files.append(path)
+    with pytest.raises(PublishError, match="array 1: nothing says where the files lie along y"):
+        publish(files, "memory://", concat="y,x")
+    published = publish(files, "memory://", concat="y,x", ifd=0)
+    np.testing.assert_array_equal(read(published)[:, 96:], pixels(files[1]))
+
+
 # --------------------------------------------------------------------------- overviews
 
 
