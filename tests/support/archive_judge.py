@@ -87,7 +87,7 @@ def judge_archive(archive: Archive, folder: Path, readers: Readers) -> Verdict:
         try:
             published = publish(list(paths.values()), place, on_error="skip", **options)
         except (PublishError, ValueError) as error:
-            if type(error) not in (PublishError, ValueError):
+            if not isinstance(error, PublishError) and type(error) is not ValueError:
                 verdict.wrong.append(f"{archive.seed} {layout}: {type(error).__name__}: {error}")
             elif _must_fit(archive, layout):
                 verdict.wrong.append(f"{archive.seed} {layout}: refused: {error}")

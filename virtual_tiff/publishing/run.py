@@ -303,7 +303,7 @@ class Publication:
         metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
         with icechunk_errors(self.target.name):
             with (
-                self.target.writing(self.containers) as repository,
+                self.target.writing(self.containers, plan.splits) as repository,
                 _branch(repository, options.branch),
             ):
                 session = repository.writable_session(options.branch)

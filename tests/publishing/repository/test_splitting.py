@@ -1,10 +1,13 @@
-"""A repository that was made with split manifests keeps them."""
+"""Manifests are split as the repository says, and where an image has very many chunks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import icechunk
+import numpy as np
+import rasterio
+from affine import Affine
 
 from support.scenes import scene
 from virtual_tiff.publishing import publish
@@ -33,3 +36,22 @@ def test_manifests_are_split_as_the_repository_says(tmp_path: Path):
     blocks = 6
     assert references[-3:] == [blocks, 2 * blocks, 2 * blocks]
     assert repository.config.virtual_chunk_containers
+
+
+def test_the_manifests_of_a_mosaic_of_many_chunks_are_split(tmp_path: Path):
+    """One pixel is read from a manifest of 128 x 128 references, not from that of the whole."""
+    files = []
+    for column in range(2):
+        files.append(tmp_path / f"{column}.tif")
+        with rasterio.open(
+            files[-1], "w", driver="GTiff", height=4096, width=4096, count=1, dtype="uint8",
+            crs="EPSG:32633", transform=Affine(1, 0, 4096 * column, 0, -1, 0), tiled=True,
+            blockxsize=16, blockysize=16,
+        ) as file:  # fmt: skip
+            file.write(np.full((1, 4096, 4096), column + 1, "uint8"))
+    published = publish(files, tmp_path / "cube", concat=("y", "x"), coordinates=False)
+    (last, *_) = published.repository.ancestry(branch="main")
+    manifests = published.repository.list_manifest_files(last.id)
+    references = [file.num_chunk_refs for file in manifests]
+    assert sum(references) >= published.references == 2 * 256 * 256
+    assert max(references) == 128 * 128

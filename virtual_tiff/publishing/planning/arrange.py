@@ -104,6 +104,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         dropped={path: why for group in groups for path, why in group.dropped.items()},
         covered=sum(group.covered for group in groups),
         shift=max((group.shift for group in groups), default=0.0),
+        splits={path: axes for group in groups for path, axes in group.splits.items()},
     )
 
 

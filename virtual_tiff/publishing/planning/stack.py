@@ -101,6 +101,8 @@ class GroupPlan:
     """Files of which nothing is shown, as others lie upon them."""
     shift: float = 0.0
     """The largest distance of a file from the common grid, in pixels."""
+    splits: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """By path of an array and by axis: along how many chunks its references are kept together."""
 
 
 def dimension_columns(

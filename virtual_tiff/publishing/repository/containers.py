@@ -10,6 +10,7 @@ user's store options are divided here, for everybody who needs them: into the sa
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -221,9 +222,15 @@ class SourceStores:
 
 
 def config_with(
-    containers: Iterable[Container], config: icechunk.RepositoryConfig | None = None
+    containers: Iterable[Container],
+    config: icechunk.RepositoryConfig | None = None,
+    splits: Mapping[str, Mapping[int, int]] | None = None,
 ) -> icechunk.RepositoryConfig:
-    """Return the configuration that is saved, so that a reader need only authorise."""
+    """Return the configuration that is saved, so that a reader need only authorise.
+
+    `splits` says for arrays of a new repository along how many chunks of each axis references are
+    in one manifest.
+    """
     saved = config is not None
     config = config or icechunk.RepositoryConfig.default()
     for container in containers:
@@ -233,6 +240,16 @@ def config_with(
     if saved:
         return config
     config.storage = icechunk.StorageSettings(concurrency=ONE_REQUEST)
+    if splits:
+        sizes: dict[Any, dict[Any, int]] = {
+            icechunk.ManifestSplitCondition.path_matches(f"^/?{re.escape(path)}$"): {
+                icechunk.ManifestSplitDimCondition.Axis(number): length
+                for number, length in lengths.items()
+            }
+            for path, lengths in splits.items()
+        }
+        splitting = icechunk.ManifestSplittingConfig.from_dict(sizes)
+        config.manifest = icechunk.ManifestConfig(splitting=splitting)
     return config
 
 

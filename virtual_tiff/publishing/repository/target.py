@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -82,8 +82,12 @@ class Target:
             raise PublishError(msg)
 
     @contextmanager
-    def writing(self, containers: Sequence[Container]) -> Iterator[icechunk.Repository]:
-        """Open the repository for writing, made if it does not exist.
+    def writing(
+        self,
+        containers: Sequence[Container],
+        splits: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> Iterator[icechunk.Repository]:
+        """Open the repository for writing, made if it does not exist, with `splits` of manifests.
 
         A new local repository is made beside its place and moved there when the block has
         ended: a block that fails, or is killed, leaves the place as it was, and anything that
@@ -97,17 +101,17 @@ class Target:
         """
         path = self.path
         if path is None:
-            yield self._opened_for_writing(self.storage(), containers)
+            yield self._opened_for_writing(self.storage(), containers, splits)
             return
         with _parents_of(path, self.name), locked(path, self.name):
             if not _is_free(path):
-                yield self._opened_for_writing(self.storage(), containers)
+                yield self._opened_for_writing(self.storage(), containers, splits)
                 return
             new = path.with_name(path.name + _NEW_SUFFIX)
             shutil.rmtree(new, ignore_errors=True)
             try:
                 storage = icechunk.local_filesystem_storage(str(new))
-                yield self._opened_for_writing(storage, containers)
+                yield self._opened_for_writing(storage, containers, splits)
                 self._move(new, path)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
@@ -126,7 +130,10 @@ class Target:
             raise PublishError(msg) from error
 
     def _opened_for_writing(
-        self, storage: icechunk.Storage, containers: Sequence[Container]
+        self,
+        storage: icechunk.Storage,
+        containers: Sequence[Container],
+        splits: Mapping[str, Mapping[int, int]] | None,
     ) -> icechunk.Repository:
         """Open the repository, made if it does not exist.
 
@@ -135,7 +142,8 @@ class Target:
         """
         access = access_to(containers)
         if not icechunk.Repository.exists(storage):
-            create = partial(icechunk.Repository.create, storage, config_with(containers), access)
+            config = config_with(containers, splits=splits)
+            create = partial(icechunk.Repository.create, storage, config, access)
             try:
                 try:
                     return create()
