@@ -172,7 +172,7 @@ def test_a_directory_that_a_glob_matches_is_no_file(command: str, archive: Archi
         (iter(["a.json"]), False),
         ({"type": "Feature"}, True),
     ],
-    ids=str,
+    ids=["a document", "documents", "a document and a TIFF", "an iterator", "an item"],
 )
 def test_sources_that_are_stac_items_by_their_names(sources: Any, of_stac: bool) -> None:
     assert names_stac(sources) is of_stac
