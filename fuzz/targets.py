@@ -190,6 +190,13 @@ def _extra() -> Iterator[tuple[_Array, tuple[bytes, ...]]]:
             ([_own("ccitt", compression=code, two_dimensional=two, last=3)], (8, 40), "uint8", fax)
             for code, two in [(2, False), (3, False), (3, True), (4, False), (32771, False)]
         ),
+        ([_own("crop", block_shape=[8, 6]), little], (5, 4), "uint8", [raw[:48]]),
+        (
+            [little, _own("any_compression")],
+            (8, 6),
+            "uint8",
+            [raw[:48], imagecodecs.zlib_encode(raw[:48]), imagecodecs.zstd_encode(raw[:48])],
+        ),
         ([_own("complex_parts", part="int16"), little], (8, 3), "complex64", [raw]),
         ([_own("float24_predictor")], (8, 4), "float32", [raw]),
         ([_own("jpeg")], (8, 16, 3), "uint8", [jpeg]),
