@@ -26,6 +26,7 @@ __all__ = [
     "TilePlace",
     "base_of",
     "file_named",
+    "lower_path",
     "refuse_pixels",
     "root_of",
 ]
@@ -144,6 +145,12 @@ def refuse_pixels(place: str, what: str) -> NoReturn:
         " Write the image to a TIFF first (gdal_translate), or publish the files"
     )
     raise ValueError(msg)
+
+
+def lower_path(name: str) -> str:
+    """Return a path or url in lower case without a query, for its suffix."""
+    path = name.partition("?")[0] if scheme_of(name) in ("http", "https") else name
+    return path.lower()
 
 
 _FILE_SYSTEMS = {"curl": "", "s3": "s3://", "gs": "gs://", "az": "az://"}

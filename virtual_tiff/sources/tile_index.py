@@ -28,10 +28,10 @@ from virtual_tiff.sources.declared_grid import (
     TilePlace,
     base_of,
     file_named,
+    lower_path,
     refuse_pixels,
     root_of,
 )
-from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.sources.vrt import declared_band
 from virtual_tiff.tiff import Limits, redacted, warn
 
@@ -75,7 +75,7 @@ class IndexSettings:
 
 def is_index(name: str) -> bool:
     """Whether a path or url is one of a tile index, or of stac-geoparquet."""
-    return name.startswith(_PREFIX) or _path(name).endswith(_SUFFIXES)
+    return name.startswith(_PREFIX) or lower_path(name).endswith(_SUFFIXES)
 
 
 def index_name(name: str) -> str:
@@ -85,12 +85,7 @@ def index_name(name: str) -> str:
 
 def is_settings(name: str) -> bool:
     """Whether a path or url is one of a document `.gti`."""
-    return _path(name).endswith(_SETTINGS)
-
-
-def _path(name: str) -> str:
-    path = name.partition("?")[0] if scheme_of(name) in ("http", "https") else name
-    return path.lower()
+    return lower_path(name).endswith(_SETTINGS)
 
 
 # ---------------------------------------------------------------------------- the document
@@ -163,7 +158,9 @@ def read_features(data: bytes, place: str, settings: IndexSettings | None = None
     ValueError
         If it cannot be read.
     """
-    read = next((read for suffix, read in _READERS.items() if _path(place).endswith(suffix)), _ogr)
+    read = next(
+        (read for suffix, read in _READERS.items() if lower_path(place).endswith(suffix)), _ogr
+    )
     try:
         return read(data, place, settings.items.get("TILE_INDEX_LAYER") if settings else None)
     except (ImportError, ValueError):

@@ -29,10 +29,10 @@ from virtual_tiff.sources.declared_grid import (
     TilePlace,
     base_of,
     file_named,
+    lower_path,
     refuse_pixels,
     root_of,
 )
-from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.tiff import Limits, redacted, warn
 
 __all__ = ["Vrt", "VrtSource", "declared_band", "is_vrt", "parse_vrt", "tiles_of"]
@@ -81,8 +81,7 @@ class Vrt:
 
 def is_vrt(name: str) -> bool:
     """Whether a path or url is one of a VRT."""
-    path = name.partition("?")[0] if scheme_of(name) in ("http", "https") else name
-    return path.lower().endswith(".vrt")
+    return lower_path(name).endswith(".vrt")
 
 
 # ------------------------------------------------------------------------- the document

@@ -405,7 +405,7 @@ def _common(catalogue: Catalogue, files: Files, texts: dict[str, str], snap: flo
     first = published or catalogue.template(next(iter(counts)))
     if len(counts) > 1 or not same:
         templates = {n: catalogue.template(n) for n in counts}
-        if not all(at_one_place(first, template, snap) for template in templates.values()):
+        if not all(at_one_place(first, templates.values(), snap)):
             problem = "the files cannot be added to what is published" if published else None
             names = catalogue.names(files)
             kinds = kinds_of({n: n for n in counts}, names, counts)

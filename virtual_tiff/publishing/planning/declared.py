@@ -38,7 +38,7 @@ from virtual_tiff.metadata.place import Place
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Column, Integers, joined
-from virtual_tiff.publishing.planning.tile_grid import Tile, tile_grid
+from virtual_tiff.publishing.planning.tile_grid import Tile, plane_size, tile_grid
 from virtual_tiff.sources.declared_grid import DeclaredBand, DeclaredGrid
 from virtual_tiff.tiff import redacted
 
@@ -255,7 +255,7 @@ def declare(
     first = next(iter(arrays))
     reference = inline.get(_reference(first, arrays[first]))
     crs = _crs(grid, arrays[first]["attributes"], {} if reference is None else reference[0])
-    full = _plane_size(arrays[first], axes[first])
+    full = plane_size(arrays[first], axes[first])
     _check_pixels(grid, arrays[first], axes[first], holes=holes)
     for path, metadata in arrays.items():
         attributes = dict(metadata["attributes"])
@@ -270,7 +270,7 @@ def declare(
             for name in ("model_tiepoint", "model_transformation"):
                 attributes.pop(name, None)
         arrays[path] = metadata | {"attributes": attributes}
-        length, width = _plane_size(metadata, axes[path])
+        length, width = plane_size(metadata, axes[path])
         affine = _affine(grid, (full[0] / length, full[1] / width))
         if "spatial:transform" in attributes:
             affine = Affine(*attributes["spatial:transform"])
@@ -292,11 +292,6 @@ def _affine(grid: DeclaredGrid, ratio: Sequence[float]) -> Affine | None:
         return None
     c, a, b, f, d, e = grid.transform
     return Affine(a, b, c, d, e, f).scaled(float(ratio[1]), float(ratio[0]))
-
-
-def _plane_size(metadata: JSON, axes: Sequence[str]) -> tuple[int, int]:
-    shape = metadata["shape"][-len(axes) :]
-    return int(shape[axes.index("y")]), int(shape[axes.index("x")])
 
 
 def _reference(path: str, metadata: JSON) -> str:

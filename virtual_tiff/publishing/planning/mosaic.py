@@ -27,7 +27,7 @@ overview that cannot be placed is left out, and the result names it: the image h
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -53,7 +53,14 @@ from virtual_tiff.publishing.planning.grid import (
 )
 from virtual_tiff.publishing.planning.overviews import overviews_of, paths_that_differ, without
 from virtual_tiff.publishing.planning.plan import FileBlocks, Integers, joined
-from virtual_tiff.publishing.planning.tile_grid import SNAP, Tile, fit, linear_part, tile_grid
+from virtual_tiff.publishing.planning.tile_grid import (
+    SNAP,
+    fit,
+    linear_part,
+    plane_size,
+    tile_grid,
+    tile_of,
+)
 from virtual_tiff.publishing.planning.uneven import places_along, uneven, without_transform
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import (
@@ -123,25 +130,22 @@ def merge(
     templates = {n: catalogue.template(n) for n in numbers}
     if not set(axes) & set(_PLANE):  # places that differ by rounding alone are the same
         usual = templates[numbers[0]]
-        for n in numbers[1:]:
-            if at_one_place(usual, templates[n], rules.snap):
-                templates[n] = usual
+        others = [templates[n] for n in numbers[1:]]
+        same = at_one_place(usual, others, rules.snap)
+        templates |= {n: usual for n, at_it in zip(numbers[1:], same, strict=True) if at_it}
     plain = {n: _plain(template, axes, rules) for n, template in templates.items()}
     dropped = {}
-    if different := paths_that_differ(list(plain.values())):
-        other = [
-            each
-            for each in templates.values()
-            if not overviews_of(each) >= different & {*each.arrays}
-        ]
-        dropped = {} if other else dict.fromkeys(sorted(different), _DIFFERENT)
-    if dropped:
-        templates = {n: without(template, dropped) for n, template in templates.items()}
-        plain = {n: without(template, dropped) for n, template in plain.items()}
-    texts = {n: canonical(_comparable(template)) for n, template in plain.items()}
-    if len(set(texts.values())) > 1:
-        of = catalogue.names(files)
-        refuse(differences(plain, of), kinds=kinds_of(texts, of, catalogue.counts(files)))
+    if not _alike(plain):
+        different = paths_that_differ(list(plain.values()))
+        of_files = templates.values()
+        if different and all(overviews_of(t) >= different & {*t.arrays} for t in of_files):
+            dropped = dict.fromkeys(sorted(different), _DIFFERENT)
+            templates = {n: without(template, dropped) for n, template in templates.items()}
+            plain = {n: without(template, dropped) for n, template in plain.items()}
+        if not (dropped and _alike(plain)):
+            texts = {n: canonical(_comparable(template)) for n, template in plain.items()}
+            of = catalogue.names(files)
+            refuse(differences(plain, of), kinds=kinds_of(texts, of, catalogue.counts(files)))
     names = [catalogue.spool.name(n) for n in files.numbers.tolist()]
     rows = [templates[n] for n in files.templates.tolist()]
     lie = Lie(rows, axes, names, rules, positions, catalogue.declared(files))
@@ -203,21 +207,30 @@ def on_one_grid(one: Template, other: Template, axes: Sequence[str], snap: float
     """Whether files of one signature can be placed side by side along the axes."""
     if not set(axes) & set(_PLANE):
         return True
-    pairs = ((_tile(template, path, "") for template in (one, other)) for path in one.arrays)
+    pairs = ((tile_of(one, path), tile_of(other, path)) for path in one.arrays)
     return all(fit(first, second, axes, snap) for first, second in pairs if first and second)
 
 
-def at_one_place(one: Template, other: Template, snap: float = SNAP) -> bool:
-    """Whether two files differ in nothing but rounding of the same place."""
-    if [*one.arrays] != [*other.arrays]:
-        return False
-    same = all(one.arrays[path]["shape"] == other.arrays[path]["shape"] for path in one.arrays)
-    if not same or canonical(_comparable(_plain(one, ("y", "x"), DEFAULT_RULES))) != canonical(
-        _comparable(_plain(other, ("y", "x"), DEFAULT_RULES))
-    ):
-        return False
-    pairs = ((_tile(template, path, "") for template in (one, other)) for path in one.arrays)
-    return all(a is not None and b is not None and fit(a, b, (), snap) for a, b in pairs)
+def at_one_place(usual: Template, others: Iterable[Template], snap: float = SNAP) -> Iterator[bool]:
+    """Yield for each of others whether it differs in nothing but rounding of the same place."""
+    expected = signature(usual, _PLANE)
+    shapes = [(path, metadata["shape"]) for path, metadata in usual.arrays.items()]
+    tiles = [tile_of(usual, path) for path in usual.arrays]
+    for other in others:
+        yield (
+            shapes == [(path, metadata["shape"]) for path, metadata in other.arrays.items()]
+            and signature(other, _PLANE) == expected
+            and all(
+                tile is not None and at is not None and fit(tile, at, (), snap)
+                for tile, at in zip(
+                    tiles, (tile_of(other, path) for path in other.arrays), strict=True
+                )
+            )
+        )
+
+
+def _alike(plain: Mapping[int, Template]) -> bool:
+    return len({canonical(_comparable(template)) for template in plain.values()}) == 1
 
 
 def _comparable(template: Template) -> Any:  # noqa: ANN401 (JSON)
@@ -300,23 +313,6 @@ def _is_position(path: str, inline: Inline, along: Sequence[str]) -> bool:
     return names == [posixpath.basename(path)] and along[0] in _PLANE
 
 
-def _size_of(template: Template, path: str) -> tuple[int, int]:
-    """Return rows and columns of an array."""
-    axes, shape = template.axes[path], template.arrays[path]["shape"]
-    length, width = (int(shape[axes.index(axis)]) for axis in _PLANE)
-    return length, width
-
-
-def _tile(template: Template, path: str, name: str) -> Tile | None:
-    """Return where an array of a file lies; None if nothing says so."""
-    metadata, axes = template.arrays[path], template.axes[path]
-    transform = metadata["attributes"].get("spatial:transform")
-    if transform is None or not set(_PLANE) <= set(axes):
-        return None
-    length, width = _size_of(template, path)
-    return Tile(name=name, affine=Affine(*transform), length=length, width=width)
-
-
 def _check_all_or_none_placed(
     first: Template, grids: Mapping[str, _Grid], axes: Sequence[str]
 ) -> None:
@@ -382,10 +378,13 @@ class _Grid:
 
     def _place_tiles(self) -> None:
         rows, names = self._lie.rows, self._lie.names
-        tiles = [_tile(row, self.path, name) for row, name in zip(rows, names, strict=True)]
+        tiles = [tile_of(row, self.path, name) for row, name in zip(rows, names, strict=True)]
         if self._lie.declared is not None:
-            full = np.array([_size_of(row, next(iter(row.arrays))) for row in rows])
-            sizes = np.array([_size_of(row, self.path) for row in rows])
+            paths = (next(iter(rows[0].arrays)), self.path)
+            full, sizes = (
+                np.array([plane_size(row.arrays[path], row.axes[path]) for row in rows])
+                for path in paths
+            )
             plane = [self.axes.index(axis) for axis in _PLANE]
             self.affine, self.starts[:, plane], self.shift = self._lie.declared.tile_grid(
                 self.path, names, tiles, full, sizes, self._lie.rules.snap

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.planning.plan import joined
+from virtual_tiff.publishing.planning.tile_grid import Tile, tile_of
 from virtual_tiff.publishing.reading.record import Template, canonical
 
 __all__ = ["overviews_of", "paths_that_differ", "without"]
@@ -21,36 +21,37 @@ __all__ = ["overviews_of", "paths_that_differ", "without"]
 
 def overviews_of(template: Template) -> set[str]:
     """Return the paths of arrays that show the place of another one in fewer pixels."""
-    placed = {}
-    for path, metadata in template.arrays.items():
-        transform = metadata["attributes"].get("spatial:transform")
-        along = template.axes[path]
-        if transform is not None and "y" in along and "x" in along:
-            size = [metadata["shape"][along.index(axis)] for axis in ("y", "x")]
-            placed[path] = (size, Affine(*transform))
+    tiles = {path: tile_of(template, path) for path in template.arrays}
+    placed = {path: tile for path, tile in tiles.items() if tile is not None}
     overviews = set()
-    for path, (size, affine) in placed.items():
-        for (length, width), full in placed.values():
-            smaller = size[0] <= length and size[1] <= width and size != [length, width]
-            step = [abs(affine.a) + abs(affine.b), abs(affine.d) + abs(affine.e)]
-            corners = zip(_corners(affine, *size), _corners(full, length, width), strict=True)
-            if smaller and all(
-                abs(one - other) <= step[n % 2]
-                for pair in corners
-                for n, (one, other) in enumerate(zip(*pair, strict=True))
+    for path, tile in placed.items():
+        affine, size = tile.affine, (tile.length, tile.width)
+        step = [abs(affine.a) + abs(affine.b), abs(affine.d) + abs(affine.e)]
+        for full in placed.values():
+            smaller = tile.length <= full.length and tile.width <= full.width
+            corners = zip(_corners(tile), _corners(full), strict=True)
+            if (
+                smaller
+                and size != (full.length, full.width)
+                and all(
+                    abs(one - other) <= step[n % 2]
+                    for pair in corners
+                    for n, (one, other) in enumerate(zip(*pair, strict=True))
+                )
             ):
                 overviews.add(path)
     return overviews
 
 
-def _corners(affine: Affine, length: int, width: int) -> list[tuple[float, float]]:
+def _corners(tile: Tile) -> list[tuple[float, float]]:
+    affine = tile.affine
     return [
         (
             affine.a * column + affine.b * row + affine.c,
             affine.d * column + affine.e * row + affine.f,
         )
-        for row in (0, length)
-        for column in (0, width)
+        for row in (0, tile.length)
+        for column in (0, tile.width)
     ]
 
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Integers
+from virtual_tiff.publishing.reading.record import Template
 
-__all__ = ["SNAP", "Tile", "TileGrid", "fit", "linear_part", "tile_grid"]
+__all__ = ["SNAP", "Tile", "TileGrid", "fit", "linear_part", "plane_size", "tile_grid", "tile_of"]
 
 SNAP = 0.01
 """Pixels by which a corner of a tile may be off the grid of the others, unless the user says."""
@@ -51,6 +53,22 @@ class TileGrid:
     """Row and column of each tile's first pixel; shape (tiles, 2)."""
     shift: float
     """The largest distance of a tile's corner from the grid, in pixels."""
+
+
+def plane_size(metadata: JSON, axes: Sequence[str]) -> tuple[int, int]:
+    """Return rows and columns of an array; new dimensions stand before its `axes`."""
+    shape = metadata["shape"][-len(axes) :]
+    return int(shape[axes.index("y")]), int(shape[axes.index("x")])
+
+
+def tile_of(template: Template, path: str, name: str = "") -> Tile | None:
+    """Return where an array of a file lies; None if nothing says so."""
+    metadata, axes = template.arrays[path], template.axes[path]
+    transform = metadata["attributes"].get("spatial:transform")
+    if transform is None or "y" not in axes or "x" not in axes:
+        return None
+    length, width = plane_size(metadata, axes)
+    return Tile(name=name, affine=Affine(*transform), length=length, width=width)
 
 
 def linear_part(affine: Affine) -> list[float]:
