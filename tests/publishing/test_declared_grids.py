@@ -11,9 +11,11 @@ from typing import Any
 
 import icechunk
 import numpy as np
+import pyarrow as pa
 import pytest
 import rasterio
 import zarr
+from pyarrow import parquet
 from pyproj import CRS
 from rasterio.transform import Affine
 
@@ -657,9 +659,6 @@ def test_what_is_left_out_of_a_vrt_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_items_of_stac_geoparquet_are_those_of_json(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
     days = ("2023-01-05", "2023-01-02")
     files = {day: scene(tmp_path / f"{day}.tif", at) for at, day in enumerate(days)}
     media = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -673,7 +672,7 @@ def test_items_of_stac_geoparquet_are_those_of_json(tmp_path: Path) -> None:
         }
         for day, file in files.items()
     ]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "items.parquet")
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "items.parquet")
     items = [
         {
             **{name: row[name] for name in ("type", "id", "assets")},

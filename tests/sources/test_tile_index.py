@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyogrio
 import pytest
+from pyarrow import parquet
 
 from support.gdal_programs import tile_index
 from support.http import HttpServer
@@ -214,10 +219,6 @@ def test_a_remote_index_names_remote_files(
 
 
 def test_flatgeobuf(tiles: list[Path], tmp_path: Path) -> None:
-    pyogrio = pytest.importorskip("pyogrio")
-    np = pytest.importorskip("numpy")
-    import struct
-
     corners = [(500_000 + 960 * n, 4_650_000) for n in range(3)]
     points = np.array([struct.pack("<BIdd", 1, 1, *corner) for corner in corners], dtype=object)
     path = tmp_path / "m.gti.fgb"
@@ -236,37 +237,33 @@ def test_flatgeobuf(tiles: list[Path], tmp_path: Path) -> None:
 
 
 def test_geoparquet(tiles: list[Path], tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    table = pyarrow.table({"location": ["1.tif", "0.tif"], "geometry": [b"", b""]})
+    table = pa.table({"location": ["1.tif", "0.tif"], "geometry": [b"", b""]})
     parquet.write_table(table, tmp_path / "m.gti.parquet")
     assert names(tmp_path / "m.gti.parquet") == ["1.tif", "0.tif"]
 
 
 def stac_table() -> Any:
-    pyarrow = pytest.importorskip("pyarrow")
-    asset = pyarrow.struct(
+    asset = pa.struct(
         {
-            "href": pyarrow.string(),
-            "type": pyarrow.string(),
-            "roles": pyarrow.list_(pyarrow.string()),
+            "href": pa.string(),
+            "type": pa.string(),
+            "roles": pa.list_(pa.string()),
         }
     )
     tiff = {"type": "image/tiff; application=geotiff", "roles": ["data"]}
-    return pyarrow.table(
+    return pa.table(
         {
             "type": ["Feature", "Feature"],
             "id": ["a", "b"],
             "geometry": [b"", b""],
             "datetime": [datetime(2023, 1, day, tzinfo=UTC) for day in (2, 3)],
             "eo:cloud_cover": [3.5, None],
-            "assets": pyarrow.array(
+            "assets": pa.array(
                 [
                     {"B04": tiff | {"href": "./a_4.tif"}, "B08": None},
                     {"B04": tiff | {"href": "./b_4.tif"}, "B08": tiff | {"href": "s3://b/8.tif"}},
                 ],
-                type=pyarrow.struct({"B04": asset, "B08": asset}),
+                type=pa.struct({"B04": asset, "B08": asset}),
             ),
         }
     )
@@ -274,7 +271,6 @@ def stac_table() -> Any:
 
 def test_stac_geoparquet_is_stac(tmp_path: Path, http_server: HttpServer) -> None:
     table = stac_table()
-    from pyarrow import parquet
 
     path = tmp_path / "items.parquet"
     parquet.write_table(table, path)
@@ -292,7 +288,6 @@ def test_stac_geoparquet_is_stac(tmp_path: Path, http_server: HttpServer) -> Non
 
 def test_stac_geoparquet_is_the_items_of_json(tmp_path: Path) -> None:
     table = stac_table()
-    from pyarrow import parquet
 
     parquet.write_table(table, tmp_path / "items.parquet")
     item = {
