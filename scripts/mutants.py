@@ -19,13 +19,14 @@ import difflib
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,10 +183,57 @@ def record(processes: int, tests: Sequence[str]) -> None:
     )  # fmt: skip
 
 
+class Readers:
+    """Which lines of the package read what a statement of a module defines."""
+
+    def __init__(self) -> None:
+        self._sources = {
+            str(path.relative_to(ROOT)): path.read_text()
+            for path in sorted((ROOT / PACKAGE).rglob("*.py"))
+        }
+
+    def lines_of(self, mutant: Mutant) -> Iterator[tuple[str, list[int]]]:
+        """Yield each module, and its lines with a name that a mutant's statement defines.
+
+        A name that another statement of the same module is made of brings that one's names.
+        """
+        statements = ast.parse(self._sources[mutant.path]).body
+        names: set[str] = set()
+        pending = [s for s in statements if s.lineno <= mutant.line <= (s.end_lineno or 0)]
+        while pending:
+            new = _defined(pending.pop()) - names
+            names |= new
+            pending += [
+                s
+                for s in statements
+                if _defined(s) - names
+                and not isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)
+                and any(isinstance(n, ast.Name) and n.id in new for n in ast.walk(s))
+            ]
+        if names:
+            word = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
+            for path, source in self._sources.items():
+                lines = [n for n, line in enumerate(source.splitlines(), 1) if word.search(line)]
+                if lines:
+                    yield path, lines
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    match statement:
+        case ast.Assign(targets=targets):
+            return {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+    return set()
+
+
 class Reach:
     """Which tests reach a line."""
 
     def __init__(self) -> None:
+        self._readers = Readers()
         self._durations: dict[str, float] = json.loads(DURATIONS.read_text())
         self._lines: dict[str, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         database = sqlite3.connect(RECORD)
@@ -209,12 +257,13 @@ class Reach:
         """Return the tests that reach a mutant: the module's own, then one of each file in turn.
 
         Of each the fast ones come first. A line that runs at import alone, as a table's row, is
-        reached by what reaches its module, and by the tests of its room.
+        reached by what reaches a line that reads the table, and by the tests of its room.
         """
-        lines = self._lines.get(str(ROOT / mutant.path), {})
-        names = {self._names[context] for context in lines.get(mutant.line, ())} - {""}
+        names = self._reaching(mutant.path, [mutant.line])
         if not names:
-            names = {self._names[c] for contexts in lines.values() for c in contexts} - {""}
+            for path, lines in self._readers.lines_of(mutant):
+                names |= self._reaching(path, lines)
+            names = names or self._reaching(mutant.path, self._lines[str(ROOT / mutant.path)])
             room = f"tests/{Path(mutant.path).relative_to(PACKAGE).parent}/"
             names |= {name for name in self._durations if name.startswith(room)}
         by_file: dict[str, list[str]] = defaultdict(list)
@@ -227,6 +276,10 @@ class Reach:
         rounds = max(map(len, by_file.values()), default=0)
         turns = [tests[n] for n in range(rounds) for tests in by_file.values() if n < len(tests)]
         return first[:OWN] + turns + first[OWN:]
+
+    def _reaching(self, path: str, lines: Iterable[int]) -> set[str]:
+        known = self._lines.get(str(ROOT / path), {})
+        return {self._names[context] for line in lines for context in known.get(line, ())} - {""}
 
     def affordable(self, tests: Sequence[str], most: int, seconds: float) -> list[str]:
         """Return the first tests that take no longer than that together."""
@@ -254,7 +307,7 @@ def notices(copy: Path, tests: Sequence[str], seconds: float) -> bool:
             cwd=copy,
             env=os.environ | {"PYTHONPATH": str(copy)},
             capture_output=True,
-            timeout=60 + 10 * seconds,
+            timeout=30 + 4 * seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -335,10 +388,15 @@ def main() -> int:
                 copies.put(copy)
             if came != "noticed":
                 print(f"\n{came}\n{diff(mutant)}", flush=True)
+            so_far[came] += 1
+            print(f"\r{so_far.total()} of {len(chosen)}, {so_far['noticed']} noticed", end="",
+                  file=sys.stderr, flush=True)  # fmt: skip
             return came
 
+        so_far: Counter[str] = Counter()
         with ThreadPoolExecutor(options.processes) as pool:
             outcomes = list(pool.map(judged, chosen))
+    print(file=sys.stderr)
     print_table(chosen, outcomes)
     return 0
 
