@@ -26,7 +26,9 @@ from rasterio.transform import from_origin
 from support.scenes import pixels, read, scene
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing.reading.spool import Row
 from virtual_tiff.publishing.repository import ledger
+from virtual_tiff.tiff import SourceState
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -203,3 +205,21 @@ def test_rows_of_many_files_are_written_in_parts(
         np.testing.assert_array_equal(read(published)[4 - i], pixels(path))
     verification = verify(published.repository)
     assert (verification.total, verification.ok) == (5, True)
+
+
+def test_rows_are_written_in_several_sessions() -> None:
+    repository = icechunk.Repository.create(icechunk.in_memory_storage())
+    session = repository.writable_session("main")
+    zarr.create_group(session.store)
+    rows = ledger.LedgerRows(session.store, 0, 3)
+    state = SourceState(size=1, etag="a", last_modified=None)
+    for n in range(3):
+        rows.add(Row(f"file:///{n}.tif", state, 0, b""), "", "", n, None)
+        session.commit(f"row {n}", allow_empty=True)
+        session = repository.writable_session("main")
+        rows.move_to(session.store)
+    rows.finish(ledger.Ledger(layout="stack", axes=("n",), portable=False, per_scene=(), states={}))
+    session.commit("the end")
+    group = zarr.open_group(repository.readonly_session("main").store, path=LEDGER, mode="r")
+    assert [group["url"][n] for n in range(3)] == [f"file:///{n}.tif" for n in range(3)]
+    assert group["position"][:].tolist() == [0, 1, 2]

@@ -277,6 +277,11 @@ class LedgerRows:
         self.size = end
         self._buffer.clear()
 
+    def move_to(self, store: icechunk.IcechunkStore) -> None:
+        """Go on in the store of another session: one that begins where that of before ended."""
+        self.store = store
+        self._group = zarr.open_group(store, path=LEDGER, mode="r+")
+
     def finish(self, ledger: Ledger) -> None:
         """Write the last rows, and how the files are arranged."""
         self.flush()
