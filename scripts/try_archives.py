@@ -54,6 +54,8 @@ def main() -> int:
             verdict = future.result()
             total.add(verdict)
             done += BATCH
+            for wrong in verdict.wrong:
+                print(f"\rwrong: {wrong}", file=sys.stderr)
             print(f"\r{min(done, options.archives)} of {options.archives},"
                   f" {len(total.wrong)} wrong", end="", file=sys.stderr, flush=True)  # fmt: skip
     print(file=sys.stderr)

@@ -255,15 +255,13 @@ class _Block(Block):
 
     def __str__(self) -> str:
         node, _ = _node(self._group, self._key)
-        if isinstance(node, ManifestGroup):
-            return f"block {self._key}"
-        return f"block {self._key} of {next(node.manifest.iter_nonempty_paths(), 'no file')}"
+        paths = iter(()) if isinstance(node, ManifestGroup) else _paths(node)
+        return f"block {self._key} of {next(paths, 'no file')}"
 
     def edges(self) -> Edges:
         """Return which edges of its image the chunk lies at."""
         node, within = _node(self._group, self._key)
-        if isinstance(node, ManifestGroup):
-            return Edges(foot=True, right=True)
+        assert not isinstance(node, ManifestGroup)  # noqa: S101 (for mypy: a group has no blocks)
         plane = _plane(self._axes, self._key, within)
         row, column = within[2:].split("/")[plane]
         down, across = node.manifest.shape_chunk_grid[plane]

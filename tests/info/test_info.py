@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from support.http import HttpServer
 from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff.info import DirectoryInfo, FileInfo, inspect
+from virtual_tiff.info.table import heading
+from virtual_tiff.text.numbers import human_size
 from virtual_tiff.tiff import Limits
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
@@ -316,3 +319,15 @@ def test_without_rich_there_is_json() -> None:
         [sys.executable, "-c", code + call], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)[0]["url"] == f"file://{path}"
+
+
+def test_a_heading_without_a_time_or_requests_has_what_is_left() -> None:
+    """Many a server gives no Last-Modified; a record from JSON may have no requests."""
+    (file,) = info(SPECIAL / "cog.tif")
+    assert "modified" in heading(file)
+    assert "request" in heading(file)
+    bare = replace(file, last_modified=None, requests=None, round_trips=None)
+    assert heading(bare) == f"{file.variant}, {human_size(file.size or 0)}"
+    one = replace(bare, requests=1, round_trips=1)
+    assert heading(one).endswith("directories read with 1 request")
+    assert heading(replace(one, round_trips=2)).endswith("1 request in 2 round trips")

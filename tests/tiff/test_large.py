@@ -95,6 +95,7 @@ def ndpi(
     *,
     strips: int = 1,
     high_arrays: bool = True,
+    high_words: int | None = None,
     marked: bool = True,
 ) -> None:
     """Write uncompressed pages as Hamamatsu does: all from `base` on, directories behind pixels."""
@@ -123,7 +124,9 @@ def ndpi(
             (279, 4, strips, counts),
         ]
         if strips > 1 and high_arrays:
-            tags.append((65324, 4, strips, [offset >> 32 for offset in offsets]))
+            words = [offset >> 32 for offset in offsets]
+            words = words if high_words is None else [1] * high_words
+            tags.append((65324, 4, len(words), words))
         if marked:
             tags.append((65420, 4, 1, 1))
         tags.append((65422, 9, 1, -5 & 0xFFFFFFFF))
@@ -397,3 +400,10 @@ def test_a_bigtiff_is_not_looked_at(place: Path) -> None:
     wide = Directory(sorted([*held, entry(273, 16, at)], key=lambda item: item.tag))
     sparse(place, build([wide], big=True), [(at, PAGE.tobytes())])
     np.testing.assert_array_equal(opened(place)["0"][...], PAGE)
+
+
+def test_high_words_that_do_not_fit_the_low_ones_are_no_places(place: Path) -> None:
+    """A list of another length says nothing of these offsets."""
+    ndpi(place, GIB4 + 4096, [PAGE], strips=2, high_words=3)
+    with pytest.raises(FormatError, match="point to wrong places"):
+        opened(place)

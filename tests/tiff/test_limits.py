@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from support.build import LONG, SHORT, UNDEFINED, Directory, build, directory_at, entry
-from virtual_tiff.tiff import BoundedSource, LimitError, Limits, MemorySource, block_layout
+from virtual_tiff.tiff import (
+    BoundedSource,
+    LimitError,
+    Limits,
+    MemorySource,
+    TiffWarning,
+    block_layout,
+)
 
 from .reading import one_ifd, read, run
 
@@ -190,3 +197,17 @@ def test_the_message_groups_digits_and_the_advice_is_python() -> None:
         "strips: 1,234,567 is above the limit blocks=1,000; "
         "if the file is sound, pass Limits(blocks=1234567) [IFD 0/1]"
     )
+
+
+@pytest.mark.parametrize("parent", [1, 2])
+def test_a_list_of_subifds_above_the_limit_costs_only_its_own_directory(parent: int) -> None:
+    """GDAL too opens a file by its first directory, whatever is wrong with the others."""
+    crowded = Directory([entry(330, LONG, [8] * 101)])
+    data = build([crowded if number == parent else Directory([TAG]) for number in range(4)])
+    with pytest.warns(TiffWarning, match=rf"IFD {parent}: SubIFDs are left out.*directories=100"):
+        tiff = read(data, limits=Limits(directories=100))
+    assert [ifd.path for ifd in tiff.walk()] == ["0", "1", "2", "3"]
+
+
+def test_as_many_subifds_as_the_limit_are_read() -> None:
+    assert len(list(read(fan(99), limits=Limits(directories=100)).walk())) == 2

@@ -334,3 +334,33 @@ def test_a_directory_whose_form_is_not_kept_is_read_all_the_same():
     assert large.form is None
     assert small.remembered(text_of_full, large) == ("us", 1)
     assert large.remembered(text_of_full, small) == ("us", 1)
+
+
+def all_tags(ifd: ImageFileDirectory) -> list[int]:
+    return [entry.count for entry in ifd.entries.values()]
+
+
+def all_counts(ifd: ImageFileDirectory) -> dict[int, int]:
+    return {tag: entry.count for tag, entry in ifd.entries.items()}
+
+
+@pytest.mark.parametrize("function", [all_tags, all_counts])
+def test_what_reads_all_tags_depends_on_each(function: Any):
+    forget()
+    for artist in ("a", "bb", "ccc"):
+        first, _ = directories("us", artist)
+        assert first.remembered(function) == function(first)
+
+
+def text_by_width(ifd: ImageFileDirectory) -> tuple[str | None, str | None]:
+    return ifd.text(Tag.Software), ifd.text(60_000 + len(ifd.text(Tag.Software) or ""))
+
+
+def test_a_function_that_reads_other_tags_in_each_file_is_right_and_bounded():
+    """After some ways nothing more is kept of it; what it returns stays right."""
+    forget()
+    for _ in range(2):
+        for length in range(1, 12):
+            first, _ = directories("s" * length, "a")
+            assert first.remembered(text_by_width) == text_by_width(first)
+    assert len(FINDINGS._made) <= 1024

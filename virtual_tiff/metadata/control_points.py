@@ -15,9 +15,6 @@ from virtual_tiff.tiff import warn
 
 __all__ = ["gcps_attribute"]
 
-_MOST_POINTS = 2**16 // 6
-"""libtiff counts the values of ModelTiepoint in 16 bits and ignores a longer tag, GDAL with it."""
-
 
 def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
     """Return the attribute `gcps` of a grid mapping; None if there is nothing to say.
@@ -35,12 +32,6 @@ def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
         and `info` among its properties. `id` is the point's number in the file from 1, as
         GDAL has it.
     """
-    if len(points) > _MOST_POINTS:
-        warn(
-            f"{len(points):,} ground control points are left out; GDAL reads {_MOST_POINTS:,} at "
-            "most"
-        )
-        return None
     features = [
         {
             "type": "Feature",

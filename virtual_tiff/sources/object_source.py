@@ -150,7 +150,9 @@ class ObspecSource:
         self, wanted: ByteRange, first: SourceState | None
     ) -> tuple[SourceState, memoryview]:
         """Read a range to its last byte; again where the store gives less."""
-        for pause in (*_PAUSES, None):
+        pauses = iter(_PAUSES)
+        while True:
+            pause = next(pauses, None)  # None: this is the last attempt
             try:
                 meta, data = await self._get(wanted)
             except Exception as error:
@@ -167,7 +169,6 @@ class ObspecSource:
                     msg = f"the store gave {len(data)} of {length} bytes; the file may have changed"
                     raise TruncatedError(msg, offset=wanted[0], url=self._url)
             await self._pause(pause)
-        raise AssertionError  # the last attempt has no pause
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -11,6 +11,7 @@ from virtual_tiff.metadata.crs.citations import (
     plain_name,
     projection_engine_string,
 )
+from virtual_tiff.metadata.crs.registry import Proj
 
 from .oracle import Keys, assert_same, gdal, ours, tiff
 
@@ -260,3 +261,31 @@ def test_a_unit_of_a_citation_that_nobody_knows(size: Keys, unit: tuple[str, flo
     crs, _ = ours(tiff({**USER, **TM, 3073: "LUnits = cubits", 3076: 9002, **size}))
     assert crs is not None
     assert (crs.unit, crs.unit_factor) == unit
+
+
+@pytest.mark.parametrize("units", ["meters", "international_feet", "rods", ""])
+def test_esris_name_in_other_units_is_left_for_the_zone(units: str) -> None:
+    name = "NAD_1983_StatePlane_Oregon_North_FIPS_3601_Feet"
+    citation = f"{IMAGINE}Projection Name = {name}\\nUnits = {units}"
+    zone = f"{IMAGINE}State Plane Zone 3601\\nNAD = 83"
+    assert_same(tiff({1024: 1, 3072: 32767, 1026: citation, 3073: zone}))
+    crs, said = ours(tiff({1024: 1, 3072: 32767, 1026: citation}))
+    assert crs is not None
+    assert crs.kind == "local"
+    assert "there is no projection" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind"),
+    [
+        ({1024: 1, 3072: 32767, 2048: 4326, **TM, 1026: "refused"}, "ProjectedCRS"),
+        ({1024: 2, 2048: 32767, 2056: 7030, 2054: 9102, 1026: "refused"}, "GeographicCRS"),
+    ],
+)
+def test_a_crs_that_proj_refuses_is_left_out_and_said(
+    keys: Keys, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Proj, "wkt", lambda *_: None)
+    crs, said = ours(tiff(keys))
+    assert crs is None
+    assert f"the keys make a {kind} that PROJ refuses" in said[-1]
