@@ -190,6 +190,7 @@ class PublishOptions:
             portable=Portability(inline_limit=self.inline_limit) if self.portable else None,
             truncated=self.truncated,
             per_scene=self.scenes,
+            join_bands="band" in self.axes,
         )
 
     @property

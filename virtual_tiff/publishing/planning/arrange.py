@@ -32,7 +32,7 @@ from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, check_one_a
 from virtual_tiff.publishing.planning.tile_grid import linear_part
 from virtual_tiff.publishing.planning.tiles import together
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
-from virtual_tiff.publishing.reading.record import Node, Template
+from virtual_tiff.publishing.reading.record import Node, Template, with_coordinates
 from virtual_tiff.sources.listings import natural
 from virtual_tiff.tiff import redacted
 
@@ -130,20 +130,22 @@ def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
 def _own_group(catalogue: Catalogue, files: Files, i: int, group: str) -> Part:
     template = catalogue.template(int(files.templates[i]))
     loose = catalogue.loose(int(files.loose[i]))
+    inline = {
+        joined(group, path): (inline.metadata, catalogue.spool.data(inline.digest))
+        for path, inline in template.inline.items()
+    }
+    arrays = {}
+    for path, metadata in template.arrays.items():
+        attributes = metadata["attributes"] | loose.get(Node("array", path), {})
+        to = joined(group, path)
+        arrays[to] = metadata | {"attributes": with_coordinates(to, attributes, inline)[0]}
     return Part(
         groups={
             joined(group, path): attributes | loose.get(Node("group", path), {})
             for path, attributes in template.groups.items()
         },
-        arrays={
-            joined(group, path): metadata
-            | {"attributes": metadata["attributes"] | loose.get(Node("array", path), {})}
-            for path, metadata in template.arrays.items()
-        },
-        inline={
-            joined(group, path): (inline.metadata, catalogue.spool.data(inline.digest))
-            for path, inline in template.inline.items()
-        },
+        arrays=arrays,
+        inline=inline,
         members=[
             Members(
                 group=group,

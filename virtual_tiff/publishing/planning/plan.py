@@ -127,6 +127,8 @@ class Part:
     """`zarr.json` and the one chunk of others."""
     columns: Sequence[Column] = ()
     members: Sequence[Members] = ()
+    removed: Sequence[str] = ()
+    """Paths of coordinates that are published, and no longer those of all files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

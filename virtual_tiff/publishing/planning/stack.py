@@ -31,7 +31,7 @@ from virtual_tiff.publishing.planning.plan import (
     with_dimension,
 )
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
-from virtual_tiff.publishing.reading.record import Inline, Node, Template
+from virtual_tiff.publishing.reading.record import Inline, Node, Template, with_coordinates
 from virtual_tiff.publishing.reading.spool import LedgerRow
 from virtual_tiff.tiff import redacted
 
@@ -307,6 +307,7 @@ class _StackLayout:
         self._members: list[Members] = []
         self._missing = 0
         self._changed = old.size
+        self._published_coordinates = self._coordinates_of_bands()
 
     def add(self, files: Files, template: Template, positions: Integers) -> None:
         """Add a variable."""
@@ -356,6 +357,9 @@ class _StackLayout:
     def finished(self, values: Sequence[Any], kind: str, texts: Mapping[str, str]) -> GroupPlan:
         """Return the plan of the group, after all variables were added."""
         old, attributes = self._old, self._old.attributes
+        coordinates = self._coordinates_of_bands()
+        for path, (metadata, data_of_path) in coordinates.items():
+            self._names.add_coordinate(path, metadata, data_of_path)
         dimension = Dimension(name=old.dimension, kind=kind, values=values)
         dimensions = dimension_columns(dimension, self._arrays, old.size)
         self._names.add_columns(
@@ -365,7 +369,7 @@ class _StackLayout:
         columns, names = named_columns(attributes, old.dimension, old.names, taken, self._changed)
         self._names.add_columns(columns, "the coordinate of an attribute of the files")
         self._names.check()
-        self._attach(names)
+        self._attach(names, coordinates)
         data = self._catalogue.spool.data
         part = Part(
             groups=self._groups,
@@ -374,9 +378,15 @@ class _StackLayout:
                 path: (inline.metadata, data(inline.digest))
                 for path, inline in self._inline.items()
                 if path not in self._written
+            }
+            | {
+                path: coordinate
+                for path, coordinate in coordinates.items()
+                if self._published_coordinates.get(path) != coordinate
             },
             columns=[*dimensions, *columns],
             members=self._members,
+            removed=sorted({*self._published_coordinates} - {*coordinates}),
         )
         left_out: dict[str, list[str]] = {}
         for key in sorted(attributes.left_out):
@@ -397,12 +407,24 @@ class _StackLayout:
             missing=self._missing,
         )
 
-    def _attach(self, names: Mapping[AttributeKey, str]) -> None:
+    def _coordinates_of_bands(self) -> dict[str, tuple[JSON, bytes]]:
+        """Return the coordinates that say something of each band, and are those of all files."""
+        coordinates: dict[str, tuple[JSON, bytes]] = {}
+        for (kind, path), attributes in self._old.attributes.constant.items():
+            if kind == "array":
+                with_coordinates(path, attributes, coordinates)
+        return coordinates
+
+    def _attach(
+        self, names: Mapping[AttributeKey, str], coordinates: dict[str, tuple[JSON, bytes]]
+    ) -> None:
         """Give each node its attributes; bind the new coordinates to the arrays."""
         for (kind, path), attributes in self._old.attributes.constant.items():
             if kind == "group":
                 self._groups[path] = {**self._groups[path], **attributes}
             elif kind == "array":
                 metadata = self._arrays[path]
-                self._arrays[path] = metadata | {"attributes": metadata["attributes"] | attributes}
+                merged = metadata["attributes"] | attributes
+                merged, _ = with_coordinates(path, merged, coordinates)
+                self._arrays[path] = metadata | {"attributes": merged}
         bind(self._arrays, names)

@@ -32,7 +32,7 @@ from virtual_tiff.publishing.planning.plan import (
 )
 from virtual_tiff.publishing.planning.stack import GroupPlan, dimension_columns
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
-from virtual_tiff.publishing.reading.record import Node
+from virtual_tiff.publishing.reading.record import Node, with_coordinates
 
 __all__ = ["together"]
 
@@ -101,6 +101,9 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
         for path, metadata in merged.template.arrays.items():
             constant, _ = shared.get(Node("array", path), ({}, ()))
             attributes = metadata["attributes"] | constant
+            attributes, coordinates = with_coordinates(paths[path], attributes, inline)
+            for each in coordinates:
+                taken.add_coordinate(each, *inline[each])
             array = metadata | {"attributes": attributes}
             for dimension in reversed(dimensions):
                 if dimension.name in array["dimension_names"]:

@@ -4,6 +4,11 @@ A record has two kinds of metadata. Its *template* is what files must share to b
 array: types, codecs, places, the meaning of a stored number. The rest, *loose* attributes,
 may differ. Both are JSON text, which is known by its digest: files of one archive share few of
 them. In memory they are read into records (`Template`, and a mapping by `Node`).
+
+What a file says of each of its bands by a name of the writer's choice, as STATISTICS_MEAN, is a
+coordinate along `band`, and may differ as well. It is kept as a loose attribute of the array that
+lists it, whose value holds the coordinate's metadata and data; `with_coordinates` makes the
+coordinate of it again, where all files agree.
 """
 
 from __future__ import annotations
@@ -11,19 +16,20 @@ from __future__ import annotations
 import json
 import marshal
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate, pairwise
-from posixpath import dirname
+from posixpath import dirname, split
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.arrays.nodes import JSON, Group, InlineArray
-from virtual_tiff.publishing.planning.attribute_table import decides
+from virtual_tiff.publishing.planning.attribute_table import decides, rule_of
 from virtual_tiff.tiff import SourceState
 
 __all__ = [
@@ -44,9 +50,10 @@ __all__ = [
     "read_loose",
     "record_of",
     "unpacked_blocks",
+    "with_coordinates",
 ]
 
-RECORD_VERSION = 7
+RECORD_VERSION = 8
 """The version of the records in a cache; files with other records are read again."""
 
 
@@ -238,7 +245,7 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def record_of(
+def record_of(  # noqa: PLR0913 (all that a record depends on)
     url: str,
     group: Group,
     state: SourceState,
@@ -246,13 +253,15 @@ def record_of(
     blocks: Iterable[Block] = (),
     lost: Lost | None = None,
     per_scene: Collection[str] = (),
+    join_bands: bool = False,
 ) -> Record:
     """Return the record of a parsed file, of which `state` is that of its object.
 
     `blocks` are chunks that are copied, and have no reference; `per_scene` names attributes of
-    `spatial_ref` that become coordinates along the new dimension.
+    `spatial_ref` that become coordinates along the new dimension. With `join_bands` the bands of
+    the files are put together, and what is said of each of them is kept a coordinate.
     """
-    parts = _Gatherer(per_scene)
+    parts = _Gatherer(per_scene, join_bands=join_bands)
     parts.take(group, "")
     template = {
         "groups": parts.groups,
@@ -285,8 +294,9 @@ def _text_of(template: bytes) -> str:
 class _Gatherer:
     """Gathers a record from the tree of nodes; lists of pairs keep the file's order."""
 
-    def __init__(self, per_scene: Collection[str]) -> None:
+    def __init__(self, per_scene: Collection[str], *, join_bands: bool) -> None:
         self._per_scene = per_scene
+        self._join_bands = join_bands
         self.groups: list[tuple[str, JSON]] = []
         self.arrays: list[tuple[str, JSON]] = []
         self.inline: list[tuple[str, JSON, str, tuple[str, ...]]] = []
@@ -299,7 +309,10 @@ class _Gatherer:
     def take(self, group: Group, at: str) -> None:
         self.groups.append((at, self._parted(Node("group", at), group.attributes)))
         prefix = f"{at}/" if at else ""
+        of_bands = {} if self._join_bands else _coordinates_that_may_differ(group)
         for name, array in group.arrays.items():
+            if name in of_bands:
+                continue
             path = prefix + name
             axes = tuple(array.axes)  # marshal takes no other
             attributes = array.metadata["attributes"]
@@ -312,7 +325,7 @@ class _Gatherer:
                 self.inline.append((path, metadata, digest_of(array.data), axes))
                 self.data.append(array.data)
                 continue
-            deciding = self._parted(Node("array", path), attributes)
+            deciding = self._parted(Node("array", path), _with_values(attributes, of_bands))
             self.arrays.append((path, array.metadata | {"attributes": deciding}))
             self.axes.append((path, axes))
             for numbers in (array.offsets, array.byte_counts):
@@ -330,3 +343,84 @@ class _Gatherer:
         if loose:
             self.loose[node] = loose
         return deciding
+
+
+# ------------------------------------------------------------- what is said of each band
+
+_COORDINATE = "virtual_tiff:coordinate"
+"""The only key of a loose attribute that is a coordinate."""
+
+
+def _coordinates_that_may_differ(group: Group) -> dict[str, JSON]:
+    """Return what stands for the coordinates of bands, by name, as values of attributes."""
+    return {
+        name: {
+            _COORDINATE: {
+                "name": name,
+                "metadata": array.metadata,
+                "data": b64encode(array.data).decode("ascii"),
+            }
+        }
+        for name, array in group.arrays.items()
+        if isinstance(array, InlineArray)
+        and tuple(array.axes) == ("band",)
+        and array.metadata["dimension_names"] != [name]
+        and rule_of(name) in (None, "may differ")
+    }
+
+
+def _with_values(attributes: JSON, of_bands: Mapping[str, JSON]) -> JSON:
+    """Return the attributes of an array, in which those of its bands are attributes too."""
+    if not of_bands:
+        return attributes
+    listed = attributes.get("coordinates", "").split()
+    names = [name for name in listed if name in of_bands]
+    others = " ".join(name for name in listed if name not in of_bands)
+    kept = {key: value for key, value in attributes.items() if key != "coordinates"}
+    if others:
+        kept["coordinates"] = others
+    for name in names:  # the file may say something of all bands by the same name
+        kept[name if name not in attributes else f"{name} of each band"] = of_bands[name]
+    return kept
+
+
+def with_coordinates(
+    path: str, attributes: JSON, inline: dict[str, tuple[JSON, bytes]]
+) -> tuple[JSON, list[str]]:
+    """Make the coordinates of attributes that stand for them.
+
+    Parameters
+    ----------
+    path
+        Of the array.
+    attributes
+        Of the array.
+    inline
+        Metadata and data of coordinates, by path; it is extended.
+
+    Returns
+    -------
+    dict
+        The attributes without these, and with their names in `coordinates`.
+    list of str
+        The paths of the coordinates. One that another array has with other values is called
+        `{array}_{attribute}`.
+    """
+    folder, array = split(path)
+    listed = attributes.get("coordinates", "").split()
+    kept: JSON = {}
+    paths = []
+    for attribute, value in attributes.items():
+        if not (isinstance(value, dict) and value.keys() == {_COORDINATE}):
+            kept[attribute] = value
+            continue
+        stored = value[_COORDINATE]
+        name = stored["name"]
+        coordinate = stored["metadata"], b64decode(stored["data"])
+        for own in (name, f"{array}_{name}"):
+            at = f"{folder}/{own}" if folder else own
+            if inline.setdefault(at, coordinate) == coordinate:
+                break
+        paths.append(at)
+        listed.append(own)
+    return (kept | {"coordinates": " ".join(listed)} if paths else attributes), paths

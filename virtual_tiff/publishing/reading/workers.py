@@ -78,6 +78,8 @@ class Reader:
     """How a truncated file is published."""
     per_scene: tuple[str, ...] = ()
     """Attributes of `spatial_ref` that become coordinates along the new dimension."""
+    join_bands: bool = False
+    """Whether the bands of the files are put together along one dimension."""
 
 
 class Tally:
@@ -138,6 +140,7 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
             blocks=blocks,
             lost=lost,
             per_scene=reader.per_scene,
+            join_bands=reader.join_bands,
         )
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))

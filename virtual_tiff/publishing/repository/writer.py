@@ -140,6 +140,8 @@ class Writer:
             documents = dict(chain.from_iterable(map(self._documents, parts)))
             sync(_set_all(self._store, documents))
             for part in parts:
+                for path in part.removed:
+                    sync(self._store.delete_dir(path))
                 for column in part.columns:
                     self._write_column(column)
                 for members in part.members:
