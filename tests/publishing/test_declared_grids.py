@@ -116,6 +116,7 @@ VRTS: dict[str, tuple[dict[str, Any], list[object]]] = {
     "nodata": ({"nodata": 7}, []),
     "floats": ({"dtype": "float32", "nodata": -9999.0}, []),
     "bytes": ({"dtype": "uint8"}, []),
+    "complex numbers with a hole": ({"dtype": "complex64", "places": [(0, 0), (1, 1)]}, []),
     "a larger whole": ({}, ["-te", 499_360, 4_648_080, 503_840, 4_650_640]),
     "degrees": ({"crs": "EPSG:4326"}, []),
     "a CRS without a code": ({"crs": "+proj=laea +lat_0=40 +lon_0=10 +datum=WGS84"}, []),

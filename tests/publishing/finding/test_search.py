@@ -420,7 +420,7 @@ def test_values(values: Any, wanted: list[Any]) -> None:
         (("x", "1"), ["1", "x"]),
     ],
 )
-@pytest.mark.parametrize("header", ["", "url,value\n"])
+@pytest.mark.parametrize("header", ["", "url,value\n", "URL,Value\n", "# url,level\n"])
 def test_values_of_a_table(
     header: str, column: tuple[str, str], wanted: list[Any], tmp_path: Path
 ) -> None:
@@ -491,6 +491,7 @@ def test_texts_that_a_user_gives_stay_texts(column: tuple[str, str], kind: str) 
         ("s3://b/a_20200101.tif,1", "has no value for: s3://b/c_"),
         ("s3://b/a_20200101.tif", "a line must have a url and a value"),
         ("x,1\nx,2", "x has the values 1 and 2"),
+        ("url,level,area\nx,1,2", r"values\.csv has the columns url, level, area, and none of"),
     ],
 )
 def test_tables_that_do_not_serve(text: str, words: str, tmp_path: Path) -> None:

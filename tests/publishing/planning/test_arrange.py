@@ -84,6 +84,15 @@ def test_scenes_need_a_dimension_where_files_are_added_too(tmp_path: Path) -> No
         publish(files, cube, append=True, per_scene="gcps")
 
 
+@pytest.mark.parametrize("append", [True, False])
+def test_scenes_of_files_that_have_a_group_each(append: bool, tmp_path: Path) -> None:
+    """Where nothing is published yet, too."""
+    path = scene(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"per_scene needs .* along which the scenes are stacked"):
+        publish(path, tmp_path / "cube", append=append, per_scene="gcps")
+    assert not (tmp_path / "cube").exists()
+
+
 def test_a_variable_may_not_have_the_stacks_dimension_already(tmp_path: Path) -> None:
     files = [scene(tmp_path / "red_1.tif", 1), scene(tmp_path / "rgb_1.tif", 2, shape=(3, 64, 96))]
     with pytest.raises(ValueError, match="'band' is a dimension of the files already"):

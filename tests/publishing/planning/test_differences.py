@@ -20,7 +20,7 @@ from virtual_tiff.publishing.planning.differences import (
     kinds_of,
     refuse,
 )
-from virtual_tiff.publishing.reading.record import Template
+from virtual_tiff.publishing.reading.record import Inline, Template
 
 
 def difference(aspect: str, has: Any, others: Any) -> str:
@@ -122,3 +122,209 @@ def test_groups_that_differ_are_named() -> None:
     other = replace(template(), groups={"": {}, "g": {"note": "another"}})
     found = differences({1: template(), 2: other}, {1: ["a"], 2: ["b"]}, template())
     assert [(one.file, one.arrays, one.aspect) for one in found] == [("b", ("g/",), "note")]
+
+
+LONG = "x" * 61
+CRS_OF = 'PROJCRS["WGS 84 / UTM zone {}N",' + "x" * 60
+
+
+@pytest.mark.parametrize(
+    ("has", "others", "words"),
+    [
+        # as long as may be, and a character longer
+        ("x" * 60, "y", "x" * 60 + ", the others y"),
+        (LONG, "y", "x" * 60 + ", the others y"),
+        (json.dumps([1 / 3] * 9), "absent", json.dumps([1 / 3] * 9) + ", the others absent"),
+        (json.dumps([1 / 3] * 10), "absent", "a list of 10 values, the others absent"),
+        (
+            json.dumps([1 / 3] * 1000),
+            json.dumps([1 / 3] * 999),
+            "a list of 1,000 values, the others a list of 999 values",
+        ),
+        (json.dumps([LONG, "a"]), "absent", f'["{LONG}", "a"], the others absent'),
+        # points are lists or tables, and few of them are long enough
+        (json.dumps([{"id": LONG}]), "absent", "a list of 1 values, the others absent"),
+        (json.dumps([[LONG]]), "absent", "a list of 1 values, the others absent"),
+        (
+            json.dumps({"line": LONG, "samp": 1}),
+            "absent",
+            "a table with the keys line, samp, the others absent",
+        ),
+        (
+            json.dumps({f"key_{n:02}": LONG for n in range(12)}),
+            "absent",
+            "a table with the keys key_00, key_01, key_02, key_03, key_04, the others absent",
+        ),
+        (json.dumps(LONG), "absent", "a text of 61 characters, the others absent"),
+        (json.dumps("x" * 1000), "absent", "a text of 1,000 characters, the others absent"),
+        (json.dumps(LONG), json.dumps("y" * 61), "a text of 61 characters, the others another te"),
+        (
+            json.dumps(CRS_OF.format(33)),
+            json.dumps(CRS_OF.format(33) + "y"),
+            "the CRS 'WGS 84 / UTM zone 33N', the others another the CRS 'WGS 84",
+        ),
+        (
+            json.dumps([1] * 100),
+            json.dumps([2] * 100),
+            "a list of 100 values, the others another l",
+        ),
+        (
+            f"a(tables={'x' * 15}, other={'y' * 16}, {'z' * 40})",
+            "b",
+            f"a(tables={'x' * 15}, other of 16 characters, z",
+        ),
+    ],
+)
+def test_long_values_are_described(has: str, others: str, words: str) -> None:
+    assert words in difference("aspect", has, others)
+
+
+def test_arrays_that_differ_alike_are_counted() -> None:
+    one = Difference(file="a", arrays=("0", "1", "2"), aspect="gcps", has="1", others="2")
+    words = "a: array 0 and 2 more: ground control points (gcps) 1, the others 2"
+    assert str(one) == words
+    values = Difference(file="a", arrays=("x",), aspect="values", has="1", others="2")
+    assert str(values) == "a: array x: the values differ from those of the others"
+
+
+def refusal(*aspects: str, kinds: int = 0, times: int = 1) -> str:
+    """The error of files that differ in some aspects, and form groups."""
+    found = [
+        Difference(file=f"{n}.tif", arrays=("0",), aspect=aspect, has="1", others="2")
+        for n in range(times)
+        for aspect in aspects
+    ]
+    with pytest.raises(PublishError) as caught:
+        refuse(found, kinds=[(f"{n}.tif", n + 1) for n in range(kinds)])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("times", "words"), [(20, None), (21, "  and 1 more differences"), (29, "  and 9 more")]
+)
+def test_twenty_differences_are_listed(times: int, words: str | None) -> None:
+    text = refusal("shape", times=times)
+    assert text.count(": array 0: shape 1, the others 2") == 20
+    assert ("more differences" in text) == (words is not None)
+    assert words is None or words in text
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (1, "They would form 1 groups: 1 file as 0.tif."),
+        (5, "1 file as 0.tif; 2 files as 1.tif; 3 files as 2.tif; 4 files as 3.tif; 5 files as 4."),
+        (6, "They would form 6 groups: 1 file as 0.tif; 2 files as 1.tif; 3 files as 2.tif; 4"),
+        (7, "5 files as 4.tif; 2 more."),
+    ],
+)
+def test_five_groups_are_named(kinds: int, words: str) -> None:
+    text = refusal("shape", kinds=kinds)
+    assert words in text
+    assert ("more." in text) == (kinds > 5)
+    assert "would form" not in refusal("shape")
+
+
+ADVICE = {
+    "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.":
+        ([("chunks",)], [("chunks", "shape"), ("shape",), ("codecs",)]),
+    "The images lie at different places: tiles of one image are concat='y,x', or":
+        ([("values",), ("spatial:transform",), ("GeoTransform", "codecs")],
+         [("values", "shape"), ("shape",), ("chunks",)]),
+    "To keep gcps as coordinates along the new dimension: per_scene=['gcps'] (--per-scene gcps).":
+        ([("gcps",), ("gcps", "shape")], [("rpcs",), ("shape",)]),
+    "To keep gcps and rpcs as coordinates along the new dimension: per_scene=['gcps', 'rpcs']":
+        ([("rpcs", "gcps")], [("rpcs",), ("gcps",)]),
+    "Overviews whose size is rounded have their own: overviews=False (--no-overviews).":
+        ([("resolution",)], [("shape",)]),
+    "The files have different numbers of images: ifd=0 takes the first of each.":
+        ([("is",), ("is", "shape")], [("shape",)]),
+}  # fmt: skip
+"""By advice: aspects in which files differ that are given it, and others that are not."""
+
+
+@pytest.mark.parametrize("advice", ADVICE)
+def test_advice_is_that_of_the_difference(advice: str) -> None:
+    helped, others = ADVICE[advice]
+    for aspects in helped:
+        assert f"\n{advice}" in refusal(*aspects)
+    for aspects in others:
+        assert advice not in refusal(*aspects)
+    for aspects in (*helped, *others):
+        assert "\nPublish them in a group for each kind" in refusal(*aspects)
+
+
+def words_of(*templates: Template, usual: Template | None = None) -> list[tuple[Any, ...]]:
+    """The differences of files called a, b and so on."""
+    numbered = dict(enumerate(templates))
+    names = {n: [f"{chr(97 + n)}"] for n in numbered}
+    return [
+        (one.file, one.arrays, one.aspect, one.has, one.others)
+        for one in differences(numbered, names, usual)
+    ]
+
+
+def test_most_files_are_right() -> None:
+    one, other = template(shape=[4, 4]), template(shape=[4, 5])
+    assert words_of(one, other, other) == [("a", ("0",), "shape", "4 x 4", "4 x 5")]
+    assert words_of(one, other) == [("b", ("0",), "shape", "4 x 5", "4 x 4")]  # the first, if equal
+    assert words_of(one, other, usual=other) == [("a", ("0",), "shape", "4 x 4", "4 x 5")]
+
+
+def test_a_template_of_more_files_is_right() -> None:
+    templates = {1: template(shape=[4, 4]), 2: template(shape=[4, 5])}
+    found = differences(templates, {1: ["a"], 2: ["b", "c"]})
+    assert [(one.file, one.others) for one in found] == [("a", "4 x 5")]
+
+
+def test_an_array_that_some_files_lack() -> None:
+    one = template()
+    other = replace(one, arrays={"0": one.arrays["0"], "1": one.arrays["0"]})
+    assert words_of(one, other, other) == [("a", ("1",), "is", "absent", "present")]
+    assert words_of(one, one, other) == [("c", ("1",), "is", "present", "absent")]
+
+
+def test_several_arrays_that_differ_alike_are_one_difference() -> None:
+    one, other = template(), template(shape=[4, 5])
+    both = [replace(t, arrays={"0": t.arrays["0"], "1": t.arrays["0"]}) for t in (one, other)]
+    assert words_of(*both) == [("b", ("0", "1"), "shape", "4 x 5", "4 x 4")]
+
+
+def coordinate(digest: str, **metadata: Any) -> Template:
+    """A template with a coordinate x of a file."""
+    inline = {"shape": [4], "attributes": {"axis": "X"}, "data_type": "float64"} | metadata
+    return replace(template(), inline={"x": Inline(inline, digest, ("x",))})
+
+
+def test_values_of_coordinates_differ() -> None:
+    one, other = coordinate("1"), coordinate("2")
+    assert words_of(one, other) == [("b", ("x",), "values", "2", "1")]
+
+
+def test_what_follows_from_the_shape_is_not_listed() -> None:
+    one = coordinate("1")
+    other = replace(coordinate("2", shape=[5]), arrays=template(shape=[4, 5]).arrays)
+    assert words_of(one, other) == [("b", ("0",), "shape", "4 x 5", "4 x 4")]
+    longer = coordinate("2", shape=[5])
+    assert [words[2] for words in words_of(one, longer)] == ["length", "values"]
+
+
+def test_nodata_is_given_or_not() -> None:
+    one, other = template(), template(attributes={"a": 1, "_FillValue": 0})
+    assert words_of(one, other) == [("b", ("0",), "nodata", "given", "not given")]
+
+
+def test_a_difference_in_metadata_that_no_aspect_shows_is_named_by_its_keys() -> None:
+    fill = [template(attributes={"_FillValue": number}) for number in (1, 2)]
+    assert words_of(*fill) == [
+        ("b", ("0",), "metadata", "in attribute _FillValue", "have other values there")
+    ]
+    type_of = coordinate("1"), coordinate("1", data_type="float32", extra=1)
+    assert words_of(*type_of) == [
+        ("b", ("x",), "metadata", "in data_type, extra", "have other values there")
+    ]
+
+
+@pytest.mark.parametrize("name", ["zarr_conventions", "coordinates"])
+def test_attributes_that_follow_from_others_are_not_compared(name: str) -> None:
+    assert words_of(template(), template(attributes={"a": 1, name: "b"})) == []

@@ -110,6 +110,17 @@ def test_pixels_are_those_that_a_vrt_shows(name: str, overlap: Overlap) -> None:
     np.testing.assert_array_equal(shown(files, plan), painted(files, overlap))
 
 
+@pytest.mark.parametrize("overlap", ["first", "last"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_files_that_overlap_along_one_dimension(axis: int, overlap: Overlap) -> None:
+    places = [(0, at, 9, 9) if axis else (at, 0, 9, 9) for at in (0, 6, 18, 14)]
+    files = tiles(places, (3, 3))
+    plan = plan_grid(files, [axis], overlap=overlap)
+    np.testing.assert_array_equal(shown(files, plan), painted(files, overlap))
+    with pytest.raises(PublishError, match="file 1 and file 0 overlap in array 0"):
+        plan_grid(files, [axis])
+
+
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_random_grids_are_right_or_refused(data: st.DataObject) -> None:

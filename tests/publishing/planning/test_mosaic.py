@@ -12,6 +12,8 @@ import pytest
 import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -487,8 +489,63 @@ def test_arrays_with_a_transform_and_others_without_one_are_refused(tmp_path: Pa
         files.append(path)
     with pytest.raises(PublishError, match="array 1: nothing says where the files lie along y"):
         publish(files, "memory://", concat="y,x")
-    published = publish(files, "memory://", concat="y,x", ifd=0)
-    np.testing.assert_array_equal(read(published)[:, 96:], pixels(files[1]))
+    words = (
+        "array 1: nothing says where the files lie along x, as array 0 has a transform and this one"
+        r" has none; choose by ifd \(--ifd\)"
+    )
+    with pytest.raises(PublishError, match=words):
+        publish(files, "memory://", concat="x")
+    for axes in ("y,x", "x"):
+        published = publish(files, "memory://", concat=axes, ifd=0)
+        np.testing.assert_array_equal(read(published)[:, 96:], pixels(files[1]))
+
+
+@pytest.mark.parametrize("axes", ["x", "y,x"])
+def test_a_regular_grid_that_the_user_wants_and_the_files_have_not(
+    axes: str, tmp_path: Path
+) -> None:
+    sizes = {(0, 0): (32, 30), (0, 30): (32, 32)}  # the first ends within a chunk
+    files = write_tiles(tmp_path, TRANSFORMS["north up"], sizes, block=16)
+    words = r"30\.tif: array 0 begins at 30 .*: a regular chunk grid cannot have it\. "
+    with pytest.raises(PublishError, match=words + "Publish a group for each file$"):
+        publish(files, "memory://", concat=axes, grid="regular")
+    with pytest.raises(PublishError, match=words + r"grid='rectilinear' \(--grid rectilinear\)"):
+        publish(files, "memory://", concat=axes)
+
+
+@pytest.mark.parametrize("axes", ["x", "y,x"])
+def test_files_with_the_same_ground_control_points_are_no_tiles(axes: str, tmp_path: Path) -> None:
+    points = [
+        GroundControlPoint(row, column, 10 + column / 100, 50 - row / 100)
+        for row in (0, 63)
+        for column in (0, 63)
+    ]
+    options = {"transform": None, "crs": CRS(), "gcps": points}
+    files = [scene(tmp_path / f"{n}.tif", n, **options) for n in range(2)]
+    words = "spatial_ref: each file has its own gcps, so they cannot be tiles of one image"
+    if axes == "y,x":
+        words = "array 0: nothing says where the files lie along y"
+    with pytest.raises(PublishError, match=words):
+        publish(files, "memory://", concat=axes)
+
+
+@pytest.mark.parametrize("overlap", ["first", "last"])
+def test_tiles_that_overlap_along_one_dimension(overlap: Any, tmp_path: Path) -> None:
+    corners = {(0, 0): (32, 48), (0, 32): (32, 48)}
+    files = write_tiles(tmp_path, TRANSFORMS["north up"], corners, block=16)
+    with pytest.raises(PublishError, match=r"overlap in array 0\. Say which of them is shown"):
+        publish(files, "memory://", concat="x")
+    published = publish(files, "memory://", concat="x", overlap=overlap)
+    one, other = map(pixels, files)
+    parts = [one, other[:, 16:]] if overlap == "first" else [one[:, :32], other]
+    np.testing.assert_array_equal(read(published), np.concatenate(parts, axis=1))
+
+
+def test_a_new_dimension_is_not_called_as_one_of_the_files(tmp_path: Path) -> None:
+    """`y_1` has the rows of an overview."""
+    files = tiles_with_overviews(tmp_path, [2], [2], size=128)
+    with pytest.raises(ValueError, match="concat 'y_1' is a dimension of the files already"):
+        publish(files, "memory://", concat="y_1,y,x", values={"y_1": [1, 2]})
 
 
 # --------------------------------------------------------------------------- overviews

@@ -325,7 +325,7 @@ def _check_pixels(grid: DeclaredGrid, metadata: JSON, axes: Sequence[str], *, ho
     nodata = {band.nodata for band in grid.bands}
     if len(nodata) > 1:
         _refuse(grid, "its bands have several nodata values; an array has one")
-    if nodata == {None} and holes and metadata["fill_value"] not in (0, 0.0, False):
+    if nodata == {None} and holes and metadata["fill_value"] not in (0, [0, 0]):
         _refuse(
             grid,
             "it has no nodata value, so that pixels without a file are 0, and its files have"
@@ -403,6 +403,8 @@ def _declare_bands(
                 inline.pop(node, None)
             if names:
                 attributes["coordinates"] = " ".join(names)
+            else:
+                attributes.pop("coordinates", None)
 
 
 def _meaning(grid: DeclaredGrid) -> Bands:

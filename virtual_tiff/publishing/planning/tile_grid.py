@@ -154,7 +154,7 @@ def _placed(
                 (a - whole.a) * column + (b - whole.b) * row,
                 (d - whole.d) * column + (e - whole.e) * row,
             )
-            off = np.fmax(off, np.abs(origin - starts + drift))
+            off = np.maximum(off, np.abs(origin - starts + drift))
         wrong = ~(np.isfinite(origin).all(axis=1) & (np.abs(starts) < _FARTHEST).all(axis=1))
         wrong |= ~np.isfinite(off).all(axis=1)
     if wrong.any():
