@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from support.build import LONG, UNDEFINED, Entry, entry, image
+from support.build import LONG, SHORT, UNDEFINED, Entry, entry, image
 from support.pixels import by_tifffile, read, stored_metadata, virtual
 from virtual_tiff.tiff import UnsupportedError
 
@@ -61,7 +61,15 @@ def tiff(compression: int, event: tuple[int, int, int] | None = None, **changes:
 
 @pytest.mark.parametrize(
     ("compression", "bits"),
-    [(65000, None), (65001, None), (65002, None), (65002, (6, 2, 1)), (65002, (9, 3, 3))],
+    [
+        (65000, None),
+        (65001, None),
+        (65002, None),
+        (65002, (6, 2, 1)),
+        (65002, (9, 3, 3)),
+        (65002, (4, 2, 3)),
+        (65002, (10, 3, 3)),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("byteorder", ["II", "MM"])
@@ -96,10 +104,15 @@ def test_too_many_pixels_are_an_error():
     [
         ((3, 2, 4), {}),
         ((7, 0, 2), {}),
+        ((3, 3, 3), {}),
+        ((7, 2, 0), {}),
+        ((4, 2, 2), {}),
         ((12, 3, 3), {}),
+        ((11, 3, 3), {}),
         ((2**31, 2, 2), {}),
         (None, {"rows_per_strip": 32}),
         (None, {"bits": 16}),
+        (None, {"extra_entries": [entry(339, SHORT, 2)]}),
     ],
     ids=str,
 )

@@ -153,6 +153,21 @@ def test_subifds_are_levels(tmp_path: Path):
     assert tree["2/image"].shape == (2, 3, 16, 24)
 
 
+@pytest.mark.parametrize(("overviews", "kept"), [(False, [0]), ([1], [0, 2]), ([0, 1], [0, 1, 2])])
+def test_overviews_of_a_stack_can_be_chosen(overviews: Any, kept: list[int], tmp_path: Path):
+    path = tmp_path / "a.ome.tif"
+    write_pyramid(path, numbers(2, 3, 64, 96), "CZYX")
+    group = stacked(path, overviews=overviews)
+    arrays = [array for _, array in group.members(max_depth=2) if array.name.endswith("image")]
+    arrays.sort(key=lambda array: -array.shape[-1])
+    assert len(arrays) == len(kept)
+    with tifffile.TiffFile(path) as tiff:
+        for array, level in zip(arrays, kept, strict=True):
+            agrees(array, tiff.series[0], level)
+    with pytest.raises(ValueError, match="overviews"):
+        stacked(path, overviews=[2])
+
+
 def test_ome_zarr_models_accept_it(tmp_path: Path):
     from ome_zarr_models import v05
 
