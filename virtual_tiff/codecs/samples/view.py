@@ -45,7 +45,11 @@ class ViewCodec(ReadingCodec, ArrayArrayCodec):
         if shape[-1:] == (2,) and size * 2 == self._size:
             shape = shape[:-1]
         elif size != self._size:
-            msg = f"{self.name}: {chunk_spec.dtype.to_native_dtype()}{shape} as {self.data_type}"
+            stored = chunk_spec.dtype.to_native_dtype()
+            msg = (
+                f"{self.name}: a chunk of shape {shape} and type {stored} cannot be viewed as"
+                f" {self.data_type}"
+            )
             raise ValueError(msg)
         return replace(chunk_spec, shape=shape, dtype=word, fill_value=word.default_scalar())
 

@@ -51,10 +51,13 @@ class YCbCrCodec(ReadingCodec, ArrayArrayCodec):
         if (len(self.coefficients), len(self.reference)) != (3, 6) or not all(
             abs(number) < 2**31 for number in numbers
         ):
-            msg = f"{self.name}: {self.coefficients} and {self.reference} are no 3 and 6 numbers"
+            msg = (
+                f"{self.name}: coefficients={self.coefficients} must be 3 numbers, and"
+                f" reference={self.reference} 6, all between -2**31 and 2**31"
+            )
             raise ValueError(msg)
         if not self.coefficients[1]:
-            msg = f"{self.name}: the coefficients {self.coefficients} have no green"
+            msg = f"{self.name}: coefficients={self.coefficients} give green no weight"
             raise ValueError(msg)
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
@@ -62,7 +65,11 @@ class YCbCrCodec(ReadingCodec, ArrayArrayCodec):
         across, down = self.subsampling
         shape = chunk_spec.shape
         if chunk_spec.dtype.to_native_dtype() != np.uint8 or len(shape) < 3 or shape[-1] != 3:
-            msg = f"{self.name}: not for {chunk_spec.dtype} of shape {shape}"
+            stored = chunk_spec.dtype.to_native_dtype()
+            msg = (
+                f"{self.name}: a chunk of shape {shape} and type {stored} cannot hold RGB; its last"
+                " axis must have 3 samples of uint8"
+            )
             raise ValueError(msg)
         *before, rows, columns, _ = shape
         units = (-(-rows // down), -(-columns // across), across * down + 2)
