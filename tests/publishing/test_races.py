@@ -439,3 +439,19 @@ def test_a_cache_that_is_locked_while_its_journal_is_made_is_waited_for(
     assert slept
     with closing(sqlite3.connect(cache)) as kept:
         assert kept.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_cache_that_is_locked_for_long_while_its_journal_is_made_is_not_used(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("virtual_tiff.publishing.reading.spool._PATIENCE", 0.1)
+    cache = tmp_path / "cache"
+    with closing(sqlite3.connect(cache, isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (a)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO theirs VALUES (1)")
+        with pytest.warns(TiffWarning, match="cache is not used .*locked"):
+            published = publish(scenes[:2], tmp_path / "cube", concat="n", cache=cache)
+        other.execute("COMMIT")
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    assert published.files == 2

@@ -134,6 +134,9 @@ CRS_OF = 'PROJCRS["WGS 84 / UTM zone {}N",' + "x" * 60
         # as long as may be, and a character longer
         ("x" * 60, "y", "x" * 60 + ", the others y"),
         (LONG, "y", "x" * 60 + ", the others y"),
+        (json.dumps([1] * 20), "y", json.dumps([1] * 20) + ", the others y"),
+        (json.dumps([1] * 21), "y", "a list of 21 values, the others y"),
+        ("y", json.dumps([1] * 20), "y, the others " + json.dumps([1] * 20)),
         (json.dumps([1 / 3] * 9), "absent", json.dumps([1 / 3] * 9) + ", the others absent"),
         (json.dumps([1 / 3] * 10), "absent", "a list of 10 values, the others absent"),
         (
@@ -197,6 +200,17 @@ def refusal(*aspects: str, kinds: int = 0, times: int = 1) -> str:
     with pytest.raises(PublishError) as caught:
         refuse(found, kinds=[(f"{n}.tif", n + 1) for n in range(kinds)])
     return str(caught.value)
+
+
+@pytest.mark.parametrize("problem", [None, "the files cannot be added to what is published"])
+def test_the_problem_comes_first(problem: str | None) -> None:
+    found = [Difference(file="a.tif", arrays=("0",), aspect="shape", has="1", others="2")]
+    first = (
+        f"{problem or 'the files cannot be stacked'}:\n  a.tif: array 0: shape 1, the others 2\n"
+    )
+    with pytest.raises(PublishError) as caught:
+        refuse(found, problem=problem)
+    assert str(caught.value).startswith(first)
 
 
 @pytest.mark.parametrize(

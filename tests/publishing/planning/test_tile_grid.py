@@ -97,9 +97,35 @@ def test_the_far_corner_of_a_tile_is_off_where_its_pixels_are_larger(
 
 def test_larger_pixels_are_noticed_at_the_corner_across_too() -> None:
     """Shear and scale that undo each other at two of the corners do not at the third."""
-    affine = Affine(1 + 1 / 64, 1 / 64, 0, 0, -1, 0)
-    tiles = [tile(0, 0, whole=Affine(1, 0, 0, 0, -1, 0)), tile(0, 0, affine=affine)]
-    assert tile_grid("0", tiles, PLANE, 0.5).shift == 10 / 64
+    for affine in (
+        Affine(1 + 1 / 64, 1 / 64, 0, 0, -1, 0),
+        Affine(1, 0, 0, 1 / 64, -1 + 1 / 64, 0),
+    ):
+        tiles = [tile(0, 0, whole=Affine(1, 0, 0, 0, -1, 0)), tile(0, 0, affine=affine)]
+        assert tile_grid("0", tiles, PLANE, 0.5).shift == 10 / 64
+
+
+@pytest.mark.parametrize(("start", "shift"), [(1 / 64, 7 / 64), (-1 / 64, 5 / 64)])
+def test_the_far_corner_is_off_by_the_start_and_by_larger_pixels(
+    start: float, shift: float
+) -> None:
+    tiles = [
+        tile(0, 0, whole=Affine(1, 0, 0, 0, -1, 0)),
+        tile(0, 0, affine=Affine(1 + 1 / 64, 0, start, 0, -1, 0)),
+    ]
+    assert tile_grid("0", tiles, PLANE, 0.5).shift == shift
+
+
+def test_a_hundredth_of_a_pixel_is_allowed_unless_the_user_says() -> None:
+    assert fit(tile(0, 0), tile(0, 6.0099), PLANE)
+    assert not fit(tile(0, 0), tile(0, 6.0101), PLANE)
+    assert not fit(tile(0, 0), tile(0, 6.0101), ("x",))
+    tile_grid("0", [tile(0, 0), tile(0, 6.0099)], PLANE)
+    with pytest.raises(PublishError, match=r"off by .* 0\.0101 along x; 0\.01 is allowed"):
+        tile_grid("0", [tile(0, 0), tile(0, 6.0101)], PLANE)
+    # rows and columns have no sign where they are 0
+    with pytest.raises(PublishError, match="at row 0 and column 0 of"):
+        tile_grid("0", [tile(0, 0), tile(-0.25, -0.25)], PLANE)
 
 
 @pytest.mark.parametrize(

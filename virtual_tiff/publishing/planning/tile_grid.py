@@ -118,7 +118,7 @@ def tile_grid(
     starts, shift = _placed(path, tiles[0], tiles, snap)
     _check_other_axes(path, tiles, tiles[0], starts, axes)
     # the whole has the transform of the tile in its corner, to the last digit, if there is one
-    first = int(np.argmin((starts - starts.min(axis=0)).sum(axis=1)))
+    first = int(np.argmin(starts.sum(axis=1)))
     if first:
         starts, shift = _placed(path, tiles[first], tiles, snap)
     corner = starts.min(axis=0)

@@ -22,6 +22,8 @@ from virtual_tiff.sources.times import tiff_datetime
 __all__ = ["DATETIME", "Catalogue", "Coordinates", "Files", "shown"]
 
 DATETIME = "TIFFTAG_DATETIME"
+_MOST_TEMPLATES = 4096
+"""Templates that are kept."""
 
 
 class Coordinates(NamedTuple):
@@ -142,7 +144,7 @@ class Catalogue:
     def template(self, number: int) -> Template:
         """Return a template; some thousands are kept."""
         if number not in self._templates:
-            if len(self._templates) > 4096:
+            if len(self._templates) >= _MOST_TEMPLATES:
                 self._templates.clear()
             template = self.spool.template(number)
             if self._unified is not None:

@@ -100,6 +100,10 @@ _COPY = (
 
 _PATIENCE = 10.0
 """Seconds that a run waits for a cache that another one writes to."""
+_MOST_TEXTS = 10_000
+"""Texts whose numbers are kept: loose attributes may be a million."""
+_MOST_TEMPLATES = 4096
+"""Templates that are kept."""
 
 _RUN = """
 CREATE TEMP TABLE item (
@@ -478,7 +482,7 @@ class Spool:
 
     def _text(self, body: str) -> int:
         if body not in self._texts:
-            if len(self._texts) > 10_000:  # loose attributes may be a million
+            if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
             digest = digest_of(body.encode())
             insert = "INSERT OR IGNORE INTO text (digest, body) VALUES (?, ?)"
@@ -570,7 +574,7 @@ class Spool:
     def template(self, number: int) -> Template:
         """Return a template by its number; some thousands are kept."""
         if number not in self._templates:
-            if len(self._templates) > 4096:
+            if len(self._templates) >= _MOST_TEMPLATES:
                 self._templates.clear()
             self._templates[number] = Template.from_text(self.text(number))
         return self._templates[number]
