@@ -2,11 +2,13 @@
 
 usage: python benchmarks/reads.py [--peer-python PATH] [--async-tiff-python PATH]
                                   [--latency SECONDS] [--rounds N] [--json PATH]
+       python benchmarks/reads.py --cube [--latency SECONDS] [--rounds N] [--json PATH]
 
 The server is on loopback, in a process of its own; each request waits for the latency, and
 the bandwidth is the loopback's. PATHs are interpreters: one with virtual-tiff 0.5.0, one with
 async-tiff and obstore. tifffile reads through a file object that makes a request for each
-64 KiB; neither it nor async-tiff makes a manifest.
+64 KiB; neither it nor async-tiff makes a manifest. `--cube` reads the pixels of a published cube
+instead, against rasterio; see `cube_reads.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
+from cube_reads import compare
 from latency_server import serving
 
 ROOT = Path(__file__).parent.parent
@@ -235,10 +238,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer-python", help="interpreter with virtual-tiff 0.5.0")
     parser.add_argument("--async-tiff-python", help="interpreter with async-tiff")
-    parser.add_argument("--latency", type=float, default=0.05)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cube", action="store_true", help="pixels of a published cube")
+    parser.add_argument("--latency", type=float, help="default: 0.05; of --cube 0.03")
+    parser.add_argument("--rounds", type=int, help="default: 3; of --cube 5")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    if asked.cube:
+        compare(asked.latency or 0.03, asked.rounds or 5, asked.json)
+        return
+    asked.latency, asked.rounds = asked.latency or 0.05, asked.rounds or 3
     tools = {
         "virtual_tiff": (sys.executable, OURS),
         "0.5.0": (asked.peer_python, PREDECESSOR),

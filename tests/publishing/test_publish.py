@@ -185,11 +185,33 @@ def test_secrets_are_not_saved(s3: S3, tmp_path: Path) -> None:
 
 def test_printed_lines_open_a_stack(tmp_path: Path) -> None:
     lines = publish(SERIES, tmp_path / "cube", concat="time").how_to_open
-    assert len(lines.splitlines()) == 5
+    assert len(lines.splitlines()) == 6
     assert "virtual_tiff" not in lines
     run(f"{lines}\nimport numpy; numpy.save({str(tmp_path / 'found.npy')!r}, ds['0'].values)")
     found = np.load(tmp_path / "found.npy")
     np.testing.assert_array_equal(found, np.stack([as_xarray(path) for path in SERIES]))
+
+
+def test_printed_lines_ask_for_more_than_ten_chunks_at_once(tmp_path: Path) -> None:
+    """zarr's default is 10; the process cannot import this package."""
+    expected = np.arange(160 * 160, dtype="u2").reshape(160, 160)
+    profile = {"width": 160, "height": 160, "count": 1, "dtype": "uint16", "tiled": True}
+    blocks = {"blockxsize": 16, "blockysize": 16, "compress": "deflate"}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **profile, **blocks) as dataset:
+        dataset.write(expected, 1)
+    most = 0
+    with HttpServer(tmp_path, latency=0.2) as server:
+
+        def count(_: str) -> None:
+            nonlocal most
+            most = max(most, len(server._server.connections))
+
+        lines = publish(f"{server.url}/a.tif", tmp_path / "cube", concat="n").how_to_open
+        server.on_request = count
+        forbidden = "import sys; sys.modules['virtual_tiff'] = None"
+        found = run(f"{forbidden}\n{lines}\nprint(ds['0'].values[0].tolist())")
+    np.testing.assert_array_equal(json.loads(found), expected)
+    assert 32 <= most <= 80
 
 
 @pytest.mark.parametrize("layout", ["flat", "nested"])
@@ -197,7 +219,7 @@ def test_printed_lines_open_groups(tmp_path: Path, layout: str) -> None:
     files = [COG, TESTDATA / "special" / "pages_of_sizes.tif"]
     published = publish(files, tmp_path / "cube", ifd_layout=layout, branch="dev")
     lines = published.how_to_open
-    assert len(lines.splitlines()) == 5
+    assert len(lines.splitlines()) == 6
     found = tmp_path / "found.npz"
     code = (
         f"{lines}\nimport numpy\nvariables = {{n.path + '/' + v: n[v].values"

@@ -73,7 +73,7 @@ class Published:
     readers_need: tuple[str, ...]
     """Python packages beside icechunk, zarr and xarray that readers need for the codecs."""
     how_to_open: str
-    """Five lines of Python, for people who do not have this package."""
+    """Six lines of Python, for people who do not have this package."""
     repository: icechunk.Repository = field(repr=False, compare=False)
     """The repository, opened anew for reading, with its containers authorised."""
 

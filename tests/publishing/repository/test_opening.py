@@ -70,6 +70,18 @@ async def test_a_small_chunk_is_one_request(tmp_path: Path, http_server: HttpSer
     assert http_server.gets == array.nchunks
 
 
+def test_zarr_makes_more_requests_at_once_unless_the_user_has_set_it() -> None:
+    default = zarr.config.defaults[0]["async"]["concurrency"]
+    repository = with_ledger({})
+    with zarr.config.set({"async.concurrency": default}):
+        open_published(repository)
+        assert zarr.config.get("async.concurrency") == 64
+    for own in (3, 200):
+        with zarr.config.set({"async.concurrency": own}):
+            open_published(repository)
+            assert zarr.config.get("async.concurrency") == own
+
+
 async def test_s3_with_keys(tmp_path: Path, s3: S3) -> None:
     s3.upload(PLAIN, "test_open/a.tif")
     place = await kept(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from virtual_tiff.publishing.repository.containers import Container
+from virtual_tiff.publishing.repository.opening import zarr_settings
 from virtual_tiff.publishing.repository.target import Target
 
 __all__ = ["how_to_open"]
@@ -18,19 +19,22 @@ def how_to_open(
     groups: bool,
     rectilinear: bool = False,
 ) -> str:
-    """Return some lines of Python that open the repository in xarray."""
+    """Return some lines of Python that open the repository in xarray.
+
+    Where Dask is installed, `open_zarr` would by default make each chunk a task of Dask, which has
+    a thread for each processor, and so as many requests at once: hence `chunks=None`.
+    """
     access = ", ".join(f"{c.prefix!r}: {c.code}" for c in containers)
     store = f"repo.readonly_session({branch!r}).store"
     opened = (
-        f"ds = xarray.open_zarr({store}, consolidated=False)"
+        f"ds = xarray.open_zarr({store}, chunks=None, consolidated=False)"
         if not groups
         else f'tree = xarray.open_datatree({store}, engine="zarr", consolidated=False)'
     )
-    allowed = "import zarr; zarr.config.set({'array.rectilinear_chunks': True})"
     return "\n".join(
         [
-            "import icechunk, xarray",
-            *([allowed] if rectilinear else []),
+            "import icechunk, xarray, zarr",
+            f"zarr.config.set({zarr_settings(rectilinear=rectilinear)})",
             target.code,
             f"access = icechunk.containers_credentials({{{access}}})",
             "repo = icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)",
