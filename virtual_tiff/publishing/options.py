@@ -19,6 +19,7 @@ from virtual_tiff.publishing.planning.tile_grid import SNAP
 from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.portable import Portability
 from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated, engine_of
+from virtual_tiff.publishing.repository.batches import is_temporary
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
 from virtual_tiff.sources.running import check_concurrency
 
@@ -93,6 +94,9 @@ class PublishOptions:
                 raise ValueError(msg)
         if not isinstance(self.branch, str) or not self.branch:
             msg = f"branch must be a name, not {self.branch!r}"
+            raise ValueError(msg)
+        if is_temporary(self.branch):
+            msg = f"branch {self.branch!r}: branches of this name are those of runs; choose another"
             raise ValueError(msg)
         check_concurrency(self.concurrency)
         if isinstance(self.snap, bool) or not 0 <= self.snap < 0.5:

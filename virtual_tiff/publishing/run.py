@@ -13,10 +13,12 @@ than its files. Hence the order of the steps, and the promise at the end of each
 3. `write` arranges the records. This can be done only when all are known: whether files can be
    stacked, and at which position each lies, depends on all of them. The result is a plan, which is
    data; all refusals because of what the files contain happen here.
-4. The plan is written into one session of Icechunk, and committed once. Before that, the tip of the
-   branch is compared with the base: if another publisher has committed meanwhile, the plan rests on
-   a ledger that is out of date, and the run fails. Without the comparison, Icechunk would merge two
-   appends that touch other chunks, and one of them would be lost in the ledger of the other.
+4. The plan is written, and the branch of the user moves once: to a commit or, where there are too
+   many references for one, to the last one of a temporary branch (`repository/batches.py`). Before
+   that, the tip of the branch is compared with the base: if another publisher has committed
+   meanwhile, the plan rests on a ledger that is out of date, and the run fails. Without the
+   comparison, Icechunk would merge two appends that touch other chunks, and one of them would be
+   lost in the ledger of the other.
 
 `read` awaits and `write` blocks, as the stores of the sources are asynchronous and a session of
 Icechunk is not. So that Ctrl-C acts at once, `publish` waits for `read` in an event loop. After an
@@ -55,6 +57,8 @@ from virtual_tiff.publishing.reading.workers import (
     parse_here,
     parse_there,
 )
+from virtual_tiff.publishing.repository import batches
+from virtual_tiff.publishing.repository.batches import Batches, is_temporary, remove_left_branches
 from virtual_tiff.publishing.repository.containers import (
     Container,
     access_to,
@@ -298,37 +302,40 @@ class Publication:
         )
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
-        options = self.options
+        options, name = self.options, self.target.name
         message = options.message or f"{plan.files} TIFFs {plan.how}"
         metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
-        with icechunk_errors(self.target.name):
+        several = self.spool.references() > batches.MOST_OF_A_BATCH
+        with icechunk_errors(name):
             with (
                 self.target.writing(self.containers, plan.splits) as repository,
                 _branch(repository, options.branch),
             ):
-                session = repository.writable_session(options.branch)
-                self._check_base(repository, session.snapshot_id)
-                earlier = self.existing.earlier
-                rows = LedgerRows(
-                    session.store,
-                    0 if self.ledger is None else self.ledger.rows,
-                    plan.files - len(earlier),
-                )
-                written = Writer(session, self.spool, rows, earlier).write(plan)
-                rows.finish(
-                    Ledger(
-                        layout=arrangement.layout,
-                        axes=arrangement.axes,
-                        portable=bool(options.portable),
-                        per_scene=arrangement.per_scene,
-                        group=options.group_text,
-                        states=plan.states,
+                tip = repository.lookup_branch(options.branch)
+                self._check_base(repository, tip)
+                with Batches(repository, name, options.branch, tip, several=several) as sessions:
+                    earlier = self.existing.earlier
+                    rows = LedgerRows(
+                        sessions.store,
+                        0 if self.ledger is None else self.ledger.rows,
+                        plan.files - len(earlier),
                     )
-                )
-                if options.check:
-                    read_back(session.store, [*written.arrays, *written.coordinates])
-                self._writing = True
-                snapshot = session.commit(message, metadata=metadata)
+                    written = Writer(sessions, self.spool, rows, earlier, message).write(plan)
+                    rows.finish(
+                        Ledger(
+                            layout=arrangement.layout,
+                            axes=arrangement.axes,
+                            portable=bool(options.portable),
+                            per_scene=arrangement.per_scene,
+                            group=options.group_text,
+                            states=plan.states,
+                        )
+                    )
+                    if options.check:
+                        read_back(sessions.store, [*written.arrays, *written.coordinates])
+                    self._writing = True
+                    snapshot = sessions.commit(message, metadata)
+                remove_left_branches(repository)
             if self.target.path is None:
                 save_containers(self.target.storage(), self.containers)
             return snapshot, written
@@ -377,6 +384,10 @@ class Publication:
     # -------------------------------------------------------------------------- result
 
     def _nothing_new(self) -> Published:
+        assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
+        if any(map(is_temporary, self._repository.list_branches())):
+            with suppress(PublishError), self.target.writing(()) as repository:
+                remove_left_branches(repository)
         plan = Plan(parts=iter(()), files=0, how="")
         group = zarr.open_group(self._base_store(), mode="r")
         written = Written(groups=set(group.group_keys()) - {LEDGER})

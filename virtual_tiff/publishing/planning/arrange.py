@@ -28,6 +28,7 @@ from virtual_tiff.publishing.planning.plan import (
     Plan,
     joined,
 )
+from virtual_tiff.publishing.planning.splitting import FILES_APART, manifest_splits
 from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, check_one_a_position, stack
 from virtual_tiff.publishing.planning.tile_grid import linear_part
 from virtual_tiff.publishing.planning.tiles import together
@@ -85,7 +86,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
         parts = _group_per_file(catalogue, existing)
-        return Plan(parts=parts, files=files, how=f"in {files} groups")
+        return Plan(parts=parts, files=files, how=f"in {files} groups", splits=FILES_APART)
     sets_of = list(_groups(catalogue, arrangement, existing))
     shared = _shared(sets_of, existing) if arrangement.layout == "group per resolution" else {}
     groups = [
@@ -104,7 +105,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         dropped={path: why for group in groups for path, why in group.dropped.items()},
         covered=sum(group.covered for group in groups),
         shift=max((group.shift for group in groups), default=0.0),
-        splits={path: axes for group in groups for path, axes in group.splits.items()},
+        splits=manifest_splits(array for group in groups for array in group.joined),
     )
 
 

@@ -82,8 +82,6 @@ class Merged:
 
     template: Template
     """Of the whole."""
-    chunk_counts: Mapping[str, tuple[int, ...]]
-    """By path: chunks along each dimension of the files."""
     blocks: Mapping[str, FileBlocks]
     """By path: which blocks of each file are chunks of the whole, and where."""
     data: Mapping[str, bytes]
@@ -179,7 +177,6 @@ def merge(
             inline=inline,
             axes=first.axes,
         ),
-        chunk_counts={path: grid.plan.chunk_counts for path, grid in grids.items()},
         blocks={
             path: FileBlocks(plan.files, plan.origins, plan.first, plan.counts)
             for path, plan in ((path, grid.plan) for path, grid in grids.items())

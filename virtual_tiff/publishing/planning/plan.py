@@ -152,8 +152,8 @@ class Plan:
     """Files of which nothing is shown, as others lie upon them."""
     shift: float = 0.0
     """The largest distance of a file from the common grid, in pixels."""
-    splits: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
-    """By path of an array and by axis: along how many chunks its references are kept together."""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """By dimension: along how many chunks references are kept in one manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

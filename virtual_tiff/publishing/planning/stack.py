@@ -30,6 +30,7 @@ from virtual_tiff.publishing.planning.plan import (
     joined,
     with_dimension,
 )
+from virtual_tiff.publishing.planning.splitting import Joined
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.reading.record import Inline, Node, Template, with_coordinates
 from virtual_tiff.publishing.reading.spool import LedgerRow
@@ -101,8 +102,8 @@ class GroupPlan:
     """Files of which nothing is shown, as others lie upon them."""
     shift: float = 0.0
     """The largest distance of a file from the common grid, in pixels."""
-    splits: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
-    """By path of an array and by axis: along how many chunks its references are kept together."""
+    joined: Sequence[Joined]
+    """Its arrays, and how they are made of files."""
 
 
 def dimension_columns(
@@ -405,6 +406,7 @@ class _StackLayout:
             ),
             left_out={path: tuple(names) for path, names in left_out.items()},
             missing=self._missing,
+            joined=[Joined(array, new=1) for array in self._arrays.values()],
         )
 
     def _coordinates_of_bands(self) -> dict[str, tuple[JSON, bytes]]:

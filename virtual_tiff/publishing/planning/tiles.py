@@ -30,6 +30,7 @@ from virtual_tiff.publishing.planning.plan import (
     joined,
     with_dimension,
 )
+from virtual_tiff.publishing.planning.splitting import Joined
 from virtual_tiff.publishing.planning.stack import GroupPlan, dimension_columns
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node, with_coordinates
@@ -37,7 +38,7 @@ from virtual_tiff.publishing.reading.record import Node, with_coordinates
 __all__ = ["together"]
 
 
-def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one story)
+def together(  # noqa: PLR0913 (all that decides where files go; one story)
     catalogue: Catalogue,
     group: str,
     sets: Sequence[Files],
@@ -82,7 +83,6 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
     counts = [len(dimension.values) for dimension in dimensions]
     missing = covered = 0
     shift = 0.0
-    splits: dict[str, dict[int, int]] = {}
     for n, files in enumerate(sets):
         positions = None
         if dimensions:
@@ -116,10 +116,6 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
             data = merged.data[path]
             taken.add_coordinate(joined(group, path), coordinate.metadata, data)
             inline[joined(group, path)] = (coordinate.metadata, data)
-        for path, chunk_counts in merged.chunk_counts.items():
-            along = merged.template.axes[path]
-            if split := _split(chunk_counts, along, len(dimensions)):
-                splits[paths[path]] = split
         axes_of |= {paths[path]: along for path, along in merged.template.axes.items()}
         holes |= merged.holes
         nodes = {Node("array", path): Node("array", to) for path, to in paths.items()} | {
@@ -159,7 +155,7 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
         dropped=dropped,
         covered=covered,
         shift=shift,
-        splits=splits,
+        joined=[Joined(array, len(dimensions), axes) for array in arrays.values()],
     )
 
 
@@ -221,23 +217,6 @@ def _columns(
     for key in sorted(others):
         left_out[key.node.path] = (*left_out.get(key.node.path, ()), key.name)
     return columns, left_out
-
-
-_UNSPLIT = 65_536
-"""Chunks of an image whose references a reader can afford to read for one pixel."""
-_SPLIT = 128
-"""Chunks along rows and columns whose references are kept together otherwise."""
-_MOST_SPLITS = 100_000
-"""Icechunk counts all parts, also where an image of tiles that lie far apart has none."""
-
-
-def _split(counts: Sequence[int], axes: Sequence[str], new: int) -> dict[int, int]:
-    """Return along how many chunks references of one place are kept together, by axis."""
-    plane = {axis: counts[axes.index(axis)] for axis in ("y", "x") if axis in axes}
-    parts = prod(-(-count // _SPLIT) for count in plane.values())
-    if prod(plane.values()) <= _UNSPLIT or parts > _MOST_SPLITS:
-        return {}
-    return {new + axes.index(axis): _SPLIT for axis in plane}
 
 
 def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate, pairwise
+from math import prod
 from posixpath import dirname, split
 from typing import Any, Literal, NamedTuple
 
@@ -176,13 +177,16 @@ class Template:
             }
         )
 
-    def references(self, packed: bytes) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-        """Unpack the offsets and byte counts of each array, as flat arrays."""
+    def references(
+        self, packed: bytes
+    ) -> Iterator[tuple[str, tuple[int, ...], NDArray[Any], NDArray[Any]]]:
+        """Unpack the chunk grid, the offsets and the byte counts of each array, as flat arrays."""
         numbers = np.frombuffer(packed, dtype=np.uint64)
         at = 0
         for path, metadata in self.arrays.items():
-            size = int(np.prod(chunk_grid(metadata), dtype=np.int64))
-            yield path, numbers[at : at + size], numbers[at + size : at + 2 * size]
+            grid = chunk_grid(metadata)
+            size = prod(grid)
+            yield path, grid, numbers[at : at + size], numbers[at + size : at + 2 * size]
             at += 2 * size
 
 

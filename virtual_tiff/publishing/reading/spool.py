@@ -546,6 +546,11 @@ class Spool:
         """Return the groups of published files by their urls."""
         return dict(self._db.execute("SELECT url, place FROM published").fetchall())
 
+    def references(self) -> int:
+        """Return the number of references of the files that were read."""
+        query = "SELECT coalesce(sum(count), 0) FROM item JOIN file ON file.id = item.file"
+        return int(self._one(f"{query} WHERE status = 'read'", ()))
+
     def totals(self) -> tuple[int, int, int]:
         """Return files, references and bytes of what need not be read."""
         return self._db.execute(  # type: ignore[no-any-return]
@@ -561,10 +566,11 @@ class Spool:
         """Return an item's url."""
         return str(self._one("SELECT url FROM item WHERE n = ?", (n,)))
 
-    def row(self, n: int) -> Row:
-        """Return what is written of an item."""
+    def row(self, n: int, *, references: bool = True) -> Row:
+        """Return what is written of an item; its references and copied chunks if asked for."""
+        bodies = "refs, blocks" if references else "x'', x''"
         url, *state, template, refs, blocks, truncated, ends_early = self._db.execute(
-            "SELECT f.url, f.size, f.etag, f.modified, f.version, template, refs, blocks,"
+            f"SELECT f.url, f.size, f.etag, f.modified, f.version, template, {bodies},"  # noqa: S608
             " truncated, ends_early FROM item JOIN file f ON f.id = item.file WHERE n = ?",
             (n,),
         ).fetchone()

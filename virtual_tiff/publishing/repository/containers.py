@@ -224,12 +224,12 @@ class SourceStores:
 def config_with(
     containers: Iterable[Container],
     config: icechunk.RepositoryConfig | None = None,
-    splits: Mapping[str, Mapping[int, int]] | None = None,
+    splits: Mapping[str, int] | None = None,
 ) -> icechunk.RepositoryConfig:
     """Return the configuration that is saved, so that a reader need only authorise.
 
-    `splits` says for arrays of a new repository along how many chunks of each axis references are
-    in one manifest.
+    `splits` says for a new repository by dimension along how many chunks references are in one
+    manifest.
     """
     saved = config is not None
     config = config or icechunk.RepositoryConfig.default()
@@ -240,17 +240,20 @@ def config_with(
     if saved:
         return config
     config.storage = icechunk.StorageSettings(concurrency=ONE_REQUEST)
-    if splits:
-        sizes: dict[Any, dict[Any, int]] = {
-            icechunk.ManifestSplitCondition.path_matches(f"^/?{re.escape(path)}$"): {
-                icechunk.ManifestSplitDimCondition.Axis(number): length
-                for number, length in lengths.items()
-            }
-            for path, lengths in splits.items()
-        }
-        splitting = icechunk.ManifestSplittingConfig.from_dict(sizes)
-        config.manifest = icechunk.ManifestConfig(splitting=splitting)
+    config.manifest = icechunk.ManifestConfig(splitting=_splitting(splits or {}))
     return config
+
+
+def _splitting(splits: Mapping[str, int]) -> icechunk.ManifestSplittingConfig | None:
+    if not splits:
+        return None
+    dimensions: dict[Any, int] = {
+        icechunk.ManifestSplitDimCondition.DimensionName(f"^{re.escape(name)}$"): length
+        for name, length in splits.items()
+    }
+    return icechunk.ManifestSplittingConfig.from_dict(
+        {icechunk.ManifestSplitCondition.AnyArray(): dimensions}
+    )
 
 
 def access_to(containers: Iterable[Container]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import icechunk
 
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.repository.batches import is_temporary
 from virtual_tiff.publishing.repository.containers import Container, access_to, config_with
 from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.sources.locations import check_endpoint, s3_setting
@@ -54,7 +55,8 @@ class Target:
         storage = self.storage()
         if icechunk.Repository.exists(storage):
             repository = icechunk.Repository.open(storage)
-            tips = map(repository.lookup_branch, repository.list_branches())
+            branches = (b for b in repository.list_branches() if not is_temporary(b))
+            tips = map(repository.lookup_branch, branches)
             if all(is_first_commit(repository, tip) for tip in tips):
                 return None
             if append:
@@ -85,7 +87,7 @@ class Target:
     def writing(
         self,
         containers: Sequence[Container],
-        splits: Mapping[str, Mapping[int, int]] | None = None,
+        splits: Mapping[str, int] | None = None,
     ) -> Iterator[icechunk.Repository]:
         """Open the repository for writing, made if it does not exist, with `splits` of manifests.
 
@@ -133,7 +135,7 @@ class Target:
         self,
         storage: icechunk.Storage,
         containers: Sequence[Container],
-        splits: Mapping[str, Mapping[int, int]] | None,
+        splits: Mapping[str, int] | None,
     ) -> icechunk.Repository:
         """Open the repository, made if it does not exist.
 
@@ -146,18 +148,24 @@ class Target:
             create = partial(icechunk.Repository.create, storage, config, access)
             try:
                 try:
-                    return create()
+                    create()
                 except icechunk.InvalidInputError:  # its place is not empty
                     self._check_unused(storage)
-                    return create(check_clean_root=False)
+                    create(check_clean_root=False)
             except icechunk.ConflictError as error:
                 msg = (
                     f"{self.name}: another publisher has made a repository there meanwhile;"
                     " start again with append (--append), or name a new place"
                 )
                 raise PublishError(msg) from error
-        save_containers(storage, containers)
-        return icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)
+        else:
+            save_containers(storage, containers)
+        config = icechunk.RepositoryConfig(caching=_CACHING)  # of this process; it is not saved
+        return icechunk.Repository.open(storage, config, access)
+
+
+_CACHING = icechunk.CachingConfig(num_chunk_refs=200_000)
+"""Icechunk keeps the manifests that it has written, by default up to gigabytes of them."""
 
 
 def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) -> None:

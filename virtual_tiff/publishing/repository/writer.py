@@ -23,14 +23,17 @@ from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import (
     Column,
     FileBlocks,
+    Integers,
     Members,
     Part,
     Plan,
     document,
     parents,
 )
-from virtual_tiff.publishing.reading.record import chunk_grid, unpacked_blocks
+from virtual_tiff.publishing.reading.record import unpacked_blocks
 from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
+from virtual_tiff.publishing.repository import batches
+from virtual_tiff.publishing.repository.batches import Batches
 from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.publishing.repository.ledger import LedgerRows
 from virtual_tiff.publishing.result import PublishedArray
@@ -97,12 +100,14 @@ class _Block:
 def _shown_blocks(
     path: str,
     grid: tuple[int, ...],
+    place: tuple[int, ...],
     numbers: Sequence[NDArray[np.uint64]],
     where: FileBlocks,
     i: int,
 ) -> Iterator[_Block]:
     """Yield those blocks of a file that are chunks of the whole, piece by piece."""
     in_file = np.arange(prod(grid), dtype=np.int64).reshape(grid)
+    new = (1,) * len(place)
     for piece in range(*np.searchsorted(where.files, [i, i + 1]).tolist()):
         counts = where.counts[piece].tolist()
         some = tuple(
@@ -111,28 +116,47 @@ def _shown_blocks(
         )
         kept = in_file[some].reshape(-1)
         offsets, lengths = (each[kept] for each in numbers)
-        origin = tuple(where.origins[piece].tolist())
-        yield _Block(path, tuple(counts), origin, offsets, lengths, kept)
+        origin = (*place, *where.origins[piece].tolist())
+        yield _Block(path, (*new, *counts), origin, offsets, lengths, kept)
 
 
 class Writer:
-    """Writes a plan into a session, which somebody commits.
+    """Writes a plan into the sessions of a run, the last of which somebody commits.
 
-    `earlier` says where files are published that have changed, by the numbers of their items.
+    Parameters
+    ----------
+    sessions
+        The sessions.
+    spool
+        That has the files.
+    ledger
+        That gets a row for each.
+    earlier
+        By item: where files are published that have changed.
+    message
+        Of the run's commit.
     """
 
     def __init__(
         self,
-        session: icechunk.Session,
+        sessions: Batches,
         spool: Spool,
         ledger: LedgerRows,
         earlier: Mapping[int, LedgerRow],
+        message: str,
     ) -> None:
-        self._store = session.store
+        self._batches = sessions
         self._spool = spool
         self._ledger = ledger
         self._earlier = earlier
+        self._message = message
+        self._waiting = 0
+        """References of this batch."""
         self.written = Written()
+
+    @property
+    def _store(self) -> icechunk.IcechunkStore:
+        return self._batches.store
 
     def write(self, plan: Plan) -> Written:
         """Write all parts."""
@@ -145,9 +169,18 @@ class Writer:
                 for column in part.columns:
                     self._write_column(column)
                 for members in part.members:
-                    self._write_members(members)
+                    steps = _manifest_rows(members, part.arrays, plan.splits)
+                    self._write_members(members, steps)
         self._try_codecs()
         return self.written
+
+    def _end_full_batch(self, *, between: bool) -> None:
+        """End the batch if it has many references, where no manifest is cut if that can be."""
+        most = batches.MOST_OF_A_BATCH
+        if self._batches.several and self._waiting > (0.75 * most if between else 1.5 * most):
+            self._batches.end_batch(self._message)
+            self._ledger.move_to(self._store)
+            self._waiting = 0
 
     # ---------------------------------------------------------------------------- nodes
 
@@ -219,41 +252,30 @@ class Writer:
 
     # ----------------------------------------------------------------------- references
 
-    def _write_members(self, members: Members) -> None:
+    def _write_members(self, members: Members, steps: Integers) -> None:
+        """Write the references of all files, manifest by manifest; and then their rows, in order.
+
+        `steps` numbers the manifests that each file writes to, ascending as they are written.
+        """
         totals = {path: np.zeros(3, np.int64) for path in members.paths.values()}
+        order = np.argsort(steps, kind="stable")
+        last = -1
+        for i, step in zip(order.tolist(), steps[order].tolist(), strict=True):
+            self._end_full_batch(between=step != last)
+            last = step
+            self._write_file(members, i, totals)
+        positions = members.positions
+        if positions is not None and (positions.shape[1] > 1 or members.blocks is not None):
+            positions = None  # the ledger has those along one new dimension
         for i, n in enumerate(members.numbers.tolist()):
-            row = self._spool.row(n)
-            place = () if members.positions is None else tuple(members.positions[i].tolist())
-            checksum = checksum_of(row.url, row.state)
-            if checksum is None:
-                self.written.unknown += 1
-                self.written.example_unknown = self.written.example_unknown or row.url
-            template = self._spool.template(row.template)
-            copied = unpacked_blocks(row.blocks)
-            for path, offsets, lengths in template.references(row.references):
-                if path not in members.paths:
-                    continue
-                grid, to = chunk_grid(template.arrays[path]), members.paths[path]
-                pieces: Iterable[_Block] = [_Block(to, grid, (0,) * len(grid), offsets, lengths)]
-                if members.blocks is not None:
-                    where = members.blocks[path]
-                    pieces = _shown_blocks(to, grid, (offsets, lengths), where, i)
-                for piece in pieces:
-                    block = replace(
-                        piece,
-                        grid=(*[1] * len(place), *piece.grid),
-                        origin=(*place, *piece.origin),
-                    )
-                    references = self._refer(block, row.url, checksum)
-                    copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
-                    shown = {key: data for key, data in copies.items() if key is not None}
-                    if shown:
-                        sync(_set_all(self._store, shown))
-                    totals[to] += (references, len(shown), sum(map(len, shown.values())))
             before = self._earlier.get(n)
-            at = None if before is None else before.number
-            position = place[0] if len(place) == 1 and members.blocks is None else -1
-            self._ledger.add(row, members.group, members.variable, position, at)
+            self._ledger.add(
+                self._spool.row(n, references=False),
+                members.group,
+                members.variable,
+                -1 if positions is None else int(positions[i, 0]),
+                None if before is None else before.number,
+            )
         for path, counts in totals.items():
             array = self.written.arrays[path]
             references, inlined, inlined_bytes = counts.tolist()
@@ -263,6 +285,36 @@ class Writer:
                 inlined=array.inlined + inlined,
                 inlined_bytes=array.inlined_bytes + inlined_bytes,
             )
+
+    def _write_file(
+        self, members: Members, i: int, totals: Mapping[str, NDArray[np.int64]]
+    ) -> None:
+        row = self._spool.row(int(members.numbers[i]))
+        place = () if members.positions is None else tuple(members.positions[i].tolist())
+        checksum = checksum_of(row.url, row.state)
+        if checksum is None:
+            self.written.unknown += 1
+            self.written.example_unknown = self.written.example_unknown or row.url
+        copied = unpacked_blocks(row.blocks)
+        template = self._spool.template(row.template)
+        for path, grid, offsets, lengths in template.references(row.references):
+            to = members.paths.get(path)
+            if to is None:
+                continue
+            pieces: Iterable[_Block] = [
+                _Block(to, (*[1] * len(place), *grid), (*place, *[0] * len(grid)), offsets, lengths)
+            ]
+            if members.blocks is not None:
+                where = members.blocks[path]
+                pieces = _shown_blocks(to, grid, place, (offsets, lengths), where, i)
+            for block in pieces:
+                references = self._refer(block, row.url, checksum)
+                self._waiting += references
+                copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
+                shown = {key: data for key, data in copies.items() if key is not None}
+                if shown:
+                    sync(_set_all(self._store, shown))
+                totals[to] += (references, len(shown), sum(map(len, shown.values())))
 
     def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
         """Write the references of one array of one file; return how many there are."""
@@ -311,6 +363,31 @@ class Writer:
                         " without concat"
                     )
                     raise PublishError(msg) from error
+
+
+def _manifest_rows(
+    members: Members, arrays: Mapping[str, JSON], splits: Mapping[str, int]
+) -> Integers:
+    """Return for each file the number of the manifests that its references begin in."""
+    corners = members.positions
+    to = max(members.paths.values(), key=lambda path: prod(arrays[path]["shape"]))
+    if members.blocks is not None:
+        (path,) = (path for path, of in members.paths.items() if of == to)
+        where = members.blocks[path]
+        pieces = np.searchsorted(where.files, np.arange(len(members.numbers)))
+        # files of which nothing is shown take the place of another one
+        origins = np.append(where.origins, np.zeros_like(where.origins[:1]), axis=0)[pieces]
+        corners = origins if corners is None else np.hstack([corners, origins])
+    if corners is None:
+        return np.zeros(len(members.numbers), dtype=np.int64)
+    names = arrays[to]["dimension_names"][: corners.shape[1]]
+    lengths = [splits.get(name, _UNSPLIT) for name in names]
+    rows: Integers = np.unique(corners // lengths, axis=0, return_inverse=True)[1]
+    return rows.reshape(-1)
+
+
+_UNSPLIT = 2**62
+"""The length along a dimension that manifests are not split along."""
 
 
 def _key(path: str) -> str:
