@@ -131,6 +131,66 @@ def test_what_was_read_is_not_read_again(
     np.testing.assert_array_equal(read(second), np.stack([pixels(p) for p in scenes]))
 
 
+def publish_slowly(urls: list[str], cube: Path, caches: Path) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(caches)
+    icechunk.set_logs_filter("error")
+    publish(urls, cube, concat="time", time="tag", concurrency=1)
+
+
+def test_a_run_goes_on_after_one_that_was_killed_while_it_read(
+    scenes: list[Path],
+    http_server: HttpServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a word of the user's; each second's records are on disk."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    urls = [http_server.put(path.name, path.read_bytes()) for path in scenes]
+    http_server.latency = 0.2
+    process = multiprocessing.get_context("spawn").Process(
+        target=publish_slowly, args=(urls, tmp_path / "cube", tmp_path / "caches")
+    )
+    process.start()
+    while http_server.gets < 15:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    http_server.latency = 0
+    http_server.requests.clear()
+    published = publish(urls, tmp_path / "cube", concat="time", time="tag")
+    assert 1 <= http_server.gets <= 10
+    np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes]))
+    assert not list((tmp_path / "caches" / "virtual-tiff" / "runs").iterdir())
+
+
+@pytest.mark.parametrize("cache", [None, False], ids=["kept", "not kept"])
+def test_a_run_that_fails_is_gone_on_with(
+    cache: Any, scenes: list[Path], http_server: HttpServer, tmp_path: Path
+) -> None:
+    urls = [http_server.put(path.name, path.read_bytes()) for path in scenes[:10]]
+    bad = http_server.put("bad.tif", b"no TIFF")
+    options = {"concat": "time", "time": "tag", "cache": cache}
+    with pytest.raises(PublishError, match=r"bad\.tif"):
+        publish([*urls, bad], tmp_path / "cube", **options)
+    http_server.put("bad.tif", scenes[10].read_bytes())
+    http_server.requests.clear()
+    publish([*urls, bad], tmp_path / "cube", **options)
+    assert http_server.gets == (11 if cache is False else 1)
+
+
+def test_progress_that_nobody_goes_on_with_is_removed(
+    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    runs = tmp_path / "virtual-tiff" / "runs"
+    runs.mkdir(parents=True)
+    for name, days in (("old", 40), ("new", 2)):
+        (runs / f"{name}.sqlite").touch()
+        os.utime(runs / f"{name}.sqlite", (time.time() - 86400 * days,) * 2)
+    publish(scenes[0], tmp_path / "cube")
+    assert [path.name for path in runs.iterdir()] == ["new.sqlite"]
+
+
 def test_what_has_changed_is_read_again(
     scenes: list[Path], http_server: HttpServer, tmp_path: Path
 ) -> None:

@@ -95,14 +95,18 @@ def test_a_list_of_files(
 
 def test_what_was_read_is_kept_unless_told_otherwise(scenes: list[str], tmp_path: Path) -> None:
     cache = tmp_path / "mine.sqlite"
-    default_cache = Path(os.environ["XDG_CACHE_HOME"]) / "virtual-tiff" / "parsed.sqlite"
-    command = ["publish", *scenes, "--quiet"]
-    assert main([*command, "--to", str(tmp_path / "a"), "--no-cache"]) == 0
-    assert not default_cache.exists()
+    of_runs = Path(os.environ["XDG_CACHE_HOME"]) / "virtual-tiff" / "runs"
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"no TIFF")
+    command = ["publish", "--quiet", *scenes]
+    assert main([*command, str(bad), "--to", str(tmp_path / "a"), "--no-cache"]) == 1
+    assert not of_runs.exists()
     assert main([*command, "--to", str(tmp_path / "b"), "--cache", str(cache)]) == 0
     assert cache.exists()
+    assert main([*command, str(bad), "--to", str(tmp_path / "c")]) == 1
+    assert list(of_runs.glob("*.sqlite"))
     assert main([*command, "--to", str(tmp_path / "c")]) == 0
-    assert default_cache.exists()
+    assert not list(of_runs.iterdir())
 
 
 def test_the_summary_of_many_arrays_and_of_skipped_files(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.common import add_common, key_and_value, progress_bar, quiet_icechunk
@@ -160,7 +158,8 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     option(
         "--cache",
         metavar="FILE",
-        help="a file that keeps what was read, by url and ETag (default: in ~/.cache)",
+        help="a file that keeps what was read, by url and ETag (default: one of this run in"
+        " ~/.cache, from which the next run goes on if this one is interrupted)",
     )
     option("--no-cache", action="store_true", help="keep nothing of what was read")
     option(
@@ -229,8 +228,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.to.startswith("memory:"):
         msg = "a repository in memory ends with this command; name a path"
         raise ValueError(msg)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = folder / "virtual-tiff" / "parsed.sqlite"
     quiet_icechunk()
     with progress_bar(quiet=options.quiet, task="reading directories") as update:
         last_line = time.monotonic()
@@ -254,7 +251,7 @@ def _run(options: argparse.Namespace) -> int:
             assets=options.asset,
             metadata=dict(options.metadata),
             store_options=dict(options.store_option),
-            cache=None if options.no_cache else options.cache or cache,
+            cache=False if options.no_cache else options.cache,
             progress=None if options.quiet else show_progress,
             **({"remote_schemes": options.remote_schemes} if options.remote_schemes else {}),
             **{name: getattr(options, name) for name in _PASSED},

@@ -46,7 +46,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
     concurrency: int = 64,
     parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False,
-    cache: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | Literal[False] | None = None,
     check: bool = False,
     portable: bool | None = None,
     inline_limit: int | None = None,
@@ -148,7 +148,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     cache
         A file for what was read: a next run takes from there what has not changed since, by
         ETag or else time and size. Several runs can share it. One that is locked or cannot
-        be written to is not used, with a warning.
+        be written to is not used, with a warning. None is a file of this run in the user's folder
+        of caches (`$XDG_CACHE_HOME` or `~/.cache`, and `virtual-tiff/runs` there), by which a run
+        to the same repository goes on after one that was killed or has failed; it is removed when
+        a run has ended well. False keeps nothing.
     check
         Whether to read the first and the last chunk of each array before the commit. If one
         cannot be read, nothing is published.

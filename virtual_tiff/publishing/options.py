@@ -57,7 +57,7 @@ class PublishOptions:
     remote_schemes: Sequence[str] = REMOTE_SCHEMES
     concurrency: int = 64
     parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False
-    cache: str | os.PathLike[str] | None = None
+    cache: str | os.PathLike[str] | Literal[False] | None = None
     check: bool = False
     portable: bool | None = None
     inline_limit: int | None = None
@@ -92,11 +92,11 @@ class PublishOptions:
                 allowed = ", ".join(map(repr, values))
                 msg = f"{name} must be one of {allowed}, not {getattr(self, name)!r}"
                 raise ValueError(msg)
-        if not isinstance(self.branch, str) or not self.branch:
-            msg = f"branch must be a name, not {self.branch!r}"
+        if not isinstance(self.branch, str) or not self.branch or is_temporary(self.branch):
+            msg = f"branch must be a name, and none that runs use, not {self.branch!r}"
             raise ValueError(msg)
-        if is_temporary(self.branch):
-            msg = f"branch {self.branch!r}: branches of this name are those of runs; choose another"
+        if not (self.cache is None or self.cache is False or _is_path(self.cache)):
+            msg = f"cache must be a path, None or False, not {self.cache!r}"
             raise ValueError(msg)
         check_concurrency(self.concurrency)
         if isinstance(self.snap, bool) or not 0 <= self.snap < 0.5:
@@ -183,8 +183,8 @@ class PublishOptions:
 
     @property
     def cache_file(self) -> Path | None:
-        """The path of the cache."""
-        return None if self.cache is None else Path(self.cache).expanduser()
+        """The path of the user's cache."""
+        return Path(self.cache).expanduser() if self.cache else None
 
     @property
     def reader(self) -> Reader:
@@ -232,6 +232,10 @@ class PublishOptions:
             raise ValueError(msg)
         stored = {**self.parser_options, "samples": "stored"}
         return replace(self, portable=True, parser_options=stored)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike)) and bool(os.fspath(value))
 
 
 _ALLOWED: dict[str, Sequence[Any]] = {

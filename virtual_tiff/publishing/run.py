@@ -49,7 +49,7 @@ from virtual_tiff.publishing.planning.declared import declared_nodata
 from virtual_tiff.publishing.planning.names import group_names
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
-from virtual_tiff.publishing.reading.spool import Spool
+from virtual_tiff.publishing.reading.spool import Spool, progress_file
 from virtual_tiff.publishing.reading.workers import (
     Tally,
     engine_of,
@@ -118,7 +118,9 @@ class Publication:
             options = options.settled(published=None)
         if options.axes or not options.append:  # else the repository has the dimensions
             Placement.of(**_placing(options, options.axes))
-        return cls(sources, target, options, Spool(options.cache_file))
+        own = options.cache is None
+        cache = progress_file(target.identity) if own else options.cache_file
+        return cls(sources, target, options, Spool(cache, temporary=own))
 
     # --------------------------------------------------------------------------- read
 
@@ -358,7 +360,7 @@ class Publication:
             outcome = f"it is not known whether the files were committed to {name}"
         cache = spool.cache
         if cache is None:
-            again = "start again (records are kept between runs only with a cache)"
+            again = "start again (nothing is kept of what was read without a cache)"
         else:
             read, total = spool.count("read"), spool.count()
             again = (

@@ -239,7 +239,7 @@ def test_a_first_run_that_was_killed_does_not_stand_in_the_way(scenes: list[Path
 
 def test_a_temporary_branch_is_no_branch_of_a_user(tmp_path: Path) -> None:
     path = scene(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match="choose another"):
+    with pytest.raises(ValueError, match="none that runs use"):
         publish(path, tmp_path / "cube", branch="_virtual_tiff/mine")
 
 

@@ -38,7 +38,7 @@ from virtual_tiff.publishing.reading.record import Node, with_coordinates
 __all__ = ["together"]
 
 
-def together(  # noqa: PLR0913 (all that decides where files go; one story)
+def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one story)
     catalogue: Catalogue,
     group: str,
     sets: Sequence[Files],

@@ -21,6 +21,10 @@ each write would hold a lock that other runs wait for, and an interrupted run co
 record. A cache that is locked for long, read-only, full or damaged is not used from then on, with
 a warning: it saves requests, and no run depends on it.
 
+Without a cache of the user's a run has one of its own, in the user's folder of caches, which is
+named after the repository and removed when the run has ended well: so a run that was killed goes on
+where it was.
+
 The numbers of texts differ between the two databases. They are known by their digests, through
 which `_COPY` translates them. A record depends on the parser's options and on the version of this
 package too: their digest is the column `options`. `RECORD_VERSION` is the version of the tables; a
@@ -31,6 +35,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +65,7 @@ from virtual_tiff.sources.locations import Location
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import SourceState, redacted, warn
 
-__all__ = ["LedgerRow", "Row", "Spool", "microseconds", "state_of_columns"]
+__all__ = ["LedgerRow", "Row", "Spool", "microseconds", "progress_file", "state_of_columns"]
 
 _CACHE = """
 CREATE TABLE IF NOT EXISTS {0}.text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
@@ -154,13 +159,38 @@ class LedgerRow:
     position: int
 
 
+def progress_file(identity: str) -> Path | None:
+    """Return the cache of a run to a repository, if it has no other; None if nothing is kept.
+
+    Those of runs that nobody has gone on with for a month are removed.
+    """
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # there is no home
+        return None
+    if not identity:
+        return None
+    folder = Path(home) / "virtual-tiff" / "runs"
+    for path in folder.glob("*.sqlite*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+    return folder / f"{digest_of(identity.encode())}.sqlite"
+
+
+_ABANDONED = 30 * 86400.0
+"""Seconds."""
+
+
 class Spool:
     """The items of a run, and the records of their files.
 
-    `path` is that of the cache; None keeps nothing. A file of another kind is a PublishError.
+    `path` is that of the cache; None keeps nothing. A file of another kind is a PublishError. A
+    cache that is `temporary` is removed when the run has ended well.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, temporary: bool = False) -> None:
+        self._temporary = temporary
         self._options = ""
         self._texts: dict[str, int] = {}
         self._with_data: set[int] = set()
@@ -281,11 +311,17 @@ class Spool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with suppress(sqlite3.Error):
-            self.save()
+        done = kind is None and self._temporary
+        if not done:
+            with suppress(sqlite3.Error):
+                self.save()
         if kind is None or issubclass(kind, Exception):
             self._db.close()
         # else it was interrupted, and a thread that nobody waits for may be at work in it
+        if done and self.cache is not None:
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    self.cache.with_name(self.cache.name + suffix).unlink()
 
     # ---------------------------------------------------------------------------- items
 

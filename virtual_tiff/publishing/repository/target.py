@@ -37,6 +37,8 @@ class Target:
     """Python that makes it."""
     path: Path | None = None
     """The directory, of a local one."""
+    identity: str = ""
+    """The same text for the same place in each process; empty if it ends with this one."""
 
     def opened(self, *, append: bool) -> icechunk.Repository | None:
         """Return the repository at the place, to be appended to; None if there is none yet.
@@ -239,7 +241,8 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
     """Return the place that a user names; nothing is made or looked at yet."""
     if isinstance(to, icechunk.Storage):
         code = "storage = ...  # the one that it was published to"
-        return Target(name="the storage", storage=lambda: to, code=code)
+        identity = "" if "in-memory" in str(to) else str(to)
+        return Target(name="the storage", storage=lambda: to, code=code, identity=identity)
     name = os.fspath(to)
     scheme = scheme_of(name)
     if secret := secret_in(name):
@@ -266,6 +269,7 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
         storage=partial(icechunk.local_filesystem_storage, str(path)),
         code=f"storage = icechunk.local_filesystem_storage({str(path)!r})",
         path=path,
+        identity=str(path),
     )
 
 
@@ -297,6 +301,7 @@ def _cloud_target(name: str, scheme: str) -> Target:
         name=name,
         storage=lambda: getattr(icechunk, function)(**settings),
         code=f"storage = icechunk.{function}({arguments})",
+        identity=f"{function} {arguments}",
     )
 
 
