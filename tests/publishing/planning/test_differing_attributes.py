@@ -27,13 +27,14 @@ def key(name: str, node: Node = ARRAY) -> AttributeKey:
     return AttributeKey(node, name)
 
 
-def taken(*of_files: dict[str, Any], stacked: StackedAttributes | None = None) -> StackedAttributes:
-    """The attributes of an array of files, in their order."""
+def taken(
+    *of_files: dict[str, Any], stacked: StackedAttributes | None = None, before: int = 0
+) -> StackedAttributes:
+    """The attributes of an array of files, in their order, after so many files before."""
     stacked = stacked or StackedAttributes()
-    before = range(max([0, *map(len, stacked.varying.values())])) if stacked.constant else ()
-    size = len(before) + len(of_files)
-    files = [(len(before) + n, {ARRAY: attributes}) for n, attributes in enumerate(of_files)]
-    take(stacked, {ARRAY: ARRAY}, files, size=size, before=before)
+    files = [(before + n, {ARRAY: attributes}) for n, attributes in enumerate(of_files)]
+    size = before + len(of_files)
+    take(stacked, {ARRAY: ARRAY}, files, size=size, before=range(before))
     return stacked
 
 
@@ -73,16 +74,41 @@ def test_scenes_are_always_coordinates() -> None:
 
 def test_files_are_added_to_those_before() -> None:
     stacked = taken({"a": 1, "b": "x"}, {"a": 1, "b": "y"})
-    taken({"a": 1, "b": "z"}, stacked=stacked)
+    taken({"a": 1, "b": "z"}, stacked=stacked, before=2)
     assert stacked.constant == {ARRAY: {"a": 1}}
     assert stacked.varying == {key("b"): ["x", "y", "z"]}
-    taken({"a": 2, "c": 5}, stacked=stacked)
+    taken({"a": 2, "c": 5}, stacked=stacked, before=3)
     assert stacked.constant == {ARRAY: {}}
     assert stacked.varying == {
         key("a"): [1, 1, 1, 2],
         key("b"): ["x", "y", "z", ABSENT],
         key("c"): [ABSENT, ABSENT, ABSENT, 5],
     }
+
+
+def test_one_file_has_attributes_alone() -> None:
+    stacked = taken({"a": 1, "gcps": "x"})
+    assert (stacked.constant, stacked.varying) == ({ARRAY: {"a": 1}}, {key("gcps"): ["x"]})
+
+
+def test_an_attribute_that_all_had_before_and_the_next_file_lacks() -> None:
+    stacked = taken({"a": 1}, {"a": 1})
+    assert taken({}, stacked=stacked, before=2).varying == {key("a"): [1, 1, ABSENT]}
+    assert stacked.constant == {ARRAY: {}}
+
+
+def test_a_file_that_is_replaced_may_lack_what_it_had() -> None:
+    stacked = taken({"a": 1}, {"a": 2})
+    take(stacked, {ARRAY: ARRAY}, [(1, {ARRAY: {}})], size=2, before=[0])
+    assert stacked.varying == {key("a"): [1, ABSENT]}
+
+
+def test_nodes_have_attributes_of_their_own() -> None:
+    stacked = StackedAttributes()
+    files = [(n, {ARRAY: {"a": n}, Node("array", "9"): {"a": 5, "b": n}}) for n in range(2)]
+    take(stacked, {ARRAY: ARRAY, Node("array", "9"): OTHER}, files, size=2)
+    assert stacked.varying == {key("a"): [0, 1], key("b", OTHER): [0, 1]}
+    assert stacked.constant == {ARRAY: {}, OTHER: {"a": 5}}
 
 
 def test_what_was_left_out_stays_so() -> None:

@@ -10,6 +10,7 @@ import icechunk
 import numpy as np
 import pytest
 import rasterio
+import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
@@ -539,6 +540,19 @@ def test_tiles_that_overlap_along_one_dimension(overlap: Any, tmp_path: Path) ->
     one, other = map(pixels, files)
     parts = [one, other[:, 16:]] if overlap == "first" else [one[:, :32], other]
     np.testing.assert_array_equal(read(published), np.concatenate(parts, axis=1))
+
+
+def test_short_last_strips_that_cropped_ones_would_be_taken_for(tmp_path: Path) -> None:
+    """The first file's last two rows that are seen begin a strip of four, in a chunk of two rows;
+    the last strip of the second has two rows."""
+    corners = {(0, 0): (10, 16), (6, 0): (10, 16)}
+    strips = {"tiled": False, "blockxsize": None, "blockysize": 4}
+    files = write_tiles(tmp_path, TRANSFORMS["north up"], corners, **strips)
+    options: dict[str, Any] = {"concat": "y", "overlap": "last", "grid": "rectilinear"}
+    with zarr.config.set({"array.rectilinear_chunks": True}):
+        published = publish(files, "memory://", **options)
+        one, other = map(pixels, files)
+        np.testing.assert_array_equal(read(published), np.concatenate([one[:6], other]))
 
 
 def test_a_new_dimension_is_not_called_as_one_of_the_files(tmp_path: Path) -> None:

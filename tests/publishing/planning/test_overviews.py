@@ -39,6 +39,10 @@ def template(**changes: Any) -> Template:
         (image(50, 40, (20, 0, 20, 0, -20, 0)), True),  # off by a pixel of its own
         (image(50, 40, (20, 0, 20.5, 0, -20, 0)), False),
         (image(50, 40, (20, 0, 0, 0, -20, -20.5)), False),
+        # begins and ends within a pixel of its own, or ends by two of them later
+        (image(49, 39, (20, 0, 20, 0, -20, -20)), True),
+        (image(50, 41, (20, 0, 20, 0, -20, 0)), False),
+        (image(51, 40, (20, 0, 0, 0, -20, -20)), False),
         (image(200, 160, 5), False),  # more pixels than the image: that is its overview
         (image(50, 160, (5, 0, 0, 0, -20, 0)), False),
         (image(50, 40, 20, attributes={"spatial:transform": None}), False),
@@ -59,6 +63,10 @@ def test_an_overview_of_a_rotated_image() -> None:
         for moved in ((0, 20, 7 + off, -20, 0, 9), (0, 20, 7, -20, 0, 9 - off)):
             arrays["1"] = image(50, 40, moved)
             assert ("1" in overviews_of(template(arrays=arrays))) == overview
+    # by a column at its begin, and by two at its end
+    for size, moved in (((51, 40), (0, 20, 27, -20, 0, 9)), ((50, 41), (0, 20, 7, -20, 0, -11))):
+        arrays["1"] = image(*size, moved)
+        assert "1" not in overviews_of(template(arrays=arrays))
 
 
 def test_steps_of_sheared_pixels_are_as_long_as_both_their_sides() -> None:

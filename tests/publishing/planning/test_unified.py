@@ -102,6 +102,13 @@ def test_a_nodata_value_that_a_data_type_lacks(data_type: str, number: float) ->
         with_nodata(template(data_type=data_type), number)
 
 
+@pytest.mark.parametrize("data_type", ["complex64", "complex128"])
+def test_complex_numbers_are_given_no_nodata(data_type: str) -> None:
+    words = rf"^nodata cannot be given for complex numbers \({data_type}\)$"
+    with pytest.raises(ValueError, match=words):
+        with_nodata(template(data_type=data_type), 0)
+
+
 def test_masks_have_no_nodata() -> None:
     mask = template(photometric_interpretation=Photometric.Mask)
     assert with_nodata(mask, 300) == mask

@@ -26,6 +26,8 @@ from rasterio.transform import from_origin
 from support.scenes import pixels, read, scene
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing.planning.plan import AttributeKey
+from virtual_tiff.publishing.reading.record import Node
 from virtual_tiff.publishing.reading.spool import Row
 from virtual_tiff.publishing.repository import ledger
 from virtual_tiff.tiff import SourceState
@@ -223,3 +225,29 @@ def test_rows_are_written_in_several_sessions() -> None:
     group = zarr.open_group(repository.readonly_session("main").store, path=LEDGER, mode="r")
     assert [group["url"][n] for n in range(3)] == [f"file:///{n}.tif" for n in range(3)]
     assert group["position"][:].tolist() == [0, 1, 2]
+
+
+def test_the_nodes_of_an_old_ledger_are_told_by_their_texts() -> None:
+    """Attributes of inline arrays were kept a scene each, or not at all."""
+    state = {
+        "templates": {},
+        "constant": {"g/": {"a": 1}, "/": {"b": 2}, "g/0": {"c": 3}, "1": {}},
+        "columns": [["spatial_ref", "gcps", "gcps"], ["0", "d", "0_d"], ["g/", "e", "g/e"]],
+        "left_out": [["g/", "f"], ["0", "rpcs"]],
+    }
+    attributes = {"version": 1, "places": {"": state}, "layout": "stack", "concat": ["n"]}
+    old = ledger.Ledger.from_json(attributes, 3)
+    group, array, reference = Node("group", "g"), Node("array", "0"), Node("inline", "spatial_ref")
+    assert old.states[""].constant == {
+        group: {"a": 1}, Node("group", ""): {"b": 2}, Node("array", "g/0"): {"c": 3}
+    }  # fmt: skip
+    assert old.states[""].columns == {
+        AttributeKey(reference, "gcps"): "gcps",
+        AttributeKey(array, "d"): "0_d",
+        AttributeKey(group, "e"): "g/e",
+    }
+    assert old.states[""].left_out == (
+        AttributeKey(group, "f"),
+        AttributeKey(Node("inline", "0"), "rpcs"),
+    )
+    assert (old.per_scene, old.axes, old.rows, old.portable) == (("gcps",), ("n",), 3, False)

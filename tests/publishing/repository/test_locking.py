@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 from virtual_tiff.publishing import PublishError
 from virtual_tiff.publishing.repository import locking
 from virtual_tiff.publishing.repository.locking import LOCK, LOCK_SUFFIX, locked
+
+fcntl = pytest.importorskip("fcntl", reason="locks of POSIX")
 
 
 def open_files() -> int:
@@ -86,6 +87,16 @@ def test_a_lock_whose_text_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
             pass
 
 
+def test_other_users_may_lock_after_this_one(tmp_path: Path) -> None:
+    """As far as they may write there: the text is not executable."""
+    umask = os.umask(0o002)
+    try:
+        with locked(tmp_path / "cube", "cube"):
+            assert (tmp_path / f"cube{LOCK_SUFFIX}").stat().st_mode & 0o777 == 0o664
+    finally:
+        os.umask(umask)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -151,9 +162,11 @@ def test_a_lock_file_that_is_removed_before_it_is_looked_at(
         assert lock.read_text().startswith("process ")
 
 
+@pytest.mark.parametrize("again", [True, False])
 def test_a_parent_that_another_run_removes_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If no third one has made it again."""
     parent = tmp_path / "a" / "b"
     parent.mkdir(parents=True)
     opened, times = os.open, []
@@ -161,6 +174,8 @@ def test_a_parent_that_another_run_removes_is_made_again(
     def removed_at_first(*arguments: Any, **options: Any) -> int:
         times.append(arguments)
         if len(times) == 1:
+            if again:
+                raise FileNotFoundError
             parent.rmdir()
             parent.parent.rmdir()
         return opened(*arguments, **options)

@@ -97,11 +97,7 @@ def take(
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 (JSON)
-    if one is other:
-        return True
-    if one is ABSENT or other is ABSENT:
-        return False
-    return type(one) is type(other) and bool(one == other)
+    return one is other or (type(one) is type(other) and bool(one == other))
 
 
 def named_columns(
