@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -105,7 +106,8 @@ def test_changed_files_are_replaced_on_request(scenes: list[Path], tmp_path: Pat
     assert published.replaced == (f"file://{scenes[1]}",)
     assert (published.files, published.unchanged) == (2, 2)
     np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes]))
-    assert ledger(published)["position"] == [0, 1, 2, 3]
+    times = dataset_of(published)["time"].values.astype("M8[us]").astype(int).tolist()
+    assert [json.loads(text) for text in ledger(published)["coordinates"]] == [[t] for t in times]
     assert ledger(published)["size"] == [path.stat().st_size for path in scenes]
     assert not run(scenes, tmp_path / "cube").new
 

@@ -174,11 +174,13 @@ def _faults(archive: Archive, truths: dict[str, Truth], cube: Cube, layout: str)
     recipes = {recipe.name: recipe for recipe in archive.recipes}
     covered: dict[str, Any] = {}
     stacked = LAYOUTS[layout].get("concat") == "time"
-    for url, group, position in ledger:
+    for url, group, coordinates in ledger:
         name = Path(url).name
-        scene = Scene(
-            arrays=arrays, group=group, position=position if stacked else None, layout=layout
-        )
+        position = None
+        if stacked:
+            times = arrays[f"{group}/time" if group else "time"].values.tolist()
+            position = times.index(*json.loads(coordinates))
+        scene = Scene(arrays=arrays, group=group, position=position, layout=layout)
         for fault in _file_faults(scene, truths[name], recipes[name], covered):
             yield f"{name} in group {group!r}: {fault}"
     for path, mask in covered.items():
@@ -189,11 +191,10 @@ def _faults(archive: Archive, truths: dict[str, Truth], cube: Cube, layout: str)
             yield f"{path}: pixels that no file covers are not empty"
 
 
-def _ledger(arrays: dict[str, Array]) -> list[tuple[str, str, int]]:
-    urls, groups, positions = (
-        arrays[f"_virtual_tiff/{name}"].values.tolist() for name in ("url", "group", "position")
-    )
-    return list(zip(urls, groups, positions, strict=True))
+def _ledger(arrays: dict[str, Array]) -> list[tuple[str, str, str]]:
+    names = ("url", "group", "coordinates")
+    columns = (arrays[f"_virtual_tiff/{name}"].values.tolist() for name in names)
+    return list(zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

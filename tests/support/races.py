@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -69,9 +70,9 @@ def values_in(storage: icechunk.Storage) -> dict[str, NDArray[Any]] | None:
         return None
     group: Any = zarr.open_group(repository.readonly_session("main").store, mode="r")
     urls = [str(url) for url in group["_virtual_tiff/url"][:]]
-    places = group["_virtual_tiff/position"][:].tolist()
-    images = group["0"][...]
-    assert len(images) == len(urls) == group["time"].shape[0]
+    places = [json.loads(text)[0] for text in group["_virtual_tiff/coordinates"][:]]
+    images = dict(zip(group["time"][:].tolist(), group["0"][...], strict=True))
+    assert len(images) == len(urls)
     return {url: images[at] for url, at in zip(urls, places, strict=True)}
 
 

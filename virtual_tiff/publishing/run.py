@@ -6,10 +6,11 @@ than its files. Hence the order of the steps, and the promise at the end of each
 
 1. `Publication.of` checks the options and the name of the target. A wrong option costs no request.
 2. `read` finds the files, then looks at the target; with `append` first at the target. The commit
-   that it finds there is the *base* of this run: its ledger says which files are published already,
-   and how they were placed. Then the state of each known file is asked for, and all new or changed
-   files are read. Their records go to the spool, which is on disk, and from time to time to the
-   cache, so that an interrupted run can go on. Nothing is written to the target.
+   that it finds there is the *base* of this run: its ledger says how the files were placed, and
+   which of those that were found are published already. Then the state of each known file is asked
+   for, and all new or changed files are read. Their records go to the spool, which is on disk, and
+   from time to time to the cache, so that an interrupted run can go on. Nothing is written to the
+   target.
 3. `write` arranges the records. This can be done only when all are known: whether files can be
    stacked, and at which position each lies, depends on all of them. The result is a plan, which is
    data; all refusals because of what the files contain happen here.
@@ -70,7 +71,9 @@ from virtual_tiff.publishing.repository.ledger import (
     LEDGER,
     Ledger,
     LedgerRows,
+    PublishedRows,
     existing_of,
+    find_published,
     read_ledger,
 )
 from virtual_tiff.publishing.repository.target import (
@@ -98,6 +101,8 @@ class Publication:
     spool: Spool
     containers: tuple[Container, ...] = ()
     ledger: Ledger | None = None
+    published: PublishedRows | None = None
+    """The rows of the ledger."""
     existing: Existing = field(default_factory=Existing)
     _repository: icechunk.Repository | None = None
     _base: str | None = None
@@ -139,6 +144,8 @@ class Publication:
             **_placing(options, self._arrangement().axes),
         )
         await await_thread(lambda: spool.add_items(items()))
+        if (published := self.published) is not None:
+            await await_thread(lambda: find_published(published, spool))
         options = self.options = self._for_grid(options)
         if not append:
             await await_thread(self._look_at_target)
@@ -251,7 +258,7 @@ class Publication:
             return
         branch = options.branch if options.branch in repository.list_branches() else "main"
         self._base = repository.lookup_branch(branch)
-        self.ledger = read_ledger(self._base_store(), self.spool)
+        self.ledger, self.published = read_ledger(self._base_store())
 
     def _find_containers(self) -> None:
         """Find the prefixes of the files, beside those that the repository has."""
@@ -276,8 +283,8 @@ class Publication:
         arrangement = self._arrangement()
         if not spool.count("read"):
             return self._nothing_new()
-        if self._repository is not None and self.ledger is not None:
-            self.existing = existing_of(self.ledger, self._base_store(), spool)
+        if self.ledger is not None and self.published is not None:
+            self.existing = existing_of(self.ledger, self.published, self._base_store(), spool)
         catalogue = Catalogue(spool, unified=self.options.unified)
         plan = arrange(catalogue, arrangement, self.existing)
         snapshot, written = self._commit(plan, arrangement)

@@ -105,12 +105,29 @@ def unordered(value: Any) -> Any:
     return value
 
 
+def old_positions(groups: list[str], coordinates: list[str]) -> list[int]:
+    """What earlier versions had in place of coordinates; -1 without a new dimension."""
+    values: dict[str, set[int]] = {}
+    for group, text in zip(groups, coordinates, strict=True):
+        values.setdefault(group, set()).update(json.loads(text))
+    return [
+        sorted(values[group]).index(*json.loads(text)) if text != "[]" else -1
+        for group, text in zip(groups, coordinates, strict=True)
+    ]
+
+
 def make_old(place: Path, attributes: dict[str, Any]) -> None:
     """Give a repository the ledger that commit 15270da would have written."""
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(place)))
     session = repository.writable_session("main")
-    ledger = zarr.open_group(session.store, path=LEDGER, mode="r+")
+    ledger: Any = zarr.open_group(session.store, path=LEDGER, mode="r+")
     ledger.attrs.put(attributes)
+    positions = old_positions(ledger["group"][:].tolist(), ledger["coordinates"][:].tolist())
+    position = ledger.create_array(
+        "position", shape=(len(positions),), dtype="i8", dimension_names=["source"]
+    )
+    position[:] = positions
+    del ledger["coordinates"], ledger["index"]
     if "truncated" in ledger:
         del ledger["truncated"]
     session.commit("a ledger of version 1")
@@ -137,7 +154,7 @@ def test_an_old_repository_is_added_to(
     published = publish(files, cube, append=True, **more)
     assert (published.files, published.unchanged) == (len(files) // 2, len(files) // 2)
     assert verify(cube).counts["unchanged"] == len(files)
-    assert attributes_of(cube)["version"] == 2
+    assert attributes_of(cube)["version"] == 3
     os.utime(files[0], (1.7e9 + 9, 1.7e9 + 9))
     published = publish(files, cube, append=True, replace_changed=True, **more)
     assert published.files == 1
@@ -165,8 +182,8 @@ def test_a_later_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     files = sorted(archive(tmp_path / "files").glob("red_*.tif"))
     publish(files[:2], tmp_path / "cube", concat="time", time=TIME)
-    make_old(tmp_path / "cube", attributes_of(tmp_path / "cube") | {"version": 3})
-    with pytest.raises(PublishError, match=r"is of version 3.*update virtual-tiff"):
+    make_old(tmp_path / "cube", attributes_of(tmp_path / "cube") | {"version": 4})
+    with pytest.raises(PublishError, match=r"is of version 4.*update virtual-tiff"):
         publish(files, tmp_path / "cube", append=True, time=TIME)
 
 
@@ -216,7 +233,7 @@ def test_rows_are_written_in_several_sessions() -> None:
     rows = ledger.LedgerRows(session.store, 0, 3)
     state = SourceState(size=1, etag="a", last_modified=None)
     for n in range(3):
-        rows.add(Row(f"file:///{n}.tif", state, 0, b""), "", "", n, None)
+        rows.add(Row(f"file:///{n}.tif", state, 0, b""), "", "", (n,), None)
         session.commit(f"row {n}", allow_empty=True)
         session = repository.writable_session("main")
         rows.move_to(session.store)
@@ -224,7 +241,7 @@ def test_rows_are_written_in_several_sessions() -> None:
     session.commit("the end")
     group = zarr.open_group(repository.readonly_session("main").store, path=LEDGER, mode="r")
     assert [group["url"][n] for n in range(3)] == [f"file:///{n}.tif" for n in range(3)]
-    assert group["position"][:].tolist() == [0, 1, 2]
+    assert group["coordinates"][:].tolist() == ["[0]", "[1]", "[2]"]
 
 
 def test_the_nodes_of_an_old_ledger_are_told_by_their_texts() -> None:

@@ -116,7 +116,9 @@ def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
     """Lay out each file as a group of its own; one after another, as there may be many."""
     spool = catalogue.spool
     urls = {n: spool.url(n) for files in catalogue.sets for n in files.numbers.tolist()}
-    names = new_group_names([urls[n] for n in sorted(urls)], existing.group_of)
+    names = new_group_names(
+        [urls[n] for n in sorted(urls)], existing.group_of, existing.groups, existing.nodes
+    )
     group_of = dict(zip(sorted(urls), names, strict=True))
 
     def parts() -> Iterator[Part]:
@@ -153,6 +155,7 @@ def _own_group(catalogue: Catalogue, files: Files, i: int, group: str) -> Part:
                 variable="",
                 numbers=files.numbers[i : i + 1],
                 paths={path: joined(group, path) for path in template.arrays},
+                coordinates=[()],
             )
         ],
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ def take(
     files: Sequence[tuple[int, LooseAttributes]],
     *,
     size: int,
-    before: Iterable[int] = (),
+    before: Collection[int] = (),
 ) -> None:
     """Add the loose attributes of files to those of the files before.
 
@@ -66,11 +66,12 @@ def take(
     size
         The number of positions.
     before
-        Positions of files whose attributes are in `stacked` already.
+        Positions of files whose attributes are in `stacked` already. They are asked for only if
+        an attribute differs that was the same in all these files.
     """
     for values in stacked.varying.values():
         values.extend([ABSENT] * (size - len(values)))
-    earlier = list(before)
+    earlier: list[int] | None = None
     for source, node in nodes.items():
         new = [(position, attributes.get(source, {})) for position, attributes in files]
         constant = stacked.constant.setdefault(node, {})
@@ -84,11 +85,12 @@ def take(
             values = [attributes.get(name, ABSENT) for _, attributes in new]
             column = stacked.varying.get(key)
             if column is None:
-                first = values[0] if values and not earlier else constant.get(name, ABSENT)
+                first = values[0] if values and not before else constant.get(name, ABSENT)
                 if name not in PER_SCENE and all(_same(value, first) for value in values):
                     constant[name] = first
                     continue
                 column = stacked.varying[key] = [ABSENT] * size
+                earlier = list(before) if earlier is None else earlier
                 for position in earlier:
                     column[position] = constant.get(name, ABSENT)
                 constant.pop(name, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -71,7 +72,12 @@ def group_names(urls: Sequence[str]) -> list[str]:
     return names
 
 
-def new_group_names(urls: Sequence[str], known: Mapping[str, str]) -> list[str]:
+def new_group_names(
+    urls: Sequence[str],
+    known: Mapping[str, str],
+    groups: AbstractSet[str] = frozenset(),
+    nodes: AbstractSet[str] = frozenset(),
+) -> list[str]:
     """Return a group's name for each file, beside those that have one already.
 
     Parameters
@@ -80,21 +86,23 @@ def new_group_names(urls: Sequence[str], known: Mapping[str, str]) -> list[str]:
         Of the files; those that are known keep their names.
     known
         Names of files by their url.
+    groups
+        The groups of all files that are published.
+    nodes
+        The same, with the groups above them.
 
     Raises
     ------
     PublishError
         If that does not tell them apart.
     """
-    if not known:
-        return group_names(urls)
     new = [url for url in urls if url not in known]
     names = dict(zip(new, group_names(new), strict=True)) if new else {}
-    taken = set(known.values())
-    below = {str(parent) for name in taken for parent in PurePosixPath(name).parents} - {"."}
+    above = {name: set(parents(name)) - {""} for name in names.values()}
+    taken = nodes & set(above)
+    files_above = groups & set().union(*above.values())
     for url, name in names.items():
-        above = {str(parent) for parent in PurePosixPath(name).parents}
-        if name in taken or name in below or above & taken:
+        if name in taken or above[name] & files_above:
             msg = f"{url}: the group {name!r} of another file is published already; rename the file"
             raise PublishError(msg)
     return [known.get(url) or names[url] for url in urls]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -110,6 +111,9 @@ class Members:
     positions: Integers | None = None
     """Along the new dimensions, which stand first; shape (files, new dimensions). None if there is
     none."""
+    coordinates: Sequence[tuple[Any, ...]] | None = None
+    """The place of each file among all others: its values along the new dimensions. None if files
+    share them, as tiles do."""
     blocks: Mapping[str, FileBlocks] | None = None
     """By path in the file: which blocks are chunks, and where; None if all are, from the first
     chunk on."""
@@ -234,10 +238,15 @@ class Existing:
     states: Mapping[str, GroupState] = field(default_factory=dict)
     """By path of the group."""
     group_of: Mapping[str, str] = field(default_factory=dict)
-    """By url: the group of a file, where each has its own."""
+    """By url: the group of a file that has changed, where each file has its own."""
+    groups: AbstractSet[str] = frozenset()
+    """The groups of all published files, where each has its own."""
+    nodes: AbstractSet[str] = frozenset()
+    """The same, with all groups above them and all nodes within them."""
     columns: Mapping[str, list[Any]] = field(default_factory=dict)
     """Values of the coordinates along new dimensions, by path."""
     earlier: Mapping[int, LedgerRow] = field(default_factory=dict)
     """By item: the rows of files that have changed since they were published."""
-    taken: Mapping[tuple[str, str], set[int]] = field(default_factory=dict)
-    """By group and variable: the positions that have a file."""
+    taken: Mapping[tuple[str, str], AbstractSet[int]] = field(default_factory=dict)
+    """By group and variable: the positions that have a file. Iteration reads the whole ledger; `&`
+    looks up some positions, and costs by them."""

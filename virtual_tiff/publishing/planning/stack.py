@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,7 @@ class Stack:
     """Of its coordinates; "" if nothing is published."""
     values: list[Any] = field(default_factory=list)
     """Coordinates of all positions; none if it has none."""
-    taken: dict[str, set[int]] = field(default_factory=dict)
+    taken: dict[str, AbstractSet[int]] = field(default_factory=dict)
     """By variable: positions that have a file."""
     attributes: StackedAttributes = field(default_factory=StackedAttributes)
     names: Mapping[AttributeKey, str] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class Stack:
             kind=state.kind,
             values=list(existing.columns[coordinate]) if coordinate else [],
             taken={
-                variable: set(existing.taken[group, variable])
+                variable: existing.taken[group, variable]
                 for variable in state.templates
                 if (group, variable) in existing.taken
             },
@@ -273,7 +274,7 @@ def _check_free(
     values: Sequence[Any],
 ) -> None:
     """Refuse a file whose position is that of another one, published already."""
-    taken = old.taken.get(files.variable, set())
+    taken = old.taken.get(files.variable, frozenset()) & set(positions.tolist())
     kind = files.along(old.dimension).kind
     for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True):
         before = earlier.get(n)
@@ -333,8 +334,9 @@ class _StackLayout:
             (position, loose[n])
             for position, n in zip(positions.tolist(), files.loose.tolist(), strict=True)
         ]
-        taken = old.taken.get(files.variable, set())
+        taken = old.taken.get(files.variable, frozenset())
         take(old.attributes, nodes, of_files, size=self._size, before=taken)
+        along = files.along(old.dimension).values
         if len(positions):
             self._changed = min(self._changed, int(positions.min()))
         self._members.append(
@@ -344,9 +346,11 @@ class _StackLayout:
                 numbers=files.numbers,
                 paths=paths,
                 positions=positions[:, None],
+                coordinates=[(value,) for value in along or positions.tolist()],
             )
         )
-        self._missing += self._size - len(taken | set(positions.tolist()))
+        new = set(positions.tolist())
+        self._missing += self._size - len(taken) - len(new - (taken & new))
 
     def _add_array(self, path: str, metadata: JSON, what: str) -> None:
         if self._old.dimension in metadata["dimension_names"]:

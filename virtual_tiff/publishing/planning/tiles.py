@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -131,6 +132,7 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
                 numbers=files.numbers,
                 paths=paths,
                 positions=places[n] if dimensions else None,
+                coordinates=None if axes else _coordinates(files, dimensions),
                 blocks=merged.blocks if axes else None,
             )
         )
@@ -157,6 +159,11 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
         shift=shift,
         joined=[Joined(array, len(dimensions), axes) for array in arrays.values()],
     )
+
+
+def _coordinates(files: Files, dimensions: Sequence[Dimension]) -> list[tuple[Any, ...]]:
+    columns = [files.along(dimension.name).values for dimension in dimensions]
+    return list(zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,15 @@ from virtual_tiff.sources.locations import Location
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import SourceState, redacted, warn
 
-__all__ = ["LedgerRow", "Row", "Spool", "microseconds", "progress_file", "state_of_columns"]
+__all__ = [
+    "LedgerRow",
+    "Row",
+    "Spool",
+    "ledger_row",
+    "microseconds",
+    "progress_file",
+    "state_of_columns",
+]
 
 _CACHE = """
 CREATE TABLE IF NOT EXISTS {0}.text (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, body TEXT);
@@ -121,7 +129,7 @@ CREATE TEMP TABLE declared (
     width INTEGER);
 CREATE TEMP TABLE published (
     row INTEGER PRIMARY KEY, url TEXT UNIQUE, size INTEGER, etag TEXT, modified INTEGER,
-    place TEXT, variable TEXT, position INTEGER);
+    place TEXT, variable TEXT, coordinates TEXT);
 """
 
 _ITEM = "n, url, name, store, path, coordinates, variable, place, size, etag, modified, version"
@@ -156,7 +164,11 @@ class LedgerRow:
     state: SourceState
     group: str
     variable: str
-    position: int
+    coordinates: tuple[Any, ...] | None
+    """Along the new dimensions, with times in microseconds; of one without coordinates the
+    position. None if the file shares them with others."""
+    position: int = -1
+    """Along the new dimension; -1 without."""
 
 
 def progress_file(identity: str) -> Path | None:
@@ -405,9 +417,20 @@ class Spool:
         table = np.array(rows, dtype=np.int64).reshape(-1, 5)
         return table[np.searchsorted(table[:, 0], numbers), 1:]
 
+    def item_urls(self) -> Iterator[str]:
+        """Yield the urls of all items."""
+        return (url for (url,) in self._db.execute("SELECT url FROM item"))
+
     def add_published(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Take the rows of a repository's ledger, in the order of the table's columns."""
-        self._db.executemany("INSERT INTO published VALUES (?,?,?,?,?,?,?,?)", rows)
+        """Take those rows of a repository's ledger that are of items.
+
+        They are in the order of the table's columns.
+        """
+        self._db.executemany(
+            "INSERT INTO published SELECT ?1,?2,?3,?4,?5,?6,?7,?8"
+            " WHERE EXISTS (SELECT 1 FROM item WHERE url = ?2)",
+            rows,
+        )
 
     def count(self, status: str | None = None) -> int:
         """Return the number of items, of all or of one status."""
@@ -561,25 +584,12 @@ class Spool:
     def earlier(self) -> dict[int, LedgerRow]:
         """Return the rows of items that were read and are published already, by their number."""
         rows = self._db.execute(
-            "SELECT n, row, o.url, o.size, o.etag, o.modified, o.place, o.variable, position"
-            " FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
+            "SELECT n, o.* FROM item JOIN published o ON o.url = item.url WHERE status = 'read'"
         )
-        return {
-            n: LedgerRow(row, url, state_of_columns(size, etag, modified), *rest)
-            for n, row, url, size, etag, modified, *rest in rows
-        }
-
-    def taken(self) -> dict[tuple[str, str], set[int]]:
-        """Return the positions that have a file, by group and variable."""
-        taken: dict[tuple[str, str], set[int]] = {}
-        for place, variable, position in self._db.execute(
-            "SELECT place, variable, position FROM published"
-        ):
-            taken.setdefault((place, variable), set()).add(position)
-        return taken
+        return {n: ledger_row(*row) for n, *row in rows}
 
     def published_groups(self) -> dict[str, str]:
-        """Return the groups of published files by their urls."""
+        """Return the groups of those items that are published, by their urls."""
         return dict(self._db.execute("SELECT url, place FROM published").fetchall())
 
     def references(self) -> int:
@@ -650,6 +660,19 @@ def state_of_columns(
     """Return a state as the spool and the ledger keep it: "" and 0 are unknown."""
     time = _EPOCH + modified * _MICROSECOND if modified else None
     return SourceState(size=size, etag=etag or None, last_modified=time, version=version)
+
+
+def ledger_row(number: int, url: str, *columns: Any) -> LedgerRow:  # noqa: ANN401 (of a table)
+    """Return a row of a ledger by its columns: three of the state, three of the place."""
+    group, variable, coordinates = columns[3:]
+    return LedgerRow(
+        number=number,
+        url=url,
+        state=state_of_columns(*columns[:3]),
+        group=group,
+        variable=variable,
+        coordinates=tuple(json.loads(coordinates)) if coordinates else None,
+    )
 
 
 def _packed(coordinates: Mapping[str, Coordinate | None]) -> bytes | None:

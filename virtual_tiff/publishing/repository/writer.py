@@ -264,16 +264,13 @@ class Writer:
             self._end_full_batch(between=step != last)
             last = step
             self._write_file(members, i, totals)
-        positions = members.positions
-        if positions is not None and (positions.shape[1] > 1 or members.blocks is not None):
-            positions = None  # the ledger has those along one new dimension
         for i, n in enumerate(members.numbers.tolist()):
             before = self._earlier.get(n)
             self._ledger.add(
                 self._spool.row(n, references=False),
                 members.group,
                 members.variable,
-                -1 if positions is None else int(positions[i, 0]),
+                None if members.coordinates is None else members.coordinates[i],
                 None if before is None else before.number,
             )
         for path, counts in totals.items():
