@@ -13,6 +13,7 @@ from virtual_tiff.publishing.reading import catalogue, spool
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Coordinates, Files, shown
 from virtual_tiff.publishing.reading.record import Node, Template, canonical
 from virtual_tiff.publishing.reading.spool import Spool
+from virtual_tiff.sources.declared_grid import DeclaredGrid
 
 
 class Plain(Spool):
@@ -111,6 +112,8 @@ def test_coordinates_of_several_kinds_are_refused() -> None:
     words = r"along n are of several kinds: float, int, text; give all files one of a kind"
     with pytest.raises(PublishError, match=words):
         Catalogue(Plain([template(4)], rows))
+    with pytest.raises(PublishError, match="along n are of several kinds: int, text; give all"):
+        Catalogue(Plain([template(4)], rows[:2]))
     assert len(Catalogue(Plain([template(4)], rows[:1])).sets[0]) == 1
 
 
@@ -174,6 +177,30 @@ def test_templates_are_counted_in_the_order_of_their_first_files() -> None:
 def test_the_tag_of_any_node_counts() -> None:
     of_texts = Catalogue(Plain([template(4), dated("2023:01:01 00:00:00")]))
     assert of_texts.loose(1)[Node("array", "0")] == {"TIFFTAG_DATETIME": "2023:01:01 00:00:00"}
+
+
+def test_files_of_a_document_have_its_grid_and_their_places() -> None:
+    grid = DeclaredGrid(name="m.vrt", kind="GDAL VRT")
+
+    class OfDocument(Plain):
+        """A spool where files from number 1 on are those of a document."""
+
+        def grid(self, n: int) -> DeclaredGrid | None:
+            return grid if n else None
+
+        def places(self, numbers: Any) -> Any:
+            return np.stack([numbers, numbers, numbers, numbers], axis=1)
+
+    of_texts, files = Catalogue(OfDocument([])), files_of(1, 1, 1)
+    assert of_texts.grid(files) is None  # as of its first file
+    assert of_texts.declared(files) is None
+    some = files.taken(np.array([1, 2]))
+    assert of_texts.grid(some) is grid
+    declared = of_texts.declared(some)
+    assert declared is not None
+    assert declared.grid is grid
+    assert declared.places.tolist() == [[1] * 4, [2] * 4]
+    assert of_texts.grid(files.none_of("nir")) is None
 
 
 @pytest.mark.parametrize(

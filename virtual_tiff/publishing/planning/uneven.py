@@ -60,7 +60,8 @@ def places_along(path: str, tiles: Sequence[Tile], axis: str, snap: float) -> In
                 " --snap)"
             )
             raise PublishError(msg)
-        spans.setdefault((start, step), (tile, count))
+        if count > spans.get((start, step), (tile, 0))[1]:  # at another time it may be shorter
+            spans[start, step] = tile, count
     direction = 1 if next(iter(spans))[1] > 0 else -1
     in_order = sorted(spans.items(), key=lambda span: direction * span[0][0])
     starts: dict[tuple[float, float], int] = {}
