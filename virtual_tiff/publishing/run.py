@@ -322,14 +322,16 @@ class Publication:
             ):
                 tip = repository.lookup_branch(options.branch)
                 self._check_base(repository, tip)
-                with Batches(repository, name, options.branch, tip, several=several) as sessions:
+                with Batches(
+                    repository, name, options.branch, tip, message=message, several=several
+                ) as sessions:
                     earlier = self.existing.earlier
                     rows = LedgerRows(
                         sessions.store,
                         0 if self.ledger is None else self.ledger.rows,
                         plan.files - len(earlier),
                     )
-                    written = Writer(sessions, self.spool, rows, earlier, message).write(plan)
+                    written = Writer(sessions, self.spool, rows, earlier).write(plan)
                     rows.finish(
                         Ledger(
                             layout=arrangement.layout,
@@ -343,7 +345,7 @@ class Publication:
                     if options.check:
                         read_back(sessions.store, [*written.arrays, *written.coordinates])
                     self._writing = True
-                    snapshot = sessions.commit(message, metadata)
+                    snapshot = sessions.commit(metadata)
                 remove_left_branches(repository)
             if self.target.path is None:
                 save_containers(self.target.storage(), self.containers)

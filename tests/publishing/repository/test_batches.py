@@ -167,10 +167,10 @@ def test_a_branch_that_another_run_has_removed_is_a_conflict(
     publish(scenes[:2], place, **run)
     end_batch = batches.Batches.end_batch
 
-    def overtaken(self: batches.Batches, message: str) -> None:
+    def overtaken(self: batches.Batches) -> None:
         monkeypatch.setattr(batches.Batches, "end_batch", end_batch)
         publish(scenes[:3], place, **run)
-        end_batch(self, message)
+        end_batch(self)
 
     monkeypatch.setattr(batches.Batches, "end_batch", overtaken)
     with pytest.raises(PublishError, match="another publisher has committed meanwhile"):

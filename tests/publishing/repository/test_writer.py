@@ -39,7 +39,8 @@ def test_a_block_of_a_file_is_found_by_its_number() -> None:
 def writer(session: icechunk.Session, **earlier: Any) -> Writer:
     spool: Any = None
     ledger: Any = None
-    return Writer(session, spool, ledger, earlier.get("earlier", {}))
+    sessions: Any = session  # of which the writer takes the store
+    return Writer(sessions, spool, ledger, earlier.get("earlier", {}))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ choice; a name without a row may differ.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 __all__ = ["ATTRIBUTES", "PER_SCENE", "PREFIXES", "Rule", "decides", "rule_of"]
@@ -174,6 +175,7 @@ PREFIXES: dict[str, Rule] = {
 """Rules of attributes whose names begin so, unless they have a row."""
 
 
+@lru_cache(maxsize=4096)
 def rule_of(name: str) -> Rule | None:
     """Return the rule of an attribute; None if it has no row."""
     rule = ATTRIBUTES.get(name)

@@ -54,17 +54,27 @@ class Batches:
         The branch that gets the commit.
     base
         Its tip.
+    message
+        Of the run's commit.
     several
         Whether the run has more than one batch.
     """
 
     def __init__(
-        self, repository: icechunk.Repository, name: str, branch: str, base: str, *, several: bool
+        self,
+        repository: icechunk.Repository,
+        name: str,
+        branch: str,
+        base: str,
+        *,
+        message: str,
+        several: bool,
     ) -> None:
         self._repository = repository
         self._name = name
         self._target = branch
         self._base = base
+        self._message = message
         self._branch = branch
         if several:
             self._branch = f"{_TEMPORARY}{base}/{secrets.token_hex(4)}/{branch}"
@@ -91,15 +101,15 @@ class Batches:
         """The store of the present session."""
         return self._session.store
 
-    def end_batch(self, message: str) -> None:
+    def end_batch(self) -> None:
         """Commit what was written so far to the temporary branch, and begin the next batch."""
         self._parts += 1
-        self._commit(f"part {self._parts} of: {message}", {PART: self._parts})
+        self._commit(f"part {self._parts} of: {self._message}", {PART: self._parts})
         self._session = self._repository.writable_session(self._branch)
 
-    def commit(self, message: str, metadata: Mapping[str, Any]) -> str:
+    def commit(self, metadata: Mapping[str, Any]) -> str:
         """Commit the rest, and move the user's branch; return the id of the commit."""
-        snapshot = self._commit(message, metadata)
+        snapshot = self._commit(self._message, metadata)
         if self.several:
             self._repository.reset_branch(self._target, snapshot, from_snapshot_id=self._base)
         return snapshot

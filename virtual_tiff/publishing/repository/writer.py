@@ -133,8 +133,6 @@ class Writer:
         That gets a row for each.
     earlier
         By item: where files are published that have changed.
-    message
-        Of the run's commit.
     """
 
     def __init__(
@@ -143,13 +141,11 @@ class Writer:
         spool: Spool,
         ledger: LedgerRows,
         earlier: Mapping[int, LedgerRow],
-        message: str,
     ) -> None:
         self._batches = sessions
         self._spool = spool
         self._ledger = ledger
         self._earlier = earlier
-        self._message = message
         self._waiting = 0
         """References of this batch."""
         self.written = Written()
@@ -178,7 +174,7 @@ class Writer:
         """End the batch if it has many references, where no manifest is cut if that can be."""
         most = batches.MOST_OF_A_BATCH
         if self._batches.several and self._waiting > (0.75 * most if between else 1.5 * most):
-            self._batches.end_batch(self._message)
+            self._batches.end_batch()
             self._ledger.move_to(self._store)
             self._waiting = 0
 
