@@ -97,7 +97,6 @@ def test_a_time_is_rounded_up(modified: datetime | None, expected: datetime | No
     [
         ("s3://b/a.tif", '"a"', '"a"'),
         ("S3://b/a.tif", '"a"', '"a"'),
-        ("s3a://b/a.tif", '"a-12"', '"a-12"'),
         ("s3://b/a.tif", 'W/"a"', WHOLE),
         ("s3://b/a.tif", None, WHOLE),
         ("s3://b/a.tif", "", WHOLE),

@@ -68,6 +68,7 @@ def test_file_urls(tmp_path: Path) -> None:
     [
         ("gs://b/d/a b.tif", {"skip_signature": "true"}, "gs://b/d/a%20b.tif"),
         ("gcs://b/a.tif", {"skip_signature": "true"}, "gs://b/a.tif"),
+        ("s3a://b/a.tif", {"region": "x"}, "s3://b/a.tif"),
         ("az://c/a.tif", AZURE, "az://c/a.tif"),
         ("abfs://c/a.tif", AZURE, "abfs://c/a.tif"),
         (

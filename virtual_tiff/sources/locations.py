@@ -95,6 +95,10 @@ def check_endpoint(options: Mapping[str, Any]) -> None:
             raise ValueError(msg)
 
 
+_ALIASES = {"gcs": "gs", "s3a": "s3"}
+"""Schemes of Hadoop and of others, and the names by which Icechunk knows them."""
+
+
 class Stores:
     """Makes the stores: one for each bucket, host, or file system, of obstore's options."""
 
@@ -152,7 +156,7 @@ class Stores:
         if not host:
             msg = f"{redacted(url)}: no host or bucket follows {scheme}://"
             raise ValueError(msg)
-        return f"{'gs' if scheme == 'gcs' else scheme}://{host}"
+        return f"{_ALIASES.get(str(scheme), scheme)}://{host}"
 
     def check_used(self) -> None:
         """Refuse options that no store has taken: the user has mistyped one, or a url."""
@@ -171,7 +175,7 @@ class Stores:
         if scheme == "file":
             return LocalStore()
         s3_endpoint = s3_setting(self._config, "endpoint") or ""
-        server = s3_endpoint if scheme in ("s3", "s3a") else root
+        server = s3_endpoint if scheme == "s3" else root
         without_tls = {"allow_http": True} if scheme_of(server) == "http" else {}
         client: Any = without_tls | self._client
         self._unused -= set(self._client)

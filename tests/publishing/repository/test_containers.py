@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from obstore.store import AzureStore
 
 from support.locations import locate
 from virtual_tiff.publishing import PublishError
-from virtual_tiff.publishing.repository import target
+from virtual_tiff.publishing.repository import containers, target
 from virtual_tiff.publishing.repository.containers import (
     Container,
     SourceStores,
@@ -64,6 +65,180 @@ def test_who_pays_for_requests_is_known_from_the_container() -> None:
     )
     assert source.config["region"] == "eu-west-1"
     assert source.config["request_payer"]
+
+
+def prefixes(*urls: str, known: Sequence[str] = (), **options: Any) -> list[str]:
+    made_of = containers_of(locate(list(urls), options), options, known)
+    return [container.prefix for container in made_of]
+
+
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        (["file:///a/b/1.tif"], ["file:///a/b/"]),
+        (["file:///a/b/1.tif", "file:///a/b/2.tif"], ["file:///a/b/"]),
+        (["file:///a/b/1.tif", "file:///a/c/d/2.tif"], ["file:///a/"]),
+        (["file:///a/b/1.tif", "file:///c/b/2.tif"], ["file:///a/b/", "file:///c/b/"]),
+        (["file:///a/b/1.tif", "file:///a/b c/2.tif"], ["file:///a/"]),
+        (["file:///a/b%20c/d/1.tif"], ["file:///a/"]),  # of percents Icechunk finds none again
+        (["https://h/a/1.tif", "https://h/b/2.tif"], ["https://h/"]),
+        (["https://h/a/1.tif", "http://h/a/2.tif"], ["https://h/a/", "http://h/a/"]),
+        (["https://h/a/1.tif", "https://g/a/2.tif"], ["https://h/a/", "https://g/a/"]),
+        (["https://h/1.tif"], ["https://h/"]),
+        (["https://h/a%20b/1.tif"], ["https://h/"]),
+        (["s3://b/a/1.tif", "s3://b/ab/2.tif"], ["s3://b/"]),
+        (["s3a://b/a/1.tif", "s3://b/a/2.tif"], ["s3://b/a/"]),
+        (["s3://b/a/1.tif", "s3://b/a/c/2.tif", "s3://c/3.tif"], ["s3://b/a/", "s3://c/"]),
+    ],
+)
+def test_a_container_for_each_bucket_host_or_directory(
+    urls: list[str], expected: list[str]
+) -> None:
+    assert prefixes(*urls) == expected
+
+
+def test_files_below_a_saved_container_need_no_other() -> None:
+    urls = ("s3://b/a/1.tif", "s3://b/a/c/2.tif")
+    assert prefixes(*urls, known=["s3://b/a/"]) == []
+    assert prefixes(*urls, known=["s3://b/a/c/"]) == ["s3://b/a/"]
+    assert prefixes(*urls, known=["s3://b/c/", "s3://b/a/c/"]) == ["s3://b/a/"]
+
+
+@pytest.mark.parametrize("url", ["file:///1.tif", "file:///a%20b/1.tif"])
+def test_files_below_the_root_alone_are_refused(url: str) -> None:
+    with pytest.raises(PublishError, match=r"1\.tif: Icechunk reads local files only below a dir"):
+        prefixes(url)
+
+
+S3_OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "none": ({}, {"anonymous": False, "force_path_style": False, "endpoint_url": None}),
+    "a region": ({"region": "x"}, {"region": "x"}),
+    "unsigned": ({"skip_signature": "on"}, {"anonymous": True}),
+    "a service": (
+        {"endpoint": "https://h"},
+        {
+            "endpoint_url": "https://h", "allow_http": False, "force_path_style": True,
+        },
+    ),
+    "a service without TLS": ({"endpoint": "http://h:9"}, {"allow_http": True}),
+    "buckets in the names of hosts": (
+        {"endpoint": "https://h", "virtual_hosted_style_request": True},
+        {"force_path_style": False, "endpoint_url": "https://h"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", S3_OPTIONS)
+def test_containers_of_s3_know_the_service(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    options, expected = S3_OPTIONS[how]
+    (container,) = made("s3://b/a/1.tif", **options)
+    settings = container.store._0
+    assert {name: getattr(settings, name) for name in expected} == expected
+
+
+def test_the_code_for_readers_has_no_secret() -> None:
+    secrets = {"access_key_id": "hush", "secret_access_key": "hush", "session_token": "hush"}
+    (container,) = made("s3://b/a/1.tif", **secrets)
+    assert container.code == "icechunk.s3_credentials(from_env=True)"
+    assert "Static" in type(container.credentials).__name__
+    saved = config_with([container])
+    assert "hush" not in repr(saved)
+    (unsigned,) = saved_containers(saved, {"skip_signature": True})
+    assert unsigned.code == "icechunk.s3_credentials(anonymous=True)"
+
+
+@pytest.mark.parametrize(
+    ("value", "true"),
+    [
+        (True, True), ("True", True), ("1", True), (1, True), ("yes", True), ("on", True),
+        ("Y", True), (False, False), ("0", False), ("no", False), ("", False), (None, False),
+    ],
+)  # fmt: skip
+def test_switches_are_read_as_obstore_reads_them(value: Any, true: bool) -> None:
+    assert containers._is_true(value) == true
+
+
+def options_of(root: str, options: dict[str, Any], *saved: Container) -> dict[str, Any]:
+    return SourceStores(config_with(saved), options)._options_of(root)
+
+
+SERVICE = Container(
+    prefix="s3://b/a/", credentials=None, code="",
+    store=icechunk.s3_store(
+        region="eu", endpoint_url="https://h", anonymous=True, force_path_style=True
+    ),
+)  # fmt: skip
+
+
+def test_sources_are_asked_with_what_their_container_knows() -> None:
+    known = {
+        "region": "eu", "endpoint": "https://h", "virtual_hosted_style_request": False,
+        "skip_signature": True,
+    }  # fmt: skip
+    assert options_of("s3://b", {}, SERVICE) == known
+    assert options_of("s3://b2", {}, SERVICE) == {}
+    assert options_of("s3://b", {"timeout": "1s"}, SERVICE) == known | {"timeout": "1s"}
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [
+        ({"region": "x"}, ["region"]),
+        ({"aws_region": "x"}, ["region"]),
+        ({"endpoint": "http://x"}, ["endpoint", "virtual_hosted_style_request"]),
+        ({"aws_endpoint_url": "http://x"}, ["endpoint", "virtual_hosted_style_request"]),
+        ({"secret_access_key": "x", "access_key_id": "y"}, ["skip_signature"]),
+        ({"skip_signature": False}, []),
+    ],
+)
+def test_options_go_before_what_a_container_knows(
+    given: dict[str, Any], lacking: list[str]
+) -> None:
+    known = options_of("s3://b", {}, SERVICE)
+    expected = {name: value for name, value in known.items() if name not in lacking}
+    assert options_of("s3://b", given, SERVICE) == expected | given
+
+
+def test_options_of_buckets_are_not_for_servers_beside_them() -> None:
+    options = {"region": "x", "timeout": "1s"}
+    assert options_of("file://", options, SERVICE) == {}
+    assert options_of("https://h", options, SERVICE) == {"timeout": "1s"}
+    # without a bucket nothing is left out, so that a wrong option is an error
+    (server,) = made("https://h/a/1.tif")
+    assert options_of("https://h", options, server) == options
+    (local,) = made("file:///a/1.tif")
+    assert options_of("http://h", options, server, local) == options
+    assert options_of("gs://b", options, SERVICE) == options
+
+
+def test_a_host_has_one_store() -> None:
+    (server,) = made("https://h/a/1.tif")
+    stores = SourceStores(config_with([server]), {})
+    one, path = stores.resolve("https://h/a/1.tif")
+    other, _ = stores.resolve("https://h/b/2.tif")
+    assert one is other
+    assert path == "a/1.tif"
+    assert stores.resolve("https://g/a/1.tif")[0] is not one
+    with pytest.raises(ValueError, match="region"):
+        SourceStores(config_with([server]), {"region": "x"}).resolve("https://h/a/1.tif")
+
+
+def test_small_reads_are_one_request_and_manifests_are_split() -> None:
+    config = config_with([], splits={"time": 128, "y": 64})
+    assert config.storage is not None
+    concurrency = config.storage.concurrency
+    assert concurrency is not None
+    assert concurrency.ideal_concurrent_request_size == 8 * 1024 * 1024
+    assert concurrency.max_concurrent_requests_for_object == 5
+    text = repr(config.manifest)
+    for part in ("^time$", "128", "^y$", "64"):
+        assert part in text
+    # what is saved already stays as it is
+    saved = icechunk.RepositoryConfig.default()
+    assert config_with([], saved, splits={"y": 5}) is saved
+    assert saved.storage is None
 
 
 # ------------------------------------------------------------------------------ the target

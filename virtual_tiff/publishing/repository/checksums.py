@@ -15,7 +15,7 @@ from virtual_tiff.tiff import SourceState
 
 __all__ = ["checksum_of"]
 
-_HONOUR_ETAGS = frozenset({"s3", "s3a"})
+_HONOUR_ETAGS = frozenset({"s3"})
 """Schemes that Icechunk reads by a client which sends ETags as they are.
 
 To all others (2.3: `file`, `http`, `gs`, `az`) it sends them without their quotes. Servers that

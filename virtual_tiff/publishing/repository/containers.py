@@ -105,7 +105,7 @@ def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> C
         store = icechunk.http_store()
     elif scheme in ("gs", "gcs"):
         store = icechunk.gcs_store()
-    elif scheme in ("s3", "s3a"):
+    elif scheme == "s3":
         endpoint = s3_setting(options, "endpoint")
         store = icechunk.s3_store(
             region=s3_setting(options, "region"),
@@ -131,7 +131,6 @@ def saved_containers(
 
 _MAKERS: dict[str, Callable[..., Any]] = {
     "s3": icechunk.s3_credentials,
-    "s3a": icechunk.s3_credentials,
     "gs": icechunk.gcs_credentials,
     "gcs": icechunk.gcs_credentials,
 }
@@ -155,7 +154,7 @@ def _with_access(prefix: str, store: Any, options: Mapping[str, Any]) -> Contain
     access = "anonymous" if anonymous else "from_env"
     make = _MAKERS.get(scheme, icechunk.azure_credentials)
     secrets = {key: options[key] for key in SECRETS if key in options}
-    signed = secrets and scheme in ("s3", "s3a")
+    signed = secrets and scheme == "s3"
     credentials = make(**secrets) if signed else make(**{access: True})
     code = f"icechunk.{make.__name__}({access}=True)"
     return Container(prefix=prefix, store=store, credentials=credentials, code=code)
@@ -204,7 +203,7 @@ class SourceStores:
             mixed = any(not prefix.startswith(("http", "file")) for prefix in self._containers)
             return {k: v for k, v in self._options.items() if not mixed or k in CLIENT_OPTIONS}
         options = self._options
-        if scheme not in ("s3", "s3a"):
+        if scheme != "s3":
             return options
         stores = (s for prefix, s in self._containers.items() if prefix.startswith(f"{root}/"))
         saved = _s3_settings(next(stores, None))
