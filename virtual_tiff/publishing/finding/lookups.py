@@ -322,8 +322,7 @@ def _named_groups(text: str, axes: Sequence[str]) -> dict[str, Lookup] | None:
 
     lookups = {name: _guessing(text_of(name), name, pattern=pattern.text) for name in named}
     for name in [*times, *(name for name in named if is_time(name) and whole[1])]:
-        group = 0 if name in times else name
-        moments = TimePattern(pattern, whole[1], parts=name in times, group=group)
+        moments = TimePattern(pattern, whole[1], parts=name in times, group=name)
         lookups[name] = _by_time_pattern(moments)
     return lookups
 
