@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from virtual_tiff.codecs.compat_050.images import register_codecs_of_050
     from virtual_tiff.parser import VirtualTIFF
-    from virtual_tiff.publishing import publish, publish_async
+    from virtual_tiff.publishing import publish, publish_async, remove
     from virtual_tiff.publishing.repository.opening import open_published
     from virtual_tiff.publishing.verification import verify, verify_async
     from virtual_tiff.sources.object_source import ChangedError, SourceError
@@ -46,6 +46,7 @@ __all__ = [
     "publish",
     "publish_async",
     "register_codecs_of_050",
+    "remove",
     "tune_zarr",
     "verify",
     "verify_async",
@@ -61,6 +62,7 @@ _HOMES = {
     "publish_async": "virtual_tiff.publishing",
     "register_codecs_of_050": "virtual_tiff.codecs.compat_050.images",
     "tune_zarr": "virtual_tiff.tuning",
+    "remove": "virtual_tiff.publishing",
     "verify": "virtual_tiff.publishing.verification",
     "verify_async": "virtual_tiff.publishing.verification",
 }

@@ -307,7 +307,7 @@ def test_reader_that_goes_away() -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), {"info", "publish", "verify", "completion"}),
+        (("",), {"info", "publish", "remove", "verify", "completion"}),
         (("info", "--j"), {"--json"}),
         (("--debug", "info", "--m"), {"--map"}),
         (("publish", "a.tif", "--to", "cube", "--check", "--conc"), {"--concat", "--concurrency"}),

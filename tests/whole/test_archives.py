@@ -126,7 +126,7 @@ class Histories(RuleBasedStateMachine):
         self.published = [(path, pixels(path)) for path, _ in self.published]
 
     @precondition(lambda self: self.files)
-    @rule(what=st.sampled_from(["size", "type", "cut", "missing", "early", "twice"]))
+    @rule(what=st.sampled_from(["size", "type", "cut", "missing", "twice"]))
     def refuse(self, what: str) -> None:
         """What does not fit leaves the cube as it was."""
         day = len(self.files) + 1
@@ -139,8 +139,6 @@ class Histories(RuleBasedStateMachine):
             path.write_bytes(path.read_bytes()[:-200])
         elif what == "missing":
             path.unlink()
-        elif what == "early":
-            dated(path, "2022-12-31", 5, shape=(32, 32))
         elif what == "twice":
             dated(path, f"2023-01-{day - 1:02}", 5, shape=(32, 32))
         with pytest.raises(PublishError):

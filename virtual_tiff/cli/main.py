@@ -1,4 +1,4 @@
-"""The command line: `virtual-tiff info`, `publish`, `verify` and `completion`."""
+"""The command line: `virtual-tiff info`, `publish`, `remove`, `verify` and `completion`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Never, NoReturn
 from virtual_tiff.cli.common import add_debug
 from virtual_tiff.cli.info import add_info
 from virtual_tiff.cli.publish import add_publish
+from virtual_tiff.cli.remove import add_remove
 from virtual_tiff.cli.verify import add_verify
 from virtual_tiff.tiff import TiffError, TiffWarning, printable, redacted
 
@@ -148,6 +149,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_info(commands)
     add_publish(commands)
+    add_remove(commands)
     add_verify(commands)
     completion = commands.add_parser(
         "completion",

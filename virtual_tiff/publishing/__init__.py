@@ -15,6 +15,7 @@ except ImportError as missing:
 from virtual_tiff.publishing.api import publish, publish_async
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.reading.workers import Progress
+from virtual_tiff.publishing.removal import Removed, remove
 from virtual_tiff.publishing.result import Published, PublishedArray
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "PublishError",
     "Published",
     "PublishedArray",
+    "Removed",
     "publish",
     "publish_async",
+    "remove",
 ]

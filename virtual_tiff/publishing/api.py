@@ -242,6 +242,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     with publication.spool:
         try:
             run_to_end(publication.read())
+            while publication.plan():
+                run_to_end(publication.read_again())
             return publication.write()
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(publication.kept()) from interrupt
@@ -256,4 +258,6 @@ async def publish_async(
     publication = Publication.of(sources, to, PublishOptions.of(options))
     with publication.spool:
         await publication.read()
+        while await await_thread(publication.plan):
+            await publication.read_again()
         return await await_thread(publication.write)

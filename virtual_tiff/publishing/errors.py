@@ -9,7 +9,7 @@ import icechunk
 
 from virtual_tiff.sources.object_source import first_line
 
-__all__ = ["MEANWHILE", "PublishError", "icechunk_errors"]
+__all__ = ["MEANWHILE", "NotAtTheEndError", "PublishError", "icechunk_errors"]
 
 MEANWHILE = "{}: another publisher has committed meanwhile; start again with append (--append)"
 
@@ -28,6 +28,10 @@ class PublishError(RuntimeError):
     def __init__(self, message: str, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.failures = dict(failures or {})
+
+
+class NotAtTheEndError(Exception):
+    """Files change the place of those before them: all have to be arranged anew. It is caught."""
 
 
 @contextmanager

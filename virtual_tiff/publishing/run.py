@@ -11,26 +11,30 @@ than its files. Hence the order of the steps, and the promise at the end of each
    for, and all new or changed files are read. Their records go to the spool, which is on disk, and
    from time to time to the cache, so that an interrupted run can go on. Nothing is written to the
    target.
-3. `write` arranges the records. This can be done only when all are known: whether files can be
+3. `plan` arranges the records. This can be done only when all are known: whether files can be
    stacked, and at which position each lies, depends on all of them. The result is a plan, which is
-   data; all refusals because of what the files contain happen here.
-4. The plan is written, and the branch of the user moves once: to a commit or, where there are too
-   many references for one, to the last one of a temporary branch (`repository/batches.py`). Before
-   that, the tip of the branch is compared with the base: if another publisher has committed
+   data; all refusals because of what the files contain happen here. Files that go to the end of a
+   stack need only what the ledger says of it. Others change the place of those before them, and
+   all are arranged anew (`rearrangement`); that may need files that are published to be read once
+   more, which is the step `read_again`.
+4. `write`: the plan is written, and the branch of the user moves once: to a commit or, where there
+   are too many references for one, to the last one of a temporary branch (`repository/batches.py`).
+   Before that, the tip of the branch is compared with the base: if another publisher has committed
    meanwhile, the plan rests on a ledger that is out of date, and the run fails. Without the
    comparison, Icechunk would merge two appends that touch other chunks, and one of them would be
    lost in the ledger of the other.
 
-`read` awaits and `write` blocks, as the stores of the sources are asynchronous and a session of
-Icechunk is not. So that Ctrl-C acts at once, `publish` waits for `read` in an event loop. After an
-interruption, `kept` finds out whether the commit was made, and says how to go on.
+`read` and `read_again` await, `plan` and `write` block, as the stores of the sources are
+asynchronous and a session of Icechunk is not. So that Ctrl-C acts at once, `publish` waits for the
+former in an event loop. After an interruption, `kept` finds out whether the commit was made, and
+says how to go on.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,8 +45,14 @@ from typing import Any
 import icechunk
 import zarr
 
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.codec_table.readers import packages
-from virtual_tiff.publishing.errors import MEANWHILE, PublishError, icechunk_errors
+from virtual_tiff.publishing.errors import (
+    MEANWHILE,
+    NotAtTheEndError,
+    PublishError,
+    icechunk_errors,
+)
 from virtual_tiff.publishing.finding.items import Placement, find_items
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
@@ -58,10 +68,16 @@ from virtual_tiff.publishing.reading.workers import (
     parse_here,
     parse_there,
 )
+from virtual_tiff.publishing.rearrangement import (
+    Rearrangement,
+    options_to_keep,
+    with_kept_options,
+)
 from virtual_tiff.publishing.repository import batches
 from virtual_tiff.publishing.repository.batches import Batches, is_temporary, remove_left_branches
 from virtual_tiff.publishing.repository.containers import (
     Container,
+    SourceStores,
     access_to,
     containers_of,
     saved_containers,
@@ -76,6 +92,8 @@ from virtual_tiff.publishing.repository.ledger import (
     find_published,
     read_ledger,
 )
+from virtual_tiff.publishing.repository.mover import move
+from virtual_tiff.publishing.repository.records import RecordRows, remembered_options
 from virtual_tiff.publishing.repository.target import (
     Target,
     is_first_commit,
@@ -84,6 +102,7 @@ from virtual_tiff.publishing.repository.target import (
 )
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
+from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.sources.urls import file_path, is_remote
 from virtual_tiff.tiff import TiffWarning, redacted
@@ -93,7 +112,7 @@ __all__ = ["Publication"]
 
 @dataclass(slots=True)
 class Publication:
-    """One run: `read`, which awaits, and then `write`, which blocks."""
+    """One run: `read`, then `plan` and, as long as that wants it, `read_again`, then `write`."""
 
     sources: Any
     target: Target
@@ -104,6 +123,17 @@ class Publication:
     published: PublishedRows | None = None
     """The rows of the ledger."""
     existing: Existing = field(default_factory=Existing)
+    gone: Mapping[str, str] = field(default_factory=dict)
+    """By url: the groups of published files that this run removes."""
+    keep_places: bool = False
+    """Whether they leave holes."""
+    _kept_options: JSON = field(default_factory=dict)
+    """The options of the runs before that this one does not name again."""
+    _plan: Plan | None = None
+    """None if there is nothing to write."""
+    _rearrangement: Rearrangement | None = None
+    _unread: list[str] = field(default_factory=list)
+    """Urls of published files that have to be read again."""
     _repository: icechunk.Repository | None = None
     _base: str | None = None
     """The commit that the ledger was read from; None if there is none."""
@@ -155,12 +185,7 @@ class Publication:
         spool.settle(replace=options.replace_changed)
         tally = Tally(spool.count(), options.progress)
         tally.start(*spool.totals())
-        engine = engine_of(options.parallel)
-        if engine is None:
-            await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
-        else:
-            work = partial(parse_there, engine, options.reader, spool, tally)
-            await await_thread(partial(work, concurrency=options.concurrency))
+        await self._parse(tally)
         failures, total = spool.failures(), spool.count()
         if not failures or (options.on_error == "skip" and len(failures) < total):
             return
@@ -169,6 +194,48 @@ class Publication:
         lines = [f"\n  {name}: {error}" for name, error in failures.items()]
         msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
         raise PublishError(msg, failures)
+
+    async def _parse(self, tally: Tally) -> None:
+        """Read the new items."""
+        options, spool = self.options, self.spool
+        engine = engine_of(options.parallel)
+        if engine is None:
+            await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
+            return
+        work = partial(parse_there, engine, options.reader, spool, tally)
+        await await_thread(partial(work, concurrency=options.concurrency))
+
+    async def read_again(self) -> None:
+        """Read published files that `plan` needs.
+
+        Raises
+        ------
+        PublishError
+            If one cannot be read, or is not what was published.
+        """
+        spool, options, urls = self.spool, self.options, self._unread
+        assert self._repository is not None  # noqa: S101 (for mypy: files are published)
+        stores = SourceStores(self._repository.config, options.store_options or {})
+        spool.read_again(
+            Location(name=url, url=url, store=store, path=path)
+            for url, (store, path) in zip(urls, map(stores.resolve, urls), strict=True)
+        )
+        published, before = self.published, spool.failures()
+        if published is not None:
+            await await_thread(lambda: find_published(published, spool))
+        await self._parse(Tally(len(urls), options.progress))
+        problems = {k: v for k, v in spool.failures().items() if k not in before}
+        changed = spool.changed_again()
+        if not options.replace_changed:
+            problems |= dict.fromkeys(changed, "it has changed since it was published")
+        if problems:
+            lines = [f"\n  {redacted(name)}: {error}" for name, error in problems.items()]
+            msg = (
+                "this changes the place of files that are published, and some of these cannot be"
+                " read again. Replace (replace_changed=True, --replace-changed) or remove them"
+                f" first:{''.join(lines)}"
+            )
+            raise PublishError(msg, problems)
 
     def _for_grid(self, options: PublishOptions) -> PublishOptions:
         """Return the options that a declared grid of the files asks for, if there is one.
@@ -228,6 +295,7 @@ class Publication:
                 raise ValueError(msg)
         if ledger.per_scene is not None:
             options = replace(options, per_scene=ledger.per_scene)
+        options = with_kept_options(options, self._kept_options)
         return self._with_groups(options, ledger).settled(published=ledger.portable)
 
     def _with_groups(self, options: PublishOptions, ledger: Ledger) -> PublishOptions:
@@ -258,7 +326,9 @@ class Publication:
             return
         branch = options.branch if options.branch in repository.list_branches() else "main"
         self._base = repository.lookup_branch(branch)
-        self.ledger, self.published = read_ledger(self._base_store())
+        store = self._base_store()
+        self.ledger, self.published = read_ledger(store)
+        self._kept_options = remembered_options(store)
 
     def _find_containers(self) -> None:
         """Find the prefixes of the files, beside those that the repository has."""
@@ -275,19 +345,56 @@ class Publication:
         assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
         return self._repository.readonly_session(snapshot_id=self._base).store
 
+    # --------------------------------------------------------------------------- plan
+
+    def plan(self) -> bool:
+        """Arrange the files; return whether published files have to be read again before that."""
+        spool, arrangement = self.spool, self._arrangement()
+        if not (spool.count("read") or self.gone):
+            return False
+        if self._rearrangement is None:
+            if self.ledger is not None and self.published is not None:
+                self.existing = existing_of(self.ledger, self.published, self._base_store(), spool)
+            anew = arrangement.layout != "group per file"
+            anew = anew and bool(self.existing.earlier or self.gone)
+            if not (anew or self.gone):
+                catalogue = Catalogue(spool, unified=self.options.unified)
+                try:
+                    self._plan = arrange(catalogue, arrangement, self.existing)
+                except NotAtTheEndError:
+                    anew = True
+            if self.gone and not anew:
+                self._plan = Plan(parts=iter(()), files=0, how="")
+            if not anew or self.ledger is None or self.published is None:
+                return False
+            self._rearrangement = Rearrangement(
+                spool=spool,
+                store=self._base_store(),
+                ledger=self.ledger,
+                rows=list(self.published.every()),
+                existing=self.existing,
+                arrangement=arrangement,
+                options=self.options,
+                kept_options=self._kept_options,
+            )
+            self._rearrangement.take_records(self.gone, keep_places=self.keep_places)
+        self._unread = self._rearrangement.plan()
+        if self._unread:
+            return True
+        result = self._rearrangement.result
+        assert result is not None  # noqa: S101 (for mypy: nothing is unread)
+        self._plan = result.plan
+        self.existing = replace(self.existing, earlier=spool.earlier())
+        return False
+
     # -------------------------------------------------------------------------- write
 
     def write(self) -> Published:
-        """Arrange the files that were read, write them in one commit, and return the result."""
-        spool = self.spool
-        arrangement = self._arrangement()
-        if not spool.count("read"):
+        """Write the plan in one commit, and return the result."""
+        plan = self._plan
+        if plan is None:
             return self._nothing_new()
-        if self.ledger is not None and self.published is not None:
-            self.existing = existing_of(self.ledger, self.published, self._base_store(), spool)
-        catalogue = Catalogue(spool, unified=self.options.unified)
-        plan = arrange(catalogue, arrangement, self.existing)
-        snapshot, written = self._commit(plan, arrangement)
+        snapshot, written = self._commit(plan, self._arrangement())
         if written.unknown:
             text = (
                 f"{written.unknown} of {plan.files} sources have no modification time, so readers"
@@ -312,7 +419,7 @@ class Publication:
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options, name = self.options, self.target.name
-        message = options.message or f"{plan.files} TIFFs {plan.how}"
+        message = options.message or self._message(plan)
         metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
         several = self.spool.references() > batches.MOST_OF_A_BATCH
         with icechunk_errors(name):
@@ -331,14 +438,26 @@ class Publication:
                         0 if self.ledger is None else self.ledger.rows,
                         plan.files - len(earlier),
                     )
-                    written = Writer(sessions, self.spool, rows, earlier).write(plan)
+                    self._rearrange(sessions.store, rows, arrangement)
+                    records = None
+                    if arrangement.layout != "group per file":
+                        anew = bool(earlier or self.gone)
+                        records = RecordRows(sessions.store, self.spool, anew=anew)
+                    written = Writer(sessions, self.spool, rows, earlier, records).write(plan)
+                    if self.gone and self.published is not None:
+                        rows.remove([row.number for row in self.published.of_urls([*self.gone])])
+                    if records is not None:
+                        records.finish(options_to_keep(options, self.spool, self._kept_options))
+                    group = options.group_text
+                    if self.gone and self.ledger is not None:
+                        group = self.ledger.group
                     rows.finish(
                         Ledger(
                             layout=arrangement.layout,
                             axes=arrangement.axes,
                             portable=bool(options.portable),
                             per_scene=arrangement.per_scene,
-                            group=options.group_text,
+                            group=group,
                             states=plan.states,
                         )
                     )
@@ -350,6 +469,25 @@ class Publication:
             if self.target.path is None:
                 save_containers(self.target.storage(), self.containers)
             return snapshot, written
+
+    def _message(self, plan: Plan) -> str:
+        return f"{self.spool.count('read')} TIFFs {plan.how}"
+
+    def _rearrange(
+        self, store: icechunk.IcechunkStore, rows: LedgerRows, arrangement: Arrangement
+    ) -> None:
+        """Move the references that are there, and delete what the plan has no more."""
+        earlier = self.existing.earlier.values()
+        if arrangement.layout == "group per file":  # a changed file may have other arrays
+            groups = [*(before.group for before in earlier), *self.gone.values()]
+            move(store, groups, {}, {})
+        if self._rearrangement is None or self._rearrangement.result is None:
+            return
+        result = self._rearrangement.result
+        move(store, result.removed, result.moves, result.shapes)
+        numbers = {row.url: row.number for row in self._rearrangement.rows}
+        url = self.spool.url
+        rows.change_coordinates({numbers[url(n)]: at for n, at in result.coordinates.items()})
 
     def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
         """Refuse to write if another publisher has committed since this run began."""
@@ -411,7 +549,7 @@ class Publication:
         return Published(
             snapshot=snapshot,
             branch=options.branch,
-            files=plan.files,
+            files=spool.count("read"),
             arrays=tuple(written.arrays.values()),
             coordinates=tuple(written.coordinates.values()),
             containers=tuple(container.prefix for container in self.containers),
@@ -421,7 +559,7 @@ class Publication:
             lost=spool.lost(),
             unchanged=spool.count("unchanged"),
             changed=tuple(spool.urls("changed")),
-            replaced=tuple(before.url for before in self.existing.earlier.values()),
+            replaced=tuple(spool.replaced()),
             missing=plan.missing,
             dropped=plan.dropped,
             covered=plan.covered,

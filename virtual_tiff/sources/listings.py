@@ -14,10 +14,10 @@ from obstore.exceptions import BaseError
 
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import state_of, store_error
-from virtual_tiff.sources.urls import file_path, scheme_of, web_path
+from virtual_tiff.sources.urls import file_path, path_of, root_of, scheme_of, web_path
 from virtual_tiff.tiff import SourceState, redacted
 
-__all__ = ["Listed", "is_listing", "list_files", "natural"]
+__all__ = ["Listed", "NameMatcher", "is_listing", "list_files", "natural"]
 
 type Listed = tuple[Location, SourceState]
 
@@ -77,6 +77,37 @@ def list_files(name: str, stores: Stores) -> list[Listed]:
     return sorted(files, key=rank)
 
 
+class NameMatcher:
+    """Tells which of some names stand for a url, and lists no store: its object may be gone.
+
+    A name stands for its own url, for all below it, and a glob for those that it matches.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._places: dict[tuple[str, str], list[str]] = {}
+        self._globs: list[tuple[str, str, Callable[[str], bool]]] = []
+        for name in names:
+            scheme = scheme_of(name)
+            if scheme in (None, "file"):
+                path = Path(file_path(name)) if scheme else Path(name).expanduser()
+                root, key = "file://", path.resolve().as_posix()
+            else:
+                root, key = Stores.root_of(name), name.partition("://")[2].partition("/")[2]
+                if scheme in ("http", "https"):
+                    key = unquote(web_path(name)[0]).removeprefix("/")
+            self._places.setdefault((root, key.rstrip("/")), []).append(name)
+            # as `is_listing` has it
+            if scheme != "file" and (_WILD.search(key) or (scheme is None and "?" in key)):
+                self._globs.append((name, root, _glob(key, any_one=scheme is None)))
+
+    def names_of(self, url: str) -> list[str]:
+        """Return the names that stand for a url."""
+        root, key = root_of(url), path_of(url)
+        folders = [key[: match.start()] for match in re.finditer("/", key)]
+        names = [n for place in (key, *folders) for n in self._places.get((root, place), ())]
+        return names + [name for name, of, matches in self._globs if of == root and matches(key)]
+
+
 def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
     path = Path(file_path(name)) if scheme_of(name) else Path(name).expanduser()
     store = stores.locate(str(path)).store
@@ -124,14 +155,18 @@ def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
         yield stores.at(root, meta["path"]), state_of(meta)
 
 
-def _glob(pattern: str) -> Callable[[str], bool]:
-    """Return a function that tells whether a key matches a glob, or is the pattern itself."""
+def _glob(pattern: str, *, any_one: bool = False) -> Callable[[str], bool]:
+    """Return a function that tells whether a key matches a glob, or is the pattern itself.
+
+    `any_one` is whether `?` is a wildcard.
+    """
 
     def text(piece: str) -> str:
         if piece.startswith("*"):
             return "[^/]*"
         if not (piece.startswith("[") and piece.endswith("]")):
-            return re.escape(piece)
+            escaped = re.escape(piece)
+            return escaped.replace(r"\?", "[^/]") if any_one else escaped
         inside = piece[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("]", r"\]")
         return f"[^/{inside[1:]}]" if inside[:1] == "!" else f"[{inside}]".replace("[^", r"[\^")
 

@@ -115,7 +115,7 @@ class Stores:
         if scheme in (None, "file"):
             # `..` has no meaning for a store, and a link may point elsewhere tomorrow
             return self.at("file://", Path(file_path(name)).resolve().as_posix(), name)
-        root = self._root_of(name)
+        root = self.root_of(name)
         if scheme in ("http", "https"):
             encoded, query = web_path(name)
             url = f"{root}{encoded or '/'}"
@@ -146,12 +146,14 @@ class Stores:
 
         Most web servers list nothing, and obstore asks ten times: theirs does not retry.
         """
-        root = self._root_of(url)
+        root = self.root_of(url)
         if scheme_of(root) in ("http", "https"):
             return root, self._make(root, retry_config={"max_retries": 0})
         return root, self._store(root)
 
-    def _root_of(self, url: str) -> str:
+    @staticmethod
+    def root_of(url: str) -> str:
+        """Return the bucket or host of a url, by the scheme that Icechunk knows."""
         scheme, host = scheme_of(url), url.partition("://")[2].partition("/")[0].partition("?")[0]
         if not host:
             msg = f"{redacted(url)}: no host or bucket follows {scheme}://"

@@ -21,12 +21,6 @@ def block(lengths: list[int], **changes: Any) -> _Block:
     return _Block(**({"path": "0"} | plain | changes))
 
 
-def test_chunks_without_bytes_are_known_by_their_keys() -> None:
-    assert block([5, 0, 7, 0]).missing() == ["0/c/1/1", "0/c/1/3"]
-    assert block([5, 6]).missing() == []
-    assert block([0, 5, 0, 6], grid=(2, 2), origin=(4, 8)).missing() == ["0/c/4/8", "0/c/5/8"]
-
-
 def test_a_block_of_a_file_is_found_by_its_number() -> None:
     whole = block([5, 6, 7, 8], grid=(2, 2))
     assert [whole.key_of_block(n) for n in (0, 3)] == ["0/c/1/0", "0/c/2/1"]

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from virtual_tiff.metadata.transform import Affine
-from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.finding.lookups import is_time
 from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
@@ -21,7 +21,6 @@ from virtual_tiff.publishing.planning.names import LEDGER, is_zarr_name, new_gro
 from virtual_tiff.publishing.planning.plan import (
     Dimension,
     Existing,
-    GroupState,
     Integers,
     Members,
     Part,
@@ -29,12 +28,17 @@ from virtual_tiff.publishing.planning.plan import (
     joined,
 )
 from virtual_tiff.publishing.planning.splitting import FILES_APART, manifest_splits
-from virtual_tiff.publishing.planning.stack import GroupPlan, Stack, check_one_a_position, stack
+from virtual_tiff.publishing.planning.stack import (
+    GroupPlan,
+    Stack,
+    check_one_a_position,
+    in_order,
+    stack,
+)
 from virtual_tiff.publishing.planning.tile_grid import linear_part
 from virtual_tiff.publishing.planning.tiles import together
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node, Template, with_coordinates
-from virtual_tiff.sources.listings import natural
 from virtual_tiff.tiff import redacted
 
 __all__ = ["LAYOUTS", "Arrangement", "Layout", "arrange"]
@@ -49,10 +53,6 @@ Layout = Literal[
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 _NO_SCENES = "per_scene needs a new dimension, along which the scenes are stacked"
-_NO_APPEND = (
-    "files cannot be appended along a dimension of their own, or along several new ones; publish"
-    " all anew"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,8 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
 
     Raises
     ------
+    NotAtTheEndError
+        If they change the place of files that are published: then all have to be arranged anew.
     PublishError
         If they cannot be stacked on each other, or on what is published; it names the
         differences.
@@ -168,9 +170,9 @@ def _groups(
     catalogue: Catalogue, arrangement: Arrangement, existing: Existing
 ) -> Iterator[tuple[str, list[Files]]]:
     """Yield groups with the files that go there, by variable."""
-    below: dict[str, dict[str, GroupState]] = {}
-    for path, state in existing.states.items():
-        below.setdefault(posixpath.dirname(path), {})[posixpath.basename(path)] = state
+    below: dict[str, dict[str, Mapping[str, str]]] = {}
+    for path, templates in existing.templates.items():
+        below.setdefault(posixpath.dirname(path), {})[posixpath.basename(path)] = templates
     by_group: dict[str, list[Files]] = {}
     for files in catalogue.sets:
         by_group.setdefault(files.group, []).append(files)
@@ -198,7 +200,7 @@ def _by_signature(
     catalogue: Catalogue,
     sets: Sequence[Files],
     arrangement: Arrangement,
-    states: Mapping[str, GroupState],
+    published: Mapping[str, Mapping[str, str]],
 ) -> dict[str, list[Files]]:
     """Name groups by number, in the order of their first files; keep those that are published.
 
@@ -208,33 +210,36 @@ def _by_signature(
     """
     groups: dict[tuple[str, str], list[tuple[str, Template]]] = {}
     """By variable and signature: groups, each with the template of one of its files."""
-    for group, state in states.items():
-        for variable, text in state.templates.items():
+    if not all(published.values()):
+        raise NotAtTheEndError
+    for group, templates in published.items():
+        for variable, text in templates.items():
             template = Template.from_text(text)
-            groups.setdefault((variable, signature(template, ())), []).append((group, template))
-    numbers = count(1 + len(states))
+            own = _own_axes(template, arrangement.axes)
+            groups.setdefault((variable, signature(template, own)), []).append((group, template))
+    numbers = count(1 + max((int(name.rpartition("_")[2]) for name in published), default=0))
     files_of: dict[str, list[Files]] = {}
     for files in sets:
         templates_of: dict[str, list[int]] = {}
         for number in catalogue.counts(files):
             template = catalogue.template(number)
             own = _own_axes(template, arrangement.axes)
-            if own and states:
-                raise PublishError(_NO_APPEND)
             alike = groups.setdefault((files.variable, signature(template, own)), [])
             fitting = (n for n, (_, other) in enumerate(alike) if on_one_grid(other, template, own))
             at = next(fitting, None)
             entry = alike.pop(at) if at is not None else (f"signature_{next(numbers)}", template)
             alike.insert(0, entry)  # the next tile most often lies beside this one
             templates_of.setdefault(entry[0], []).append(number)
-        for group, templates in templates_of.items():
-            where = np.isin(files.templates, templates)
+        for group, numbers_of in templates_of.items():
+            where = np.isin(files.templates, numbers_of)
             files_of.setdefault(group, []).append(files.taken(where))
     return files_of
 
 
 def _by_resolution(
-    catalogue: Catalogue, sets: Sequence[Files], states: Mapping[str, GroupState]
+    catalogue: Catalogue,
+    sets: Sequence[Files],
+    published: Mapping[str, Mapping[str, str]],
 ) -> dict[str, list[Files]]:
     """Name groups by the size of the files' pixels.
 
@@ -250,9 +255,9 @@ def _by_resolution(
         for name in dict.fromkeys(names.values()):
             where = np.isin(files.templates, [n for n in names if names[n] == name])
             files_of.setdefault(name, []).append(files.taken(where))
-    for name, state in states.items():
-        if name not in files_of and state.templates:
-            files_of[name] = [sets[0].none_of(variable) for variable in state.templates]
+    for name, templates in published.items():
+        if name not in files_of:
+            files_of[name] = [sets[0].none_of(variable) for variable in templates]
     return files_of
 
 
@@ -332,7 +337,7 @@ def _arranged(
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
         if state is not None:
-            raise PublishError(_NO_APPEND)
+            raise NotAtTheEndError
         dimensions = [_dimension(name, sets, template, arrangement, shared) for name in new]
         if new and not own:
             check_one_a_position(catalogue, sets, new)
@@ -355,7 +360,7 @@ def _arranged(
     (dimension,) = new
     old = Stack.of(group, dimension, state, existing)
     pairs = list(zip(sets, common, strict=True))
-    return stack(catalogue, pairs, old, existing.earlier, texts, shared.get(dimension, ()))
+    return stack(catalogue, pairs, old, texts, shared.get(dimension, ()))
 
 
 def _dimension(
@@ -376,13 +381,11 @@ def _dimension(
         )
         raise ValueError(msg)
     columns = [*(files.along(name).values for files in sets), shared.get(name, ())]
-    values = list(dict.fromkeys(value for column in columns for value in column))
-    if kind != "text":
-        values.sort()
-    elif name in arrangement.orders:
-        values.sort(key=list(dict.fromkeys(arrangement.orders[name])).index)
-    else:
-        values.sort(key=natural)
+    values = in_order({value for column in columns for value in column}, kind)
+    if kind == "text":
+        listed = list(dict.fromkeys(arrangement.orders.get(name, ())))
+        rank = {value: at for at, value in enumerate(listed)}
+        values.sort(key=lambda value: rank.get(value, len(rank)))
     return Dimension(name=name, kind=kind, values=values)
 
 

@@ -164,11 +164,12 @@ class Plan:
 class GroupState:
     """A group that several files share, as the ledger keeps it for the next files.
 
-    Tiles and bands keep nothing: no file can be added to them.
+    Tiles, bands and cubes of several new dimensions keep templates alone: they are always arranged
+    anew, of the records of all files.
     """
 
     templates: Mapping[str, str] = field(default_factory=dict)
-    """By variable: the text of its template."""
+    """By variable: the text of a file's template."""
     coordinates: tuple[str, ...] = ()
     """Paths of the coordinate of the new dimension, in each group of arrays."""
     kind: str = ""
@@ -237,6 +238,9 @@ class Existing:
 
     states: Mapping[str, GroupState] = field(default_factory=dict)
     """By path of the group."""
+    templates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By path of the group and by variable: the text of a file's template, by which others find
+    their group."""
     group_of: Mapping[str, str] = field(default_factory=dict)
     """By url: the group of a file that has changed, where each file has its own."""
     groups: AbstractSet[str] = frozenset()

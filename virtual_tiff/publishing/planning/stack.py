@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.planning.differing_attributes import (
     StackedAttributes,
     bind,
@@ -34,10 +34,10 @@ from virtual_tiff.publishing.planning.plan import (
 from virtual_tiff.publishing.planning.splitting import Joined
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files, shown
 from virtual_tiff.publishing.reading.record import Inline, Node, Template, with_coordinates
-from virtual_tiff.publishing.reading.spool import LedgerRow
+from virtual_tiff.sources.listings import natural
 from virtual_tiff.tiff import redacted
 
-__all__ = ["GroupPlan", "Stack", "check_one_a_position", "dimension_columns", "stack"]
+__all__ = ["GroupPlan", "Stack", "check_one_a_position", "dimension_columns", "in_order", "stack"]
 
 _UNITS = {"units": "microseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
 """CF 1.11, 4.4; the finest that Python's times have, so that any can be appended."""
@@ -130,7 +130,6 @@ def stack(
     catalogue: Catalogue,
     sets: Sequence[tuple[Files, Template]],
     old: Stack,
-    earlier: Mapping[int, LedgerRow],
     texts: Mapping[str, str],
     shared: Collection[Any] = (),
 ) -> GroupPlan:
@@ -144,14 +143,12 @@ def stack(
         For each variable its files, and their template.
     old
         The stack that is published already.
-    earlier
-        By item: the rows of files that have changed since they were published.
     texts
         The templates of all variables, as they are kept.
     shared
         Coordinates that the dimension has beside those of these files.
     """
-    values, placed = _positions(catalogue, [files for files, _ in sets], old, earlier, shared)
+    values, placed = _positions(catalogue, [files for files, _ in sets], old, shared)
     size = max([old.size, len(values), *(int(p.max()) + 1 for p in placed if len(p))])
     layout = _StackLayout(catalogue, old, size)
     for (files, template), positions in zip(sets, placed, strict=True):
@@ -163,7 +160,6 @@ def _positions(
     catalogue: Catalogue,
     sets: Sequence[Files],
     old: Stack,
-    earlier: Mapping[int, LedgerRow],
     shared: Collection[Any],
 ) -> tuple[list[Any], list[Integers]]:
     """Return the coordinates of all positions, and the position of each file."""
@@ -175,23 +171,20 @@ def _positions(
         )
         raise PublishError(msg)
     if kind == "none":
-        return [], [_counted(files, old, earlier) for files in sets]
+        return [], [_counted(files, old) for files in sets]
     given = [files.along(old.dimension).values for files in sets]
     new = {value for column in (*given, shared) for value in column} - set(old.values)
-    added = (
-        sorted(new)
-        if kind != "text"
-        else list(dict.fromkeys(value for column in given for value in column if value in new))
-    )
-    if kind != "text" and old.values and added and added[0] < old.values[-1]:
-        raise PublishError(_too_early(catalogue, sets, old, added[0], kind))
+    added = in_order(new, kind)
+    last = in_order(old.values, kind)[-1:]
+    if added and in_order([*last, added[0]], kind)[-1] != added[0]:
+        raise NotAtTheEndError
     values = [*old.values, *added]
     where = {value: position for position, value in enumerate(values)}
     placed = []
     check_one_a_position(catalogue, sets, [old.dimension])
     for files, column in zip(sets, given, strict=True):
         positions = np.array([where[value] for value in column], dtype=np.int64)
-        _check_free(catalogue, files, positions, old, earlier, values)
+        _check_free(catalogue, files, positions, old, values)
         placed.append(positions)
     return values, placed
 
@@ -231,61 +224,25 @@ _SHOWN = 10
 """Pairs of files that an error names."""
 
 
-def _too_early(
-    catalogue: Catalogue,
-    sets: Sequence[Files],
-    old: Stack,
-    value: Any,  # noqa: ANN401 (a coordinate)
-    kind: str,
-) -> str:
-    numbers = [
-        int(files.numbers[i])
-        for files in sets
-        for i, v in enumerate(files.along(old.dimension).values)
-        if v == value
-    ]
-    # another group may have the file, where they share their coordinates
-    name = f"{catalogue.spool.name(numbers[0])}: its" if numbers else "the"
-    return (
-        f"{name} {old.dimension} {shown(value, kind)} comes before"
-        f" the last published one, {shown(old.values[-1], kind)}; files can only be appended"
-        " after that. To insert the file, publish all files anew to another place or branch"
-    )
+def in_order(values: Collection[Any], kind: str) -> list[Any]:
+    """Return coordinates in the order that they have along a new dimension."""
+    return sorted(values, key=(lambda text: (natural(text), text)) if kind == "text" else None)
 
 
-def _counted(files: Files, old: Stack, earlier: Mapping[int, LedgerRow]) -> Integers:
+def _counted(files: Files, old: Stack) -> Integers:
     """Return positions of files that have no coordinates, after those that are published."""
-    positions, count = [], len(old.taken.get(files.variable, ()))
-    for n in files.numbers.tolist():
-        if n in earlier:
-            positions.append(earlier[n].position)
-        else:
-            positions.append(count)
-            count += 1
-    return np.array(positions, dtype=np.int64)
+    count = len(old.taken.get(files.variable, ()))
+    return np.arange(count, count + len(files), dtype=np.int64)
 
 
 def _check_free(
-    catalogue: Catalogue,
-    files: Files,
-    positions: Integers,
-    old: Stack,
-    earlier: Mapping[int, LedgerRow],
-    values: Sequence[Any],
+    catalogue: Catalogue, files: Files, positions: Integers, old: Stack, values: Sequence[Any]
 ) -> None:
     """Refuse a file whose position is that of another one, published already."""
     taken = old.taken.get(files.variable, frozenset()) & set(positions.tolist())
     kind = files.along(old.dimension).kind
     for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True):
-        before = earlier.get(n)
-        if before is not None and before.position != position:
-            msg = (
-                f"{catalogue.spool.name(n)} has changed, and so has its {old.dimension}: it was"
-                f" published at {shown(values[before.position], kind)}, and is now"
-                f" {shown(values[position], kind)}"
-            )
-            raise PublishError(msg)
-        if before is None and position in taken:
+        if position in taken:
             msg = (
                 f"{catalogue.spool.name(n)}: another file is published already at {old.dimension}"
                 f" {shown(values[position], kind)}"

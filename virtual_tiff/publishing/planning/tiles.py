@@ -151,7 +151,9 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
             columns=columns,
             members=members,
         ),
-        state=GroupState(),
+        state=GroupState(
+            templates={files.variable: catalogue.text(int(files.templates[0])) for files in sets}
+        ),
         left_out=left_out,
         missing=missing,
         dropped=dropped,

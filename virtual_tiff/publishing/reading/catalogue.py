@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
 from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.sources.declared_grid import DeclaredGrid
+from virtual_tiff.sources.listings import natural
 from virtual_tiff.sources.times import tiff_datetime
 
 __all__ = ["DATETIME", "Catalogue", "Coordinates", "Files", "shown"]
@@ -78,12 +79,20 @@ class Files:
 class Catalogue:
     """The files of a run by group and variable.
 
-    `unified` says which differences of files do not count.
+    `unified` says which differences of files do not count, and `which` are its files: those that
+    this run has read, those that were published before it, or all.
     """
 
-    def __init__(self, spool: Spool, *, unified: Unified | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        unified: Unified | None = None,
+        which: Literal["read", "published", "all"] = "read",
+    ) -> None:
         self.spool = spool
         self._unified = unified
+        self._which = which
         self._templates: dict[int, Template] = {}
         self.sets = list(self._read())
 
@@ -91,7 +100,8 @@ class Catalogue:
         columns: dict[tuple[str, str], tuple[array[int], array[int], array[int]]] = {}
         values: dict[tuple[str, str], dict[str, list[Any]]] = {}
         kinds: dict[str, set[str]] = {}
-        for n, template, loose, variable, group, coordinates in self.spool.columns():
+        tags: set[str] = set()
+        for n, template, loose, variable, group, coordinates in self.spool.columns(self._which):
             key = (group or "", variable or "")
             empty = (array("q"), array("q"), array("q"))
             numbers, templates, loose_texts = columns.setdefault(key, empty)
@@ -100,7 +110,8 @@ class Catalogue:
             loose_texts.append(loose)
             of_key = values.setdefault(key, {})
             for name, (kind, value) in coordinates.items():
-                kinds.setdefault(name, set()).add(kind)
+                kinds.setdefault(name, set()).add("time" if kind == "tag" else kind)
+                tags |= {name} if kind == "tag" else set()
                 known = self._tag(n, loose) if kind == "tag" else value
                 of_key.setdefault(name, []).append(known)
         for name, several in kinds.items():
@@ -112,22 +123,52 @@ class Catalogue:
                 raise PublishError(msg)
         for (group, variable), of_files in columns.items():
             numbers, templates, loose_texts = of_files
+            for name, column in values[group, variable].items():
+                if len(column) < len(numbers):
+                    msg = (
+                        f"some files have a coordinate along {name}, and others none; give all one"
+                    )
+                    raise PublishError(msg)
             files = Files(
                 np.array(numbers, dtype=np.int64),
                 np.array(templates, dtype=np.int64),
                 np.array(loose_texts, dtype=np.int64),
                 {
-                    name: Coordinates(next(iter(kinds[name])).replace("tag", "time"), column)
+                    name: Coordinates(next(iter(kinds[name])), column)
                     for name, column in values[group, variable].items()
                 },
                 variable,
                 group,
             )
-            for name, several in kinds.items():
-                if several == {"tag"}:
-                    tags = np.array(files.coordinates[name].values, dtype=np.int64)
-                    files = files.taken(np.argsort(tags, kind="stable"))
-            yield files
+            # items have come in the order of the coordinates that were known before they were read
+            for name in reversed(list(files.coordinates)):
+                if self._which != "read" or name in tags:
+                    kind, ranks = files.along(name)
+                    ranks = ranks if kind != "text" else [natural(text) for text in ranks]
+                    order = sorted(range(len(files)), key=ranks.__getitem__)
+                    files = files.taken(np.array(order, dtype=np.int64))
+            yield files if self._which == "read" else files.taken(self._in_use(files))
+
+    def _in_use(self, files: Files) -> Any:  # noqa: ANN401 (a mask)
+        """Return whether each file is there, or was removed and no other one has its place."""
+        holes = np.isin(files.numbers, list(self.spool.holes()))
+        if not holes.any():
+            return ~holes
+        columns = [files.coordinates[name].values for name in files.coordinates]
+        places = {n: self._place(n) for n in set(files.templates.tolist())}
+        of_files = [
+            (places[template], *values)
+            for template, *values in zip(files.templates.tolist(), *columns, strict=True)
+        ]
+        taken = {of_files[i] for i in np.flatnonzero(~holes).tolist()}
+        filled = np.array([any(place) and place in taken for place in of_files], dtype=bool)
+        return ~(holes & filled)
+
+    def _place(self, number: int) -> str:
+        """Return where the files of a template lie; "" if nothing says so."""
+        metadata = next(iter(self.template(number).arrays.values()))
+        transform = metadata["attributes"].get("spatial:transform")
+        return "" if transform is None else str([transform, metadata["shape"]])
 
     def _tag(self, n: int, loose: int) -> int:
         for attributes in self.loose(loose).values():

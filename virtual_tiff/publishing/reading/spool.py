@@ -1,11 +1,13 @@
 """The files of a run in SQLite: a million of them are rows on disk, not objects in memory.
 
-Three kinds of knowledge meet here, and all of them are tables, so that they can be joined:
+Four kinds of knowledge meet here, and all of them are tables, so that they can be joined:
 
 - `item`: the files that the user names, in order, with coordinates, variable and group, the
   state that a listing or a HEAD has told, and a status: `new`, `read`, `failed`, `unchanged` or
   `changed`.
 - `published`: the rows of the repository's ledger.
+- `kept`: the records of published files without their references, as the repository keeps them, for
+  a run that has to arrange all files anew. Their numbers are negative: they come before the items.
 - `file`: the records of files that were read. The texts of templates and of loose attributes are in
   `text`, the chunks of coordinates in `data`, each once, as most files of an archive share them.
 
@@ -38,12 +40,12 @@ import marshal
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +68,9 @@ from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import SourceState, redacted, warn
 
 __all__ = [
+    "KeptRecord",
     "LedgerRow",
+    "MissingDataError",
     "Row",
     "Spool",
     "ledger_row",
@@ -123,16 +127,53 @@ CREATE TEMP TABLE item (
     n INTEGER PRIMARY KEY, url TEXT UNIQUE, name TEXT, store INTEGER, path BLOB,
     coordinates BLOB, variable TEXT, place TEXT,
     size INTEGER, etag TEXT, modified INTEGER, version TEXT,
-    status TEXT DEFAULT 'new', file INTEGER, error TEXT);
+    status TEXT DEFAULT 'new', file INTEGER, error TEXT, again INTEGER DEFAULT 0);
 CREATE TEMP TABLE declared (
     n INTEGER PRIMARY KEY, grid INTEGER, "row" INTEGER, "column" INTEGER, length INTEGER,
     width INTEGER);
 CREATE TEMP TABLE published (
     row INTEGER PRIMARY KEY, url TEXT UNIQUE, size INTEGER, etag TEXT, modified INTEGER,
     place TEXT, variable TEXT, coordinates TEXT);
+CREATE TEMP TABLE kept (
+    n INTEGER PRIMARY KEY, url TEXT UNIQUE, template INTEGER, loose INTEGER, variable TEXT,
+    place TEXT, "group" TEXT, coordinates BLOB, hole INTEGER, gone INTEGER DEFAULT 0);
+-- a hole of this run is 2, an earlier one 1
+-- the groups that a run changes: no other one is arranged anew
+CREATE TEMP VIEW touched AS
+    SELECT coalesce(place, '') AS place FROM item WHERE status = 'read'
+    UNION SELECT coalesce(kept.place, '') FROM kept LEFT JOIN item USING (url)
+    WHERE gone OR status = 'read' OR hole = 2;
 """
 
 _ITEM = "n, url, name, store, path, coordinates, variable, place, size, etag, modified, version"
+
+_FIRST_KEPT = -(2**40)
+"""The number of the first record that the repository keeps."""
+
+_COLUMNS: dict[str, str] = {
+    "read": (
+        "SELECT n, template, loose, variable, place, coordinates FROM item"
+        " JOIN file ON file.id = item.file WHERE status = 'read' ORDER BY n"
+    ),
+    "published": (
+        "SELECT n, template, loose, variable, place, coordinates FROM kept"
+        " WHERE template IS NOT NULL"
+        " AND coalesce(place, '') IN (SELECT place FROM touched) ORDER BY n"
+    ),
+    # a file that is read again keeps its rank
+    "all": (
+        "SELECT n, template, loose, variable, place, coordinates FROM ("
+        "SELECT n AS rank, n, template, loose, variable, place, coordinates FROM kept"
+        " WHERE NOT gone AND url NOT IN (SELECT url FROM item WHERE status = 'read')"
+        " UNION ALL SELECT coalesce(kept.n, item.n), item.n, file.template, file.loose,"
+        " item.variable, item.place, item.coordinates FROM item"
+        " JOIN file ON file.id = item.file LEFT JOIN kept ON kept.url = item.url"
+        " WHERE status = 'read')"
+        " WHERE coalesce(place, '') IN (SELECT place FROM touched) ORDER BY rank"
+    ),
+}
+"""The files of a catalogue: those that this run has read, those that were published before it, or
+those that will be published after it."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -154,6 +195,28 @@ class Row:
     """The parts that lie beyond its end, in words; empty if it is whole."""
 
 
+class MissingDataError(LookupError):
+    """The chunks of coordinates, by their digests, that are needed, and that no record has."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """The record of a published file without its references, as the repository keeps it."""
+
+    url: str
+    template: str
+    loose: str
+    coordinates: Mapping[str, tuple[str, Any]]
+    """Kind and value by dimension."""
+    variable: str | None
+    place: str | None
+    """The name of its group, of an item that has one."""
+    group: str
+    """The path of the group that it was published in."""
+    hole: bool = False
+    """Whether the file was removed and its place was kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
     """A file that is published already, as the ledger of the repository has it."""
@@ -167,8 +230,6 @@ class LedgerRow:
     coordinates: tuple[Any, ...] | None
     """Along the new dimensions, with times in microseconds; of one without coordinates the
     position. None if the file shares them with others."""
-    position: int = -1
-    """Along the new dimension; -1 without."""
 
 
 def progress_file(identity: str) -> Path | None:
@@ -427,15 +488,22 @@ class Spool:
         They are in the order of the table's columns.
         """
         self._db.executemany(
-            "INSERT INTO published SELECT ?1,?2,?3,?4,?5,?6,?7,?8"
+            "INSERT OR IGNORE INTO published SELECT ?1,?2,?3,?4,?5,?6,?7,?8"
             " WHERE EXISTS (SELECT 1 FROM item WHERE url = ?2)",
             rows,
         )
 
     def count(self, status: str | None = None) -> int:
-        """Return the number of items, of all or of one status."""
-        where, values = ("", ()) if status is None else ("WHERE status = ?", (status,))
-        return int(self._one(f"SELECT count(*) FROM item {where}", values))  # noqa: S608
+        """Return the number of items that the user names, of all or of one status.
+
+        Published files that are read again count as they did before.
+        """
+        if status is None:
+            return int(self._one("SELECT count(*) FROM item WHERE again < 2", ()))
+        query = "SELECT count(*) FROM item WHERE again < 2 AND"
+        if status == "unchanged":
+            return int(self._one(f"{query} (status = ? OR again)", (status,)))
+        return int(self._one(f"{query} status = ? AND NOT again", (status,)))
 
     def urls(self, status: str) -> list[str]:
         """Return the urls of the items of a status."""
@@ -463,6 +531,176 @@ class Spool:
                 }
                 yield n, Item(location, values, variable, listed, group)
             last = page[-1][0]
+
+    # --------------------------------------------------------------- records that are kept
+
+    def keep(self, records: Iterable[KeptRecord]) -> None:
+        """Take the records of published files, in their order; one without a text is not known."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO kept VALUES (?,?,?,?,?,?,?,?,?,0)",
+            (
+                (
+                    *(_FIRST_KEPT + at, record.url),
+                    *(
+                        self._text(text) if text else None
+                        for text in (record.template, record.loose)
+                    ),
+                    *(record.variable, record.place, record.group),
+                    *(marshal.dumps(dict(record.coordinates)), record.hole),
+                )
+                for at, record in enumerate(records)
+            ),
+        )
+
+    def mark(self, urls: Iterable[str], how: Literal["gone", "hole"]) -> None:
+        """Mark published files that are removed; the place of a hole is kept."""
+        update = f"UPDATE kept SET {how} = 2 WHERE url = ?"  # noqa: S608 (one of two)
+        self._db.executemany(update, ((url,) for url in urls))
+
+    def kept(self) -> Iterator[KeptRecord]:
+        """Yield the records of published files that stay, in their order."""
+        for template, loose, coordinates, url, variable, place, group, hole in self._db.execute(
+            'SELECT template, loose, coordinates, url, variable, place, "group", hole FROM kept'
+            " WHERE NOT gone ORDER BY n"
+        ):
+            yield KeptRecord(
+                url=url,
+                template="" if template is None else self.text(template),
+                loose="" if loose is None else self.text(loose),
+                coordinates=_unpacked(coordinates),
+                variable=variable,
+                place=place,
+                group=group,
+                hole=bool(hole),
+            )
+
+    def record(self, n: int, group: str) -> KeptRecord:
+        """Return what is kept of a file that this run has read, by the path of its group."""
+        url, template, loose, coordinates, variable, place = self._db.execute(
+            "SELECT item.url, template, loose, coordinates, variable, place FROM item"
+            " JOIN file ON file.id = item.file WHERE n = ?",
+            (n,),
+        ).fetchone()
+        texts = self.text(template), self.text(loose)
+        return KeptRecord(url, *texts, _unpacked(coordinates), variable, place, group)
+
+    def templates_of_groups(self, *, gone: bool) -> list[tuple[str, str, int]]:
+        """Return groups and variables of published files, each with one of its templates.
+
+        Those that are `gone` count only if asked for.
+        """
+        return self._db.execute(
+            "SELECT \"group\", coalesce(kept.variable, ''),"
+            " coalesce(kept.template, f.template) AS t FROM kept"
+            " LEFT JOIN item ON item.url = kept.url LEFT JOIN file f ON f.id = item.file"
+            " WHERE t IS NOT NULL AND (? OR NOT gone) GROUP BY 1, 2 ORDER BY min(kept.n)",
+            (gone,),
+        ).fetchall()
+
+    def kept_numbers(self) -> dict[str, int]:
+        """Return the numbers of the records by their urls."""
+        return dict(self._db.execute("SELECT url, n FROM kept").fetchall())
+
+    def touched_groups(self) -> set[str]:
+        """Return the paths of published groups that are arranged anew."""
+        rows = self._db.execute(
+            'SELECT DISTINCT "group" FROM kept WHERE'
+            " coalesce(place, '') IN (SELECT place FROM touched)"
+        )
+        return {group for (group,) in rows}
+
+    def holes(self, *, new: bool = False) -> set[int]:
+        """Return the numbers of files that were removed, and whose places are kept.
+
+        Those of this run alone if asked for.
+        """
+        rows = self._db.execute("SELECT n FROM kept WHERE hole >= ?", (2 if new else 1,))
+        return {n for (n,) in rows}
+
+    def unknown_holes(self) -> list[str]:
+        """Return the removed files whose places are to be kept, and of which there is no record."""
+        rows = self._db.execute("SELECT url FROM kept WHERE hole AND template IS NULL ORDER BY n")
+        return [url for (url,) in rows]
+
+    def unread(self) -> list[str]:
+        """Return the published files that stay, and of which there is no record."""
+        rows = self._db.execute(
+            "SELECT url FROM kept"
+            " WHERE NOT gone AND NOT hole AND template IS NULL AND url NOT IN"
+            " (SELECT url FROM item WHERE status = 'read')"
+            " AND coalesce(place, '') IN (SELECT place FROM touched) ORDER BY n"
+        )
+        return [url for (url,) in rows]
+
+    def with_data(self, digests: Collection[str]) -> list[str]:
+        """Return published files that have all of these chunks of coordinates, few of them."""
+        rows = self._db.execute(
+            "SELECT template, url FROM kept WHERE NOT gone AND NOT hole AND template IS NOT NULL"
+            " GROUP BY template ORDER BY min(n)"
+        ).fetchall()
+        missing, urls = set(digests), []
+        for template, url in rows:
+            inline = self.template(template).inline.values()
+            if own := missing & {each.digest for each in inline}:
+                missing -= own
+                urls.append(url)
+        return urls
+
+    def coordinates(self, url: str) -> Mapping[str, tuple[str, Any]] | None:
+        """Return the coordinates that this run gives to a published file; None if it names none."""
+        row = self._db.execute("SELECT coordinates FROM item WHERE url = ?", (url,)).fetchone()
+        return None if row is None else _unpacked(row[0])
+
+    def read_again(self, locations: Iterable[Location]) -> None:
+        """Make items of published files, so that they are read once more."""
+        count = int(self._one("SELECT coalesce(max(n), -1) + 1 FROM item", ()))
+        for n, location in enumerate(locations, count):
+            named = self._db.execute(
+                "UPDATE item SET status = 'new', again = 1 WHERE url = ?", (location.url,)
+            ).rowcount
+            if not named:
+                self._stores.append(location.store)
+                path = location.path.encode(errors="surrogatepass")
+                self._db.execute(
+                    "INSERT INTO item (n, url, name, store, path, coordinates, variable, place,"
+                    " again) SELECT ?, url, url, ?, ?, coordinates, variable, place, 2 FROM kept"
+                    " WHERE url = ?",
+                    (n, len(self._stores) - 1, path, location.url),
+                )
+
+    def count_again(self) -> int:
+        """Return the number of published files that were read again, and have not changed."""
+        return int(self._one("SELECT count(*) FROM item WHERE again AND status = 'read'", ()))
+
+    def changed_again(self) -> list[str]:
+        """Return the files that were read again and are not what was published.
+
+        From now on they count as files that are replaced.
+        """
+        rows = self._db.execute(
+            "SELECT i.n, i.url, f.size, f.etag, f.modified, o.size, o.etag, o.modified"
+            " FROM item i JOIN file f ON f.id = i.file JOIN published o ON o.url = i.url"
+            " WHERE i.again AND i.status = 'read' ORDER BY i.n"
+        ).fetchall()
+        changed = []
+        for n, url, *states in rows:
+            now, before = state_of_columns(*states[:3]), state_of_columns(*states[3:])
+            if not same_object(before, now, url=url).same:
+                changed.append((n, url))
+        self._db.executemany("UPDATE item SET again = 0 WHERE n = ?", [(n,) for n, _ in changed])
+        return [url for _, url in changed]
+
+    def replaced(self) -> list[str]:
+        """Return the published files that have changed and were read."""
+        rows = self._db.execute(
+            "SELECT url FROM item JOIN published USING (url) WHERE status = 'read' AND NOT again"
+            " ORDER BY n"
+        )
+        return [url for (url,) in rows]
+
+    def add_data(self, data: bytes) -> None:
+        """Take the chunk of an inline array."""
+        self._db.execute("INSERT OR IGNORE INTO data VALUES (?, ?)", (digest_of(data), data))
 
     # -------------------------------------------------------- states, ledger and cache
 
@@ -569,16 +807,13 @@ class Spool:
 
     # -------------------------------------------------------------------------- reading
 
-    def columns(self) -> Iterator[tuple[Any, ...]]:
-        """Yield (n, template, loose, variable, group, coordinates) of what was read, in order.
+    def columns(self, which: str = "read") -> Iterator[tuple[Any, ...]]:
+        """Yield (n, template, loose, variable, group, coordinates) of files, in order.
 
-        The coordinates are kind and value by dimension, in the order of the dimensions.
+        The coordinates are kind and value by dimension, in the order of the dimensions. `which` is
+        a key of `_COLUMNS`.
         """
-        rows = self._db.execute(
-            "SELECT n, template, loose, variable, place, coordinates FROM item"
-            " JOIN file ON file.id = item.file WHERE status = 'read' ORDER BY n"
-        )
-        for *row, coordinates in rows:
+        for *row, coordinates in self._db.execute(_COLUMNS[which]):
             yield (*row, _unpacked(coordinates))
 
     def earlier(self) -> dict[int, LedgerRow]:
@@ -606,11 +841,13 @@ class Spool:
 
     def name(self, n: int) -> str:
         """Return an item's name, as the user wrote it."""
-        return str(self._one("SELECT name FROM item WHERE n = ?", (n,)))
+        column, table = ("name", "item") if n >= 0 else ("url", "kept")
+        return str(self._one(f"SELECT {column} FROM {table} WHERE n = ?", (n,)))  # noqa: S608
 
     def url(self, n: int) -> str:
         """Return an item's url."""
-        return str(self._one("SELECT url FROM item WHERE n = ?", (n,)))
+        table = "item" if n >= 0 else "kept"
+        return str(self._one(f"SELECT url FROM {table} WHERE n = ?", (n,)))  # noqa: S608
 
     def row(self, n: int, *, references: bool = True) -> Row:
         """Return what is written of an item; its references and copied chunks if asked for."""
@@ -636,8 +873,11 @@ class Spool:
         return str(self._one("SELECT body FROM text WHERE id = ?", (number,)))
 
     def data(self, digest: str) -> bytes:
-        """Return the chunk of an inline array."""
-        return bytes(self._one("SELECT body FROM data WHERE digest = ?", (digest,)))
+        """Return the chunk of an inline array; a MissingDataError if the repository kept none."""
+        row = self._db.execute("SELECT body FROM data WHERE digest = ?", (digest,)).fetchone()
+        if row is None:
+            raise MissingDataError(digest)
+        return bytes(row[0])
 
     def _one(self, query: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 (a column's type)
         return self._db.execute(query, values).fetchone()[0]

@@ -264,13 +264,9 @@ def existing_of(ledger: Ledger, rows: PublishedRows, store: Store, spool: Spool)
     }
     return Existing(
         states=ledger.states,
+        templates={path: state.templates for path, state in ledger.states.items()},
         columns=columns,
-        earlier={
-            n: replace(row, position=positions[row.group].of(row))
-            if row.group in positions
-            else row
-            for n, row in spool.earlier().items()
-        },
+        earlier=spool.earlier(),
         taken={
             (group, variable): _TakenPositions(rows, (group, variable), count, positions[group])
             for group in positions
@@ -549,6 +545,15 @@ class LedgerRows:
                 block = self._group[name][first:end]
                 block[numbers - first] = values
                 self._group[name][first:end] = block
+
+    def change_coordinates(self, changes: Mapping[int, Sequence[Any]]) -> None:
+        """Give rows, known by their numbers, other coordinates."""
+        at = list(_COLUMNS).index("coordinates")
+        numbers = np.array(sorted(changes), dtype=np.int64)
+        for number, *values in _rows(self._group, tuple(_COLUMNS), numbers):
+            values[at] = _text_of(changes[number])
+            self._changed[number] = tuple(values)
+        self.flush()
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove rows; the last rows get their numbers."""

@@ -36,6 +36,7 @@ from virtual_tiff.publishing.repository import batches
 from virtual_tiff.publishing.repository.batches import Batches
 from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.publishing.repository.ledger import LedgerRows
+from virtual_tiff.publishing.repository.records import RecordRows
 from virtual_tiff.publishing.result import PublishedArray
 from virtual_tiff.sources.object_source import first_line
 
@@ -77,12 +78,6 @@ class _Block:
     lengths: NDArray[np.uint64]
     numbers: NDArray[np.int64] | None = None
     """The numbers of these blocks in the file, in C order; None if they are all of them."""
-
-    def missing(self) -> list[str]:
-        """Return the keys of chunks without bytes: a file may have had them before it changed."""
-        if self.lengths.all():
-            return []
-        return [self.key(chunk) for chunk in np.flatnonzero(self.lengths == 0).tolist()]
 
     def key(self, chunk: int) -> str:
         """Return the key of a chunk, by its number in C order."""
@@ -132,7 +127,9 @@ class Writer:
     ledger
         That gets a row for each.
     earlier
-        By item: where files are published that have changed.
+        By item: where files are published that were read again.
+    records
+        That gets the record of each; None if they are not kept.
     """
 
     def __init__(
@@ -141,6 +138,7 @@ class Writer:
         spool: Spool,
         ledger: LedgerRows,
         earlier: Mapping[int, LedgerRow],
+        records: RecordRows | None = None,
     ) -> None:
         self._batches = sessions
         self._spool = spool
@@ -148,6 +146,7 @@ class Writer:
         self._earlier = earlier
         self._waiting = 0
         """References of this batch."""
+        self._records = records
         self.written = Written()
 
     @property
@@ -176,6 +175,8 @@ class Writer:
         if self._batches.several and self._waiting > (0.75 * most if between else 1.5 * most):
             self._batches.end_batch()
             self._ledger.move_to(self._store)
+            if self._records is not None:
+                self._records.move_to(self._store)
             self._waiting = 0
 
     # ---------------------------------------------------------------------------- nodes
@@ -269,6 +270,8 @@ class Writer:
                 None if members.coordinates is None else members.coordinates[i],
                 None if before is None else before.number,
             )
+            if self._records is not None:
+                self._records.add(n, members.group)
         for path, counts in totals.items():
             array = self.written.arrays[path]
             references, inlined, inlined_bytes = counts.tolist()
@@ -311,8 +314,6 @@ class Writer:
 
     def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
         """Write the references of one array of one file; return how many there are."""
-        if self._earlier:
-            sync(_delete_all(self._store, block.missing()))
         count = int(np.count_nonzero(block.lengths))
         if not count:
             return 0
@@ -391,11 +392,6 @@ async def _set_all(store: icechunk.IcechunkStore, documents: Mapping[str, bytes]
     make = default_buffer_prototype().buffer.from_bytes
     for key, data in documents.items():
         await store.set(key, make(data))
-
-
-async def _delete_all(store: icechunk.IcechunkStore, keys: Iterable[str]) -> None:
-    for key in keys:
-        await store.delete(key)
 
 
 def read_back(store: icechunk.IcechunkStore, paths: Iterable[str]) -> None:
