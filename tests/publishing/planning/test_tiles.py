@@ -1,4 +1,4 @@
-"""Variables of tiles and bands in one group: which attributes they share, how they are split."""
+"""Variables of tiles and bands in one group: which attributes they share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from virtual_tiff.publishing.planning.names import NodeNames
 from virtual_tiff.publishing.planning.plan import Dimension
-from virtual_tiff.publishing.planning.tiles import _columns, _Differing, _shared, _split
+from virtual_tiff.publishing.planning.tiles import _columns, _Differing, _shared
 from virtual_tiff.publishing.reading.catalogue import Files
 from virtual_tiff.publishing.reading.record import Node
 
@@ -84,25 +83,3 @@ def test_attributes_that_all_files_have_are_shared() -> None:
         Node("array", "1"): ({}, ("c",)),
     }
     assert _shared(catalogue(*attributes), files(1, 1))[GROUP] == ({"b": 2}, ())
-
-
-@pytest.mark.parametrize(
-    ("counts", "axes", "new", "split"),
-    [
-        ([256, 256], ("y", "x"), 0, {}),  # 65,536: few enough to be read for one pixel
-        ([256, 257], ("y", "x"), 0, {0: 128, 1: 128}),
-        ([257, 256], ("y", "x"), 2, {2: 128, 3: 128}),
-        ([3, 256, 257], ("band", "y", "x"), 1, {2: 128, 3: 128}),
-        ([3, 256, 256], ("band", "y", "x"), 1, {}),  # bands have manifests of their own
-        ([65_537], ("y",), 0, {0: 128}),
-        # 316 x 316 parts are 99,856; 317 x 316 are 100,172
-        ([316 * 128, 316 * 128], ("y", "x"), 0, {0: 128, 1: 128}),
-        ([316 * 128 + 1, 316 * 128], ("y", "x"), 0, {}),
-        ([250 * 128, 400 * 128], ("y", "x"), 0, {0: 128, 1: 128}),
-        ([250 * 128, 400 * 128 + 1], ("y", "x"), 0, {}),
-    ],
-)
-def test_references_of_one_place_are_kept_together(
-    counts: list[int], axes: tuple[str, ...], new: int, split: dict[int, int]
-) -> None:
-    assert _split(counts, axes, new) == split

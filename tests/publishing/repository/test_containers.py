@@ -64,7 +64,7 @@ def test_who_pays_for_requests_is_known_from_the_container() -> None:
         "s3://bucket/a/1.tif"
     )
     assert source.config["region"] == "eu-west-1"
-    assert source.config["request_payer"]
+    assert source.config["request_payer"] == "true"
 
 
 def prefixes(*urls: str, known: Sequence[str] = (), **options: Any) -> list[str]:
@@ -147,6 +147,22 @@ def test_the_code_for_readers_has_no_secret() -> None:
     assert "hush" not in repr(saved)
     (unsigned,) = saved_containers(saved, {"skip_signature": True})
     assert unsigned.code == "icechunk.s3_credentials(anonymous=True)"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("file:///a/1.tif", "LocalFileSystemAccess"),
+        ("http://h/a/1.tif", "HttpAccess"),
+        ("https://h/a/1.tif", "HttpAccess"),
+    ],
+)
+def test_files_and_servers_need_no_credentials(url: str, name: str) -> None:
+    (container,) = made(url)
+    assert container.code == f"icechunk.credentials.{name}"
+    assert container.credentials is getattr(icechunk.credentials, name)
+    (again,) = saved_containers(config_with([container]), {})
+    assert (again.prefix, again.code) == (container.prefix, container.code)
 
 
 @pytest.mark.parametrize(

@@ -647,8 +647,10 @@ def _spatial_ref(
             msg = f"{path}: each file has its own {name}, so they cannot be tiles of one image"
             raise PublishError(msg)
     folder, name = posixpath.split(path)
-    for grid in grids.values():
-        mapped = template.arrays[grid.path]["attributes"].get("grid_mapping") == name
-        if mapped and posixpath.dirname(grid.path) == folder:
-            return replace(first, metadata=first.metadata | {"attributes": grid.placed(attributes)})
-    return first
+    grid = next(
+        grid
+        for grid in grids.values()
+        if posixpath.dirname(grid.path) == folder
+        and template.arrays[grid.path]["attributes"].get("grid_mapping") == name
+    )
+    return replace(first, metadata=first.metadata | {"attributes": grid.placed(attributes)})
