@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import zarr
 
-from support.scenes import group_of
-from virtual_tiff.publishing import Published
+from virtual_tiff.publishing import Published, Removed
 
 __all__ = ["contents", "differences"]
 
 
-def contents(published: Published) -> dict[str, Any]:
+def contents(published: Published | Removed) -> dict[str, Any]:
     """Return all groups and arrays but the ledger: attributes, metadata and values by path."""
-    root = group_of(published)
+    assert published.repository is not None
+    store = published.repository.readonly_session(published.branch).store
+    root = zarr.open_group(store, mode="r")
     nodes: dict[str, Any] = {"": (dict(root.attrs),)}
     for path, node in root.members(max_depth=None):
         if path.split("/")[0] == "_virtual_tiff":

@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import icechunk
 import numpy as np
 import pytest
+import rasterio
 import zarr
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,10 +25,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from support.archive_judge import Readers, judge_many, summary
 from support.archives import WAYS, random_archive
-from support.scenes import dated, pixels
-from virtual_tiff.publishing import Published, PublishError, publish
+from support.cubes import contents, differences
+from support.scenes import dated, pixels, scene
+from virtual_tiff.publishing import Published, PublishError, publish, remove
 
 BATCH = 25
+TIME = r"_(?P<time>\d{8})\.tif"
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +190,102 @@ Histories.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestHistories = Histories.TestCase
+
+
+class Lives(RuleBasedStateMachine):
+    """Files come in any order, change and go; the cube is that of a publication of all of them."""
+
+    kinds: ClassVar[dict[str, dict[str, Any]]] = {
+        "stack": {"concat": "time", "time": TIME},
+        "mosaic": {"concat": "y,x"},
+        "cube of tiles": {"concat": "time,y,x", "time": TIME},
+        "group per file": {},
+    }
+    places: ClassVar[dict[str, list[tuple[int, int, int]]]] = {
+        "stack": [(0, 0, day) for day in range(1, 8)],
+        "mosaic": [(row, column, 1) for row in range(3) for column in range(3)],
+        "cube of tiles": [(row, row, day) for row in range(3) for day in range(1, 4)],
+        "group per file": [(row, 0, 1) for row in range(5)],
+    }
+
+    @initialize(kind=st.sampled_from(sorted(kinds)))
+    def begin(self, kind: str) -> None:
+        icechunk.set_logs_filter("error")
+        self.options = self.kinds[kind]
+        self.all_places = self.places[kind]
+        self.folder = Path(tempfile.mkdtemp())
+        self.cube = self.folder / "cube"
+        self.files: dict[tuple[int, int, int], Path] = {}
+        self.clock = 1_600_000_000
+        self.result: Any = None
+
+    def teardown(self) -> None:
+        shutil.rmtree(getattr(self, "folder", ""), ignore_errors=True)
+
+    def _write(self, place: tuple[int, int, int], seed: int) -> Path:
+        row, column, day = place
+        path = self.folder / "scenes" / f"t{row}{column}_202301{day:02}.tif"
+        corner = (500_000 + 320 * column, 4_650_000 - 320 * row)
+        tags = {"sensor": "AB"[seed % 5 == 0], "run": str(seed)}
+        # some blocks of some files are sparse, so that the number of references differs
+        scene(path, seed, shape=(32, 32), block=16, at=corner, tags=tags, nodata=0)
+        if seed % 3 == 0:
+            with rasterio.open(path) as file:
+                profile = file.profile | {"SPARSE_OK": True}
+            with rasterio.open(path, "w", **profile) as file:
+                file.update_tags(**tags)
+                file.write(np.full((1, 16, 16), 1 + seed, "u2"), window=((0, 16), (0, 16)))
+        self.clock += 10
+        os.utime(path, (self.clock, self.clock))
+        return path
+
+    @rule(data=st.data(), seed=st.integers(0, 99))
+    def append(self, data: Any, seed: int) -> None:
+        free = [place for place in self.all_places if place not in self.files]
+        if not free:
+            return
+        some = data.draw(st.lists(st.sampled_from(free), min_size=1, max_size=3, unique=True))
+        new = {place: self._write(place, seed + n) for n, place in enumerate(some)}
+        append = self.cube.exists()
+        self.result = publish(list(new.values()), self.cube, append=append, **self.options)
+        self.files |= new
+        self._compare()
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data(), seed=st.integers(100, 199))
+    def replace(self, data: Any, seed: int) -> None:
+        place = data.draw(st.sampled_from(sorted(self.files)))
+        self._write(place, seed)
+        files = list(self.files.values())
+        options = self.options | {"append": True, "replace_changed": True}
+        self.result = publish(files, self.cube, **options)
+        assert self.result.replaced == (f"file://{self.files[place]}",)
+        self._compare()
+
+    @precondition(lambda self: len(self.files) > 1)
+    @rule(data=st.data())
+    def remove(self, data: Any) -> None:
+        most = len(self.files) - 1
+        places = st.lists(st.sampled_from(sorted(self.files)), min_size=1, unique=True)
+        gone = [self.files.pop(place) for place in data.draw(places)[:most]]
+        for path in gone:
+            path.unlink()
+        self.result = remove(gone, self.cube)
+        assert set(self.result.files) == {f"file://{path}" for path in gone}
+        self._compare()
+
+    def _compare(self) -> None:
+        fresh = publish(list(self.files.values()), "memory://", **self.options)
+        assert not list(differences(contents(self.result), contents(fresh)))
+
+
+_LIVES = int(os.environ.get("VIRTUAL_TIFF_HISTORIES", "8"))
+"""Histories that are tried: a thousand take some half an hour."""
+
+Lives.TestCase.settings = settings(
+    max_examples=_LIVES,
+    stateful_step_count=6,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestLives = Lives.TestCase
