@@ -16,6 +16,7 @@ from typing import Any
 import icechunk
 import zarr
 
+from virtual_tiff.arrays.metadata import json_float
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.options import PublishOptions
@@ -33,6 +34,8 @@ __all__ = ["Rearrangement", "options_to_keep", "with_kept_options"]
 
 _OPTIONS = ("overlap", "snap", "grid", "nodata", "any_compression")
 """The options of `publish` that decide how files lie, beside those that the ledger has."""
+_NO_JSON = ("NaN", "Infinity", "-Infinity")
+"""Numbers that JSON lacks, as `json_float` writes them: nodata may be one."""
 
 
 def with_kept_options(options: PublishOptions, kept: JSON) -> PublishOptions:
@@ -41,7 +44,7 @@ def with_kept_options(options: PublishOptions, kept: JSON) -> PublishOptions:
     return replace(
         options,
         **{
-            name: kept[name]
+            name: float(kept[name]) if kept[name] in _NO_JSON else kept[name]
             for name in _OPTIONS
             if name in kept and getattr(options, name) == getattr(default, name)
         },
@@ -52,7 +55,10 @@ def options_to_keep(options: PublishOptions, spool: Spool, kept: JSON) -> JSON:
     """Return the options that later runs need."""
     documents = [grid.name for grid in spool.grids()] or kept.get("documents", [])
     return {
-        **{name: getattr(options, name) for name in _OPTIONS},
+        **{
+            name: json_float(value) if isinstance(value, float) else value
+            for name, value in ((name, getattr(options, name)) for name in _OPTIONS)
+        },
         "orders": _orders(options, kept),
         "documents": documents,
     }

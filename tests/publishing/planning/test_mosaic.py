@@ -352,14 +352,14 @@ def test_rows_of_tiles_have_a_group_each_along_x_alone(tmp_path: Path) -> None:
         check_world_positions(group_of(published)[f"signature_{number + 1}/0"], row)
 
 
-def test_new_tiles_are_not_appended(tmp_path: Path) -> None:
+def test_new_tiles_go_to_their_place(tmp_path: Path) -> None:
     files = write_tiles(tmp_path, TRANSFORMS["north up"], GRID)
     target = str(tmp_path / "cube")
     for layout in ("stack", "group per signature"):
         options: dict[str, Any] = {"concat": "y,x", "layout": layout, "append": True}
         publish(files[:3], f"{target} {layout}", **options)
-        with pytest.raises(PublishError, match="cannot be appended along a dimension of their own"):
-            publish(files, f"{target} {layout}", **options)
+        published = publish(files, f"{target} {layout}", **options)
+        check_world_positions(group_of(published)[published.arrays[0].path], files)
 
 
 def by_day(folder: Path) -> list[Path]:
@@ -643,4 +643,16 @@ def test_a_nodata_is_what_holes_read(dtype: str, number: float, tmp_path: Path) 
     published = publish(files, "memory://", concat="y,x", nodata=number)
     image = read(published)
     np.testing.assert_array_equal(image[:32, 32:], np.full((32, 32), number, dtype))
+    np.testing.assert_array_equal(image[32:, 32:], pixels(files[1]))
+
+
+def test_an_append_keeps_a_nodata_that_json_lacks(tmp_path: Path) -> None:
+    places = [(500_000, 4_650_000), (500_320, 4_649_680)]
+    files = [
+        scene(tmp_path / f"{n}.tif", n, shape=(32, 32), at=at, dtype="float32")
+        for n, at in enumerate(places)
+    ]
+    publish(files[0], tmp_path / "cube", concat="y,x", nodata=float("nan"))
+    image = read(publish(files, tmp_path / "cube", concat="y,x", append=True))
+    assert np.isnan(image[:32, 32:]).all()
     np.testing.assert_array_equal(image[32:, 32:], pixels(files[1]))
