@@ -41,14 +41,12 @@ _NO_JSON = ("NaN", "Infinity", "-Infinity")
 def with_kept_options(options: PublishOptions, kept: JSON) -> PublishOptions:
     """Return the options of an append, with those of the first publication where it has none."""
     default = PublishOptions()
-    return replace(
-        options,
-        **{
-            name: float(kept[name]) if kept[name] in _NO_JSON else kept[name]
-            for name in _OPTIONS
-            if name in kept and getattr(options, name) == getattr(default, name)
-        },
-    )
+    before: dict[str, Any] = {
+        name: float(kept[name]) if kept[name] in _NO_JSON else kept[name]
+        for name in _OPTIONS
+        if name in kept and getattr(options, name) == getattr(default, name)
+    }
+    return replace(options, **before)
 
 
 def options_to_keep(options: PublishOptions, spool: Spool, kept: JSON) -> JSON:
