@@ -362,7 +362,7 @@ def test_stdout_is_a_program(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     cube = tmp_path / "cube"
     assert main(["publish", *SERIES, "--to", str(cube), "--concat", "time", "--check"]) == 0
     printed = capfd.readouterr()
-    assert len(lines_of(printed.out)) == 5
+    assert len(lines_of(printed.out)) == 6
     names: dict[str, Any] = {}
     exec(printed.out, names)
     found = names["ds"]["0"].values
@@ -399,7 +399,7 @@ def test_program_runs_in_a_fresh_process(tmp_path: Path) -> None:
 def test_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["publish", COG, "--to", str(tmp_path / "cube"), "--quiet"]) == 0
     printed = capfd.readouterr()
-    assert len(lines_of(printed.out)) == 5
+    assert len(lines_of(printed.out)) == 6
     assert printed.err == ""
 
 

@@ -50,9 +50,10 @@ BY_NUMBER = {
 
 @pytest.fixture(autouse=True)
 def zarr_stays_as_it_was() -> Iterator[None]:
-    before = settings()
-    yield
-    assert settings() == before
+    with zarr.config.set({"async.concurrency": 10}):  # another test may have opened a cube
+        before = settings()
+        yield
+        assert settings() == before
 
 
 def settings() -> dict[str, Any]:

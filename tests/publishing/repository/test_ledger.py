@@ -164,6 +164,43 @@ def test_an_old_repository_is_added_to(
     assert unordered(attributes_of(cube)) == unordered(attributes_of(tmp_path / "whole"))
 
 
+def with_items(path: Path, value: int, mean: str) -> Path:
+    """Write an image of three bands, with items of each."""
+    scene(path, value, shape=(3, 32, 32))
+    with rasterio.open(path, "r+") as file:
+        for band in file.indexes:
+            file.update_tags(band, wavelength=str(band), STATISTICS_MEAN=f"{mean}{band}")
+    return path
+
+
+def test_coordinates_of_bands_in_an_old_ledger_may_differ_from_now_on(tmp_path: Path) -> None:
+    """Before version 3 they were a part of what files must share."""
+    files = [
+        with_items(tmp_path / f"a_2021010{day}.tif", day, "5" if day < 3 else "6")
+        for day in range(1, 4)
+    ]
+    publish(files[:2], tmp_path / "cube", concat="time", time=TIME)
+    attributes = attributes_of(tmp_path / "cube")
+    state = attributes["groups"][""]
+    (constant,) = (each for each in state["constant"] if each["kind"] == "array")
+    template = json.loads(state["templates"][""])
+    ((_, metadata),) = template["arrays"]
+    for name in ("wavelength", "STATISTICS_MEAN"):
+        stored = constant["attributes"].pop(name)["virtual_tiff:coordinate"]
+        template["inline"].append([name, stored["metadata"], "digest", ["band"]])
+        metadata["attributes"]["coordinates"] += f" {name}"
+    state["templates"][""] = json.dumps(template)
+    make_old(tmp_path / "cube", attributes | {"version": 2})
+    published = publish(files, tmp_path / "cube", append=True, time=TIME)
+    assert published.left_out == {"0": ("STATISTICS_MEAN",)}
+    publish(files, tmp_path / "whole", concat="time", time=TIME)
+    assert nodes(tmp_path / "cube") == nodes(tmp_path / "whole")
+    assert "wavelength" in nodes(tmp_path / "cube")
+    assert unordered(attributes_of(tmp_path / "cube")) == unordered(
+        attributes_of(tmp_path / "whole")
+    )
+
+
 def test_an_old_ledger_that_does_not_say_what_was_whole(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     files = sorted(archive(tmp_path / "files").glob("red_*.tif"))

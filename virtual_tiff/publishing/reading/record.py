@@ -17,13 +17,13 @@ import json
 import marshal
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate, pairwise
 from math import prod
-from posixpath import dirname, split
+from posixpath import basename, dirname, split
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -52,6 +52,7 @@ __all__ = [
     "record_of",
     "unpacked_blocks",
     "with_coordinates",
+    "without_what_may_differ",
 ]
 
 RECORD_VERSION = 8
@@ -313,7 +314,13 @@ class _Gatherer:
     def take(self, group: Group, at: str) -> None:
         self.groups.append((at, self._parted(Node("group", at), group.attributes)))
         prefix = f"{at}/" if at else ""
-        of_bands = {} if self._join_bands else _coordinates_that_may_differ(group)
+        of_bands = {
+            name: _stand_in(name, array.metadata, array.data)
+            for name, array in group.arrays.items()
+            if not self._join_bands
+            and isinstance(array, InlineArray)
+            and _may_differ(name, array.axes, array.metadata)
+        }
         for name, array in group.arrays.items():
             if name in of_bands:
                 continue
@@ -355,22 +362,59 @@ _COORDINATE = "virtual_tiff:coordinate"
 """The only key of a loose attribute that is a coordinate."""
 
 
-def _coordinates_that_may_differ(group: Group) -> dict[str, JSON]:
-    """Return what stands for the coordinates of bands, by name, as values of attributes."""
-    return {
-        name: {
-            _COORDINATE: {
-                "name": name,
-                "metadata": array.metadata,
-                "data": b64encode(array.data).decode("ascii"),
-            }
-        }
-        for name, array in group.arrays.items()
-        if isinstance(array, InlineArray)
-        and tuple(array.axes) == ("band",)
-        and array.metadata["dimension_names"] != [name]
+def _may_differ(name: str, axes: Sequence[str], metadata: JSON) -> bool:
+    """Whether a coordinate says something of each band that may differ from file to file."""
+    return (
+        tuple(axes) == ("band",)
+        and metadata["dimension_names"] != [name]
         and rule_of(name) in (None, "may differ")
-    }
+    )
+
+
+def _stand_in(name: str, metadata: JSON, data: bytes) -> JSON:
+    """Return the value of an attribute that stands for a coordinate."""
+    stored = {"name": name, "metadata": metadata, "data": b64encode(data).decode("ascii")}
+    return {_COORDINATE: stored}
+
+
+def without_what_may_differ(
+    template: Template, read: Callable[[str], bytes]
+) -> tuple[Template, dict[str, JSON]]:
+    """Take coordinates of bands out of a template, as ledgers before version 3 have them.
+
+    Parameters
+    ----------
+    template
+        Of a file.
+    read
+        Returns the data of a coordinate by its path.
+
+    Returns
+    -------
+    Template
+        What is left.
+    dict
+        By path of an array: the loose attributes that stand for its coordinates.
+    """
+    moved = [
+        path
+        for path, inline in template.inline.items()
+        if _may_differ(basename(path), inline.axes, inline.metadata)
+    ]
+    arrays, loose = {}, {}
+    for path, metadata in template.arrays.items():
+        attributes = metadata["attributes"]
+        of_bands = {
+            basename(each): _stand_in(basename(each), template.inline[each].metadata, read(each))
+            for each in moved
+            if dirname(each) == dirname(path)
+        }
+        merged = _with_values(attributes, of_bands)
+        loose[path] = {name: merged[name] for name in merged if name not in attributes}
+        deciding = {name: value for name, value in merged.items() if name not in loose[path]}
+        arrays[path] = metadata | {"attributes": deciding}
+    inline = {path: each for path, each in template.inline.items() if path not in moved}
+    return Template(template.groups, arrays, inline, template.axes), loose
 
 
 def _with_values(attributes: JSON, of_bands: Mapping[str, JSON]) -> JSON:

@@ -43,9 +43,14 @@ from zarr.storage import MemoryStore
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
-from virtual_tiff.publishing.planning.names import LEDGER
-from virtual_tiff.publishing.planning.plan import AttributeKey, Existing, GroupState
-from virtual_tiff.publishing.reading.record import Node, current_template
+from virtual_tiff.publishing.planning.names import LEDGER, variable_names
+from virtual_tiff.publishing.planning.plan import AttributeKey, Existing, GroupState, joined
+from virtual_tiff.publishing.reading.record import (
+    Node,
+    Template,
+    current_template,
+    without_what_may_differ,
+)
 from virtual_tiff.publishing.reading.spool import (
     LedgerRow,
     Row,
@@ -635,6 +640,9 @@ def _upgraded(store: Store) -> Store:
     group: Any = root[LEDGER]
     attributes = dict(group.attrs)
     ledger = Ledger.from_json(attributes, int(group["url"].shape[0]))
+    if "band" not in ledger.axes:
+        states = {path: _loosened(state, path, store) for path, state in ledger.states.items()}
+        ledger = replace(ledger, states=states)
     columns = _Columns(root)
     positions = {path: _Positions(state, columns) for path, state in ledger.states.items()}
 
@@ -654,6 +662,25 @@ def _upgraded(store: Store) -> Store:
         rows.append((*state, place, variable, text, *(lost or [unknown])))
     rows.finish(ledger)
     return memory
+
+
+def _loosened(state: GroupState, group: str, store: Store) -> GroupState:
+    """Return a state of which the coordinates of bands are loose attributes, as in version 3."""
+
+    def read(path: str) -> bytes:
+        prototype = default_buffer_prototype()
+        data = sync(store.get(f"{joined(group, path)}/c/0", prototype))
+        return b"" if data is None else data.to_bytes()
+
+    templates, constant = {}, dict(state.constant)
+    for variable, text in state.templates.items():
+        template, loose = without_what_may_differ(Template.from_text(text), read)
+        templates[variable] = template.text()
+        for path, name in variable_names(template, variable).items():
+            if loose[path]:
+                node = Node("array", joined(group, name))
+                constant[node] = {**constant.get(node, {}), **loose[path]}
+    return replace(state, templates=templates, constant=constant)
 
 
 # --------------------------------------------------------------------------- for verify

@@ -27,7 +27,7 @@ __all__ = [
 
 _CONCURRENCY = 64
 """Requests at once, of a reader: with zarr's default of 10, at 30 ms each, a window of 40 dates
-takes longer than with GDAL and a pool of threads (benchmarks/reads.py --cube)."""
+takes longer than with GDAL and a pool of threads (benchmarks/reads.py, its cube)."""
 
 type Place = str | os.PathLike[str] | icechunk.Storage | icechunk.Repository
 """The place of a repository, or the repository itself."""
