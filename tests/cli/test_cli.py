@@ -230,7 +230,9 @@ def test_python_m() -> None:
     assert done.stdout == f"virtual-tiff {version('virtual-tiff')}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["publish"], ["verify"], ["completion"]])
+@pytest.mark.parametrize(
+    "command", [[], ["info"], ["publish"], ["verify"], ["move"], ["completion"]]
+)
 def test_help_says_how_it_ends(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -307,7 +309,7 @@ def test_reader_that_goes_away() -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), {"info", "publish", "remove", "verify", "completion"}),
+        (("",), {"info", "publish", "remove", "verify", "move", "completion"}),
         (("info", "--j"), {"--json"}),
         (("--debug", "info", "--m"), {"--map"}),
         (("publish", "a.tif", "--to", "cube", "--check", "--conc"), {"--concat", "--concurrency"}),

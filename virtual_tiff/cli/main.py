@@ -1,4 +1,4 @@
-"""The command line: `virtual-tiff info`, `publish`, `remove`, `verify` and `completion`."""
+"""The command line: `virtual-tiff info`, `publish`, `remove`, `verify`, `move` and `completion`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli.common import add_debug
 from virtual_tiff.cli.info import add_info
+from virtual_tiff.cli.move import add_move
 from virtual_tiff.cli.publish import add_publish
 from virtual_tiff.cli.remove import add_remove
 from virtual_tiff.cli.verify import add_verify
@@ -151,6 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_publish(commands)
     add_remove(commands)
     add_verify(commands)
+    add_move(commands)
     completion = commands.add_parser(
         "completion",
         help="print a script that completes commands in a shell",

@@ -14,16 +14,20 @@ except ImportError as missing:
 
 from virtual_tiff.publishing.api import publish, publish_async
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.moving import Moved, move_sources, move_sources_async
 from virtual_tiff.publishing.reading.workers import Progress
 from virtual_tiff.publishing.removal import Removed, remove
 from virtual_tiff.publishing.result import Published, PublishedArray
 
 __all__ = [
+    "Moved",
     "Progress",
     "PublishError",
     "Published",
     "PublishedArray",
     "Removed",
+    "move_sources",
+    "move_sources_async",
     "publish",
     "publish_async",
     "remove",

@@ -498,11 +498,8 @@ class LedgerRows:
         at: int | None,
     ) -> None:
         """Add a row, or put it in the place of an earlier one; see the module for coordinates."""
-        state = row.state
-        values = (
-            *(row.url, state.size, state.etag or "", microseconds(state.last_modified)),
-            *(group, variable, _text_of(coordinates), row.truncated),
-        )
+        place = (group, variable, _text_of(coordinates))
+        values = (row.url, *_columns_of(row.state), *place, row.truncated)
         if at is None:
             self.append(values)
             return
@@ -541,12 +538,14 @@ class LedgerRows:
             self._overwrite(self._changed)
             self._changed.clear()
 
-    def _overwrite(self, rows: Mapping[int, Sequence[Any]]) -> None:
+    def _overwrite(
+        self, rows: Mapping[int, Sequence[Any]], names: Iterable[str] = _COLUMNS
+    ) -> None:
         for _, some in groupby(sorted(rows), key=lambda number: number // _CHUNK):
             numbers = np.array(list(some))
             first, end = int(numbers[0]), int(numbers[-1]) + 1
             of_column = zip(*(rows[n] for n in numbers.tolist()), strict=True)
-            for name, values in zip(_COLUMNS, of_column, strict=True):
+            for name, values in zip(names, of_column, strict=True):
                 block = self._group[name][first:end]
                 block[numbers - first] = values
                 self._group[name][first:end] = block
@@ -559,6 +558,16 @@ class LedgerRows:
             values[at] = _text_of(changes[number])
             self._changed[number] = tuple(values)
         self.flush()
+
+    def move_sources(self, sources: Iterable[tuple[int, str, SourceState]]) -> None:
+        """Give rows another url and state; the index is made anew, of all rows."""
+        self.flush()
+        for some in batched(sources, _CHUNK):
+            self._overwrite(
+                {number: (url, *_columns_of(state)) for number, url, state in some}, _STATE
+            )
+        self._index.clear()
+        self._files.clear()
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove rows; the last rows get their numbers."""
@@ -616,6 +625,10 @@ class LedgerRows:
         self._add_to_index()
         files = {group: dict(some) for group, counts in self._files.items() if (some := +counts)}
         self._group.attrs.put(replace(ledger, files=files).to_json())
+
+
+def _columns_of(state: SourceState) -> tuple[int, str, int]:
+    return state.size, state.etag or "", microseconds(state.last_modified)
 
 
 def _keys(url: str, group: str, variable: str, coordinates: str) -> list[int]:

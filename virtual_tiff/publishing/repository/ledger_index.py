@@ -135,6 +135,12 @@ class LedgerIndex:
             self._segments.append(length)
         self._note(rows)
 
+    def clear(self) -> None:
+        """Remove all entries; no row is indexed then."""
+        self._segments.clear()
+        self._array.resize((2, 0))
+        self._note(0)
+
     def _note(self, rows: int) -> None:
         self.rows = rows
         self._array.attrs.put({"segments": self._segments, "rows": rows})
