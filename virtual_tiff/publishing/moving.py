@@ -408,7 +408,7 @@ async def _check(
             " the same, compare the sizes alone (check='size', --check size)"
         )
         msg = (
-            f"{len(failures)} of {counted(total, 'new object')} are missing or are not what was"
+            f"{len(failures)} of {total:,} new objects are missing or are not what was"
             f" published; nothing was changed:{named}{more}{hint if check == 'etag' else ''}"
         )
         raise PublishError(msg, failures)
@@ -485,16 +485,21 @@ class _Move:
                     msg = f"{target.name}: another publisher has committed meanwhile; start again"
                     raise PublishError(msg)
                 with Batches(
-                    repository, target.name, self._branch, self._base, several=True
+                    repository,
+                    target.name,
+                    self._branch,
+                    self._base,
+                    message=message,
+                    several=True,
                 ) as sessions:
                     base = repository.readonly_session(snapshot_id=self._base).store
-                    written, paths = self._write_references(base, sessions, message, report)
+                    written, paths = self._write_references(base, sessions, report)
                     rows = LedgerRows(sessions.store, self._ledger.rows, 0)
                     rows.move_sources((each.number, each.new, each.state) for each in sources)
                     rows.finish(self._ledger)
                     read_back(sessions.store, paths[:_READ_BACK])
                     metadata = {"virtual_tiff": version("virtual-tiff")}
-                    snapshot = sessions.commit(message, metadata)
+                    snapshot = sessions.commit(metadata)
                 remove_left_branches(repository)
             if target.path is None:
                 save_containers(target.storage(), self._containers)
@@ -507,7 +512,7 @@ class _Move:
         )
 
     def _write_references(
-        self, base: icechunk.IcechunkStore, sessions: Batches, message: str, report: Progress
+        self, base: icechunk.IcechunkStore, sessions: Batches, report: Progress
     ) -> tuple[int, list[str]]:
         """Write all references anew; return their number, and the paths of their arrays."""
         written = waiting = 0
@@ -536,7 +541,7 @@ class _Move:
                 waiting += len(specs)
                 report("writing references", written, None)
                 if waiting >= batches.MOST_OF_A_BATCH:
-                    sessions.end_batch(message)
+                    sessions.end_batch()
                     waiting = 0
         return written, list(paths)
 
