@@ -23,7 +23,7 @@ def main() -> None:
     """Print how the trials ended."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=100, help="of two publishers at once")
-    parser.add_argument("--kills", type=int, default=100, help="half of them while appending")
+    parser.add_argument("--kills", type=int, default=100, help="two thirds of them while appending")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
@@ -38,11 +38,14 @@ def main() -> None:
                 ends[kind, *races.trial(kind, files, place, chance, publishers)] += 1
         for (kind, *states), count in sorted(ends.items()):
             print(f"{kind:24} {' and '.join(states):28} {count}")
-        for half in (False, True):
-            (place := folder / f"kills-{half}").mkdir()
-            found = races.kills(options.kills // 2, files, place, half=half, seed=options.seed)
+        for half, batch in ((False, None), (True, None), (True, 18)):
+            (place := folder / f"kills-{half}-{batch}").mkdir()
+            found = races.kills(
+                options.kills // 3, files, place, half=half, seed=options.seed, batch=batch
+            )
+            kind = f"{'append' if half else 'new'}{' in batches' if batch else ''}"
             print(
-                f"killed, {'append' if half else 'new'}: {found[0]}, in the write phase"
+                f"killed, {kind}: {found[0]}, in the write phase"
                 f" {found[1]}: {found[2]} left the old state, {found[3]} the new one"
             )
 

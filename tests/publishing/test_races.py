@@ -56,9 +56,15 @@ def test_two_publishers_at_once(
         races.trial(kind, scenes, tmp_path / str(i), chance, publishers)
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["new", "append"])
-def test_killed_while_it_writes(half: bool, scenes: list[Path], tmp_path: Path) -> None:
-    races.kills(3, scenes, tmp_path, half=half, seed=half, measured=1)
+@pytest.mark.parametrize(
+    ("half", "batch"),
+    [(False, None), (True, None), (True, 12)],
+    ids=["new", "append", "append in batches"],
+)
+def test_killed_while_it_writes(
+    half: bool, batch: int | None, scenes: list[Path], tmp_path: Path
+) -> None:
+    races.kills(3, scenes, tmp_path, half=half, seed=half, measured=1, batch=batch)
 
 
 # ------------------------------------------------------------- two publishers, in turns

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from support.scenes import dated, pixels
 from virtual_tiff.publishing import PublishError, publish
+from virtual_tiff.publishing.planning import splitting
+from virtual_tiff.publishing.repository import batches
 from virtual_tiff.publishing.repository.writer import Writer
 from virtual_tiff.publishing.run import Publication
 
@@ -225,8 +227,13 @@ def trial(
 # -------------------------------------------------------------------------------- kills
 
 
-def _publish_watched(files: list[Path], to: Path, cache: Path, phase: Any) -> None:
+def _publish_watched(
+    files: list[Path], to: Path, cache: Path, phase: Any, batch: int | None
+) -> None:
     icechunk.set_logs_filter("error")
+    if batch is not None:
+        batches.MOST_OF_A_BATCH = batch
+        splitting.MOST_REFERENCES = batch
     commit = Publication._commit
 
     def watched(*arguments: Any) -> Any:
@@ -240,9 +247,18 @@ def _publish_watched(files: list[Path], to: Path, cache: Path, phase: Any) -> No
 
 
 def kills(
-    count: int, files: Sequence[Path], folder: Path, *, half: bool, seed: int, measured: int = 3
+    count: int,
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    half: bool,
+    seed: int,
+    measured: int = 3,
+    batch: int | None = None,
 ) -> list[int]:
     """Kill publishers while they write; a moment's range is taken of `measured` whole runs.
+
+    `batch` is the number of references of a commit, where a run shall have several.
 
     Returns
     -------
@@ -257,7 +273,9 @@ def kills(
         publish(old, kept, concat="time", time="tag", cache=cache)
     processes = context()
     duration = min(
-        _duration(processes, files, folder / f"undisturbed-{n}", cache, kept if half else None)
+        _duration(
+            processes, files, folder / f"undisturbed-{n}", cache, kept if half else None, batch
+        )
         for n in range(measured)
     )
     inside = old_left = new_left = 0
@@ -266,7 +284,8 @@ def kills(
         if half:
             shutil.copytree(kept, cube)
         phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
-        child = processes.Process(target=_publish_watched, args=(list(files), cube, cache, phase))
+        arguments = (list(files), cube, cache, phase, batch)
+        child = processes.Process(target=_publish_watched, args=arguments)
         child.start()
         _wait_for(phase, 1)
         time.sleep(chance.uniform(0, 0.95) * duration)
@@ -281,19 +300,26 @@ def kills(
         new_left += within and is_new
         publish(list(files), cube, concat="time", time="tag", append=True, cache=cache)
         assert same(values_at(cube), files)
+        assert icechunk.Repository.open(storage_at(cube)).list_branches() == {"main"}
         litter = [path.name for path in folder.iterdir() if "virtual-tiff" in path.name]
         assert is_new or not litter, litter
     return [count, inside, old_left, new_left]
 
 
 def _duration(
-    processes: SpawnContext, files: Sequence[Path], place: Path, cache: Path, kept: Path | None
+    processes: SpawnContext,
+    files: Sequence[Path],
+    place: Path,
+    cache: Path,
+    kept: Path | None,
+    batch: int | None,
 ) -> float:
     """Return the seconds of an undisturbed write phase."""
     if kept is not None:
         shutil.copytree(kept, place)
     phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
-    child = processes.Process(target=_publish_watched, args=(list(files), place, cache, phase))
+    arguments = (list(files), place, cache, phase, batch)
+    child = processes.Process(target=_publish_watched, args=arguments)
     child.start()
     _wait_for(phase, 1)
     start = time.monotonic()
