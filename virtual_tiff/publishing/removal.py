@@ -194,7 +194,9 @@ class Removal(Publication):
             raise ValueError(msg)
         self.gone = gone
         # the groups have their names, whatever gave them
-        options = replace(self.options, per_scene=ledger.per_scene or ())
+        options = replace(
+            self.options, per_scene=ledger.per_scene or (), concat=ledger.axes or None
+        )
         self.options = with_kept_options(options, self._kept_options).settled(
             published=ledger.portable
         )

@@ -295,6 +295,8 @@ class Publication:
                 raise ValueError(msg)
         if ledger.per_scene is not None:
             options = replace(options, per_scene=ledger.per_scene)
+        # it decides how files are read
+        options = replace(options, concat=options.axes or ledger.axes or None)
         options = with_kept_options(options, self._kept_options)
         return self._with_groups(options, ledger).settled(published=ledger.portable)
 

@@ -16,8 +16,9 @@ import rasterio
 import xarray
 import zarr
 
+from support.cubes import contents, differences
 from support.scenes import group_of, pixels, scene
-from virtual_tiff.publishing import Published, publish
+from virtual_tiff.publishing import Published, publish, remove
 
 type Items = Mapping[str, str]
 
@@ -167,6 +168,23 @@ def test_bands_that_are_put_together_keep_what_is_said_of_each(made: Callable[..
     files = [made("a.tif", {"filter": "a"}), made("b.tif", {"filter": "b"})]
     group = group_of(publish(files, "memory://", concat="band"))
     assert values(group, "filter") == ["a1", "a2", "a3", "b1", "b2", "b3"]
+
+
+@pytest.mark.parametrize("concat", ["band", None])
+def test_bands_that_are_appended_and_removed_are_those_of_a_first_publication(
+    concat: str | None, made: Callable[..., str], tmp_path: Path
+) -> None:
+    """The repository says that the bands of its files are put together, if the user does not."""
+    files = [made(f"{name}.tif", {"filter": name}) for name in "abc"]
+    publish(files[:2], tmp_path / "cube", concat="band")
+    whole = publish(files, tmp_path / "cube", append=True, concat=concat)
+    assert not list(
+        differences(contents(whole), contents(publish(files, "memory://", concat="band")))
+    )
+    removed = remove(files[0], tmp_path / "cube")
+    rest = publish(files[1:], "memory://", concat="band")
+    assert not list(differences(contents(removed), contents(rest)))
+    assert values(group_of(rest), "filter") == ["b1", "b2", "b3", "c1", "c2", "c3"]
 
 
 def test_a_name_that_a_file_uses_for_all_bands_and_for_each(made: Callable[..., str]) -> None:
