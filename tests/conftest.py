@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
+import zarr
 
 from support.http import HttpServer
 from support.s3 import S3, s3_server
@@ -38,6 +39,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let runs keep what they have read in the session's folder, and not in the user's."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+
+
+@pytest.fixture
+def rectilinear() -> Iterator[None]:
+    """zarr reads arrays with chunks of several lengths."""
+    with zarr.config.set({"array.rectilinear_chunks": True}):
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from zarr.storage import MemoryStore
 
 from virtual_tiff.codecs.samples.crop import CropCodec
 
+pytestmark = pytest.mark.usefixtures("rectilinear")
+
 BLOCKS = np.arange(4 * 4 * 6, dtype="uint8").reshape(4, 4, 6)
 
 
@@ -42,12 +44,6 @@ def array(parts: list[dict[str, list[int]]]) -> Any:
     for key, data in values.items():
         sync(store.set(key, buffer.from_bytes(data)))
     return zarr.open_array(store, mode="r")
-
-
-@pytest.fixture(autouse=True)
-def _rectilinear() -> Any:
-    with zarr.config.set({"array.rectilinear_chunks": True}):
-        yield
 
 
 @pytest.mark.parametrize(

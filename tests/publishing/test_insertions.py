@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,14 @@ from support.scenes import group_of, pixels, read, scene
 from virtual_tiff.publishing import Published, PublishError, publish
 from virtual_tiff.publishing.run import Publication
 
+pytestmark = pytest.mark.usefixtures("rectilinear")
+
 TIME = r"_(?P<time>\d{8})\.tif"
 BAND = r"_(?P<band>B\d)_(?P<time>\d{8})\.tif"
 YX = {"concat": "y,x"}
 CUBE = {"concat": "time,y,x", "time": TIME}
 
 type Files = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    icechunk.set_logs_filter("error")
-    with zarr.config.set({"array.rectilinear_chunks": True}):
-        yield
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,14 @@ from support.scenes import commits, group_of, pixels, read, scene
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import Published, PublishError, Removed, publish, remove
 
+pytestmark = pytest.mark.usefixtures("rectilinear")
+
 TIME = r"_(?P<time>\d{8})\.tif"
 STACK = {"concat": "time", "time": TIME}
 YX = {"concat": "y,x"}
 CUBE = {"concat": "time,y,x", "time": TIME}
 
 type Files = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    icechunk.set_logs_filter("error")
-    with zarr.config.set({"array.rectilinear_chunks": True}):
-        yield
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,10 @@ from support.scenes import group_of
 from support.scripts import load_script
 from virtual_tiff.publishing import PublishError, publish
 
+pytestmark = pytest.mark.usefixtures("rectilinear")
+
 GRIDS = int(os.environ.get("VIRTUAL_TIFF_GRIDS", "40"))
 """How many random grids are tried."""
-
-
-@pytest.fixture(autouse=True)
-def _rectilinear() -> Iterator[None]:
-    with zarr.config.set(RECTILINEAR):
-        yield
 
 
 # ------------------------------------------------------------------------- the reference

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-import zarr
 
 from support.archives import Recipe
-from support.grid_judge import RECTILINEAR, base, chunk_grid, published, strips
+from support.grid_judge import base, chunk_grid, published, strips
 from support.grids import Overlap, plane_of, tiles, vrt_pixels
 from support.published import s3_options
 from support.s3 import S3
@@ -24,15 +23,11 @@ from support.tile_cubes import BANDS, Scene, pixels_of, stac_items, write_scenes
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import Published, PublishError, publish
 
+pytestmark = pytest.mark.usefixtures("rectilinear")
+
 NAMES = r"_(?P<time>\d{8}T\d{6})_(?P<band>B\d\d)"
 TILE = r"T(?P<tile>\d\d[A-Z]{3})_"
 CUBE = {"concat": ("time", "band", "y", "x"), "grid": "rectilinear"}
-
-
-@pytest.fixture(autouse=True)
-def _rectilinear() -> Iterator[None]:
-    with zarr.config.set(RECTILINEAR):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-__all__ = ["add_common", "add_debug", "key_and_value", "progress_bar", "quiet_icechunk"]
+__all__ = [
+    "add_common",
+    "add_debug",
+    "add_repository",
+    "key_and_value",
+    "progress_bar",
+    "quiet_icechunk",
+]
 
 
 def key_and_value(text: str) -> tuple[str, str]:
@@ -45,6 +52,12 @@ def add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespa
         " region=us-west-2; may be repeated",
     )
     add_debug(command)
+
+
+def add_repository(command: argparse.ArgumentParser) -> None:
+    """Add the repository and its branch."""
+    command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
+    command.add_argument("--branch", default="main", help="the branch (default: main)")
 
 
 def quiet_icechunk() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from virtual_tiff.cli.common import add_common, progress_bar, quiet_icechunk
+from virtual_tiff.cli.common import add_common, add_repository, progress_bar, quiet_icechunk
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable
 
@@ -22,7 +22,7 @@ def add_move(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " object is compared with the old one as it was published; if one is missing or different,"
         " nothing is changed. Earlier snapshots still refer to the old objects.",
     )
-    command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
+    add_repository(command)
     command.add_argument(
         "prefixes",
         metavar="OLD NEW",
@@ -37,7 +37,6 @@ def add_move(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         default=[],
         help="the same as an option, which may be repeated: all is one commit",
     )
-    command.add_argument("--branch", default="main", help="the branch (default: main)")
     command.add_argument("--message", help="the commit's message")
     check = command.add_mutually_exclusive_group()
     check.add_argument(

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_common, key_and_value, quiet_icechunk
+from virtual_tiff.cli.common import add_common, add_repository, key_and_value, quiet_icechunk
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
@@ -29,7 +29,7 @@ def add_remove(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " are left alone, and need not exist. The cube becomes the one of the files that stay: a"
         " date without a file is removed, a tile of a mosaic leaves a hole.",
     )
-    command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
+    add_repository(command)
     command.add_argument(
         "sources",
         metavar="SOURCES",
@@ -46,7 +46,6 @@ def add_remove(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     command.add_argument(
         "--dry-run", action="store_true", help="say what would be removed, and change nothing"
     )
-    command.add_argument("--branch", default="main", help="the branch (default: main)")
     command.add_argument("--message", help="the message of the commit")
     command.add_argument(
         "--metadata",

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_common, progress_bar, quiet_icechunk
+from virtual_tiff.cli.common import add_common, add_repository, progress_bar, quiet_icechunk
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
@@ -25,8 +25,7 @@ def add_verify(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         description="Ask for the present state of each source of a published repository. The exit"
         " status is 1 if a source has changed, is truncated, is missing or cannot be reached.",
     )
-    command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
-    command.add_argument("--branch", default="main", help="the branch (default: main)")
+    add_repository(command)
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.add_argument("--quiet", action="store_true", help="print nothing if all is well")
     add_common(command, _run)

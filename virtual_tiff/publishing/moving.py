@@ -37,7 +37,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
-from virtual_tiff.publishing.reading.spool import microseconds, state_of_columns
+from virtual_tiff.publishing.reading.spool import columns_of_state, state_of_columns
 from virtual_tiff.publishing.repository import batches
 from virtual_tiff.publishing.repository.batches import Batches, remove_left_branches
 from virtual_tiff.publishing.repository.checksums import checksum_of
@@ -297,12 +297,9 @@ class _Sources:
                 continue
             new, name = moved
             used.add(name)
-            state = row.state
-            values = (state.size, state.etag or "", microseconds(state.last_modified))
+            values = (row.number, row.url, new, *columns_of_state(row.state)[:3])
             try:
-                self._db.execute(
-                    "INSERT INTO source VALUES (?,?,?,?,?,?)", (row.number, row.url, new, *values)
-                )
+                self._db.execute("INSERT INTO source VALUES (?,?,?,?,?,?)", values)
             except sqlite3.IntegrityError as error:
                 msg = f"two sources would be {redacted(new)}; give other prefixes"
                 raise PublishError(msg) from error
@@ -341,10 +338,7 @@ class _Sources:
         """Take the states of new objects."""
         self._db.executemany(
             "UPDATE source SET size = ?, etag = ?, modified = ? WHERE number = ?",
-            [
-                (state.size, state.etag or "", microseconds(state.last_modified), source.number)
-                for source, state in states
-            ],
+            [(*columns_of_state(state)[:3], source.number) for source, state in states],
         )
 
     def of_urls(self, urls: Iterable[str]) -> dict[str, _Source]:

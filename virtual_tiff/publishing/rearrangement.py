@@ -51,15 +51,19 @@ def with_kept_options(options: PublishOptions, kept: JSON) -> PublishOptions:
 
 def options_to_keep(options: PublishOptions, spool: Spool, kept: JSON) -> JSON:
     """Return the options that later runs need."""
-    documents = [grid.name for grid in spool.grids()] or kept.get("documents", [])
     return {
         **{
             name: json_float(value) if isinstance(value, float) else value
             for name, value in ((name, getattr(options, name)) for name in _OPTIONS)
         },
         "orders": _orders(options, kept),
-        "documents": documents,
+        "documents": _documents(spool) or kept.get("documents", []),
     }
+
+
+def _documents(spool: Spool) -> list[str]:
+    """Return the names of the documents that place the files of this run."""
+    return [grid.name for grid in spool.grids()]
 
 
 def _orders(options: PublishOptions, kept: JSON) -> dict[str, list[Any]]:
@@ -100,11 +104,12 @@ class Rearrangement:
         PublishError
             If a document has placed the files, as it is not kept.
         """
-        if documents := (self.kept_options.get("documents") or self.spool.grids()):
-            name = redacted(str(getattr(documents[0], "name", documents[0])))
+        documents = self.kept_options.get("documents") or _documents(self.spool)
+        if documents:
             msg = (
-                f"the cube is the image that {name} declares, and such a cube cannot be changed"
-                " file by file. Publish the new document to another place or branch"
+                f"the cube is the image that {redacted(documents[0])} declares, and such a cube"
+                " cannot be changed file by file. Publish the new document to another place or"
+                " branch"
             )
             raise PublishError(msg)
         records = {record.url: record for record in read_records(self.store, self.spool)}

@@ -25,7 +25,7 @@ from virtual_tiff.publishing.rearrangement import with_kept_options
 from virtual_tiff.publishing.repository.mover import metadata_of
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.publishing.run import Publication
-from virtual_tiff.sources.listings import NameMatcher
+from virtual_tiff.sources.listings import NameMatcher, names_of_list
 from virtual_tiff.sources.running import run_to_end
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import redacted
@@ -143,8 +143,7 @@ def _names(
         name = os.fspath(source)
         if name == "-" or name.startswith("@"):
             text = sys.stdin.read() if name == "-" else Path(name[1:]).read_text(encoding="utf-8")
-            lines = (line.strip("\ufeff \t\r") for line in text.split("\n"))
-            yield from (line for line in lines if line and not line.startswith("#"))
+            yield from names_of_list(text.split("\n"))
         else:
             yield name
 
@@ -210,7 +209,8 @@ class Removal(Publication):
         store = self._base_store()
         result = None if self._rearrangement is None else self._rearrangement.result
         shapes = {}
-        for path, after in {}.items() if result is None else result.shapes.items():
+        shapes_after = {} if result is None else result.shapes
+        for path, after in shapes_after.items():
             metadata = metadata_of(store, path) or {"shape": after}
             if metadata["shape"] != list(after):
                 shapes[path] = (tuple(metadata["shape"]), tuple(after))

@@ -23,7 +23,7 @@ from typing import Any
 from obstore.exceptions import BaseError
 
 from virtual_tiff.sources.declared_grid import TilePlace
-from virtual_tiff.sources.listings import is_listing, list_files
+from virtual_tiff.sources.listings import is_listing, list_files, names_of_list
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import store_error
 from virtual_tiff.sources.stac import (
@@ -201,11 +201,9 @@ class _Finder:
         base = place if place is not None and scheme_of(place) else None
         if base is not None and scheme_of(base) == "file":
             base = reference_to("file://", file_path(base))
-        for line in lines:
-            name = line.strip("\ufeff \t\r\n")
-            if name and not name.startswith("#"):
-                # relative to the working directory, as GDAL has it; of a url, to that
-                yield from self._name(str(absolute(name, base)) if base else name, remote)
+        for name in names_of_list(lines):
+            # relative to the working directory, as GDAL has it; of a url, to that
+            yield from self._name(str(absolute(name, base)) if base else name, remote)
 
     def _name(self, name: str, origin: str | None) -> Iterator[SourceFile]:
         """Expand a line of a list, or a name of the user's.

@@ -17,7 +17,7 @@ from virtual_tiff.sources.object_source import state_of, store_error
 from virtual_tiff.sources.urls import file_path, path_of, root_of, scheme_of, web_path
 from virtual_tiff.tiff import SourceState, redacted
 
-__all__ = ["Listed", "NameMatcher", "is_listing", "list_files", "natural"]
+__all__ = ["Listed", "NameMatcher", "is_listing", "list_files", "names_of_list", "natural"]
 
 type Listed = tuple[Location, SourceState]
 
@@ -75,6 +75,14 @@ def list_files(name: str, stores: Stores) -> list[Listed]:
         return natural(path), path  # a1 and a01 are the same number
 
     return sorted(files, key=rank)
+
+
+def names_of_list(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the names of a list, one a line, without empty lines and comments."""
+    for line in lines:
+        name = line.strip("\ufeff \t\r\n")
+        if name and not name.startswith("#"):
+            yield name
 
 
 class NameMatcher:

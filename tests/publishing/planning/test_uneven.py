@@ -11,7 +11,6 @@ import pytest
 import rasterio
 import rioxarray
 import xarray as xr
-import zarr
 from affine import Affine
 
 from virtual_tiff import open_published
@@ -20,11 +19,7 @@ from virtual_tiff.publishing import PublishError, publish
 from virtual_tiff.publishing.planning.tile_grid import Tile
 from virtual_tiff.publishing.planning.uneven import places_along, uneven, without_transform
 
-
-@pytest.fixture(autouse=True)
-def _rectilinear() -> Any:
-    with zarr.config.set({"array.rectilinear_chunks": True}):
-        yield
+pytestmark = pytest.mark.usefixtures("rectilinear")
 
 
 def strips(

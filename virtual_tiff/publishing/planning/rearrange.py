@@ -37,6 +37,7 @@ from virtual_tiff.publishing.planning.plan import (
     joined,
     parents,
 )
+from virtual_tiff.publishing.reading.record import chunk_grid
 
 __all__ = ["Moves", "Rearranged", "rearranged"]
 
@@ -247,15 +248,12 @@ class _Pieces(NamedTuple):
 
 def _pieces(nodes: _Nodes, path: str) -> _Pieces:
     tables = []
-    grid = nodes.arrays[path]["chunk_grid"]["configuration"]
     for members, own in nodes.members[path]:
         positions = members.positions
         if positions is None:
             positions = np.zeros((len(members.numbers), 0), dtype=np.int64)
         if members.blocks is None:
-            new = positions.shape[1]
-            shape = nodes.arrays[path]["shape"][new:]
-            counts = [-(-n // c) for n, c in zip(shape, grid["chunk_shape"][new:], strict=True)]
+            counts = chunk_grid(nodes.arrays[path])[positions.shape[1] :]
             whole = np.tile(np.array(counts, dtype=np.int64), (len(positions), 1))
             blocks = FileBlocks(np.arange(len(positions)), 0 * whole, 0 * whole, whole)
         else:

@@ -20,6 +20,7 @@ from math import prod
 from typing import NamedTuple
 
 from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.reading.record import chunk_grid
 
 __all__ = ["FILES_APART", "MOST_REFERENCES", "Joined", "manifest_splits"]
 
@@ -86,8 +87,7 @@ def _lengths(counts: Sequence[int], new: int, grown: Sequence[int]) -> list[int]
 def _chunk_counts(metadata: JSON) -> list[int]:
     configuration = metadata["chunk_grid"]["configuration"]
     if metadata["chunk_grid"]["name"] == "regular":
-        lengths = configuration["chunk_shape"]
-        return [-(-size // length) for size, length in zip(metadata["shape"], lengths, strict=True)]
+        return list(chunk_grid(metadata))
     return [
         sum(run[1] if isinstance(run, list | tuple) else 1 for run in runs)
         for runs in configuration["chunk_shapes"]

@@ -73,6 +73,7 @@ __all__ = [
     "MissingDataError",
     "Row",
     "Spool",
+    "columns_of_state",
     "ledger_row",
     "microseconds",
     "progress_file",
@@ -413,7 +414,7 @@ class Spool:
             try:
                 self._db.execute(
                     f"INSERT INTO item ({_ITEM}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-                    (*where, *place, *_state_columns(item.listed)),
+                    (*where, *place, *columns_of_state(item.listed)),
                 )
             except sqlite3.IntegrityError as error:
                 msg = f"{redacted(item.location.url)} is named more than once"
@@ -714,7 +715,7 @@ class Spool:
         """Note the present state of an item."""
         self._db.execute(
             "UPDATE item SET size = ?, etag = ?, modified = ?, version = ? WHERE n = ?",
-            (*_state_columns(state), n),
+            (*columns_of_state(state), n),
         )
 
     def settle(self, *, replace: bool) -> None:
@@ -768,7 +769,7 @@ class Spool:
             " template, loose, refs, count, blocks, truncated, lost, ends_early)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                *(result.url, self._options, *_state_columns(result.state)),
+                *(result.url, self._options, *columns_of_state(result.state)),
                 *(template, self._text(result.loose), result.references, result.count),
                 packed_blocks(result.blocks),
                 *(result.lost or (None, 0, 0)),
@@ -888,7 +889,8 @@ def microseconds(time: datetime | None) -> int:
     return 0 if time is None else (time - _EPOCH) // _MICROSECOND
 
 
-def _state_columns(state: SourceState | None) -> tuple[Any, ...]:
+def columns_of_state(state: SourceState | None) -> tuple[Any, ...]:
+    """Return size, ETag, time and version as `state_of_columns` takes them."""
     if state is None:
         return (None, None, None, None)
     return (state.size, state.etag or "", microseconds(state.last_modified), state.version)

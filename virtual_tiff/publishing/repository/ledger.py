@@ -55,10 +55,11 @@ from virtual_tiff.publishing.reading.spool import (
     LedgerRow,
     Row,
     Spool,
+    columns_of_state,
     ledger_row,
-    microseconds,
     state_of_columns,
 )
+from virtual_tiff.publishing.repository.keys import read_key
 from virtual_tiff.publishing.repository.ledger_index import REMOVED, Entries, LedgerIndex, key_of
 from virtual_tiff.tiff import SourceState
 
@@ -499,7 +500,7 @@ class LedgerRows:
     ) -> None:
         """Add a row, or put it in the place of an earlier one; see the module for coordinates."""
         place = (group, variable, _text_of(coordinates))
-        values = (row.url, *_columns_of(row.state), *place, row.truncated)
+        values = (row.url, *columns_of_state(row.state)[:3], *place, row.truncated)
         if at is None:
             self.append(values)
             return
@@ -564,7 +565,7 @@ class LedgerRows:
         self.flush()
         for some in batched(sources, _CHUNK):
             self._overwrite(
-                {number: (url, *_columns_of(state)) for number, url, state in some}, _STATE
+                {number: (url, *columns_of_state(state)[:3]) for number, url, state in some}, _STATE
             )
         self._index.clear()
         self._files.clear()
@@ -627,10 +628,6 @@ class LedgerRows:
         self._group.attrs.put(replace(ledger, files=files).to_json())
 
 
-def _columns_of(state: SourceState) -> tuple[int, str, int]:
-    return state.size, state.etag or "", microseconds(state.last_modified)
-
-
 def _keys(url: str, group: str, variable: str, coordinates: str) -> list[int]:
     """Return the keys by which a row is found."""
     keys = [key_of(url)]
@@ -681,9 +678,7 @@ def _loosened(state: GroupState, group: str, store: Store) -> GroupState:
     """Return a state of which the coordinates of bands are loose attributes, as in version 3."""
 
     def read(path: str) -> bytes:
-        prototype = default_buffer_prototype()
-        data = sync(store.get(f"{joined(group, path)}/c/0", prototype))
-        return b"" if data is None else data.to_bytes()
+        return read_key(store, f"{joined(group, path)}/c/0") or b""
 
     templates, constant = {}, dict(state.constant)
     for variable, text in state.templates.items():

@@ -6,20 +6,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import icechunk
-from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.plan import Integers, document
 from virtual_tiff.publishing.planning.rearrange import Moves
+from virtual_tiff.publishing.repository.keys import key_of_node, read_key, write_keys
 
 __all__ = ["metadata_of", "move"]
 
 
 def metadata_of(store: icechunk.IcechunkStore, path: str) -> JSON | None:
     """Return the `zarr.json` of a node; None if there is none."""
-    stored = sync(store.get(f"{path}/zarr.json", default_buffer_prototype()))
-    return None if stored is None else json.loads(stored.to_bytes())
+    stored = read_key(store, key_of_node(path))
+    return None if stored is None else json.loads(stored)
 
 
 def move(
@@ -51,8 +51,7 @@ def move(
         assert metadata is not None  # noqa: S101 (for mypy: it was compared with the plan)
         # Icechunk refuses a number beyond the array's end, old or new
         largest = [max(pair) for pair in zip(metadata["shape"], shapes[path], strict=True)]
-        resized = document(metadata | {"shape": largest})
-        sync(store.set(f"{path}/zarr.json", default_buffer_prototype().buffer.from_bytes(resized)))
+        write_keys(store, {key_of_node(path): document(metadata | {"shape": largest})})
         _reindex(store.session, path, each.numbers)
 
 

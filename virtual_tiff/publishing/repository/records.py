@@ -26,14 +26,13 @@ import icechunk
 import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.names import LEDGER
 from virtual_tiff.publishing.planning.plan import joined
 from virtual_tiff.publishing.reading.record import Template
 from virtual_tiff.publishing.reading.spool import KeptRecord, MissingDataError, Spool
+from virtual_tiff.publishing.repository.keys import read_key
 
 __all__ = ["RecordRows", "read_data", "read_records", "remembered_options"]
 
@@ -71,9 +70,9 @@ def read_data(store: icechunk.IcechunkStore, spool: Spool) -> None:
         inline = spool.template(number).inline
         dimensions_of |= {joined(group, path): len(each.axes) for path, each in inline.items()}
     for path, dimensions in dimensions_of.items():
-        chunk = sync(store.get(f"{path}/c{'/0' * dimensions}", default_buffer_prototype()))
+        chunk = read_key(store, f"{path}/c{'/0' * dimensions}")
         if chunk is not None:
-            spool.add_data(chunk.to_bytes())
+            spool.add_data(chunk)
 
 
 def _packed(records: Sequence[KeptRecord], spool: Spool) -> str:

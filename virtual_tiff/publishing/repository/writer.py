@@ -15,7 +15,6 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import ZstdCodec
-from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from virtual_tiff.arrays.nodes import JSON
@@ -35,6 +34,7 @@ from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
 from virtual_tiff.publishing.repository import batches
 from virtual_tiff.publishing.repository.batches import Batches
 from virtual_tiff.publishing.repository.checksums import checksum_of
+from virtual_tiff.publishing.repository.keys import key_of_node, write_keys
 from virtual_tiff.publishing.repository.ledger import LedgerRows
 from virtual_tiff.publishing.repository.records import RecordRows
 from virtual_tiff.publishing.result import PublishedArray
@@ -157,7 +157,7 @@ class Writer:
         """Write all parts."""
         for parts in batched(plan.parts, _TOGETHER):
             documents = dict(chain.from_iterable(map(self._documents, parts)))
-            sync(_set_all(self._store, documents))
+            write_keys(self._store, documents)
             for part in parts:
                 for path in part.removed:
                     sync(self._store.delete_dir(path))
@@ -191,13 +191,13 @@ class Writer:
         for path, attributes in groups.items():
             self.written.groups.add(path)
             group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-            yield _key(path), document(group)
+            yield key_of_node(path), document(group)
         for path, metadata in part.arrays.items():
-            yield _key(path), document(metadata)
+            yield key_of_node(path), document(metadata)
             stacked = any(members.positions is not None for members in part.members)
             self._note(self.written.arrays, path, metadata, stacked=stacked)
         for path, (metadata, data) in part.inline.items():
-            yield _key(path), document(metadata)
+            yield key_of_node(path), document(metadata)
             zeros = "/0" * len(metadata["shape"])
             yield f"{path}/c{zeros}", data
             self._note(self.written.coordinates, path, metadata)
@@ -309,7 +309,7 @@ class Writer:
                 copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
                 shown = {key: data for key, data in copies.items() if key is not None}
                 if shown:
-                    sync(_set_all(self._store, shown))
+                    write_keys(self._store, shown)
                 totals[to] += (references, len(shown), sum(map(len, shown.values())))
 
     def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
@@ -382,16 +382,6 @@ def _manifest_rows(
 
 _UNSPLIT = 2**62
 """The length along a dimension that manifests are not split along."""
-
-
-def _key(path: str) -> str:
-    return f"{path}/zarr.json" if path else "zarr.json"
-
-
-async def _set_all(store: icechunk.IcechunkStore, documents: Mapping[str, bytes]) -> None:
-    make = default_buffer_prototype().buffer.from_bytes
-    for key, data in documents.items():
-        await store.set(key, make(data))
 
 
 def read_back(store: icechunk.IcechunkStore, paths: Iterable[str]) -> None:
