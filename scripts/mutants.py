@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "virtual_tiff"
 RECORD = ROOT / ".coverage-contexts"
 DURATIONS = ROOT / ".coverage-durations"
-STAGES = ((60, 20.0), (400, 90.0))
+STAGES = ((60, 20.0), (2000, 90.0))
 """Tests, and seconds that they take together, of the first attempt and of the second."""
 OWN = 40
 """Tests of a module's own test file that are tried before all others."""
@@ -259,8 +259,9 @@ class Reach:
         Of each the fast ones come first. A line that runs at import alone, as a table's row, is
         reached by what reaches a line that reads the table, and by the tests of its room.
         """
-        names = self._reaching(mutant.path, [mutant.line])
+        names, most = self._reaching(mutant.path, [mutant.line]), OWN
         if not names:
+            most = len(self._durations)  # each row of a table has a test of its own
             for path, lines in self._readers.lines_of(mutant):
                 names |= self._reaching(path, lines)
             names = names or self._reaching(mutant.path, self._lines[str(ROOT / mutant.path)])
@@ -275,7 +276,7 @@ class Reach:
         by_file = {path: tests for path, tests in by_file.items() if not path.endswith(own)}
         rounds = max(map(len, by_file.values()), default=0)
         turns = [tests[n] for n in range(rounds) for tests in by_file.values() if n < len(tests)]
-        return first[:OWN] + turns + first[OWN:]
+        return first[:most] + turns + first[most:]
 
     def _reaching(self, path: str, lines: Iterable[int]) -> set[str]:
         known = self._lines.get(str(ROOT / path), {})

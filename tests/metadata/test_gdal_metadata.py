@@ -68,6 +68,13 @@ def band_item(name: str, text: str, band: int = 0) -> str:
 # ---- the file
 
 
+def test_the_item_unsigned_is_one_attribute_which_readers_apply():
+    found = attributes_of(items('<Item name="_Unsigned">true</Item>'), dtype="i1")
+    assert found == {"_Unsigned": "true"}
+    floats = attributes_of(items('<Item name="_Unsigned">true</Item>'), dtype="f4")
+    assert floats == {"GDAL_METADATA:_Unsigned": "true"}
+
+
 def test_items_are_attributes():
     found = attributes_of(items('<Item name="A">1</Item>', '<Item name="B">two</Item>'))
     assert found == {"A": "1", "B": "two"}

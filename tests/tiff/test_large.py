@@ -241,6 +241,7 @@ LSM: dict[str, tuple[int, dict[str, Any]]] = {
     "several wraps": (8, {"step": 3 * 2**30}),
     "thumbnails first": (5, {"step": 2**30, "thumbnail_first": True}),
     "times": (5, {"step": 2**30, "times": 5}),
+    "times alone, which do not matter": (5, {"step": 2**30, "times": 4}),
     "times and positions": (
         6,
         {"step": 2**30, "times": 3, "positions": 2, "written": [0, 3, 1, 4, 2, 5]},

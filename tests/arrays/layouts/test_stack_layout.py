@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 import tifffile
 import xarray as xr
 import zarr
+from obstore.store import LocalStore
 
+from support.build import Picture, images
 from support.pixels import LOCAL, read, stored_metadata, virtual
 from support.stacks import numbered, written
 from virtual_tiff import TiffWarning, VirtualTIFF
+from virtual_tiff.arrays.nodes import FileArray
 
 RNG = np.random.default_rng(7)
 
@@ -318,6 +322,24 @@ def test_a_plane_that_the_file_does_not_hold_is_missing(tmp_path: Path):
     assert array.shape == (5, 30, 40)
     assert array[3:].max() == 0
     assert array[:3].min() > 0
+
+
+@pytest.mark.parametrize("cut", [0, 700])
+def test_blocks_that_a_truncated_stack_has_lost(cut: int, tmp_path: Path):
+    path = tmp_path / "a.tif"
+    page = Picture(numbers(30, 40), rows_per_strip=10)
+    data = images([page] * 3, order=("directories", "values", "blocks"))
+    path.write_bytes(data[: len(data) - cut])
+    parsing = VirtualTIFF(ifd_layout="stack", merge_strips=False).parse_nodes(
+        LocalStore(tmp_path), "a.tif", url=path.as_uri()
+    )
+    nodes, _ = asyncio.run(parsing)
+    (array,) = (each for each in nodes.arrays.values() if isinstance(each, FileArray))
+    if not cut:
+        assert array.lost is None
+    else:
+        assert array.lost is not None
+        assert array.lost.reshape(3, 3).tolist() == [[False] * 3, [False] * 3, [False, True, True]]
 
 
 def test_a_stack_without_coordinates_has_none() -> None:

@@ -226,8 +226,9 @@ def test_a_pe_string_where_gdal_does_not_look(key: int) -> None:
     assert pyproj.CRS(crs.text).equals(pyproj.CRS(ROBINSON))
 
 
-def test_a_pe_string_that_nobody_can_read() -> None:
-    data = tiff({3073: "ESRI PE String = PROJCS[oh"})
+@pytest.mark.parametrize("text", ["PROJCS[oh", 'PROJCS["oh"]', 'PROJCS["oh"'])
+def test_a_pe_string_that_nobody_can_read(text: str) -> None:
+    data = tiff({3073: f"ESRI PE String = {text}"})
     crs, said = ours(data)
     assert crs is None
     assert gdal(data) is None
