@@ -40,6 +40,8 @@ RECORD = ROOT / ".coverage-contexts"
 DURATIONS = ROOT / ".coverage-durations"
 STAGES = ((60, 20.0), (2000, 90.0))
 """Tests, and seconds that they take together, of the first attempt and of the second."""
+_USAGE = 4
+"""pytest's status where it cannot run what it is asked to."""
 OWN = 40
 """Tests of a module's own test file that are tried before all others."""
 NOT_COPIED = shutil.ignore_patterns(
@@ -173,7 +175,7 @@ def record(processes: int, tests: Sequence[str]) -> None:
         [sys.executable, "-m", "pytest", "-q", "-n", str(processes), "-p", "mutants_durations",
          f"--cov={PACKAGE}", "--cov-context=test", "--cov-report=", "--cov-branch", *tests],
         cwd=ROOT,
-        env=os.environ
+        env=_environment()
         | {
             "COVERAGE_FILE": str(RECORD),
             "MUTANTS_DURATIONS": str(DURATIONS),
@@ -306,14 +308,25 @@ def notices(copy: Path, tests: Sequence[str], seconds: float) -> bool:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"@{names}"],
             cwd=copy,
-            env=os.environ | {"PYTHONPATH": str(copy)},
+            env=_environment() | {"PYTHONPATH": str(copy)},
             capture_output=True,
             timeout=30 + 4 * seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return True
+    if done.returncode == _USAGE and b"ERROR: not found" in done.stderr:
+        print(f"\nno such test: {done.stderr.decode()[-400:]}", flush=True)
+        return False  # the record is old, or the mutant renames tests: no test has failed
     return done.returncode != 0
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment, in which Python keeps compiled modules.
+
+    A module that has been changed is compiled anew: its size or its time differs.
+    """
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def outcome(mutant: Mutant, copy: Path, reach: Reach) -> str:
