@@ -172,7 +172,8 @@ def record(processes: int, tests: Sequence[str]) -> None:
     for path in ROOT.glob(".coverage-*"):
         path.unlink()
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", str(processes), "-p", "mutants_durations",
+        [sys.executable, "-m", "pytest", "-q", "-m", "long or not long", "-n", str(processes),
+         "-p", "mutants_durations",
          f"--cov={PACKAGE}", "--cov-context=test", "--cov-report=", "--cov-branch", *tests],
         cwd=ROOT,
         env=_environment()

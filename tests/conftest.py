@@ -18,12 +18,14 @@ _COMPILED = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the workers, and the processes that tests start, share compiled modules.
+    """Leave out what takes long where all tests are asked for, and share compiled modules.
 
     Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each of some hundred processes
     compiles all that it imports, and starts in four seconds instead of one. The session's own
     folder respects the variable's purpose: nothing is written beside the sources.
     """
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.markexpr:
+        config.option.markexpr = "not long"  # a file or a test that is named runs whole
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         folder = tempfile.mkdtemp(prefix="pytest-compiled-")
         os.environ["PYTHONPYCACHEPREFIX"] = config.stash[_COMPILED] = folder

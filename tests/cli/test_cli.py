@@ -193,6 +193,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.long
 def test_colours_are_for_terminals_and_no_color_is_obeyed() -> None:
     """In a terminal of the kernel's own: what is under test decides by itself."""
     import pty
@@ -381,6 +382,7 @@ def test_stdout_is_a_program(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     ]
 
 
+@pytest.mark.long
 def test_program_runs_in_a_fresh_process(tmp_path: Path) -> None:
     """The two commands as a user types them."""
     program = Path(sys.executable).with_name("virtual-tiff")

@@ -196,6 +196,7 @@ print(json.dumps([published.readers_need, published.how_to_open]))
 END = "\nsys.stdout.flush()\nos._exit(0)"  # threads of Icechunk may abort an interpreter's end
 
 
+@pytest.mark.long
 def test_it_is_published_and_the_lines_that_are_printed_open_it(installed: Path):
     (installed / "publish_it.py").write_text(PUBLISH + END)
     need, lines = json.loads(in_a_fresh_process(installed, "publish_it.py"))

@@ -67,6 +67,7 @@ def implementation(reader: str) -> Implementation:
     return next(known for known in IMPLEMENTATIONS if known.name == reader)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "reader",
     [known.name for known in IMPLEMENTATIONS if known.name != "zarr-python + virtual-tiff"],
@@ -124,6 +125,7 @@ def portable(
     return found
 
 
+@pytest.mark.long
 def test_a_repository_is_read_with_our_module(tmp_path: Path):
     """From where the file lies, by Icechunk in JavaScript."""
     expected = values("u2", 100, 120)
@@ -158,6 +160,7 @@ def scene(tmp_path: Path) -> tuple[Path, Any]:
     return export_zarr(session.store, tmp_path / "exported"), expected
 
 
+@pytest.mark.long
 def test_the_readme_of_the_module(scene: tuple[Path, Any], tmp_path: Path):
     """Its first block reads a store, its second brings the decoder that the store needs."""
     folder, expected = scene

@@ -147,6 +147,7 @@ def total(array: zarr.Array[Any]) -> int:
     return int(np.asarray(array[...], dtype="u8").sum())
 
 
+@pytest.mark.long
 def test_an_opened_array_goes_to_a_process_that_knows_nothing(tmp_path: Path):
     (tmp_path / "a.tif").write_bytes(image(PIXELS, compression=8, rows_per_strip=12))
     array = zarr_array(VirtualTIFF()((tmp_path / "a.tif").as_uri(), LOCAL))

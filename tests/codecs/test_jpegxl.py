@@ -145,6 +145,7 @@ def test_what_jpegxl_cannot_hold_is_refused(dtype: str):
         virtual(tiff(values(dtype, 8, 8), lambda _: jxl(PIXELS)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "codec",
     [CODEC, STANDARD],

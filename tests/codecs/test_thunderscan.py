@@ -129,6 +129,7 @@ def test_a_strip_in_the_middle_may_not_be_shorter():
         read(data)
 
 
+@pytest.mark.long
 def test_any_damage_is_an_image_or_a_value_error():
     random = np.random.default_rng(9)
     codec = ThunderScanCodec(last=7)

@@ -143,6 +143,7 @@ def test_the_core_is_not_async_but_where_it_reads() -> None:
     }
 
 
+@pytest.mark.long
 def test_the_others_use_the_core_by_its_face_alone() -> None:
     others = [module for module in MODULES if module not in CORE_MODULES]
     behind = {
@@ -157,22 +158,26 @@ def test_the_others_use_the_core_by_its_face_alone() -> None:
 # The floors above
 
 
+@pytest.mark.long
 def test_virtualizarr_is_known_upstairs_alone() -> None:
     users = users_of("virtualizarr")
     assert users == upstairs(users)
 
 
+@pytest.mark.long
 def test_zarr_is_known_to_codecs_and_upstairs_alone() -> None:
     below = {module for module in users_of("zarr") if not module.startswith("virtual_tiff.codecs")}
     assert below == upstairs(below)
 
 
+@pytest.mark.long
 def test_the_pipeline_imports_no_wing() -> None:
     pipeline = {module for module in MODULES if room(module) not in {*WINGS, "", "__main__"}}
     wings = {m: {name for name in imported(m) if room(name) in WINGS} for m in pipeline}
     assert {module: names for module, names in wings.items() if names} == {}
 
 
+@pytest.mark.long
 def test_no_wing_imports_another_but_the_commands() -> None:
     others = {m: {room(name) for name in imported(m)} & WINGS - {room(m)} for m in MODULES}
     assert {room(module) for module, wings in others.items() if wings} == {"", "__main__", "cli"}
@@ -184,6 +189,7 @@ def test_the_top_of_the_package_is_short() -> None:
     assert len(names) <= MOST_NAMES
 
 
+@pytest.mark.long
 def test_no_modules_import_in_a_circle() -> None:
     graph = {module: imported(module, for_types=False) & MODULES.keys() for module in MODULES}
     try:

@@ -95,12 +95,14 @@ def run(program: str, modules: list[str]) -> object:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_importing_every_module_changes_nothing_of_others() -> None:
     before, after = run(COMPARE, MODULES)
     for what, value in before.items():
         assert after[what] == value, what
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "modules",
     [[], ["virtual_tiff"], ["virtual_tiff.parser"], MODULES],

@@ -288,6 +288,7 @@ def test_sources_that_cannot_be(
 # ------------------------------------------------------------------------- what is loaded
 
 
+@pytest.mark.long
 def test_neither_xarray_nor_zarr_is_loaded() -> None:
     heavy = ("xarray", "pandas", "zarr", "virtualizarr", "icechunk")
     for arguments in (["info", "--json"], ["info"]):
@@ -304,6 +305,7 @@ print(status, [name for name in {heavy} if name in sys.modules], file=sys.stderr
         assert "cog.tif" in done.stdout
 
 
+@pytest.mark.long
 def test_without_rich_there_is_json() -> None:
     code = "import sys; sys.modules['rich'] = None\nfrom virtual_tiff.cli.main import main\n"
     path = str(SPECIAL / "cog.tif")

@@ -50,6 +50,7 @@ def written(path: Path, array: Any, **options: Any) -> Path:
 # ------------------------------------------------------------------------ nothing to say
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shape", "dtype", "options"),
     [
@@ -83,6 +84,7 @@ def test_a_cog_with_mask_has_none(tmp_path: Path) -> None:
     assert file.advice == ()
 
 
+@pytest.mark.long
 def test_a_large_sparse_cog_has_none(tmp_path: Path) -> None:
     """40,000 tiles: the arrays of offsets alone take a second request, which is no fault."""
     with MemoryFile() as memory:
@@ -102,6 +104,7 @@ def test_the_small_files_of_the_repository_have_none() -> None:
     assert [file.url for file in files if file.advice] == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not any((TESTDATA / "external" / "gdal").glob("**/*.tif")), reason="no conformance files"
 )
@@ -171,6 +174,7 @@ def test_strips_that_are_joined_are_not_tiny(tmp_path: Path) -> None:
     assert "tiny-chunks" not in advice(path)
 
 
+@pytest.mark.long
 def test_large_strips_without_overviews(tmp_path: Path) -> None:
     side = 4200
     assert side * side > LARGE_PIXELS

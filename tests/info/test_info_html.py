@@ -114,6 +114,7 @@ def test_what_files_say_is_text(tmp_path: Path) -> None:
     assert "<script>alert" in found.text  # as text: `page` has looked at the tags
 
 
+@pytest.mark.long
 def test_rows_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path) as tiff:

@@ -167,6 +167,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     assert len(document) < 100_000
 
 
+@pytest.mark.long
 def test_a_million_blocks_are_a_bounded_picture(tmp_path: Path) -> None:
     """Every second block is out of order, and between them are gaps."""
     count = 2**20
@@ -194,6 +195,7 @@ def test_a_million_blocks_are_a_bounded_picture(tmp_path: Path) -> None:
     assert len(document) < 1_000_000
 
 
+@pytest.mark.long
 def test_many_directories_are_a_bounded_picture(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path) as tiff:

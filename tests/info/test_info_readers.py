@@ -136,6 +136,7 @@ def test_zarrs(stores: Stores) -> None:
     assert read_right == said(stores, "zarrs") != set()
 
 
+@pytest.mark.long
 def test_zarrita(stores: Stores) -> None:
     words = "Unknown (codec|or unsupported dataType)"
     read = readable(stores, lambda folder: read_with_zarrita(folder, "/"), ZarritaError, words)
@@ -185,6 +186,7 @@ for folder in sys.stdin.read().splitlines():
 """zarr-python as it is where some packages are not installed."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "without"),
     [

@@ -44,6 +44,7 @@ def ledger(published: Published) -> dict[str, list[Any]]:
     return {name: array[...].tolist() for name, array in group.arrays()}
 
 
+@pytest.mark.long
 def test_new_files_go_to_the_end(scenes: list[Path], tmp_path: Path) -> None:
     run(scenes[:2], tmp_path / "cube")
     published = run(scenes, tmp_path / "cube")
@@ -121,6 +122,7 @@ def test_chunks_that_a_changed_file_has_no_more_are_missing(tmp_path: Path) -> N
     assert (read(published)[0, 32:] == 0).all()
 
 
+@pytest.mark.long
 def test_a_changed_file_of_another_day(scenes: list[Path], tmp_path: Path) -> None:
     """It goes to its new place, before and after those that stay."""
     run(scenes[:3], tmp_path / "cube")
@@ -145,6 +147,7 @@ def test_files_that_do_not_fit_on_what_is_published(scenes: list[Path], tmp_path
     ]
 
 
+@pytest.mark.long
 def test_attributes_become_coordinates_when_they_differ(tmp_path: Path) -> None:
     """What all files had until now is a column from now on, with the old values before."""
     tags = [{"cloud": "3", "sensor": "A"}, {"cloud": "3", "sensor": "A"}, {"cloud": "7"}]
@@ -187,6 +190,7 @@ def test_without_coordinates_files_are_counted(scenes: list[Path], tmp_path: Pat
     np.testing.assert_array_equal(read(published), np.stack([pixels(scenes[i]) for i in order]))
 
 
+@pytest.mark.long
 def test_groups_are_added(scenes: list[Path], tmp_path: Path) -> None:
     options = {"concat": None, "time": None}
     run(scenes[:2], tmp_path / "cube", **options)

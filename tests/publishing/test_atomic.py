@@ -60,6 +60,7 @@ def state_of(cube: Path) -> int | None:
     return size
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("half", [False, True], ids=["new", "append"])
 def test_killed_at_random_moments(
     half: bool, scenes: list[Path], http_server: HttpServer, tmp_path: Path
@@ -137,6 +138,7 @@ def publish_slowly(urls: list[str], cube: Path, caches: Path) -> None:
     publish(urls, cube, concat="time", time="tag", concurrency=1)
 
 
+@pytest.mark.long
 def test_a_run_goes_on_after_one_that_was_killed_while_it_read(
     scenes: list[Path],
     http_server: HttpServer,

@@ -105,6 +105,7 @@ def _prefix(folder: Path) -> str:
     return f"{folder.as_uri()}/"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("package", ["with", "without"])
 def test_the_table_of_blocks_that_go_on(cube: tuple[str, str, list[str]], package: str):
     repository, prefix, names = cube

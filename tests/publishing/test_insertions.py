@@ -126,6 +126,7 @@ def _written(tile: Files, names: list[Any]) -> list[Path]:
     return [tile(*name[:4], **(name[4] if len(name) > 4 else {})) for name in names]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", ADDED)
 def test_files_between_others(
     case: str, tile: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -165,6 +166,7 @@ READ_AGAIN: dict[str, tuple[dict[str, Any], list[Any], list[Any], int]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", READ_AGAIN)
 def test_published_files_are_read_again_where_references_cannot_be_moved(
     case: str, tile: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +199,7 @@ def without_records(cube: Path) -> None:
     session.commit("an earlier version")
 
 
+@pytest.mark.long
 def test_files_of_an_earlier_version_are_read_again(tile: Files, tmp_path: Path) -> None:
     files = [tile(0, 0, day) for day in (2, 4, 3)]
     options = {"concat": "time", "time": TIME}
@@ -214,6 +217,7 @@ def test_a_mosaic_of_an_earlier_version(tile: Files, tmp_path: Path) -> None:
     is_fresh(publish(files[2], tmp_path / "cube", append=True), files, **YX)
 
 
+@pytest.mark.long
 def test_a_file_that_has_to_be_read_again_and_cannot(tile: Files, tmp_path: Path) -> None:
     """The error names it; what is published stays as it was, and the file can be replaced."""
     files = [tile(0, 0, day) for day in (2, 4, 3)]
@@ -249,6 +253,7 @@ def test_a_late_file_of_a_remote_archive_costs_the_requests_of_one_file(
     np.testing.assert_array_equal(read(published), expected)
 
 
+@pytest.mark.long
 def test_an_array_that_was_changed_by_hand_is_made_anew(tile: Files, tmp_path: Path) -> None:
     files = [tile(0, 0, day) for day in (1, 2, 4, 3)]
     options = {"concat": "time", "time": TIME}

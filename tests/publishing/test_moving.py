@@ -50,6 +50,7 @@ def tip(place: Path) -> str:
     return icechunk.Repository.open(storage).lookup_branch("main")
 
 
+@pytest.mark.long
 def test_local_files_that_moved(tmp_path: Path) -> None:
     old, new, cube = tmp_path / "old", tmp_path / "new" / "deeper", tmp_path / "cube"
     files = days(old / "a b", range(1, 5))
@@ -82,6 +83,7 @@ def test_local_files_that_moved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(cube, snapshot=first), expected)
 
 
+@pytest.mark.long
 def test_another_bucket(s3: S3, tmp_path: Path) -> None:
     cube, other = tmp_path / "cube", s3.with_bucket("other")
     options = s3_options(s3)
@@ -244,6 +246,7 @@ def test_wrong_use_changes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new, cube = tmp_path / "old", tmp_path / "new", tmp_path / "cube"
     files = days(old, range(1, 3))

@@ -71,6 +71,7 @@ def test_order_is_that_of_the_sources() -> None:
     np.testing.assert_array_equal(found, np.stack([pixels(path) for path in order]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("folder", "needs"),
     [
@@ -156,6 +157,7 @@ def test_from_s3_with_options(s3: S3) -> None:
     np.testing.assert_array_equal(read(published), np.stack([pixels(path) for path in SERIES]))
 
 
+@pytest.mark.long
 def test_from_s3_to_s3_with_the_environment(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = s3.environment()
     for name, value in environment.items():
@@ -183,6 +185,7 @@ def test_secrets_are_not_saved(s3: S3, tmp_path: Path) -> None:
 # ----------------------------------------------------------------------- fresh processes
 
 
+@pytest.mark.long
 def test_printed_lines_open_a_stack(tmp_path: Path) -> None:
     lines = publish(SERIES, tmp_path / "cube", concat="time").how_to_open
     assert len(lines.splitlines()) == 6
@@ -192,6 +195,7 @@ def test_printed_lines_open_a_stack(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, np.stack([as_xarray(path) for path in SERIES]))
 
 
+@pytest.mark.long
 def test_printed_lines_ask_for_more_than_ten_chunks_at_once(tmp_path: Path) -> None:
     """zarr's default is 10; the process cannot import this package."""
     expected = np.arange(160 * 160, dtype="u2").reshape(160, 160)
@@ -214,6 +218,7 @@ def test_printed_lines_ask_for_more_than_ten_chunks_at_once(tmp_path: Path) -> N
     assert 32 <= most <= 80
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "nested"])
 def test_printed_lines_open_groups(tmp_path: Path, layout: str) -> None:
     files = [COG, TESTDATA / "special" / "pages_of_sizes.tif"]
@@ -252,6 +257,7 @@ SECOND_KIND = [
 """What they read with imagecodecs-zarr beside them."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("files", "codecs"),
     [(FIRST_KIND, ("imagecodecs", "imagecodecs_zarr")), (SECOND_KIND, ())],
@@ -335,6 +341,7 @@ def test_http_object_replaced_after_the_commit(http_server: HttpServer) -> None:
         read(published)
 
 
+@pytest.mark.long
 def test_s3_object_replaced_after_the_commit(s3: S3) -> None:
     url = s3.upload(SERIES[0], "drift.tif")
     published = publish(url, "memory://", concat="n", store_options=s3_options(s3))
@@ -517,6 +524,7 @@ except ImportError as error:
     assert 'pip install "virtual-tiff[icechunk]"' in run(code, without_us=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "first", ["", "import virtual_tiff.publishing", "import virtual_tiff.publishing.run"]
 )
@@ -545,6 +553,7 @@ def test_containers_are_saved(tmp_path: Path) -> None:
     assert set(config.virtual_chunk_containers) == set(published.containers)
 
 
+@pytest.mark.long
 def test_container_of_a_directory_with_blanks(tmp_path: Path) -> None:
     """Icechunk 2.3 does not find a container again whose prefix is percent-encoded."""
     files = []

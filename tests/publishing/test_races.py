@@ -47,6 +47,7 @@ def publishers() -> Iterator[races.Publishers]:
         yield publishers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", races.KINDS)
 def test_two_publishers_at_once(
     kind: str, scenes: list[Path], tmp_path: Path, publishers: races.Publishers
@@ -56,6 +57,7 @@ def test_two_publishers_at_once(
         races.trial(kind, scenes, tmp_path / str(i), chance, publishers)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("half", "batch"),
     [(False, None), (True, None), (True, 12)],
@@ -354,6 +356,7 @@ def test_an_interruption_says_where_what_was_read_is_kept(
 # -------------------------------------------------------------------------------- cache
 
 
+@pytest.mark.long
 def test_runs_that_share_a_cache(scenes: list[Path], tmp_path: Path) -> None:
     """Four runs at once over two repositories: all succeed, or say which is busy."""
     command = [sys.executable, "-m", "virtual_tiff", "publish", *map(str, scenes), "--append"]

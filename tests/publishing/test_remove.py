@@ -96,6 +96,7 @@ ALIKE: dict[str, tuple[dict[str, Any], list[Any], list[int]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", ALIKE)
 def test_the_cube_is_that_of_the_files_that_stay(case: str, tile: Files, tmp_path: Path) -> None:
     options, names, gone = ALIKE[case]
@@ -114,6 +115,7 @@ def test_the_cube_is_that_of_the_files_that_stay(case: str, tile: Files, tmp_pat
     assert not publish(stay, tmp_path / "cube", append=True, **options).new
 
 
+@pytest.mark.long
 def test_places_are_kept_on_request(tile: Files, tmp_path: Path) -> None:
     """The files leave holes, which outlast further runs, until others are published there."""
     files = [tile(0, 0, day, nodata=0) for day in (2, 3, 4, 5)]
@@ -140,6 +142,7 @@ def test_places_are_kept_on_request(tile: Files, tmp_path: Path) -> None:
     assert not list(differences(nodes(removed), contents(fresh)))
 
 
+@pytest.mark.long
 def test_a_mosaic_keeps_its_size_on_request(tile: Files, tmp_path: Path) -> None:
     tiles = [tile(0, column) for column in (0, 1, 2)]
     before = contents(publish(tiles, tmp_path / "cube", **YX))
@@ -225,6 +228,7 @@ def test_a_group_of_a_file_has_no_place(tile: Files, tmp_path: Path) -> None:
         remove(files[0], tmp_path / "cube", keep_places=True)
 
 
+@pytest.mark.long
 def test_groups_that_a_function_named(tile: Files, tmp_path: Path) -> None:
     """They are not asked for again, and a later append still is."""
     files = [tile(0, column, day) for column in (0, 1) for day in (1, 2)]

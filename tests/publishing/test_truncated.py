@@ -256,6 +256,7 @@ def _check_cuts(folder: Path, files: dict[str, bytes], number: int) -> tuple[int
 # --------------------------------------------------------------------------------- tests
 
 
+@pytest.mark.long
 def test_no_cut_file_of_any_kind_is_published_as_whole(tmp_path: Path) -> None:
     files = _samples(tmp_path)
     truncated, whole = _check_cuts(tmp_path / "cut", files, max(1, CUTS // len(files)))

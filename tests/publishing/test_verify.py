@@ -99,6 +99,7 @@ def test_without_a_state_before_nothing_is_known() -> None:
 # ---- whom it asks
 
 
+@pytest.mark.long
 def test_each_status(tmp_path: Path) -> None:
     one, two, three, four = files(tmp_path, 4)
     sources = {path.as_uri(): state_of(path) for path in (one, two, three)}

@@ -22,6 +22,7 @@ DOCUMENT = ROOT / "docs" / "command-line.md"
 COG = ROOT / "testdata" / "special" / "cog_rgb_mask.tif"
 
 
+@pytest.mark.long
 def test_the_document_is_not_stale():
     subprocess.run([sys.executable, SCRIPT, "--check"], check=True)
 

@@ -220,10 +220,12 @@ def test_files_are_small_and_nothing_else_is_written(made: Path) -> None:
     assert sum(sizes.values()) < 1_000_000
 
 
+@pytest.mark.long
 def test_two_runs_give_the_same_bytes(made: Path) -> None:
     assert script.differences(made) == []
 
 
+@pytest.mark.long
 def test_making_over_old_files_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in script.make(tmp_path):
         (tmp_path / name).write_bytes(b"something else")
@@ -231,6 +233,7 @@ def test_making_over_old_files_gives_the_same_bytes(tmp_path: Path) -> None:
     assert script.differences(tmp_path) == []
 
 
+@pytest.mark.long
 def test_check_names_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert script.main(["--to", str(tmp_path)]) == 0
     assert script.main(["--to", str(tmp_path), "--check"]) == 0
@@ -247,6 +250,7 @@ def test_check_names_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[
     ]
 
 
+@pytest.mark.long
 def test_the_committed_files_are_those_the_script_makes() -> None:
     committed = json.loads((script.TESTDATA / "versions.json").read_text())
     if committed != script.versions():

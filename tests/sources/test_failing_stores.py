@@ -68,6 +68,7 @@ both = pytest.mark.parametrize("read", [awaiting, blocking])
 # ---- one object
 
 
+@pytest.mark.long
 @both
 @pytest.mark.parametrize("etags", ["strong", "none"])
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -301,6 +302,7 @@ def pixels_of(repository: icechunk.Repository) -> Any:
     return np.asarray(group["0"][...])
 
 
+@pytest.mark.long
 def test_a_cube_over_http_that_fails_now_and_then_is_whole(http_server: HttpServer):
     arrays = dict(frames())
     urls = [
@@ -316,6 +318,7 @@ def test_a_cube_over_http_that_fails_now_and_then_is_whole(http_server: HttpServ
     np.testing.assert_array_equal(pixels_of(repository), np.stack(list(arrays.values())))
 
 
+@pytest.mark.long
 def test_a_cube_over_s3_that_fails_now_and_then_is_whole(s3: S3, tmp_path: Path):
     arrays = dict(frames())
     urls = [

@@ -156,6 +156,7 @@ def interrupted(silent: socket.socket, command: list[str]) -> tuple[int, str]:
     return process.returncode, said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_ctrl_c_ends_a_read_of_a_server_that_does_not_answer(
     name: str, silent: socket.socket, tmp_path: Path
@@ -169,6 +170,7 @@ def test_ctrl_c_ends_a_read_of_a_server_that_does_not_answer(
     assert not (tmp_path / "cube").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["info", "publish"])
 def test_ctrl_c_on_the_command_line(command: str, silent: socket.socket, tmp_path: Path) -> None:
     host, port = silent.getsockname()

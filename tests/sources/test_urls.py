@@ -193,6 +193,7 @@ def test_names_with_wildcards_are_taken_literally_where_they_exist(folder: Path)
         assert [i.path for i in locate([folder / name])] == [str(folder / name)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "..a.tif"])
 def test_keys_are_taken_literally(name: str, s3: S3, tmp_path: Path) -> None:
     store = s3.store()
@@ -218,6 +219,7 @@ def test_keys_are_taken_literally(name: str, s3: S3, tmp_path: Path) -> None:
     assert verify(tmp_path / "cube", store_options=options).ok
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_urls_of_servers_stay_as_they_are(
     name: str, http_server: HttpServer, tmp_path: Path

@@ -135,6 +135,7 @@ def directory_of(entries: Iterable[Written]) -> Directory:
     return Directory([entry(tag, field_type, list(values)) for tag, field_type, values in entries])
 
 
+@pytest.mark.long
 @quick
 @given(directories=any_directories, variant=any_variant, options=any_file)
 def test_what_is_written_is_read(
@@ -160,6 +161,7 @@ def test_any_text_is_read(text: list[str]) -> None:
     assert ifd["ImageDescription"] == tuple(text or [""])
 
 
+@pytest.mark.long
 @quick
 @given(entries=any_entries, seed=st.randoms(use_true_random=False), variant=any_variant)
 def test_the_order_of_tags_does_not_matter(
@@ -247,6 +249,7 @@ def is_loss(found: Any, whole: Any) -> bool:
 ORDERS = {"in front": FRONT, "behind": END, "values behind": SCATTERED}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 @every_variant
 def test_a_file_cut_off_at_any_byte_gives_an_error_or_the_same_values(
@@ -276,6 +279,7 @@ def mutated(data: bytes, changes: list[tuple[float, int]]) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.long
 @settings(quick, max_examples=600)
 @given(changes=mutations, variant=any_variant)
 def test_changed_bytes_give_our_errors_and_no_others(

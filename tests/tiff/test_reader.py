@@ -620,6 +620,7 @@ def test_guesses_end_at_the_directory_that_is_wanted() -> None:
     assert [cost_of(data, ifd=ifd).requests for ifd in (0, 1, 5, 50)] == [1, 2, 6, 51]
 
 
+@pytest.mark.long
 def test_ten_thousand_small_pages_are_read_through() -> None:
     data = scattered(equal_pages(10_000, 1_000))
     cost = cost_of(data)

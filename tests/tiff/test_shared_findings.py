@@ -107,6 +107,7 @@ def test_a_file_after_one_of_its_form_is_as_it_is_alone(path: Path):
     check(path)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not GDAL, reason="scripts/sync_gdal_tiffs.py was not run")
 def test_files_of_the_corpus_after_others_of_their_form_are_as_alone():
     for path in GDAL:
@@ -146,6 +147,7 @@ def changed_tags(data: bytes) -> Iterator[tuple[str, bytes]]:
                 yield f"IFD {ifd.path}, tag {tag}", bytes(changed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", OURS[::7], ids=lambda path: path.stem)
 def test_files_that_differ_in_one_tag_share_nothing_that_depends_on_it(path: Path):
     data, parser = path.read_bytes(), VirtualTIFF()
@@ -205,6 +207,7 @@ def directories(software: str, artist: str, width: int = 1) -> Any:
     return tiff_of(images([page, page])).ifds
 
 
+@pytest.mark.long
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(texts, texts, st.integers(1, 2)), min_size=2, max_size=12))
 def test_what_is_remembered_is_what_the_function_returns(files: list[tuple[str, str, int]]):
@@ -218,6 +221,7 @@ def test_what_is_remembered_is_what_the_function_returns(files: list[tuple[str, 
         assert overview.remembered(untold, (Holder(full),)) == software
 
 
+@pytest.mark.long
 def test_what_makes_a_shared_value_is_a_function_of_a_module():
     """A closure could read a directory that is not among the arguments."""
     package = Path(virtual_tiff.__file__).parent
@@ -248,6 +252,7 @@ def counted(ifd: ImageFileDirectory) -> list[str | None]:
     return [ifd.text(Tag.Software)]
 
 
+@pytest.mark.long
 def test_all_files_in_one_process_are_as_alone():
     """Forms of many files at a time, in whatever order."""
     parser = VirtualTIFF()
@@ -288,6 +293,7 @@ def test_attributes_of_one_store_are_not_those_of_another():
     assert repr(third.arrays["0"].metadata.attributes) == before
 
 
+@pytest.mark.long
 def test_what_is_kept_is_bounded():
     forget()
     data = bytearray((TESTDATA / "special" / "geo_bands.tif").read_bytes())

@@ -396,6 +396,7 @@ def from_memory(reads: list[list[ByteRange]]) -> list[list[memoryview]]:
     return [run(memory.read_ranges(ranges)) for ranges in reads]
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(reads=batches_of_reads, head=sizes, step=sizes)
 def test_any_reads_give_the_bytes_of_the_source(
@@ -404,6 +405,7 @@ def test_any_reads_give_the_bytes_of_the_source(
     assert through_read_ahead(reads, head=head, step=step) == from_memory(reads)
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(reads=batches_of_reads, head=sizes, step=sizes)
 @example(reads=[[(0, 10), (500, 510)]], head=400, step=50)
@@ -415,6 +417,7 @@ def test_any_reads_give_the_bytes_of_the_source_above_the_bound(
         assert through_read_ahead(reads, head=head, step=step) == from_memory(reads)
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(reads=batches_of_reads, head=sizes, step=sizes)
 def test_no_byte_is_fetched_twice_in_one_batch(

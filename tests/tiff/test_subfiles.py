@@ -138,6 +138,7 @@ def test_one_directory_knows_its_image(ifd: int | str, full: str | None):
     assert (found and found.path) == full
 
 
+@pytest.mark.long
 def test_ten_thousand_overviews_cost_little():
     chain = [page(64, 64), *(page(32, 32, subfile=1) for _ in range(10_000))]
     assert len(owners(*chain)) == 10_000

@@ -40,6 +40,7 @@ def readers() -> Iterator[Readers]:
         yield readers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(0, 200, BATCH))
 def test_cubes_of_random_archives_are_right_or_refused(
     first: int, readers: Readers, tmp_path: Path
@@ -49,6 +50,7 @@ def test_cubes_of_random_archives_are_right_or_refused(
     assert sum(verdict.right.values()) > BATCH
 
 
+@pytest.mark.long
 def test_archives_differ_in_every_way() -> None:
     """Among the archives of the suite each way occurs, and each alone among ten times as many."""
     assert {way for seed in range(200) for way in random_archive(seed).ways} == set(WAYS)
@@ -189,7 +191,7 @@ Histories.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestHistories = Histories.TestCase
+TestHistories = pytest.mark.long(Histories.TestCase)
 
 
 class Lives(RuleBasedStateMachine):
@@ -288,4 +290,4 @@ Lives.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestLives = Lives.TestCase
+TestLives = pytest.mark.long(Lives.TestCase)

@@ -77,6 +77,7 @@ def within[T](seconds: float, work: Any) -> Any:
     return box[0]
 
 
+@pytest.mark.long
 def test_threads(expected: list[str]) -> None:
     def work() -> list[str]:
         with ThreadPoolExecutor(THREADS) as pool:
@@ -85,6 +86,7 @@ def test_threads(expected: list[str]) -> None:
     assert within(600, work) == expected * (TASKS // FILES)
 
 
+@pytest.mark.long
 def test_tasks_of_one_loop(expected: list[str]) -> None:
     async def one(number: int) -> str:
         try:
@@ -100,6 +102,7 @@ def test_tasks_of_one_loop(expected: list[str]) -> None:
     assert within(600, lambda: asyncio.run(work())) == expected * (TASKS // FILES)
 
 
+@pytest.mark.long
 def test_many_loops_in_threads(expected: list[str]) -> None:
     urls = [f"memory://a/{number}.tif" for number in range(FILES)]
 
@@ -132,6 +135,7 @@ def test_a_parser_is_shared_by_threads() -> None:
     assert found == [(10, 20), (15, 20), (20, 20), (25, 20)] * 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_processes(method: str, expected: list[str], tmp_path: Path) -> None:
@@ -147,6 +151,7 @@ def test_processes(method: str, expected: list[str], tmp_path: Path) -> None:
         assert found == expected[:2]
 
 
+@pytest.mark.long
 def test_a_process_forked_before_the_first_read(tmp_path: Path) -> None:
     (tmp_path / "0.tif").write_bytes(picture(0))
     code = (
@@ -178,6 +183,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts handles by /proc")
 def test_sockets_and_file_handles_come_back(tmp_path: Path) -> None:
     for number in range(FILES):

@@ -21,6 +21,7 @@ REGRESSIONS = sorted((ROOT / "fuzz" / "regressions").glob("*/*.*"))
 OF_FILES = {"core", "store"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_defect_that_was_found_stays_mended(path: Path) -> None:
     with soon(5):
@@ -35,6 +36,7 @@ def test_changed_files_end_in_our_errors(name: str, number: int) -> None:
         target.run(target.mutate(rnd.choice(seeds), rnd))
 
 
+@pytest.mark.long
 def test_changed_blocks_end_in_our_errors() -> None:
     rnd = Random(7)
     for name, target in targets().items():

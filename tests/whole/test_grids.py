@@ -126,6 +126,7 @@ DEM: dict[str, Recipe] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", DEM)
 def test_tiles_of_360_pixels_are_one_image(kind: str, tmp_path: Path) -> None:
     recipes = tiles(replace(DEM[kind], seed=1))
@@ -133,6 +134,7 @@ def test_tiles_of_360_pixels_are_one_image(kind: str, tmp_path: Path) -> None:
     assert_is_vrt(result, paths)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", DEM)
 def test_tiles_of_361_pixels_share_one_row_and_column(kind: str, tmp_path: Path) -> None:
     recipe = replace(DEM[kind], shape=(361, 361), seed=2)
@@ -202,6 +204,7 @@ PLACES: dict[str, Affine] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", [90, 91])
 @pytest.mark.parametrize("place", PLACES)
 def test_tiles_of_every_orientation(place: str, side: int, tmp_path: Path) -> None:
@@ -218,6 +221,7 @@ def test_tiles_of_points(tmp_path: Path) -> None:
     assert_is_vrt(result, paths)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rows", [None, 7, 8])
 def test_tiles_of_sentinel_2(rows: int | None, tmp_path: Path) -> None:
     """10,980 pixels at a spacing of 10,000, a twentieth of them."""
@@ -227,6 +231,7 @@ def test_tiles_of_sentinel_2(rows: int | None, tmp_path: Path) -> None:
     assert_is_vrt(result, paths)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("spacing", "without"),
     [
@@ -296,6 +301,7 @@ def _sparse(path: Path, recipe: Recipe) -> Path:
 # ----------------------------------------------------------------------- other parts of files
 
 
+@pytest.mark.long
 def test_overviews_are_images_of_the_whole(tmp_path: Path) -> None:
     recipes = tiles(base(360, 64, overviews=(2, 4), seed=8))
     result, paths = published(tmp_path, recipes)
@@ -303,6 +309,7 @@ def test_overviews_are_images_of_the_whole(tmp_path: Path) -> None:
         assert_is_vrt(result, paths, level=level, path=path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "pyramid"])
 def test_overviews_that_leave_the_grid_are_dropped_one_by_one(layout: str, tmp_path: Path) -> None:
     """Sentinel-2's fourth: 1,373 pixels, of which 1,372.5 would fit; here it is the second."""
@@ -318,6 +325,7 @@ def test_overviews_that_leave_the_grid_are_dropped_one_by_one(layout: str, tmp_p
         assert [level["asset"] for level in levels] == ["0", "1"]
 
 
+@pytest.mark.long
 def test_a_pyramid_of_the_whole(tmp_path: Path) -> None:
     recipes = tiles(base(360, 64, overviews=(2, 4), mask=3, seed=10))
     result, paths = published(tmp_path, recipes, ifd_layout="pyramid")
@@ -330,6 +338,7 @@ def test_a_pyramid_of_the_whole(tmp_path: Path) -> None:
     assert shapes == [[720, 720], [360, 360], [180, 180]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", [360, 361])
 def test_masks_are_masks_of_the_whole(side: int, tmp_path: Path) -> None:
     recipe = base(side, mask=4, seed=11)
@@ -456,6 +465,7 @@ def random_grids(draw: st.DrawFn) -> tuple[list[Recipe], Overlap, str]:
     return recipes, overlap, draw(st.sampled_from(["rectilinear", "rectilinear", "auto"]))
 
 
+@pytest.mark.long
 @settings(
     max_examples=GRIDS,
     deadline=None,

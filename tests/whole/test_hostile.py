@@ -76,6 +76,7 @@ def stated(width: int, length: int, *more: Any, rows: int = 1, samples: int = 1)
     return Directory(sorted(found, key=lambda item: item.tag))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid", "stack"])
 def test_images_of_a_million_missing_strips_each(layout: str) -> None:
     data = build([stated(10, 900_000 + n) for n in range(500)])
@@ -83,6 +84,7 @@ def test_images_of_a_million_missing_strips_each(layout: str) -> None:
         virtual(data, ifd_layout=layout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid", "stack"])
 def test_images_of_65535_samples_each(layout: str) -> None:
     data = build([stated(10, 1 + n, rows=1000, samples=65535) for n in range(500)])
@@ -113,6 +115,7 @@ def test_coordinates_of_an_image_of_two_thousand_million_columns(layout: str) ->
     assert found is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid"])
 def test_coordinates_of_many_wide_images(layout: str) -> None:
     data = build([stated(2**21 + n, 2**21, *GEO, rows=2**21) for n in range(100)])
@@ -129,6 +132,7 @@ def test_coordinates_can_be_had_of_any_size() -> None:
         assert "x" not in virtual(data, limits=Limits(coordinates=89)).group.arrays
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_long_chain_in_either_direction(backwards: bool) -> None:
     count, size = 20_000, 18
@@ -265,6 +269,7 @@ def test_an_lzma_stream_without_its_end_is_refused() -> None:
         zarr_array(virtual(data))[:2, :2]
 
 
+@pytest.mark.long
 def test_a_fax_line_of_millions_of_pixels() -> None:
     data = build([Directory([
         entry(256, LONG, 2**27), entry(257, LONG, 2), entry(258, SHORT, 1),

@@ -97,6 +97,7 @@ REFUSED = {
 """Files of GDAL whose first directory cannot be read; `test_meaning` has the reasons of most."""
 
 
+@pytest.mark.long
 def test_metadata_of_the_corpora_are_those_of_zarr():
     if not EXTERNAL:
         pytest.skip("the corpora are not there: run scripts/sync_gdal_tiffs.py")

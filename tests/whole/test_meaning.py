@@ -367,6 +367,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.long
 def test_without_pyproj_the_code_alone_is_found_by_rioxarray(tmp_path: Path) -> None:
     """rasterio, which rioxarray needs, has EPSG's registry; we write what we know."""
     codes = {32633: True, 4326: True, 27700: False, 2056: False, 4269: None}

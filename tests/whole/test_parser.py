@@ -634,6 +634,7 @@ def test_a_pickled_error_keeps_its_message():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+@pytest.mark.long
 def test_a_process_pool_parses_and_sends_the_store_back(tmp_path: Path):
     (tmp_path / "a.tif").write_bytes(TIFF)
     context = multiprocessing.get_context("spawn")

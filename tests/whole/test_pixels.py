@@ -177,6 +177,7 @@ def test_pages_and_subifds_of_testdata_are_as_they_were_made(name: str):
 # ---- the matrix
 
 
+@pytest.mark.long
 @every_compression
 @pytest.mark.parametrize("dtype", DATA_TYPES)
 def test_every_combination_gives_the_pixels_back(dtype: str, compression: str):

@@ -76,6 +76,7 @@ def first_band(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.ndim == 2 else np.moveaxis(array, -1, 0)
 
 
+@pytest.mark.long
 @quick
 @given(found=st.lists(pictures(), min_size=1, max_size=3), variant=any_variant, options=any_file)
 def test_pixels_that_are_written_are_read(
@@ -87,6 +88,7 @@ def test_pixels_that_are_written_are_read(
         np.testing.assert_array_equal(group[str(number)][...], first_band(picture.array))
 
 
+@pytest.mark.long
 @quick
 @given(picture=pictures(), variant=any_variant, options=any_file)
 def test_merging_strips_never_changes_pixels(
@@ -97,6 +99,7 @@ def test_merging_strips_never_changes_pixels(
     np.testing.assert_array_equal(merged, single)
 
 
+@pytest.mark.long
 @quick
 @given(picture=pictures(), variant=any_variant, window=st.data())
 def test_a_window_is_a_part_of_the_image(
@@ -145,6 +148,7 @@ def described(source: ByteSource) -> list[Any]:
     return [of(ifd) for ifd in tiff.walk()]
 
 
+@pytest.mark.long
 @quick
 @given(
     found=st.lists(pictures(), min_size=1, max_size=3),

@@ -232,6 +232,7 @@ async def test_a_loop_is_cut_and_marked(layout: str, tmp_path: Path) -> None:
     assert "shares its bytes" in str(info.directories[2].error)
 
 
+@pytest.mark.long
 def test_hundreds_of_refused_directories_are_a_few_warnings() -> None:
     bad = refused(extra_entries=[entry(259, SHORT, 999)])
     directories, blocks = parts([Picture(PAGE), *[bad] * 300])

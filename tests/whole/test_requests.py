@@ -223,6 +223,7 @@ def test_many_pages_near_each_other_are_one_get():
     assert cost(parsed(images(pages(100, 64), order=FRONT))) == (1, 0)
 
 
+@pytest.mark.long
 def test_a_thousand_directories_side_by_side_are_read_in_few_requests():
     data = images(pages(1000, 8), order=END)
     assert parsed(data).gets <= 1 + -(-len(data) // (64 * 1024))
@@ -305,6 +306,7 @@ def test_a_million_tiles_are_two_round_trips(million_tiles: Path):
     assert source.batches == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_cog_with_a_large_header_is_two_round_trips(tmp_path: Path, masks: bool):
     path = tmp_path / "cog.tif"

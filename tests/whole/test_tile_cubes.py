@@ -53,6 +53,7 @@ def store_of(published: Published) -> Any:
     return published.repository.readonly_session("main").store
 
 
+@pytest.mark.long
 def test_names_say_tile_date_and_band(scenes: list[Scene], tmp_path: Path) -> None:
     files = [scene.path for scene in scenes]
     result = publish(files, tmp_path / "cubes", values=NAMES, group=TILE, **CUBE)
@@ -62,6 +63,7 @@ def test_names_say_tile_date_and_band(scenes: list[Scene], tmp_path: Path) -> No
     assert len(commits) == 2  # the repository's first, empty one, and ours
 
 
+@pytest.mark.long
 def test_one_command(scenes: list[Scene], tmp_path: Path) -> None:
     import virtual_tiff
 
@@ -72,6 +74,7 @@ def test_one_command(scenes: list[Scene], tmp_path: Path) -> None:
     assert_cubes(virtual_tiff.open_published(cube), scenes, {"33UUP": "33UUP", "33UVP": "33UVP"})
 
 
+@pytest.mark.long
 def test_a_file_that_is_missing_is_a_hole(scenes: list[Scene], tmp_path: Path) -> None:
     some = [scene for n, scene in enumerate(scenes) if n not in (4, 40)]
     files = [scene.path for scene in some]
@@ -80,6 +83,7 @@ def test_a_file_that_is_missing_is_a_hole(scenes: list[Scene], tmp_path: Path) -
     assert_cubes(store_of(result), some, {"33UUP": "33UUP", "33UVP": "33UVP"})
 
 
+@pytest.mark.long
 def test_stac_items_on_s3_say_the_same(scenes: list[Scene], s3: S3, tmp_path: Path) -> None:
     place = s3.with_bucket("tile-cubes")
     items = stac_items(scenes, place.upload)
@@ -140,6 +144,7 @@ def assert_is_cube(result: Published, paths: Sequence[Path], overlap: Overlap = 
     assert np.allclose(array.attrs["spatial:bbox"], plane.bounds, rtol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", [90, 91])
 @pytest.mark.parametrize("rows", [None, 7])
 def test_times_by_bands_by_tiles_with_a_file_missing(
@@ -153,6 +158,7 @@ def test_times_by_bands_by_tiles_with_a_file_missing(
     assert_is_cube(result, paths)
 
 
+@pytest.mark.long
 def test_positions_without_a_file_are_counted(tmp_path: Path) -> None:
     recipes = cube(base(96, 32, seed=21), (96, 96), {"20240102_B03", "20240103_B02"})
     result, paths = published(tmp_path, recipes, grid="auto", **TILES)

@@ -104,6 +104,7 @@ def test_what_is_wrong_is_told(pyramid: Path):
         read_with_zarrita(pyramid, "9/none")
 
 
+@pytest.mark.long
 def test_a_published_file_is_read_from_where_it_lies(tmp_path: Path):
     expected = values("u2", 100, 120)
     tifffile.imwrite(tmp_path / "a.tif", expected, tile=(32, 32), compression="zlib")

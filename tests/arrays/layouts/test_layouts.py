@@ -158,6 +158,7 @@ def test_pixels_are_those_of_the_flat_layout(layout: Any):
         np.testing.assert_array_equal(found, zarr_array(flat, expected)[...])
 
 
+@pytest.mark.long
 @every_layout
 def test_a_thousand_pages_at_one_place_cost_one_set_of_axes(layout: Any):
     if layout != "flat":

@@ -381,6 +381,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["cog_rgb_mask", "cog_float_nan_predictor", "cog_bigtiff_zstd"])
 def test_a_repository_opens_in_a_fresh_process(name: str, tmp_path: Path):
     path = SPECIAL / f"{name}.tif"
@@ -417,6 +418,7 @@ def served(tmp_path: Path) -> Iterator[HttpServer]:
         yield server
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compress", ["deflate", "zstd"])
 def test_zarrita_reads_a_tile_of_a_level(served: HttpServer, tmp_path: Path, compress: str):
     """Levels from the convention; the tile's bytes come from the TIFF itself."""
@@ -456,6 +458,7 @@ def test_zarrita_reads_a_tile_of_a_level(served: HttpServer, tmp_path: Path, com
     assert served.count("GET", "a.tif") == 1
 
 
+@pytest.mark.long
 def test_zarrita_reads_the_coordinates(served: HttpServer, tmp_path: Path):
     (tmp_path / "a.tif").write_bytes(image(values("u1", 16, 24), extra_entries=PLACE))
     prefix = f"{served.url}/"

@@ -108,6 +108,7 @@ def test_nodata_divides_too() -> None:
     assert [numbers(stack) for stack in stacks_of(data)] == [[0, 2], [1]]
 
 
+@pytest.mark.long
 def test_many_places_take_no_time() -> None:
     data = images([page(shape=(1, 1), **place(float(n))) for n in range(2000)])
     assert len(stacks_of(data)) == 2000

@@ -220,6 +220,7 @@ VALUES = st.one_of(
 KEYS = st.dictionaries(st.sampled_from([int(key) for key in GeoKey]), VALUES, max_size=24)
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(KEYS, st.sampled_from([1, 2, 3, None]))
 def test_any_keys_give_a_crs_or_none(keys: dict[int, Any], model: int | None) -> None:

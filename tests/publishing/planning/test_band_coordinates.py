@@ -106,6 +106,7 @@ def test_a_group_per_file_has_all_that_its_file_says(made: Callable[..., str]) -
         assert "STATISTICS_MEAN" in coordinates(group, f"{name}/0")
 
 
+@pytest.mark.long
 def test_what_the_next_scene_says_otherwise_is_no_coordinate_any_more(
     made: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -170,6 +171,7 @@ def test_bands_that_are_put_together_keep_what_is_said_of_each(made: Callable[..
     assert values(group, "filter") == ["a1", "a2", "a3", "b1", "b2", "b3"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("concat", ["band", None])
 def test_bands_that_are_appended_and_removed_are_those_of_a_first_publication(
     concat: str | None, made: Callable[..., str], tmp_path: Path

@@ -107,6 +107,7 @@ def test_holes_are_counted_and_have_no_reference(tmp_path: Path) -> None:
     assert published.arrays[0].references == len(files) * 4
 
 
+@pytest.mark.long
 def test_variables_and_groups(tmp_path: Path) -> None:
     cubes = {"A": tiles(tmp_path / "in"), "C": tiles(tmp_path / "in", name="C", seed=50)}
     published = publish(
@@ -154,6 +155,7 @@ def planes(folder: Path) -> dict[tuple[int, int, str], Path]:
 PLANES = {"t": r"_t(\d+)", "z": {}, "c": r"_([A-Z]+)\.tif"}
 
 
+@pytest.mark.long
 def test_three_new_dimensions(tmp_path: Path) -> None:
     files = planes(tmp_path)
     del files[10, 2, "GFP"]
@@ -220,6 +222,7 @@ def test_two_files_at_one_position(tmp_path: Path) -> None:
     assert not (tmp_path / "cube").exists()
 
 
+@pytest.mark.long
 def test_a_tile_of_a_new_date_is_appended(tmp_path: Path) -> None:
     files = tiles(tmp_path / "in")
     publish(tmp_path / "in", tmp_path / "cube", concat=AXES, values=PATTERN)

@@ -121,6 +121,7 @@ def test_files_that_overlap_along_one_dimension(axis: int, overlap: Overlap) -> 
         plan_grid(files, [axis])
 
 
+@pytest.mark.long
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_random_grids_are_right_or_refused(data: st.DataObject) -> None:

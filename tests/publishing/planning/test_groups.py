@@ -73,6 +73,7 @@ def test_one_cube_a_tile_in_one_commit(tmp_path: Path) -> None:
         assert set(tree.children) >= {"32TQM", "33TVG"}
 
 
+@pytest.mark.long
 def test_new_days_and_a_new_tile_are_appended_and_the_pattern_is_remembered(tmp_path: Path) -> None:
     files = archive(tmp_path / "in", range(1, 3))
     one = [path for (tile, _, _), path in files.items() if tile == "32TQM"]
@@ -88,6 +89,7 @@ def test_new_days_and_a_new_tile_are_appended_and_the_pattern_is_remembered(tmp_
         publish(tmp_path / "in", tmp_path / "cube", append=True, group="_T(..)", **options)
 
 
+@pytest.mark.long
 def test_a_position_that_is_taken_in_one_group_is_free_in_another(tmp_path: Path) -> None:
     for letter, seed in (("a", 1), ("b", 2)):
         scene(tmp_path / "in" / f"{letter}_20230102.tif", seed)
@@ -127,6 +129,7 @@ def test_a_mosaic_a_group_and_a_group_more_later(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(published, "west/0"), expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["group per variable", "group per signature"])
 def test_groups_within_groups(layout: Any, tmp_path: Path) -> None:
     files = archive(tmp_path / "in", range(1, 3))
@@ -156,6 +159,7 @@ GROUPS: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", list(GROUPS))
 def test_groups_that_no_pattern_names_are_given_again(kind: str, tmp_path: Path) -> None:
     archive(tmp_path / "in", range(1, 3))

@@ -133,6 +133,7 @@ def test_every_pixel_has_its_world_position(
     check_place(group_of(published))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["north up", "south up", "30 degrees", "-90 degrees"])
 @pytest.mark.parametrize(
     ("shape", "options"),
@@ -278,6 +279,7 @@ def test_transforms_that_differ_by_rounding_are_one_grid(tmp_path: Path) -> None
     check_world_positions(group_of(published)["0"], files)
 
 
+@pytest.mark.long
 def test_tiles_far_apart_take_no_memory(tmp_path: Path) -> None:
     whole = TRANSFORMS["north up"]
     files = write_tiles(tmp_path, whole, {(0, 0): (64, 64), (64 * 10**9, 64 * 10**9): (64, 64)})
@@ -352,6 +354,7 @@ def test_rows_of_tiles_have_a_group_each_along_x_alone(tmp_path: Path) -> None:
         check_world_positions(group_of(published)[f"signature_{number + 1}/0"], row)
 
 
+@pytest.mark.long
 def test_new_tiles_go_to_their_place(tmp_path: Path) -> None:
     files = write_tiles(tmp_path, TRANSFORMS["north up"], GRID)
     target = str(tmp_path / "cube")
@@ -404,6 +407,7 @@ def test_two_files_of_one_tile_and_date_are_refused_within_their_group(tmp_path:
 coefficients = st.floats(-1e3, 1e3, allow_nan=False).map(lambda n: round(n, 3))
 
 
+@pytest.mark.long
 @given(
     matrix=st.tuples(*[coefficients] * 4),
     origin=st.tuples(*[st.floats(-1e7, 1e7)] * 2),

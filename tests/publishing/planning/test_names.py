@@ -223,6 +223,7 @@ def test_names_that_are_only_unusual(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read(published, f"{name}/0"), pixels(file))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("attribute", "coordinates"),
     [
@@ -272,6 +273,7 @@ def test_items_of_bands_that_become_one_word(tmp_path: Path) -> None:
     assert {("my item0", "my item1"), ("my-item0", "my-item1")} <= found
 
 
+@pytest.mark.long
 def test_names_are_checked_when_appended(tmp_path: Path) -> None:
     target = str(tmp_path / "r")
     first = [scene(tmp_path / f"{n}_v.tif", n, tags={"orbit": str(n)}) for n in range(2)]

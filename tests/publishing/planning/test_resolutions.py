@@ -52,6 +52,7 @@ def check(published: Any, files: dict[tuple[int, str], Path], days: list[int], a
             np.testing.assert_array_equal(dataset[name].values[i], expected)
 
 
+@pytest.mark.long
 def test_a_group_a_resolution_with_shared_times(tmp_path: Path) -> None:
     files = {
         (day, name): band(tmp_path, "A", day, name)
@@ -72,6 +73,7 @@ def test_a_group_a_resolution_with_shared_times(tmp_path: Path) -> None:
     assert times[0] == times[1] == times[2]
 
 
+@pytest.mark.long
 def test_groups_without_a_new_file_grow_with_the_others(tmp_path: Path) -> None:
     files = {
         (day, name): band(tmp_path / "in", "A", day, name) for day in (1, 2) for name in RESOLUTIONS
@@ -97,6 +99,7 @@ def test_groups_without_a_new_file_grow_with_the_others(tmp_path: Path) -> None:
     assert not list(differences(contents(published), contents(fresh)))
 
 
+@pytest.mark.long
 def test_a_resolution_that_comes_later_has_the_published_times(tmp_path: Path) -> None:
     files = {(day, "B02"): band(tmp_path / "in", "A", day, "B02") for day in (1, 2)}
     layout: Any = "group per resolution"
@@ -112,6 +115,7 @@ def test_a_resolution_that_comes_later_has_the_published_times(tmp_path: Path) -
             np.testing.assert_array_equal(dataset[name].values[i] - expected, 0)
 
 
+@pytest.mark.long
 def test_times_are_shared_within_a_tile(tmp_path: Path) -> None:
     days = {"A": [1, 2], "C": [2, 3]}
     files = {
@@ -163,6 +167,7 @@ def test_no_resolution(tmp_path: Path) -> None:
         publish(path, "memory://", layout="group per resolution")
 
 
+@pytest.mark.long
 def test_bands_as_a_dimension_of_each_resolution(tmp_path: Path) -> None:
     files = {
         (day, name): band(tmp_path, "A", day, name)

@@ -163,6 +163,7 @@ def by_zarrita(archive: Archive, folder: Path) -> Mapping[str, NDArray[Any]]:
     return dict(zip(archive.files, found, strict=True))  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reader", [by_zarr, by_zarrs, by_zarrita])
 def test_every_reader_has_the_pixels_of_gdal(
     reader: Callable[[Archive, Path], Mapping[str, NDArray[Any]]],
@@ -556,6 +557,7 @@ def test_wrong_options(options: dict[str, Any], words: str, tmp_path: Path) -> N
         publish(scene(tmp_path / "a.tif"), "memory://", **options)
 
 
+@pytest.mark.long
 def test_what_is_appended_is_portable_too(tmp_path: Path) -> None:
     days = [
         dated(tmp_path / f"{i}.tif", f"2023-01-0{i}", seed=i, **STRIPS | {"shape": (3, 20, 13)})
@@ -586,6 +588,7 @@ def test_other_repositories_do_not_become_portable(tmp_path: Path) -> None:
     assert not publish(two, tmp_path / "cube", append=True).portable
 
 
+@pytest.mark.long
 def test_changed_files_are_replaced(tmp_path: Path) -> None:
     """The short strip is a copy before, a reference after, and a copy again."""
     path, cube = tmp_path / "a.tif", tmp_path / "cube"

@@ -96,6 +96,7 @@ def test_threads(scenes: list[Path]) -> None:
         assert executor.submit(int).result() == 0  # who made it shuts it down
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("files", [64, 65, 150])
 def test_every_batch_is_read_once(
     files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +122,7 @@ def test_threads_are_of_this_process(scenes: list[Path], not_here: list[object])
     assert len(not_here) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("not_here")
 def test_processes(scenes: list[Path]) -> None:
     context = multiprocessing.get_context("forkserver")
@@ -133,12 +135,14 @@ def test_executor_class(scenes: list[Path]) -> None:
         check(scenes, ThreadPoolExecutor)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("not_here")
 @pytest.mark.parametrize("how", ["name", "executor"])
 def test_dask_with_two_workers(scenes: list[Path], dask_client: Any, how: str) -> None:
     check(scenes, "dask" if how == "name" else dask_client.get_executor())
 
 
+@pytest.mark.long
 def test_lithops_on_this_machine(
     scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +155,7 @@ def test_lithops_on_this_machine(
     check(scenes, "lithops")
 
 
+@pytest.mark.long
 def test_http_stores_travel(scenes: list[Path], dask_client: Any, http_server: HttpServer) -> None:
     urls = [http_server.put(path.name, path.read_bytes()) for path in scenes]
     published = publish(urls, "memory://", concat="n", parallel="dask")

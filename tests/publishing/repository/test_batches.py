@@ -70,6 +70,7 @@ def test_many_references_are_committed_in_batches(scenes: list[Path], tmp_path: 
     assert len(of_images) == 6
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_an_append_writes_one_manifest_anew(scenes: list[Path], tmp_path: Path) -> None:
     run = {"concat": "time", "time": "tag", "append": True}
@@ -87,6 +88,7 @@ def test_few_references_are_one_commit(scenes: list[Path], tmp_path: Path) -> No
     assert len(commits(publish(scenes, tmp_path / "cube", concat="time", time="tag"))) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -133,6 +135,7 @@ def keys_of(published: Published) -> dict[str, Any]:
 # ----------------------------------------------------------------- what others do meanwhile
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_another_commit_meanwhile_is_an_error(
     scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,6 +161,7 @@ def test_another_commit_meanwhile_is_an_error(
     assert repository.list_branches() == {"main"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_a_branch_that_another_run_has_removed_is_a_conflict(
     scenes: list[Path], monkeypatch: pytest.MonkeyPatch
@@ -246,6 +250,7 @@ def test_a_temporary_branch_is_no_branch_of_a_user(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------- memory
 
 
+@pytest.mark.long
 def test_memory_does_not_follow_the_references(tmp_path: Path) -> None:
     """In processes of their own; without batches a million takes 500 MB more."""
     peaks = []

@@ -144,6 +144,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, str
     return tmp_path / "cube", folder, pattern, options
 
 
+@pytest.mark.long
 def test_an_old_repository_is_added_to(
     old: tuple[Path, Path, str, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -173,6 +174,7 @@ def with_items(path: Path, value: int, mean: str) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_coordinates_of_bands_in_an_old_ledger_may_differ_from_now_on(tmp_path: Path) -> None:
     """Before version 3 they were a part of what files must share."""
     files = [
@@ -201,6 +203,7 @@ def test_coordinates_of_bands_in_an_old_ledger_may_differ_from_now_on(tmp_path: 
     )
 
 
+@pytest.mark.long
 def test_an_old_ledger_that_does_not_say_what_was_whole(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     files = sorted(archive(tmp_path / "files").glob("red_*.tif"))

@@ -68,6 +68,7 @@ def found(store: Any) -> ledger.PublishedRows:
     return ledger.read_ledger(store)[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [1500, 9_000])
 def test_an_append_costs_by_what_is_appended(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The chunks that are read, and the bytes that are written, of 30 and of 180 chunks of rows."""
@@ -97,6 +98,7 @@ def map_of(numbers: range) -> list[str]:
     return [url(n) for n in numbers]
 
 
+@pytest.mark.long
 def test_known_urls_are_read_chunk_by_chunk() -> None:
     """Many that are known cost each chunk of the index and of the rows once."""
     count = ledger._CHUNK * 2 + 100
@@ -108,6 +110,7 @@ def test_known_urls_are_read_chunk_by_chunk() -> None:
     assert len(reads) <= 2 * count / ledger_index._CHUNK + 1 + 7 * 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_any_history(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are added, replaced and removed; a dictionary says what must be found."""
@@ -212,6 +215,7 @@ def test_removed_rows_are_not_verified(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_names_of_groups_that_are_published(tmp_path: Path) -> None:
     """A new file's group is none that is published, above one, or within one."""
     first = [scene(tmp_path / "in" / name) for name in ("x/a.tif", "y/a.tif", "b.tif")]
@@ -231,6 +235,7 @@ def test_names_of_groups_that_are_published(tmp_path: Path) -> None:
     assert publish(fine, cube, append=True).files == 3
 
 
+@pytest.mark.long
 def test_a_position_that_has_a_file(tmp_path: Path) -> None:
     """Holes of a variable are filled, and other positions are refused."""
     icechunk.set_logs_filter("error")

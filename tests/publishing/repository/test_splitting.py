@@ -6,6 +6,7 @@ from pathlib import Path
 
 import icechunk
 import numpy as np
+import pytest
 import rasterio
 from affine import Affine
 
@@ -38,6 +39,7 @@ def test_manifests_are_split_as_the_repository_says(tmp_path: Path):
     assert repository.config.virtual_chunk_containers
 
 
+@pytest.mark.long
 def test_the_manifests_of_a_mosaic_of_many_chunks_are_split(tmp_path: Path):
     """One pixel is read from a manifest of some thousand references, not from that of the whole."""
     files = []
