@@ -302,7 +302,10 @@ class Reach:
 
 
 def notices(copy: Path, tests: Sequence[str], seconds: float) -> bool:
-    """Whether one of the tests fails in a copy of the tree."""
+    """Whether one of the tests fails in a copy of the tree.
+
+    A mutant of a table can rename tests that have the names of its rows: of these all rows run.
+    """
     names = copy / ".mutant-tests"
     names.write_text("\n".join(tests))
     try:
@@ -311,15 +314,23 @@ def notices(copy: Path, tests: Sequence[str], seconds: float) -> bool:
             cwd=copy,
             env=_environment() | {"PYTHONPATH": str(copy)},
             capture_output=True,
+            text=True,
             timeout=30 + 4 * seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return True
-    if done.returncode == _USAGE and b"ERROR: not found" in done.stderr:
-        print(f"\nno such test: {done.stderr.decode()[-400:]}", flush=True)
-        return False  # the record is old, or the mutant renames tests: no test has failed
-    return done.returncode != 0
+    renamed = set(
+        re.findall(rf"^ERROR: not found: {re.escape(str(copy))}/(.+)", done.stderr, re.MULTILINE)
+    )
+    if done.returncode != _USAGE or not renamed:
+        return done.returncode != 0
+    if renamed & set(tests):
+        print(f"\nno such tests: {', '.join(sorted(renamed))}", flush=True)
+        return False  # the record is old: no test has failed
+    whole = [test.partition("[")[0] for test in tests]
+    kept = [test for test, name in zip(tests, whole, strict=True) if name not in renamed]
+    return notices(copy, [*kept, *sorted(renamed)], seconds)
 
 
 def _environment() -> dict[str, str]:
