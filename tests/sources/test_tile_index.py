@@ -119,6 +119,8 @@ def test_a_geotransform_and_a_size_say_what_the_whole_is(tiles: list[Path], tmp_
     assert file.place is not None
     assert file.place.grid.size == (64, 288)
     assert file.place.grid.transform == (500_000, 10, 0, 4_650_000, 0, -10)
+    (file, *_) = found(tile_index(tmp_path / "s.gti.gpkg", tiles, *options[:4]))
+    assert file.place is None or file.place.grid.size is None  # a size without a transform
     options[-1] = "GEOTRANSFORM=500000,10,0"
     with pytest.raises(ValueError, match="GEOTRANSFORM is not six numbers"):
         found(tile_index(tmp_path / "n.gti.gpkg", tiles, *options))

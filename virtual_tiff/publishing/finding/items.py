@@ -197,7 +197,6 @@ class Placement:
             )
         found = list(rows)
         names = [file.location.name for file, _, _ in found]
-        _check_all_or_none(names, [variable for _, variable, _ in found], "variable")
         columns = {
             what: _column(of, names, [values[at] for _, _, values in found])
             for at, (what, of) in enumerate(self._lookups())
@@ -271,14 +270,14 @@ def _column(of: Lookup, names: Sequence[str], values: Sequence[Any]) -> list[Coo
             msg = f"there are {len(of.listed)} values for {len(names)} files"
             raise ValueError(msg)
         values = [plain(value) for value in of.listed]
-        _check_all_or_none(names, values, "coordinate")
+        _check_all_or_none(names, values)
     return settled(values, of, names)
 
 
-def _check_all_or_none(names: Sequence[str], values: Sequence[Any], what: str) -> None:
+def _check_all_or_none(names: Sequence[str], values: Sequence[Any]) -> None:
     without = [name for name, value in zip(names, values, strict=True) if value is None]
     if 0 < len(without) < len(names):
-        msg = f"{len(without)} of {len(names)} files have no {what}: {_shown(without)}"
+        msg = f"{len(without)} of {len(names)} files have no coordinate: {_shown(without)}"
         raise ValueError(msg)
 
 
