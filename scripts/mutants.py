@@ -274,9 +274,9 @@ class Reach:
         for name in sorted(names & set(self._durations), key=self._durations.__getitem__):
             by_file[name.partition("::")[0]].append(name)
         module = Path(mutant.path)
-        own = (f"test_{module.stem}.py", f"test_{module.parent.name}.py")
-        first = [test for path in by_file if path.endswith(own) for test in by_file[path]]
-        by_file = {path: tests for path, tests in by_file.items() if not path.endswith(own)}
+        own = re.compile(rf"/test_({module.stem}(_\w+)?|{module.parent.name})\.py$")
+        first = [test for path in by_file if own.search(path) for test in by_file[path]]
+        by_file = {path: tests for path, tests in by_file.items() if not own.search(path)}
         rounds = max(map(len, by_file.values()), default=0)
         turns = [tests[n] for n in range(rounds) for tests in by_file.values() if n < len(tests)]
         return first[:most] + turns + first[most:]

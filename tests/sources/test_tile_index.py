@@ -217,6 +217,13 @@ def test_a_remote_index_names_remote_files(
         found(url)
 
 
+def test_a_remote_document_names_a_remote_index(http_server: HttpServer) -> None:
+    index = "<IndexDataset>file:///etc/m.gpkg</IndexDataset>"
+    text = f"<GDALTileIndexDataset>{index}</GDALTileIndexDataset>"
+    with pytest.raises(ValueError, match=r"names file:///etc/m\.gpkg, a file of this machine"):
+        found(http_server.put("m.gti", text.encode()))
+
+
 # ------------------------------------------------------------------- formats of an extra
 
 
