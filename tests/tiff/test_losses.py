@@ -32,18 +32,24 @@ SENTENCES = {
     ),
     "two parts": (
         beyond("IFD 3", "the value of GeoAsciiParamsTag"),
-        "the file is truncated: IFD 3 and the value of GeoAsciiParamsTag lie beyond its end"
-        " (1,000 bytes)",
+        (
+            "the file is truncated: IFD 3 and the value of GeoAsciiParamsTag lie beyond its end"
+            " (1,000 bytes)"
+        ),
     ),
     "six parts": (
         beyond(*SIX, blocks=2000),
-        f"the file is truncated: {', '.join(SIX[:5])} and 1 other part (2,000 strips or tiles)"
-        " lie beyond its end (1,000 bytes)",
+        (
+            f"the file is truncated: {', '.join(SIX[:5])} and 1 other part (2,000 strips or tiles)"
+            " lie beyond its end (1,000 bytes)"
+        ),
     ),
     "eight parts without blocks": (
         beyond(*[f"IFD {n}" for n in range(8)]),
-        "the file is truncated: IFD 0, IFD 1, IFD 2, IFD 3, IFD 4 and 3 other parts lie beyond"
-        " its end (1,000 bytes)",
+        (
+            "the file is truncated: IFD 0, IFD 1, IFD 2, IFD 3, IFD 4 and 3 other parts lie beyond"
+            " its end (1,000 bytes)"
+        ),
     ),
     "a short block": (
         short("1 of 16 tiles of IFD 0"),
@@ -51,8 +57,10 @@ SENTENCES = {
     ),
     "both": (
         [*short("2 of 9 strips of IFD 1"), *beyond("IFD 3")],
-        "the file is truncated: IFD 3 lies beyond its end (1,000 bytes); byte counts are too"
-        " small: 2 of 9 strips of IFD 1 have fewer bytes than the pixels",
+        (
+            "the file is truncated: IFD 3 lies beyond its end (1,000 bytes); byte counts are too"
+            " small: 2 of 9 strips of IFD 1 have fewer bytes than the pixels"
+        ),
     ),
 }
 
