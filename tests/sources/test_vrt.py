@@ -303,6 +303,14 @@ def test_a_nested_document_that_would_be_changed_is_refused(how: str, tmp_path: 
         found(tmp_path / "m.vrt")
 
 
+def test_a_nested_document_without_holes_may_cover_other_files(tmp_path: Path) -> None:
+    inner = vrt(band(source("a.tif"), source("b.tif", (0, 60))), size=(50, 120))
+    (tmp_path / "inner.vrt").write_text(inner)
+    outer = vrt(band(source("c.tif"), source("inner.vrt", (0, 0), (50, 120))), size=(50, 120))
+    (tmp_path / "m.vrt").write_text(outer)
+    assert found(tmp_path / "m.vrt") == [("c.tif", 0, 0), ("a.tif", 0, 0), ("b.tif", 0, 60)]
+
+
 def test_a_vrt_is_found_by_glob_list_and_url(tmp_path: Path, http_server: HttpServer) -> None:
     text = vrt(band(source("a.tif", (50, 60))))
     (tmp_path / "m.vrt").write_text(text)
