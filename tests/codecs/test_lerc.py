@@ -321,7 +321,7 @@ def test_a_block_that_unpacks_to_more_than_the_chunk_justifies_is_refused(name: 
         codec._decode_sync(buffer(bomb), chunk_spec(40, 24))
 
 
-@pytest.mark.parametrize("size", [0, 5, 30])
+@pytest.mark.parametrize("size", [8, 30])
 def test_a_block_without_a_whole_header_is_a_value_error(size: int):
     data = plain(values("u1", 40, 24))[:size]
     with pytest.raises(ValueError, match="does not hold LERC, or its header is damaged"):
