@@ -310,7 +310,10 @@ def test_reader_that_goes_away() -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), {"info", "publish", "remove", "verify", "move", "completion"}),
+        (
+            ("",),
+            {"info", "publish", "remove", "verify", "move", "log", "expire", "gc", "completion"},
+        ),
         (("info", "--j"), {"--json"}),
         (("--debug", "info", "--m"), {"--map"}),
         (("publish", "a.tif", "--to", "cube", "--check", "--conc"), {"--concat", "--concurrency"}),

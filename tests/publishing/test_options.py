@@ -56,6 +56,7 @@ WRONG: dict[str, list[Any]] = {
     "nodata": ["7", True, 1j, [7]],
     "concat": [(), "", "y,,x", "y,", 7, ["y", 7], ["y,"]],
     "branch": ["", 7, None],
+    "tag": ["", " ", 7],
     "inline_limit": [-1, 1.5, "7"],
     "concurrency": [0, -1, 1.5],
     "append": ["yes", None],

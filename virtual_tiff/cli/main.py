@@ -1,4 +1,4 @@
-"""The command line: `virtual-tiff info`, `publish`, `remove`, `verify`, `move` and `completion`."""
+"""The command line: `virtual-tiff info`, `publish`, `remove`, `verify`, `log` and others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli.common import add_debug
+from virtual_tiff.cli.history import add_expire, add_gc, add_log
 from virtual_tiff.cli.info import add_info
 from virtual_tiff.cli.move import add_move
 from virtual_tiff.cli.publish import add_publish
@@ -153,6 +154,9 @@ def make_parser() -> argparse.ArgumentParser:
     add_remove(commands)
     add_verify(commands)
     add_move(commands)
+    add_log(commands)
+    add_expire(commands)
+    add_gc(commands)
     completion = commands.add_parser(
         "completion",
         help="print a script that completes commands in a shell",

@@ -18,7 +18,7 @@ __all__ = ["add_publish"]
 
 _PASSED = (
     *("concat", "layout", "time", "variable", "group", "order", "append", "replace_changed"),
-    *("on_error", "truncated", "branch", "message", "concurrency", "check"),
+    *("on_error", "truncated", "branch", "tag", "message", "concurrency", "check"),
     *("portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     "any_compression",
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
@@ -140,6 +140,9 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="make each strip a chunk; otherwise small uncompressed strips are merged",
     )
     option("--branch", default="main", help="the branch (default: main)")
+    option(
+        "--tag", help="a tag for the commit, as the name of a release; one that exists is refused"
+    )
     option("--message", help="the message of the commit")
     option(
         "--metadata",

@@ -17,15 +17,30 @@ from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.moving import Moved, move_sources, move_sources_async
 from virtual_tiff.publishing.reading.workers import Progress
 from virtual_tiff.publishing.removal import Removed, remove
+from virtual_tiff.publishing.repository.history import Commit, History, LeftBranch, log
+from virtual_tiff.publishing.repository.upkeep import (
+    Expiration,
+    Garbage,
+    collect_garbage,
+    expire,
+)
 from virtual_tiff.publishing.result import Published, PublishedArray
 
 __all__ = [
+    "Commit",
+    "Expiration",
+    "Garbage",
+    "History",
+    "LeftBranch",
     "Moved",
     "Progress",
     "PublishError",
     "Published",
     "PublishedArray",
     "Removed",
+    "collect_garbage",
+    "expire",
+    "log",
     "move_sources",
     "move_sources_async",
     "publish",

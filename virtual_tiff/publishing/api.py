@@ -40,6 +40,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     on_error: Literal["raise", "skip"] = "raise",
     truncated: Truncated = "refuse",
     branch: str = "main",
+    tag: str | None = None,
     message: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     store_options: Mapping[str, Any] | None = None,
@@ -129,6 +130,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         writers that state too many bytes. The result counts what is lost.
     branch
         The branch of the commit; made if there is none.
+    tag
+        A tag for the commit, as the name of a release: readers open it by
+        `open_published(to, tag=…)`. One that exists is an error before anything is read. If
+        nothing is new, the last commit gets it.
     message, metadata
         Of the commit.
     store_options
@@ -219,6 +224,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         on_error=on_error,
         truncated=truncated,
         branch=branch,
+        tag=tag,
         message=message,
         metadata=metadata,
         store_options=store_options,

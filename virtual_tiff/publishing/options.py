@@ -51,6 +51,7 @@ class PublishOptions:
     on_error: Literal["raise", "skip"] = "raise"
     truncated: Truncated = "refuse"
     branch: str = "main"
+    tag: str | None = None
     message: str | None = None
     metadata: Mapping[str, Any] | None = None
     store_options: Mapping[str, Any] | None = None
@@ -98,6 +99,7 @@ class PublishOptions:
         if not (self.cache is None or self.cache is False or _is_path(self.cache)):
             msg = f"cache must be a path, None or False, not {self.cache!r}"
             raise ValueError(msg)
+        _check_tag(self.tag)
         check_concurrency(self.concurrency)
         if isinstance(self.snap, bool) or not 0 <= self.snap < 0.5:
             msg = f"snap must be a part of a pixel, at least 0 and less than 0.5, not {self.snap!r}"
@@ -249,3 +251,10 @@ _ALLOWED: dict[str, Sequence[Any]] = {
     "portable": (None, True, False),
     "any_compression": (True, False),
 }
+
+
+def _check_tag(tag: object) -> None:
+    """Refuse what is no name: Icechunk takes an empty one too."""
+    if tag is not None and (not isinstance(tag, str) or not tag.strip()):
+        msg = f"tag must be a name or None, not {tag!r}"
+        raise ValueError(msg)

@@ -82,6 +82,7 @@ from virtual_tiff.publishing.repository.containers import (
     containers_of,
     saved_containers,
 )
+from virtual_tiff.publishing.repository.history import FILES
 from virtual_tiff.publishing.repository.how_to_open import how_to_open
 from virtual_tiff.publishing.repository.ledger import (
     LEDGER,
@@ -94,6 +95,7 @@ from virtual_tiff.publishing.repository.ledger import (
 )
 from virtual_tiff.publishing.repository.mover import move
 from virtual_tiff.publishing.repository.records import RecordRows, remembered_options
+from virtual_tiff.publishing.repository.tags import check_tag_is_new, create_tag
 from virtual_tiff.publishing.repository.target import (
     Target,
     is_first_commit,
@@ -105,6 +107,7 @@ from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.sources.urls import file_path, is_remote
+from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import TiffWarning, redacted
 
 __all__ = ["Publication"]
@@ -326,6 +329,8 @@ class Publication:
             repository = self._repository = self.target.opened(append=options.append)
         if repository is None:
             return
+        with icechunk_errors(self.target.name):
+            check_tag_is_new(repository, options.tag, self.target.name)
         branch = options.branch if options.branch in repository.list_branches() else "main"
         self._base = repository.lookup_branch(branch)
         store = self._base_store()
@@ -465,15 +470,17 @@ class Publication:
                     )
                     if options.check:
                         read_back(sessions.store, [*written.arrays, *written.coordinates])
+                    metadata[FILES] = self._file_counts(written)
                     self._writing = True
                     snapshot = sessions.commit(metadata)
+                create_tag(repository, options.tag, snapshot, name)
                 remove_left_branches(repository)
             if self.target.path is None:
                 save_containers(self.target.storage(), self.containers)
             return snapshot, written
 
     def _message(self, plan: Plan) -> str:
-        return f"{self.spool.count('read')} TIFFs {plan.how}"
+        return f"{counted(self.spool.count('read'), 'TIFF')} {plan.how}"
 
     def _rearrange(
         self, store: icechunk.IcechunkStore, rows: LedgerRows, arrangement: Arrangement
@@ -490,6 +497,13 @@ class Publication:
         numbers = {row.url: row.number for row in self._rearrangement.rows}
         url = self.spool.url
         rows.change_coordinates({numbers[url(n)]: at for n, at in result.coordinates.items()})
+
+    def _file_counts(self, written: Written) -> dict[str, int]:
+        """Return what this run did to files and arrays, for `virtual-tiff log`."""
+        replaced = len(self.existing.earlier)
+        added = self.spool.count("read") - replaced
+        counts = {"added": added, "replaced": replaced, "removed": len(self.gone)}
+        return counts | {"arrays": len(written.arrays)}
 
     def _check_base(self, repository: icechunk.Repository, tip: str) -> None:
         """Refuse to write if another publisher has committed since this run began."""
@@ -539,6 +553,9 @@ class Publication:
         if any(map(is_temporary, self._repository.list_branches())):
             with suppress(PublishError), self.target.writing(()) as repository:
                 remove_left_branches(repository)
+        if self.options.tag is not None:
+            with icechunk_errors(self.target.name), self.target.writing(()) as repository:
+                create_tag(repository, self.options.tag, str(self._base), self.target.name)
         plan = Plan(parts=iter(()), files=0, how="")
         group = zarr.open_group(self._base_store(), mode="r")
         written = Written(groups=set(group.group_keys()) - {LEDGER})
