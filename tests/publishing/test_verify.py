@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import rasterio
 import zarr
 
-from support.failures import Failures
+from support.failures import FailingProxy, Failures
 from support.http import HttpServer
 from support.published import (
     http_container,
@@ -24,10 +25,13 @@ from support.published import (
     with_ledger,
 )
 from support.s3 import S3
+from support.scenes import scene
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, verification
 from virtual_tiff.publishing.verification import Verification, change, verify_async
+from virtual_tiff.sources import listed_states
+from virtual_tiff.sources.urls import reference_to
 from virtual_tiff.tiff import SourceState
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
@@ -201,6 +205,122 @@ async def test_s3_is_asked_as_the_repository_says(s3: S3) -> None:
     assert statuses(found) == {"a%20b.tif": "missing"}
 
 
+@pytest.fixture(scope="module")
+def proxy(s3: S3) -> Iterator[FailingProxy]:
+    with FailingProxy(s3.endpoint, Failures(10**9)) as running:
+        yield running
+
+
+def on_s3(s3: S3, folder: str, names: list[str]) -> dict[str, SourceState]:
+    """Store small objects, and return what a publisher would know of them."""
+    sources = {}
+    for name in names:
+        s3.put(f"{folder}/{name}", name.encode())
+        meta = s3.store().head(f"{folder}/{name}")
+        url = reference_to(f"s3://{s3.bucket}", f"{folder}/{name}")
+        sources[url] = SourceState(size=meta["size"], etag=meta["e_tag"])
+    return sources
+
+
+def asked_of(proxy: FailingProxy, s3: S3, sources: dict[str, SourceState]) -> tuple[Any, Any]:
+    """Verify sources; return the result, and how many objects were asked for and pages listed."""
+    proxy.requests.clear()
+    result = verify(with_ledger(sources), store_options=s3_options(s3.at(proxy.url)))
+    methods = [method for method, _ in proxy.requests]
+    return result, (methods.count("HEAD"), methods.count("GET"))
+
+
+@pytest.mark.long
+def test_a_listing_tells_many_sources(s3: S3, proxy: FailingProxy) -> None:
+    sources = on_s3(s3, "verify_many/a", [f"{n} é.tif" for n in range(40)])
+    result, requests = asked_of(proxy, s3, sources)
+    assert (result.ok, result.total, requests) == (True, 40, (0, 1))
+    # what a listing does not confirm is asked for
+    s3.put("verify_many/a/7 é.tif", b"changed")
+    s3.store().delete("verify_many/a/8 é.tif")
+    result, requests = asked_of(proxy, s3, sources)
+    differing = {source.url[-14:]: source.status for source in result.differing}
+    assert differing == {"7%20%C3%A9.tif": "changed", "8%20%C3%A9.tif": "missing"}
+    assert requests == (2, 1)
+    # few are asked for one by one, and so are those among many others
+    few = dict(list(sources.items())[20:30])
+    assert asked_of(proxy, s3, few)[1] == (10, 0)
+
+
+def test_a_listing_of_few_that_are_wanted_is_given_up(
+    s3: S3, proxy: FailingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed_states, "_PAGE", 100)
+    for n in range(110):
+        s3.store().put(f"verify_sparse/0/{n:04}.tif", b"")
+    sources = on_s3(s3, "verify_sparse", ["0/0000.tif", *(f"9/{n}.tif" for n in range(20))])
+    result, requests = asked_of(proxy, s3, sources)
+    assert (result.ok, requests) == (True, (20, 1))
+
+
+def test_objects_of_who_may_not_list_are_asked_one_by_one(
+    s3: S3, proxy: FailingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = on_s3(s3, "verify_no_list", [f"{n}.tif" for n in range(20)])
+    with monkeypatch.context() as patch:
+        patch.setattr(proxy, "failures", Failures(1, [403] * 20))
+        result, (heads, _) = asked_of(proxy, s3, sources)
+    assert (result.ok, heads) == (True, 20)
+
+
+# ---- parts of a repository
+
+
+def test_a_sample(tmp_path: Path) -> None:
+    paths = files(tmp_path, 30)
+    repository = with_ledger({path.as_uri(): state_of(path) for path in paths})
+    result = verify(repository, sample=7)
+    assert (result.ok, result.total, result.of) == (True, 7, 30)
+    assert {source.url for source in result.sources()} < {path.as_uri() for path in paths}
+    assert verify(repository, sample=99).total == 30
+    with pytest.raises(ValueError, match="sample must be a positive number"):
+        verify(repository, sample=0)
+
+
+def test_sources_since_a_commit(tmp_path: Path) -> None:
+    paths = [scene(tmp_path / f"{n}.tif", n) for n in range(4)]
+    place = tmp_path / "cube"
+    first = publish(paths[:2], place, concat="n", tag="first").snapshot
+    before = datetime.now(UTC)
+    publish(paths[2:3], place, concat="n", append=True)
+
+    def asked(since: Any) -> set[str]:
+        sources = verify(place, since=since).sources()
+        return {source.url.rpartition("/")[2] for source in sources}
+
+    for since in ("first", first, before):
+        assert asked(since) == {"2.tif"}
+    everything = {"0.tif", "1.tif", "2.tif"}
+    assert asked(datetime(2000, 1, 1, tzinfo=UTC)) == everything == asked(timedelta(days=99))
+    assert asked(timedelta(0)) == set()
+    scene(paths[0], 7)
+    publish(paths[:1], place, concat="n", append=True, replace_changed=True)
+    assert asked("first") == {"0.tif", "2.tif"}
+    with pytest.raises(ValueError, match="time zone"):
+        asked(datetime(2000, 1, 1))  # noqa: DTZ001 (that is refused)
+    with pytest.raises(ValueError, match="there is no snapshot 'second'"):
+        asked("second")
+
+
+def test_only_some_of_many_differing_sources_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "MOST_DIFFERING", 3)
+    paths = files(tmp_path, 9)
+    repository = with_ledger({path.as_uri(): state_of(path, size=1) for path in paths})
+    urls = []
+    result = verify(repository, on_source=lambda source: urls.append(source.url))
+    assert urls == [path.as_uri() for path in paths]
+    assert (len(result.differing), result.left_out, result.counts["changed"]) == (3, 6, 9)
+    with pytest.raises(ValueError, match="6 differing sources were not kept"):
+        list(result.sources())
+
+
 # ---- repositories of others
 
 
@@ -306,6 +426,19 @@ def test_command_when_something_differs(published: Command, capsys: Any) -> None
     assert summary == "3 sources: 1 unchanged, 1 changed, 1 missing"
     assert main(["verify", str(place), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["counts"]["missing"] == 1
+
+
+def test_command_prints_lines_of_json(published: Command, capsys: Any) -> None:
+    place, paths = published
+    paths[1].unlink()
+    assert main(["verify", str(place), "--json-lines"]) == 1
+    *lines, counts = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [line["status"] for line in lines] == ["unchanged", "missing", "unchanged"]
+    assert counts["counts"]["missing"] == 1
+    assert main(["verify", str(place), "--sample", "1", "--since", "30d", "--quiet"]) in (0, 1)
+    capsys.readouterr()
+    assert main(["verify", str(place), "--since", "0h"]) == 0
+    assert capsys.readouterr().out == "0 sources of 3: none\n"
 
 
 def test_command_says_what_cannot_be_known(tmp_path: Path, capsys: Any) -> None:

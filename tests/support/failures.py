@@ -114,6 +114,8 @@ class FailingProxy:
     def __init__(self, upstream: str, failures: Failures) -> None:
         self.failures = failures
         self.upstream = urlsplit(upstream).netloc
+        self.requests: list[tuple[str, str]] = []
+        """Method and path of each request."""
         self._stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, self._stopping.wait))
         self._server.daemon_threads = True
@@ -156,6 +158,7 @@ def _handler(proxy: FailingProxy, wait: Callable[[float], object]) -> type[BaseH
             return answer.status, headers, data
 
         def _answer(self) -> None:
+            proxy.requests.append((self.command, self.path))
             kind = proxy.failures.next() if self.command == "GET" else None
             if kind is not None:
                 send_failure(self, kind, self._forward, wait, proxy.failures.stall)

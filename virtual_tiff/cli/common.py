@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 __all__ = [
     "add_common",
     "add_debug",
     "add_repository",
+    "age_or_time",
     "key_and_value",
     "progress_bar",
     "quiet_icechunk",
@@ -58,6 +61,21 @@ def add_repository(command: argparse.ArgumentParser) -> None:
     """Add the repository and its branch."""
     command.add_argument("repository", metavar="REPO", help="a local path, or s3://bucket/prefix")
     command.add_argument("--branch", default="main", help="the branch (default: main)")
+
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def age_or_time(text: str) -> datetime | timedelta:
+    """Read an age or a time; a time without a zone is in UTC."""
+    if match := re.fullmatch(r"(\d{1,6})([hdw])", text):
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{text!r} is no age, as 30d, 12h or 8w, and no time, as 2026-10-01"
+        raise argparse.ArgumentTypeError(msg) from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def quiet_icechunk() -> None:

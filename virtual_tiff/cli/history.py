@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_debug, quiet_icechunk
+from virtual_tiff.cli.common import add_debug, age_or_time, quiet_icechunk
 from virtual_tiff.text.numbers import counted, human_size
 from virtual_tiff.tiff import printable
 
@@ -70,7 +69,7 @@ def _add_age(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument(
         "--older-than",
         metavar="AGE",
-        type=_age,
+        type=age_or_time,
         required=True,
         help=f"an age, as 30d, 12h or 8w, or a time, as 2026-10-01 (UTC): {what} before it;"
         " less than a day ago is refused without --force",
@@ -83,21 +82,6 @@ def _add_age(command: argparse.ArgumentParser, what: str) -> None:
         action="store_true",
         help="allow less than a day; only if nobody is publishing to the repository",
     )
-
-
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-
-
-def _age(text: str) -> datetime | timedelta:
-    """Read an age or a time; a time without a zone is in UTC."""
-    if match := re.fullmatch(r"(\d{1,6})([hdw])", text):
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"{text!r} is no age, as 30d, 12h or 8w, and no time, as 2026-10-01"
-        raise argparse.ArgumentTypeError(msg) from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _log(options: argparse.Namespace) -> int:

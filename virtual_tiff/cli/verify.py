@@ -7,12 +7,20 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_common, add_repository, progress_bar, quiet_icechunk
+from virtual_tiff.cli.common import (
+    add_common,
+    add_repository,
+    age_or_time,
+    progress_bar,
+    quiet_icechunk,
+)
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
 if TYPE_CHECKING:
-    from virtual_tiff.publishing.verification import Verification
+    from datetime import datetime, timedelta
+
+    from virtual_tiff.publishing.verification import Source, Verification
 
 __all__ = ["add_verify"]
 
@@ -26,7 +34,20 @@ def add_verify(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " status is 1 if a source has changed, is truncated, is missing or cannot be reached.",
     )
     add_repository(command)
-    command.add_argument("--json", action="store_true", help="print JSON, for programs")
+    command.add_argument("--sample", type=int, metavar="N", help="ask N sources, chosen by chance")
+    command.add_argument(
+        "--since",
+        metavar="WHEN",
+        help="ask only sources that were published later: than an age, as 30d, 12h or 8w, a time,"
+        " as 2026-10-01 (UTC), or the commit of a tag or of a snapshot's id",
+    )
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON, for programs")
+    output.add_argument(
+        "--json-lines",
+        action="store_true",
+        help="print a line of JSON for each source as it is known, and one of the counts",
+    )
     command.add_argument("--quiet", action="store_true", help="print nothing if all is well")
     add_common(command, _run)
 
@@ -39,14 +60,33 @@ def _run(options: argparse.Namespace) -> int:
         verification = verify(
             options.repository,
             branch=options.branch,
+            sample=options.sample,
+            since=_when(options.since),
             store_options=dict(options.store_option),
             progress=update and (lambda done, total: update(completed=done, total=total)),
+            on_source=_print_line if options.json_lines else None,
         )
-    if options.json:
+    if options.json_lines:
+        plain = verification.to_json()
+        del plain["differing"]
+        print(json.dumps(plain))
+    elif options.json:
         print(json.dumps(verification.to_json(), indent=2))
     elif not (options.quiet and verification.ok):
         print(printable("\n".join(_report(verification))))
     return 0 if verification.ok else 1
+
+
+def _when(text: str | None) -> datetime | timedelta | str | None:
+    """Read an age or a time; any other text is the name of a tag, or a snapshot's id."""
+    try:
+        return text and age_or_time(text)
+    except argparse.ArgumentTypeError:
+        return text
+
+
+def _print_line(source: Source) -> None:
+    print(json.dumps(source.to_json()))
 
 
 def _report(verification: Verification) -> Iterator[str]:
@@ -57,8 +97,11 @@ def _report(verification: Verification) -> Iterator[str]:
         # a store's error names the url already
         reason = (source.error or "").removeprefix(f"{url}: ")
         yield f"{source.status:<{width}}  {url}  {reason}".rstrip()
+    if verification.left_out:
+        yield f"and {verification.left_out:,} more; --json-lines prints all"
     counts = [f"{count} {status}" for status, count in verification.counts.items() if count]
-    yield f"{counted(verification.total, 'source')}: {', '.join(counts) or 'none'}"
+    of = "" if verification.of is None else f" of {verification.of:,}"
+    yield f"{counted(verification.total, 'source')}{of}: {', '.join(counts) or 'none'}"
     if not verification.has_ledger:
         yield (
             "the repository does not record the state of its sources when they were published, so"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import chain, count
 from typing import Any, Literal, get_args
+
+import icechunk
+import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.repository.containers import SourceStores
@@ -14,9 +19,15 @@ from virtual_tiff.publishing.repository.ledger import (
     KnownSource,
     known_sources,
     number_of_sources,
+    rows_since,
 )
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
 from virtual_tiff.sources.identity import same_object
+from virtual_tiff.sources.listed_states import (
+    LEAST_OF_A_PAGE,
+    listed_states,
+    lists_from_a_key,
+)
 from virtual_tiff.sources.object_source import present_state
 from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
 from virtual_tiff.tiff import SourceState, TiffError, redacted, truncation
@@ -32,8 +43,14 @@ STATUSES: tuple[Status, ...] = get_args(Status.__value__)
 _GOOD: tuple[Status, ...] = ("unchanged", "unknown")
 
 _BATCH = 16384
-"""Sources that are in memory at a time, as many as a chunk of the ledger has; those that are
+"""Sources that are in memory at a time, as many as two chunks of the ledger have; those that are
 unchanged are not kept."""
+
+_LISTED_TOGETHER = 2048
+"""Sources that one listing goes through; several listings run at the same time."""
+
+MOST_DIFFERING = 10_000
+"""Differing sources that a `Verification` keeps: an archive of millions may have moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +87,12 @@ class Verification:
     it), no change can be told, and sources that exist are `unknown`."""
     counts: Mapping[Status, int]
     differing: tuple[Source, ...]
-    """The sources that are not `unchanged`, in the order of the repository; without a ledger the
-    missing and the unreachable ones, as all others are `unknown`."""
+    """The sources that are not `unchanged`, in the order of the repository, the first 10,000;
+    without a ledger the missing and the unreachable ones, as all others are `unknown`."""
+    left_out: int = 0
+    """Differing sources beyond those; `verify(…, on_source=…)` is told of all."""
+    of: int | None = None
+    """The number of sources that the repository has, if some were not asked (`sample`, `since`)."""
     _all: Callable[[], Iterator[KnownSource]] = field(repr=False, compare=False)
 
     @property
@@ -85,7 +106,17 @@ class Verification:
         return sum(self.counts.values())
 
     def sources(self) -> Iterator[Source]:
-        """Yield each source, in the order of the repository, from which it is read again."""
+        """Yield each source, in the order of the repository, from which it is read again.
+
+        Raises
+        ------
+        ValueError
+            If more than 10,000 sources differ: not all of them were kept.
+        """
+        if self.left_out:
+            more = f"{self.left_out:,} differing sources were not kept"
+            msg = f"{more}; give verify a function on_source"
+            raise ValueError(msg)
         differing = {source.url: source for source in self.differing}
         for known in self._all():
             yield differing.get(known.url) or Source(
@@ -99,19 +130,27 @@ class Verification:
             "snapshot": self.snapshot,
             "has_ledger": self.has_ledger,
             "counts": dict(self.counts),
+            **({} if self.of is None else {"of": self.of}),
+            **({"left_out": self.left_out} if self.left_out else {}),
             "differing": [source.to_json() for source in self.differing],
         }
 
 
-def verify(
+def verify(  # noqa: PLR0913 (the options of a command)
     repository: Place,
     *,
     branch: str = "main",
+    sample: int | None = None,
+    since: datetime | timedelta | str | None = None,
     store_options: Mapping[str, Any] | None = None,
     concurrency: int = 64,
     progress: Callable[[int, int], None] | None = None,
+    on_source: Callable[[Source], None] | None = None,
 ) -> Verification:
     """Ask each source of a published repository what it is now, and compare.
+
+    Where the store can list from a key on (S3, GCS), a thousand sources that lie together take one
+    request; others take one each.
 
     Size and ETag are compared, where the source had one and has one; else size and time of
     modification. Of local files it is always size and time.
@@ -127,13 +166,21 @@ def verify(
         `icechunk.Storage` or `icechunk.Repository`.
     branch
         The branch whose newest commit is verified.
+    sample
+        Ask only so many sources, chosen by chance. If one in a hundred has changed, 300 find one
+        in 95 of 100 runs.
+    since
+        Ask only sources whose references were written later: after a time, within an age, or after
+        the commit of a tag or of a snapshot's id. If the history does not reach so far, all.
     store_options
         obstore's options of the sources' stores. Region, endpoint and whether to sign are
         taken from the repository where they are not given.
     concurrency
         Sources that are asked at the same time.
     progress
-        Called with the number of sources asked, and of all sources.
+        Called with the number of sources asked, and of all that are to be asked.
+    on_source
+        Called with each source when it is known what it is now, in the order of the repository.
 
     Raises
     ------
@@ -145,26 +192,37 @@ def verify(
     work = verify_async(
         repository,
         branch=branch,
+        sample=sample,
+        since=since,
         store_options=store_options,
         concurrency=concurrency,
         progress=progress,
+        on_source=on_source,
     )
     return run_to_end(work)
 
 
-async def verify_async(
+async def verify_async(  # noqa: PLR0913 (the options of a command)
     repository: Place,
     *,
     branch: str = "main",
+    sample: int | None = None,
+    since: datetime | timedelta | str | None = None,
     store_options: Mapping[str, Any] | None = None,
     concurrency: int = 64,
     progress: Callable[[int, int], None] | None = None,
+    on_source: Callable[[Source], None] | None = None,
 ) -> Verification:
     """Do the same, asynchronously; see `verify`."""
     check_concurrency(concurrency)
+    if sample is not None and sample < 1:
+        msg = f"sample must be a positive number of sources, not {sample}"
+        raise ValueError(msg)
     opened = await await_thread(lambda: repository_at(repository))
     session = await await_thread(lambda: session_of(opened, branch=branch))
     total = await await_thread(lambda: number_of_sources(session))
+    rows = await await_thread(lambda: _rows_to_ask(opened, session, since, sample))
+    to_ask = total if rows is None else len(rows)
     stores = SourceStores(opened.config, store_options or {})
     counts: Counter[Status] = Counter()
     differing: list[Source] = []
@@ -173,24 +231,64 @@ async def verify_async(
     def report() -> None:
         if progress is not None:
             number = next(asked)
-            progress(number, number if total is None else total)
+            progress(number, number if to_ask is None else to_ask)
 
-    batches = known_sources(session, _BATCH)
+    batches = known_sources(session, _BATCH, rows)
     while batch := await await_thread(lambda: next(batches, None)):
         sources = await _ask(batch, stores, concurrency, report)
-        counts.update(source.status for source in sources)
-        differing += [
-            source
-            for source, known in zip(sources, batch, strict=True)
-            if source.status != _usual(known)
-        ]
+        for source, known in zip(sources, batch, strict=True):
+            counts[source.status] += 1
+            if source.status != _usual(known) and len(differing) < MOST_DIFFERING:
+                differing.append(source)
+            if on_source is not None:
+                on_source(source)
+    usual: Status = "unknown" if total is None else "unchanged"
     return Verification(
         snapshot=session.snapshot_id,
         has_ledger=total is not None,
         counts={status: counts[status] for status in STATUSES},
         differing=tuple(differing),
-        _all=lambda: chain.from_iterable(known_sources(session, _BATCH)),
+        left_out=counts.total() - counts[usual] - len(differing),
+        of=total if rows is not None else None,
+        _all=lambda: chain.from_iterable(known_sources(session, _BATCH, rows)),
     )
+
+
+def _rows_to_ask(
+    repository: icechunk.Repository,
+    session: icechunk.Session,
+    since: datetime | timedelta | str | None,
+    sample: int | None,
+) -> NDArray[np.int64] | None:
+    """Return the numbers of the sources that are asked; None is all."""
+    rows: NDArray[np.int64] | None = None
+    if since is not None and (earlier := _commit_at(repository, session, since)) is not None:
+        rows = rows_since(session, session_of(repository, snapshot=earlier))
+    if sample is not None:
+        if rows is None:
+            total = number_of_sources(session)
+            if total is None:
+                total = len(set(session.all_virtual_chunk_locations()))
+            rows = np.arange(total)
+        if sample < len(rows):
+            rows = np.sort(np.random.default_rng().choice(rows, sample, replace=False))
+    return rows
+
+
+def _commit_at(
+    repository: icechunk.Repository, session: icechunk.Session, since: datetime | timedelta | str
+) -> str | None:
+    """Return the commit whose sources need not be asked; None if the history begins later."""
+    if isinstance(since, str):
+        if since in repository.list_tags():
+            return repository.lookup_tag(since)
+        return session_of(repository, snapshot=since).snapshot_id
+    time = datetime.now(UTC) - since if isinstance(since, timedelta) else since
+    if time.tzinfo is None:
+        msg = f"since must have a time zone, as datetime(…, tzinfo=UTC), not {time.isoformat()}"
+        raise ValueError(msg)
+    commits = repository.ancestry(snapshot_id=session.snapshot_id)
+    return next((commit.id for commit in commits if commit.written_at <= time), None)
 
 
 def _usual(known: KnownSource) -> Status:
@@ -202,6 +300,7 @@ async def _ask(
     batch: list[KnownSource], stores: SourceStores, concurrency: int, report: Callable[[], None]
 ) -> list[Source]:
     """Ask sources, some at the same time; return what each is now, in their order."""
+    listed = await _listed(batch, stores, concurrency)
     sources: dict[int, Source] = {}
 
     async def work(numbered: tuple[int, KnownSource]) -> None:
@@ -209,12 +308,14 @@ async def _ask(
         url, before = known.url, known.state
         store, path = stores.resolve(url)
         status: Status
-        now = None
+        words: str | None
+        now = listed.get(url)
         try:
-            now = await present_state(store, path, url)
+            if now is None or before is None or not same_object(before, now, url=url).same:
+                now = await present_state(store, path, url)
         except OSError as error:
             status = "missing" if isinstance(error, FileNotFoundError) else "unreachable"
-            words: str | None = str(error)
+            now, words = None, str(error)
         else:
             status, words = change(url, before, now)
         if status in _GOOD:
@@ -228,6 +329,34 @@ async def _ask(
 
     await in_parallel(enumerate(batch), work, min(concurrency, len(batch)))
     return [sources[number] for number in range(len(batch))]
+
+
+async def _listed(
+    batch: Sequence[KnownSource], stores: SourceStores, concurrency: int
+) -> dict[str, SourceState]:
+    """Return by url the present states of sources that listings tell more cheaply."""
+    states: dict[str, SourceState] = {}
+    urls: dict[int, dict[str, str]] = defaultdict(dict)
+    by_number: dict[int, Any] = {}
+    for known in batch:
+        store, path = stores.resolve(known.url)
+        if known.state is not None and lists_from_a_key(store):
+            by_number[id(store)] = store
+            urls[id(store)][path] = known.url
+    parts = [
+        (number, paths[start : start + _LISTED_TOGETHER])
+        for number, paths in ((number, sorted(of_paths)) for number, of_paths in urls.items())
+        for start in range(0, len(paths), _LISTED_TOGETHER)
+        if len(paths) - start >= LEAST_OF_A_PAGE
+    ]
+
+    async def work(part: tuple[int, list[str]]) -> None:
+        number, paths = part
+        for path, state in (await listed_states(by_number[number], paths)).items():
+            states[urls[number][path]] = state
+
+    await in_parallel(parts, work, min(concurrency, max(1, len(parts))))
+    return states
 
 
 async def _parts_lost(store: Any, path: str, url: str) -> str | None:  # noqa: ANN401 (obstore's union)

@@ -74,6 +74,7 @@ __all__ = [
     "known_sources",
     "number_of_sources",
     "read_ledger",
+    "rows_since",
 ]
 
 _VERSION = 3
@@ -725,26 +726,48 @@ def number_of_sources(session: icechunk.Session) -> int | None:
     return int(urls.shape[0])
 
 
-def known_sources(session: icechunk.Session, batch: int) -> Iterator[list[KnownSource]]:
+def known_sources(
+    session: icechunk.Session, batch: int, rows: NDArray[np.int64] | None = None
+) -> Iterator[list[KnownSource]]:
     """Yield the sources, some at a time; a ledger of millions is never in memory as a whole.
 
-    Without a ledger they are the files that the references point to, each once.
+    Without a ledger they are the files that the references point to, each once. `rows` are the
+    numbers of those that are wanted, in ascending order; None is all.
     """
     group = _ledger_group(session)
     if group is None:
         # dict, and not set: the order is that of the repository, and so the same twice
         urls = list(dict.fromkeys(session.all_virtual_chunk_locations()))
-        for start in range(0, len(urls), batch):
-            yield [KnownSource(url) for url in urls[start : start + batch]]
+        wanted = urls if rows is None else [urls[row] for row in rows if row < len(urls)]
+        for start in range(0, len(wanted), batch):
+            yield [KnownSource(url) for url in wanted[start : start + batch]]
         return
-    arrays: list[Any] = [group[name] for name in _STATE]
-    truncated: Any = group.get("truncated")
+    if rows is None:
+        rows = np.arange(group["url"].shape[0])  # type: ignore[union-attr]
+    names = (*_STATE, "truncated") if "truncated" in group else _STATE
     unknown = None if not group.attrs.get("whole") else ""
-    for start in range(0, arrays[0].shape[0], batch):
-        rows = slice(start, start + batch)
-        columns = [array[rows].tolist() for array in arrays]
-        lost = [unknown] * len(columns[0]) if truncated is None else truncated[rows].tolist()
+    for start in range(0, len(rows), batch):
         yield [
-            KnownSource(url, state_of_columns(*state), None if words == _UNKNOWN else words)
-            for url, *state, words in zip(*columns, lost, strict=True)
+            KnownSource(
+                url,
+                state_of_columns(*state[:3]),
+                (None if state[3] == _UNKNOWN else state[3]) if state[3:] else unknown,
+            )
+            for _, url, *state in _rows(group, names, rows[start : start + batch])
         ]
+
+
+def rows_since(session: icechunk.Session, earlier: icechunk.Session) -> NDArray[np.int64]:
+    """Return the numbers of the rows that an earlier state of the ledger has not, or otherwise."""
+    now, before = _ledger_group(session), _ledger_group(earlier)
+    if now is None:
+        return np.arange(len(set(session.all_virtual_chunk_locations())))
+    size, known = ((0 if g is None else g["url"].shape[0]) for g in (now, before))  # type: ignore[union-attr]
+    changed = [np.arange(min(size, known), size)]
+    if before is not None:
+        for start in range(0, min(size, known), _CHUNK):
+            numbers = np.arange(start, min(start + _CHUNK, size, known))
+            pairs = zip(_rows(now, _STATE, numbers), _rows(before, _STATE, numbers), strict=True)
+            rows = [row[0] for row, old in pairs if row != old]
+            changed.insert(-1, np.array(rows, dtype=np.int64))
+    return np.concatenate(changed)
