@@ -134,6 +134,13 @@ def test_items_are_read_as_by_gdal(text: str):
     assert attributes_of(items(text)) == truth
 
 
+def test_references_to_no_character_stay():
+    """XML itself allows none of them, but GDAL's second escaping may hold them."""
+    for reference in ("&#0;", "&#xD800;", "&#1114112;", "&#99999999999;"):
+        text = reference.replace("&", "&amp;")
+        assert attributes_of(items(f'<Item name="a">{text}</Item>')) == {"a": reference}
+
+
 def test_what_gdal_escapes_comes_back():
     text = "a<b>&amp;'\"ü"
     with rasterio.MemoryFile() as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import tracemalloc
 from typing import Any
 
@@ -35,6 +36,7 @@ from virtual_tiff.tiff.constants import FIELD_TYPES
 from virtual_tiff.tiff.entry import Entry, decode_text, numbers, parse_entries, rationals, texts
 from virtual_tiff.tiff.entry import raw as stored_bytes
 from virtual_tiff.tiff.entry import value as plain_value
+from virtual_tiff.tiff.header import NDPI
 
 from .reading import no_warning, one_ifd, variant_of
 
@@ -376,3 +378,12 @@ def test_all_other_numbers_are_a_memoryview(byteorder: str, big: bool, field_typ
 def test_raw_bytes_stay_in_the_files_byte_order(byteorder: str, big: bool) -> None:
     found, _ = read_back(entry(TAG, SHORT, [0x0102] * 3), byteorder=byteorder, big=big)
     assert stored_bytes(found) == {"II": b"\2\1", "MM": b"\1\2"}[byteorder] * 3
+
+
+@pytest.mark.parametrize("code", [LONG, SLONG, IFD])
+def test_numbers_of_ndpi_have_64_bits_where_their_high_word_is_not_0(code: int) -> None:
+    raw = struct.pack("<HHIII", TAG, code, 1, 5, 2)
+    (wide,) = parse_entries(memoryview(raw), NDPI, 0, "0")
+    assert (wide.field_type.nbytes, [*numbers(wide, NDPI)]) == (8, [2**33 + 5])
+    (narrow,) = parse_entries(memoryview(raw[:12] + bytes(4)), NDPI, 0, "0")
+    assert (narrow.field_type.nbytes, [*numbers(narrow, NDPI)]) == (4, [5])

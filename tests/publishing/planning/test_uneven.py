@@ -186,3 +186,10 @@ def test_what_says_where_pixels_lie_is_left_out() -> None:
     assert without_transform(attributes) == {"proj:code": "EPSG:1", "a": 1}
     kept = without_transform({"zarr_conventions": conventions, "spatial": 1})
     assert kept == {"zarr_conventions": [{"name": "proj"}, {}], "spatial": 1}
+
+
+@pytest.mark.parametrize("axis", ["y", "x"])
+def test_files_of_other_codecs_are_not_put_together(axis: str, tmp_path: Path) -> None:
+    files = [strips(tmp_path, [0.5], name=name, compress=name)[0] for name in ("deflate", "lzw")]
+    with pytest.raises(PublishError, match="codecs"):
+        publish(files, "memory://", concat=axis, grid="rectilinear")
