@@ -16,7 +16,7 @@ import zarr
 from support.published import s3_options
 from support.s3 import S3
 from support.scenes import commits, dated, pixels, scene
-from virtual_tiff import open_published, publish, verify
+from virtual_tiff import open_published, publish, remove, verify
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing import PublishError, move_sources
 from virtual_tiff.publishing import moving as module
@@ -81,6 +81,28 @@ def test_local_files_that_moved(tmp_path: Path) -> None:
         os.utime(path, ns=((new / "a b" / path.name).stat().st_mtime_ns,) * 2)
     first = [each.id for each in published.repository.ancestry(branch="main")][-2]
     np.testing.assert_array_equal(values(cube, snapshot=first), expected)
+
+
+@pytest.mark.long
+def test_files_that_moved_are_not_read_again_for_a_late_scene(tmp_path: Path) -> None:
+    """The records of files have their new urls, also those of removed files with a place."""
+    old, new, cube = tmp_path / "old", tmp_path / "new", tmp_path / "cube"
+    files = days(old, range(2, 6))
+    expected = np.stack([pixels(path) for path in files])
+    publish(files, cube, **STACK)
+    remove([files[1]], cube, keep_places=True)
+    shutil.move(old, new)
+    move_sources(cube, {str(old): str(new)})
+    (new / files[3].name).rename(tmp_path / "away.tif")  # a reader would fail
+    (late,) = days(new, range(1, 2))
+    published = publish([late], cube, append=True, **STACK)
+    (tmp_path / "away.tif").rename(new / files[3].name)
+    assert (published.files, published.missing) == (1, 1)
+    np.testing.assert_array_equal(
+        values(cube)[[0, 1, 3, 4]], np.stack([pixels(late), *expected[[0, 2, 3]]])
+    )
+    assert publish([new / files[1].name], cube, append=True, **STACK).missing == 0
+    np.testing.assert_array_equal(values(cube)[1:], expected)
 
 
 @pytest.mark.long

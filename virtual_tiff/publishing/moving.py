@@ -53,6 +53,7 @@ from virtual_tiff.publishing.repository.ledger import (
     PublishedRows,
     read_ledger,
 )
+from virtual_tiff.publishing.repository.records import move_records
 from virtual_tiff.publishing.repository.target import save_containers, target_of
 from virtual_tiff.publishing.repository.writer import read_back
 from virtual_tiff.sources.identity import same_object
@@ -227,6 +228,11 @@ class _Prefixes:
             if url.startswith(old) and url[len(old) : len(old) + 1] in ("", "/"):
                 return new + url[len(old) :], name
         return None
+
+    def new_url(self, url: str) -> str | None:
+        """Return the new url of one that has an old prefix; None of any other."""
+        moved = self.of(url)
+        return None if moved is None else moved[0]
 
 
 def _prefix(name: str, *, resolve: bool = True) -> str:
@@ -491,6 +497,7 @@ class _Move:
                     rows = LedgerRows(sessions.store, self._ledger.rows, 0)
                     rows.move_sources((each.number, each.new, each.state) for each in sources)
                     rows.finish(self._ledger)
+                    move_records(sessions.store, sources.prefixes.new_url)
                     read_back(sessions.store, paths[:_READ_BACK])
                     metadata = {"virtual_tiff": version("virtual-tiff")}
                     snapshot = sessions.commit(metadata)

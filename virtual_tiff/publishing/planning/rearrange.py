@@ -120,7 +120,12 @@ def rearranged(before: Plan | None, after: Plan, published: Published) -> Rearra
         for part in new.parts
     ]
     return Rearranged(
-        plan=replace(after, parts=iter(parts), files=sum(_count(part) for part in parts)),
+        plan=replace(
+            after,
+            parts=iter(parts),
+            files=sum(_count(part) for part in parts),
+            missing=after.missing + sum(_empty(part, published.holes) for part in new.parts),
+        ),
         removed=[path for path in removed if not set(parents(path)) & set(removed)],
         moves=moves,
         shapes={path: new.arrays[path]["shape"] for path in moves},
@@ -201,6 +206,16 @@ def _blocks_of(blocks: FileBlocks, rank: Integers) -> FileBlocks:
 
 def _count(part: Part) -> int:
     return sum(len(members.numbers) for members in part.members)
+
+
+def _empty(part: Part, holes: Collection[int]) -> int:
+    """Return how many positions have no file but those that were removed."""
+    empty = 0
+    for members in part.members if holes else ():
+        if members.positions is not None:
+            files = members.positions[~np.isin(members.numbers, list(holes))]
+            empty += len(np.unique(members.positions, axis=0)) - len(np.unique(files, axis=0))
+    return empty
 
 
 # ------------------------------------------------------------------------- comparison

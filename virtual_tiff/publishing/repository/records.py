@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import batched
 from typing import Any
@@ -34,7 +34,7 @@ from virtual_tiff.publishing.reading.record import Template
 from virtual_tiff.publishing.reading.spool import KeptRecord, MissingDataError, Spool
 from virtual_tiff.publishing.repository.keys import read_key
 
-__all__ = ["RecordRows", "read_data", "read_records", "remembered_options"]
+__all__ = ["RecordRows", "move_records", "read_data", "read_records", "remembered_options"]
 
 _NAME = "records"
 _FILES = 500
@@ -58,6 +58,20 @@ def read_records(store: icechunk.IcechunkStore, spool: Spool) -> Iterator[KeptRe
     array = _array(store)
     for at in range(0 if array is None else array.shape[0]):
         yield from _unpacked(array[at : at + 1].tolist()[0], spool)
+
+
+def move_records(store: icechunk.IcechunkStore, new_url: Callable[[str], str | None]) -> None:
+    """Give the records of files that have moved their new urls; None leaves a url as it is.
+
+    Files that were removed, and whose places are kept, are among them.
+    """
+    array = _array(store)
+    for at in range(0 if array is None else array.shape[0]):
+        kept = json.loads(array[at : at + 1].tolist()[0])
+        files = [[new_url(url) or url, *rest] for url, *rest in kept["files"]]
+        if files != kept["files"]:
+            text = json.dumps(kept | {"files": files})
+            array[at : at + 1] = np.array([text], dtype=_TEXT)
 
 
 def read_data(store: icechunk.IcechunkStore, spool: Spool) -> None:
