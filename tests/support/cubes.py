@@ -16,7 +16,11 @@ __all__ = ["contents", "differences"]
 def contents(published: Published | Removed) -> dict[str, Any]:
     """Return all groups and arrays but the ledger: attributes, metadata and values by path."""
     assert published.repository is not None
-    store = published.repository.readonly_session(published.branch).store
+    return contents_of(published.repository.readonly_session(published.branch).store)
+
+
+def contents_of(store: Any) -> dict[str, Any]:
+    """Return the same of a store of zarr."""
     root = zarr.open_group(store, mode="r")
     nodes: dict[str, Any] = {"": (dict(root.attrs),)}
     for path, node in root.members(max_depth=None):

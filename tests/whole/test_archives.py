@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,9 +26,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from support.archive_judge import Readers, judge_many, summary
 from support.archives import WAYS, random_archive
-from support.cubes import contents, differences
+from support.cubes import contents, contents_of, differences
 from support.scenes import dated, pixels, scene
-from virtual_tiff.publishing import Published, PublishError, publish, remove
+from virtual_tiff import open_published
+from virtual_tiff.publishing import (
+    Published,
+    PublishError,
+    collect_garbage,
+    expire,
+    log,
+    move_sources,
+    publish,
+    remove,
+)
 
 BATCH = 25
 TIME = r"_(?P<time>\d{8})\.tif"
@@ -216,6 +227,7 @@ class Lives(RuleBasedStateMachine):
         self.options = self.kinds[kind]
         self.all_places = self.places[kind]
         self.folder = Path(tempfile.mkdtemp())
+        self.scenes = self.folder / "scenes"
         self.cube = self.folder / "cube"
         self.files: dict[tuple[int, int, int], Path] = {}
         self.clock = 1_600_000_000
@@ -226,7 +238,7 @@ class Lives(RuleBasedStateMachine):
 
     def _write(self, place: tuple[int, int, int], seed: int) -> Path:
         row, column, day = place
-        path = self.folder / "scenes" / f"t{row}{column}_202301{day:02}.tif"
+        path = self.scenes / f"t{row}{column}_202301{day:02}.tif"
         corner = (500_000 + 320 * column, 4_650_000 - 320 * row)
         tags = {"sensor": "AB"[seed % 5 == 0], "run": str(seed)}
         # some blocks of some files are sparse, so that the number of references differs
@@ -276,9 +288,28 @@ class Lives(RuleBasedStateMachine):
         assert set(self.result.files) == {f"file://{path}" for path in gone}
         self._compare()
 
+    @precondition(lambda self: self.files)
+    @rule()
+    def move(self) -> None:
+        """The folder of the files has another name from now on."""
+        old, self.scenes = self.scenes, self.scenes.with_name(f"{self.scenes.name}_")
+        old.rename(self.scenes)
+        self.files = {place: self.scenes / path.name for place, path in self.files.items()}
+        assert move_sources(self.cube, {str(old): str(self.scenes)}).sources == len(self.files)
+        self._compare()
+
+    @precondition(lambda self: self.files)
+    @rule()
+    def forget(self) -> None:
+        """All commits but the newest one go, and what only they had."""
+        expire(self.cube, older_than=timedelta(0), force=True)
+        collect_garbage(self.cube, older_than=timedelta(0), force=True)
+        assert len(log(self.cube).commits) <= 2
+        self._compare()
+
     def _compare(self) -> None:
         fresh = publish(list(self.files.values()), "memory://", **self.options)
-        assert not list(differences(contents(self.result), contents(fresh)))
+        assert not list(differences(contents_of(open_published(self.cube)), contents(fresh)))
 
 
 _LIVES = int(os.environ.get("VIRTUAL_TIFF_HISTORIES", "8"))
