@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import posixpath
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from obspec_utils.registry import ObjectStoreRegistry
 
@@ -12,11 +15,13 @@ from virtual_tiff.arrays import layouts
 from virtual_tiff.arrays.axes import SampleOrder
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.image import ImageArray, Options, charge, image_array
-from virtual_tiff.arrays.nodes import Group, file_arrays, with_losses
+from virtual_tiff.arrays.layouts.find_stacks import description_of
+from virtual_tiff.arrays.nodes import SET, Group, file_arrays, with_losses
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.manifest import manifest_group
+from virtual_tiff.metadata.ome_xml import Ome, metadata_file, parse_ome
 from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ObspecSource,
@@ -202,7 +207,7 @@ class VirtualTIFF:
         that was parsed, not of what lies there when the reference is committed.
         """
         store, path, reference = _resolve(url, registry)
-        nodes, state = await self._nodes(source_of(store, path, url), url)
+        nodes, state = await self._nodes(partial(source_of, store), path, url)
         return _stored(nodes, state, reference, registry=registry), state
 
     def parse_object_sync(
@@ -256,13 +261,24 @@ class VirtualTIFF:
         nodes, state = await self.parse_nodes(store, path, url=url)
         return _stored(nodes, state, url, located=(store, path))
 
-    async def parse_nodes(self, store: Any, path: str, *, url: str) -> tuple[Group, SourceState]:  # noqa: ANN401 (duck-typed)
+    async def parse_nodes(
+        self,
+        store: Any,  # noqa: ANN401 (duck-typed)
+        path: str,
+        *,
+        url: str,
+        of_set: bool = False,
+    ) -> tuple[Group, SourceState]:
         """Parse one object of a store to plain data: metadata, byte ranges, the object's state.
 
         `parse_object` makes its store from this. Use it to write many files to one place: the
         data can be pickled, and no object of zarr or VirtualiZarr is made.
+
+        With `of_set` a file of a multi-file OME-TIFF gives its part of the whole images, whatever
+        the layout: see `virtual_tiff.arrays.layouts.page_stack.stack`, and `SET` of the group's
+        attributes lists the files. Any other file is parsed as always.
         """
-        return await self._nodes(source_of(store, path, url), url)
+        return await self._nodes(partial(source_of, store), path, url, of_set=of_set)
 
     async def parse_many(
         self,
@@ -312,28 +328,64 @@ class VirtualTIFF:
     def _nodes_at_once(self, store: Any, path: str, url: str) -> tuple[Group, SourceState]:  # noqa: ANN401
         """Do what `parse_nodes` does, in a script, a thread, or a running event loop."""
         if blocks_safely(store):
-            return run_blocking(self._nodes(BlockingObspecSource(store, path, url), url))
-        return run_to_end(self._nodes(ObspecSource(store, path, url), url))
+            return run_blocking(self._nodes(partial(BlockingObspecSource, store), path, url))
+        return run_to_end(self._nodes(partial(ObspecSource, store), path, url))
 
-    async def _nodes(self, source: ByteSource, url: str) -> tuple[Group, SourceState]:
+    async def _nodes(
+        self, source: Callable[[str, str], ByteSource], path: str, url: str, *, of_set: bool = False
+    ) -> tuple[Group, SourceState]:
         token = source_name.set(url)
         try:
             tiff = await read_tiff(  # what was read is not held beyond it
-                ReadAhead(BoundedSource(source, self.limits), self.reading),
+                ReadAhead(BoundedSource(source(path, url), self.limits), self.reading),
                 ifd=self.ifd,
                 limits=self.limits,
             )
-            return self._group(tiff), tiff.state
+            ome = None
+            if of_set or self.ifd_layout == "stack":
+                ome = await self._ome(tiff, partial(_beside, source, path, url))
+            of_set = of_set and ome is not None and len(ome.files) > 1
+            if not (of_set or self.ifd_layout == "stack"):
+                return self._group(tiff), tiff.state
+            group = layouts.stack(
+                tiff,
+                self._budgeted(tiff),
+                coordinates=self.coordinates,
+                ome=ome,
+                of_set=of_set,
+            )
+            if of_set and ome is not None:
+                group = replace(group, attributes={**group.attributes, SET: list(ome.files)})
+            return with_losses(group, tiff.losses), tiff.state
         except TiffError as error:
             raise error.locate(url=url) from error.__cause__
         finally:
             source_name.reset(token)
 
+    async def _ome(self, tiff: Tiff, beside: Callable[[str], ByteSource]) -> Ome | None:
+        """Return what the OME-XML says, of the file or of the one that it names; None if none."""
+        description = description_of(tiff.ifds[0]) if tiff.ifds else None
+        name = metadata_file(description)
+        if name is not None:
+            source = beside(name)
+            bounded = BoundedSource(source, self.limits)
+            try:
+                (start,) = await bounded.read_ranges([(0, 2)])
+                if bytes(start) in (b"II", b"MM"):
+                    other = await read_tiff(bounded, ifd=0, limits=self.limits)
+                    description = description_of(other.ifds[0])
+                elif source.state is not None:
+                    (text,) = await bounded.read_ranges([(0, source.state.size)])
+                    description = bytes(text).decode("utf-8-sig")
+            except (TiffError, OSError, ValueError):
+                pass  # `parse_ome` says which file is missed
+        return parse_ome(description, ifd="0", limits=self.limits)
+
+    def _budgeted(self, tiff: Tiff) -> Options:
+        return replace(self._options, budget=Budget(self.limits, tiff.state.size))
+
     def _group(self, tiff: Tiff) -> Group:
-        options = replace(self._options, budget=Budget(self.limits, tiff.state.size))
-        if self.ifd_layout == "stack":
-            group = layouts.stack(tiff, options, coordinates=self.coordinates)
-            return with_losses(group, tiff.losses)
+        options = self._budgeted(tiff)
         directories = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
         images: list[ImageArray] = []
         refused: dict[str, TiffError] = {}
@@ -364,6 +416,12 @@ class VirtualTIFF:
             left_out -= {ifd.path for pair in directories for ifd in pair if ifd is not None}
             losses = [loss for loss in losses if loss.ifd not in left_out]
         return with_losses(group, losses)
+
+
+def _beside(source: Callable[[str, str], ByteSource], path: str, url: str, name: str) -> ByteSource:
+    """Return the source of a file in the folder of another one."""
+    folder = posixpath.dirname(path)
+    return source(posixpath.join(folder, name), f"{url.rpartition('/')[0]}/{quote(name)}")
 
 
 _SELECTION = [field.name for field in fields(Selection)]

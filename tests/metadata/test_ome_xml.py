@@ -47,10 +47,10 @@ def planes_of(
 ) -> Planes | None:
     ome = parse_ome(text, ifd="0")
     assert ome is not None
+    ome = ome.of_file(file_name)
+    ome.warn_of_other_files()
     return find_planes(
         ome.images[0],
-        uuid=ome.uuid,
-        file_name=file_name,
         samples=lambda _: samples,
         ifd_count=ifds,
         max_planes=max_planes,

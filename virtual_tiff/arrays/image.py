@@ -173,7 +173,7 @@ def image_chunks(
     options: Options,
 ) -> ChunkPlan:
     """Return the chunks alone of an image's array; see `image_array`."""
-    return _exposed(ifd, full, file_size=file_size, options=options).chunks
+    return _exposed(ifd, full, file_size=file_size, options=options, placed=False).chunks
 
 
 def losses_of(ifd: ImageFileDirectory, chunks: ChunkPlan) -> tuple[Loss, ...]:
@@ -211,6 +211,7 @@ def _exposed(
     file_size: int,
     options: Options,
     layout: BlockLayout | None = None,
+    placed: bool = True,
 ) -> _Exposed:
     row = codec_table.check(ifd)
     if layout is None:
@@ -223,7 +224,7 @@ def _exposed(
         if nbytes not in (0, *map(grid.size, (grid.block_length, grid.rows_at_foot))):
             msg = f"{grid.bits}-bit samples cannot be unpacked from blocks of {nbytes:,} bytes"
             raise UnsupportedError(msg, tag=Tag.BitsPerSample, ifd=ifd.path)
-    place = place_of(ifd, full)
+    place = place_of(ifd, full) if placed else None
     bands, region, selection = None, None, options.selection
     if selection.bands is not None and kind_of(ifd) != "mask":
         named = values.band_coordinates(ifd, data_type(ifd), base=full).get("band", [])

@@ -12,9 +12,23 @@ from numpy.typing import NDArray
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.tiff import Loss
 
-__all__ = ["FileArray", "Group", "InlineArray", "file_arrays", "with_losses", "without_lost"]
+__all__ = [
+    "PART",
+    "SET",
+    "FileArray",
+    "Group",
+    "InlineArray",
+    "file_arrays",
+    "with_losses",
+    "without_lost",
+]
 
 type JSON = dict[str, Any]
+
+PART = "virtual_tiff:part"
+"""The attribute of an array that is one file's part of an image in several files."""
+SET = "virtual_tiff:set"
+"""The attribute of the root that lists these files. `publish` reads both; no store has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,15 +8,25 @@ where files break them, those of Bio-Formats' `OMETiffReader`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import PurePosixPath
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
 from virtual_tiff.tiff import Limits, warn
 
-__all__ = ["Ome", "OmeChannel", "OmeImage", "OmeTiffData", "Planes", "find_planes", "parse_ome"]
+__all__ = [
+    "Ome",
+    "OmeChannel",
+    "OmeImage",
+    "OmeTiffData",
+    "Planes",
+    "find_planes",
+    "metadata_file",
+    "parse_ome",
+]
 
 _DIMENSION_ORDERS = {"XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC"}
 _DEFAULT_UNITS = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}
@@ -59,6 +69,8 @@ class OmeImage:
     """Distance of two neighbours and its unit as OME writes it, by `X`, `Y`, `Z`, `T`."""
     channels: tuple[OmeChannel, ...]
     tiff_data: tuple[OmeTiffData, ...]
+    elsewhere: tuple[OmeTiffData, ...] = ()
+    """Those of other files, where `tiff_data` are those of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +80,50 @@ class Ome:
     uuid: str | None
     """The UUID of this file."""
     images: tuple[OmeImage, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that have the planes, or UUIDs of those without names; sorted."""
+        data = (data for image in self.images for data in image.tiff_data)
+        return tuple(sorted({each.file_name or each.uuid or "" for each in data} - {""}))
+
+    def of_file(self, name: str | None) -> Ome:
+        """Return the same with the planes of this file alone.
+
+        A plane is this file's if it names no file, or the file's UUID; or, if no plane does that,
+        the file's name: programs that edit a file give it a new UUID, and users rename files. If
+        all planes are of one file, it is this one, as Bio-Formats takes it.
+
+        Parameters
+        ----------
+        name
+            Of this file, where known.
+        """
+        everything = [data for image in self.images for data in image.tiff_data]
+        uuids = {data.uuid for data in everything} - {None}
+        names = {data.file_name for data in everything}
+        by_name = name in names and (len(names) > 1 or len(uuids) > 1)
+        if len(uuids) > 1 and self.uuid in uuids:
+            own = [data for data in everything if data.uuid in (None, self.uuid)]
+        elif by_name:
+            own = [data for data in everything if data.file_name in (None, name)]
+        elif len(uuids) > 1:
+            own = [data for data in everything if data.uuid is None]
+        else:
+            return self
+        kept = set(map(id, own))
+        return replace(self, images=tuple(_parted(image, kept) for image in self.images))
+
+    def warn_of_other_files(self) -> None:
+        """Warn of the images that have planes in other files too, after `of_file`."""
+        for image in self.images:
+            names = sorted({data.file_name or str(data.uuid) for data in image.elsewhere})
+            if names and image.tiff_data:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                warn(
+                    f"OME image {image.name!r}: planes in other files are not exposed: "
+                    f"{', '.join(names[:3])}{more}; publish the files together"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +139,32 @@ class Planes:
 
     Empty if there are more than may be.
     """
+    whole: tuple[int, ...] = field(default=(), compare=False)
+    """Lengths of T, C and Z of the whole image, in planes."""
+
+
+def metadata_file(description: str | None) -> str | None:
+    """Return the name of the file that has the OME-XML, if an ImageDescription only says that."""
+    text = "" if description is None else description.strip()
+    if not (text.startswith("<") and text.endswith("OME>") and "BinaryOnly" in text):
+        return None
+    root = parse_xml(text, what="OME-XML in ImageDescription")
+    pointers = [] if root is None else list(children(root, "BinaryOnly"))
+    return _file_name(pointers[0].get("MetadataFile")) if pointers else None
+
+
+def _file_name(text: str | None) -> str | None:
+    """Return the name of a file of a set: it is in the folder of the others, or below it."""
+    path = PurePosixPath("" if text is None else text.strip().replace("\\", "/"))
+    below = path.name and not path.is_absolute() and ".." not in path.parts
+    return str(path) if below else path.name or None
+
+
+def _parted(image: OmeImage, kept: set[int]) -> OmeImage:
+    """Return an image with those of its TiffData that are kept."""
+    own = tuple(data for data in image.tiff_data if id(data) in kept)
+    others = tuple(data for data in image.tiff_data if id(data) not in kept)
+    return replace(image, tiff_data=own, elsewhere=others)
 
 
 def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None) -> Ome | None:
@@ -120,16 +202,6 @@ def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None
         )
         images = [replace(images[0], tiff_data=(everything,))]
     return Ome(uuid=_uuid(root.get("UUID")), images=tuple(images))
-
-
-def _with_default(images: list[OmeImage]) -> list[OmeImage]:
-    """Take all directories for the planes of the only image, if the XML has no TiffData."""
-    if len(images) != 1 or images[0].tiff_data:
-        return images
-    everything = OmeTiffData(
-        ifd=None, plane_count=None, first=dict.fromkeys("ZCT", 0), uuid=None, file_name=None
-    )
-    return [replace(images[0], tiff_data=(everything,))]
 
 
 def _image(image: Element, pixels: Element) -> OmeImage:
@@ -197,7 +269,7 @@ def _tiff_data(data: Element) -> OmeTiffData:
         plane_count=_whole(data, "NumPlanes") if count is None else count,
         first={axis: _whole(data, f"First{axis}") or 0 for axis in "ZCT"},
         uuid=None if uuid is None else _uuid(uuid.text),
-        file_name=None if uuid is None else uuid.get("FileName"),
+        file_name=None if uuid is None else _file_name(uuid.get("FileName")),
     )
 
 
@@ -208,50 +280,47 @@ def _uuid(text: str | None) -> str | None:
 def find_planes(
     image: OmeImage,
     *,
-    uuid: str | None,
-    file_name: str | None,
     samples: Callable[[int], int],
     ifd_count: int,
     max_planes: int,
+    of_set: bool = False,
 ) -> Planes | None:
     """Work out which directory of this file holds which plane of an image.
 
     Of an image in several files, the planes are those of the part that this file has (the
-    smallest box around its planes), as in Bio-Formats when it does not group files. A warning
-    names the other files.
+    smallest box around its planes), as in Bio-Formats when it does not group files.
 
     Parameters
     ----------
     image
-        The image.
-    uuid, file_name
-        Of this file, where known.
+        The image, with the planes of this file alone (`Ome.of_file`).
     samples
         SamplesPerPixel of a directory, by its number.
     ifd_count
         Directories in the chain.
     max_planes
         How many planes there may be, those included that the file does not hold.
+    of_set
+        Whether other files may have the planes that this one lacks.
 
     Returns
     -------
     Planes or None
         None if this file has none of the image's planes.
     """
-    planes_in_file = _in_this_file(image, uuid, file_name)
-    start = min((data.ifd or 0 for data in planes_in_file), default=ifd_count)
+    start = min((data.ifd or 0 for data in image.tiff_data), default=ifd_count)
     if start >= ifd_count:
         return None
     sizes = {axis: image.sizes[axis] for axis in "ZCT"}
     if sizes["C"] % samples(start) == 0:
         sizes["C"] //= samples(start)  # SizeC counts samples, and those of a plane are the TIFF's
-    planes = _assign(image, planes_in_file, sizes, ifd_count, max_planes)
+    planes = _assign(image, sizes, ifd_count, max_planes)
     if not planes:
         return None
     first: tuple[int, ...] = (0, 0, 0)
-    shape: tuple[int, ...] = (sizes["T"], sizes["C"], sizes["Z"])
+    shape = whole = (sizes["T"], sizes["C"], sizes["Z"])
     named = math.prod(shape)
-    if len(planes_in_file) < len(image.tiff_data) or named > max_planes:
+    if image.elsewhere or named > max_planes:
         # the smallest box around the planes
         first, last = (tuple(map(edge, zip(*planes, strict=True))) for edge in (min, max))
         shape = tuple(end - start + 1 for start, end in zip(first, last, strict=True))
@@ -261,43 +330,18 @@ def find_planes(
             "is ignored"
         )
         return Planes(shape=shape, first=first, ifds=())
-    if named > max_planes:
+    if named > max_planes and not image.elsewhere:
         warn(f"OME image {image.name!r} has {named:,} planes; only those in the file are exposed")
     ifds: list[int | None] = [None] * math.prod(shape)
     for (t, c, z), ifd in planes.items():
         ifds[((t - first[0]) * shape[1] + c - first[1]) * shape[2] + z - first[2]] = ifd
-    if None in ifds:
+    if None in ifds and not of_set:
         warn(f"OME image {image.name!r}: the file lacks {ifds.count(None)} of {len(ifds)} planes")
-    return Planes(shape=shape, first=first, ifds=tuple(ifds))
-
-
-def _in_this_file(
-    image: OmeImage, uuid: str | None, file_name: str | None
-) -> tuple[OmeTiffData, ...]:
-    """Return the TiffData of this file; warn of others.
-
-    Without UUID it is this file. If all have one and the same, the file was renamed or its
-    root edited: Bio-Formats then takes it for this file, too.
-    """
-    if len({data.uuid for data in image.tiff_data}) <= 1:
-        return image.tiff_data
-    uuids = {None, uuid}
-    if uuid is None and file_name is not None:
-        uuids |= {data.uuid for data in image.tiff_data if data.file_name == file_name}
-    others = {data.uuid: data.file_name for data in image.tiff_data if data.uuid not in uuids}
-    if others:
-        named = sorted(name or str(key) for key, name in others.items())
-        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-        warn(
-            f"OME image {image.name!r}: planes in other files are not exposed: "
-            f"{', '.join(named[:3])}{more}"
-        )
-    return tuple(data for data in image.tiff_data if data.uuid in uuids)
+    return Planes(shape=shape, first=first, ifds=tuple(ifds), whole=whole)
 
 
 def _assign(
     image: OmeImage,
-    tiff_data: Iterable[OmeTiffData],
     sizes: Mapping[str, int],
     ifd_count: int,
     max_planes: int,
@@ -308,11 +352,11 @@ def _assign(
     from_one = {}
     for axis in order:
         # some writers count from 1, as Bio-Formats does
-        numbers = [data.first[axis] for data in image.tiff_data] or [0]
+        numbers = [data.first[axis] for data in (*image.tiff_data, *image.elsewhere)] or [0]
         from_one[axis] = int(min(numbers) == 1 and max(numbers) == sizes[axis])
     planes: dict[tuple[int, int, int], int] = {}
     steps = 0
-    for data in tiff_data:
+    for data in image.tiff_data:
         at = {axis: data.first[axis] - from_one[axis] for axis in order}
         if any(not 0 <= at[axis] < sizes[axis] for axis in order):
             warn(

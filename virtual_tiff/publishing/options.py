@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.finding.lookups import Values
-from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
+from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRules, Overlap
 from virtual_tiff.publishing.planning.tile_grid import SNAP
@@ -176,6 +176,17 @@ class PublishOptions:
         }
 
     @property
+    def image_sets(self) -> bool:
+        """Whether the files of a multi-file OME-TIFF are put together as their OME-XML says.
+
+        They are unless the user asks for something else.
+        """
+        stacks = self.parser_options.get("ifd_layout") == "stack"
+        if self.layout is None and (not self.axes or self.axes == IMAGE_SET_AXES):
+            return True
+        return stacks and self.layout in (None, "stack") and not self.scenes
+
+    @property
     def group_text(self) -> str | None:
         """What the ledger keeps of `group`: "" if that is no text, and None if it is None."""
         if self.group is None:
@@ -197,6 +208,7 @@ class PublishOptions:
             truncated=self.truncated,
             per_scene=self.scenes,
             join_bands="band" in self.axes,
+            image_sets=self.image_sets,
         )
 
     @property

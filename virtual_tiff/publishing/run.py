@@ -55,11 +55,12 @@ from virtual_tiff.publishing.errors import (
 )
 from virtual_tiff.publishing.finding.items import Placement, find_items
 from virtual_tiff.publishing.options import PublishOptions
-from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
+from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, Arrangement, arrange
 from virtual_tiff.publishing.planning.declared import declared_nodata
 from virtual_tiff.publishing.planning.names import group_names
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
+from virtual_tiff.publishing.reading.image_sets import group_sets, missing_files
 from virtual_tiff.publishing.reading.spool import Spool, progress_file
 from virtual_tiff.publishing.reading.workers import (
     Tally,
@@ -189,6 +190,8 @@ class Publication:
         tally = Tally(spool.count(), options.progress)
         tally.start(*spool.totals())
         await self._parse(tally)
+        if options.image_sets:
+            await self._complete_image_sets()
         failures, total = spool.failures(), spool.count()
         if not failures or (options.on_error == "skip" and len(failures) < total):
             return
@@ -197,6 +200,23 @@ class Publication:
         lines = [f"\n  {name}: {error}" for name, error in failures.items()]
         msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
         raise PublishError(msg, failures)
+
+    async def _complete_image_sets(self) -> None:
+        """Read the files of multi-file images that the user has not named."""
+        spool, options = self.spool, self.options
+        while items := await missing_files(spool, concurrency=options.concurrency):
+            await await_thread(partial(spool.add_items, items))
+            if (published := self.published) is not None:
+                await await_thread(lambda: find_published(published, spool))
+            await await_thread(self._find_containers)
+            spool.recall(options.recipe)
+            await look_up(spool, concurrency=options.concurrency)
+            spool.settle(replace=options.replace_changed)
+            tally = Tally(spool.count(), options.progress)
+            tally.start(*spool.totals())
+            await self._parse(tally)
+        if await await_thread(partial(group_sets, spool)):
+            self.options = replace(options, concat=options.axes or IMAGE_SET_AXES)
 
     async def _parse(self, tally: Tally) -> None:
         """Read the new items."""

@@ -22,7 +22,8 @@ from typing import Any
 
 from obstore.exceptions import BaseError
 
-from virtual_tiff.sources.declared_grid import TilePlace
+from virtual_tiff.metadata.ome_xml import parse_ome
+from virtual_tiff.sources.declared_grid import TilePlace, base_of, lower_path
 from virtual_tiff.sources.listings import is_listing, list_files, names_of_list
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import store_error
@@ -90,6 +91,7 @@ def find_files(
         blank lines and those that start with `#` are comments; `-`, the same from standard
         input; STAC items: a path or url that ends in `.json`, `.geojson`, `.ndjson` or
         `.jsonl`, or any other with the prefix `stac:`, a dict, or an object with `to_dict`;
+        the companion of a multi-file OME-TIFF (`.companion.ome`), for its files;
         a document that declares a grid, for its files: GDAL's VRT (`.vrt`); a table of
         tiles (`.csv`) with the columns url or path, and row and column, or yoff and xoff; GDAL's
         tile index (`.gpkg`, `.fgb`, `.parquet`, `.gti`, or any with the prefix `GTI:`);
@@ -222,6 +224,8 @@ class _Finder:
                     yield SourceFile(location, state)
         elif _is_grid(name):
             yield from self._grid(name)
+        elif _is_companion(name):
+            yield self._companion(name)
         else:
             local = scheme_of(name) is None
             yield SourceFile(self._locate(os.path.expanduser(name) if local else name))  # noqa: PTH111
@@ -280,12 +284,39 @@ class _Finder:
             waiting += document.nested
         return tiles_of(documents[name], documents)
 
+    def _companion(self, name: str) -> SourceFile:
+        """Return one of the files that a companion of OME-TIFFs describes; it leads to the others.
+
+        Raises
+        ------
+        ValueError
+            If it is not OME-XML that names files.
+        FileNotFoundError
+            If none of the files exists.
+        """
+        ome = parse_ome("".join(self._text(name)), ifd=redacted(name))
+        files = [] if ome is None else [absolute(file, base_of(name)) or file for file in ome.files]
+        if not files:
+            msg = f"{redacted(name)} is not OME-XML that names the files of its planes"
+            raise ValueError(msg)
+        for file in files:
+            self._check(file, name if is_remote(name) else None)
+            location = self._locate(file)
+            try:
+                location.store.head(location.path)
+            except (BaseError, OSError, ValueError):
+                continue
+            return SourceFile(location)
+        msg = f"{redacted(name)} names {redacted(files[0])} and others, and none of them exists"
+        raise FileNotFoundError(msg)
+
     def _check(self, name: str, origin: str | None) -> None:
         """Refuse a name that may not be read or published, whoever gives it.
 
         A document that the user names is read and not referred to: it may be signed.
         """
         document = name.startswith("stac:") or is_stac_name(name) or _is_grid(name)
+        document = document or _is_companion(name)
         if self.for_references and not document and (secret := secret_in(name)):
             msg = (
                 f"{redacted(name)} has a {secret}: it would be stored in each reference, for all"
@@ -352,3 +383,8 @@ class _Finder:
 def _is_grid(name: str) -> bool:
     """Whether a name is one of a document that declares a grid."""
     return is_vrt(name) or is_table(name) or is_index(name)
+
+
+def _is_companion(name: str) -> bool:
+    """Whether a name is one of an OME-XML document beside its OME-TIFFs."""
+    return lower_path(name).endswith((".companion.ome", ".ome.xml"))

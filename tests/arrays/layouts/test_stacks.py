@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from support.build import ASCII, DOUBLE, SHORT, Picture, entry, image, images
 from support.pixels import virtual, zarr_array
@@ -347,3 +348,31 @@ def test_one_directory_may_be_several_planes() -> None:
     store = virtual(data, ifd_layout="stack")
     (name,) = [name for name, array in store.group.arrays.items() if len(array.shape) == 3]
     np.testing.assert_array_equal(zarr_array(store, name)[...], want)
+
+
+def test_a_color_map_a_channel_keeps_the_channels_together() -> None:
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8"'
+        ' SizeX="20" SizeY="16" SizeC="2" SizeZ="1" SizeT="1"><TiffData/></Pixels></Image></OME>'
+    )
+    pixels = np.random.default_rng(1).integers(0, 255, (2, 16, 20), "u1")
+    maps = np.zeros((2, 3, 256), "u2")
+    maps[0, 1] = maps[1, 2] = np.arange(256) * 257
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, ome=False) as writer:
+        for c in range(2):
+            writer.write(
+                pixels[c],
+                photometric="palette",
+                colormap=maps[c],
+                description=xml if c == 0 else None,
+                contiguous=False,
+                metadata=None,
+            )
+    store = virtual(file.getvalue(), ifd_layout="stack")
+    group = zarr.open_group(store, mode="r", zarr_format=3)
+    np.testing.assert_array_equal(group["image"][:], pixels)
+    assert "color_map" not in group["image"].attrs
+    channels = group.attrs["ome"]["omero"]["channels"]
+    assert [channel["color"] for channel in channels] == ["00FF00", "0000FF"]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.layouts.page_kinds import can_be_level, groups_of_one_shape, signatures
@@ -28,7 +29,7 @@ from virtual_tiff.tiff import (
     warn,
 )
 
-__all__ = ["Page", "Stack", "find_stacks"]
+__all__ = ["Page", "Stack", "description_of", "find_stacks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,10 @@ class Stack:
     """Where along `axes` the stack begins in OME's whole image, if not at 0."""
     positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """For an ImageJ hyperstack: `t`, `c`, `z` of each of its pages."""
+    whole: tuple[int, ...] | None = None
+    """Lengths of `axes` in OME's whole image, if this is the part that one file of several has."""
+    number: int | None = None
+    """The number of the image in the OME-XML, if `whole` and if it has several."""
     numbers: tuple[int, ...] = ()
     """Numbers of the pages in the chain, where it has pages that are left out: then a page's
     place in the stack does not tell which one it is."""
@@ -94,6 +99,8 @@ def find_stacks(
     file_size: int,
     limits: Limits,
     refused: Collection[str] = (),
+    ome: Ome | None = None,
+    of_set: bool = False,
 ) -> list[Stack]:
     """Return the stacks of a file, in the order of their first directories.
 
@@ -107,6 +114,10 @@ def find_stacks(
         `directories` bounds the pages without directory and the planes that are missing.
     refused
         Paths of directories that cannot be read and are left out; their SubIFDs are not.
+    ome
+        What the OME-XML says; None reads it of the first directory.
+    of_set
+        Whether a file of a multi-file OME-TIFF is to give its part of the whole image.
 
     Raises
     ------
@@ -124,14 +135,17 @@ def find_stacks(
         return []
     samples = sum(ifd.SamplesPerPixel for ifd in images)
     limits.check("samples", samples, "samples of all images", of_file=True)
-    entry = images[0].entries.get(Tag.ImageDescription)
-    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
-    description = images[0].text(Tag.ImageDescription) if is_text else None
-    ome = parse_ome(description, ifd=images[0].path, limits=limits)
+    description = description_of(images[0])
+    if ome is None:
+        ome = parse_ome(description, ifd=images[0].path, limits=limits)
     if ome is not None:
         count = max(int(ifd.path) for ifd in ifds if ifd.describes_image) + 1
-        stacks = list(_ome_stacks(ome, images, limits, count))
-        if stacks:
+        name = unquote(PurePosixPath(source_name.get() or "").name) or None
+        ome = ome.of_file(name)
+        if not of_set:
+            ome.warn_of_other_files()
+        stacks = list(_ome_stacks(ome, images, limits, count, of_set=of_set))
+        if stacks or of_set:
             return stacks
         warn("the OME-XML describes no image of this file; its pages are exposed without it")
     imagej = parse_imagej(description)
@@ -143,6 +157,13 @@ def find_stacks(
         return [contiguous]
     stacks = _page_stacks(images, imagej, numbered=bool(refused))
     return [replace(first, losses=contiguous) for first in stacks[:1]] + stacks[1:]
+
+
+def description_of(ifd: ImageFileDirectory) -> str | None:
+    """Return ImageDescription, if it is a text."""
+    entry = ifd.entries.get(Tag.ImageDescription)
+    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
+    return ifd.text(Tag.ImageDescription) if is_text else None
 
 
 def _readable(
@@ -160,15 +181,19 @@ def _readable(
 
 
 def _ome_stacks(
-    ome: Ome, images: Sequence[ImageFileDirectory], limits: Limits, ifd_count: int
+    ome: Ome,
+    images: Sequence[ImageFileDirectory],
+    limits: Limits,
+    ifd_count: int,
+    *,
+    of_set: bool,
 ) -> Iterator[Stack]:
     """Yield a stack for each OME image of which this file has planes that one array can hold."""
     by_number = {int(ifd.path): ifd for ifd in images if ifd.path.isdecimal()}
-    name = PurePosixPath(source_name.get() or "").name or None
     left = limits.directories
     taken: set[str] = set()
     held: set[str] = set()
-    for image in ome.images:
+    for number, image in enumerate(ome.images):
         if left <= 0:
             warn(
                 f"the OME images have more than {limits.directories:,} planes; the rest is ignored"
@@ -176,18 +201,19 @@ def _ome_stacks(
             break
         planes = find_planes(
             image,
-            uuid=ome.uuid,
-            file_name=name,
             samples=lambda n: by_number[n].SamplesPerPixel if n in by_number else 1,
             ifd_count=ifd_count,
             max_planes=left,
+            of_set=of_set,
         )
         if planes is None:
             continue
         left -= len(planes.ifds) or len(images)  # what was looked at counts, of use or not
-        stack = _ome_stack(image, planes, by_number)
+        stack = _ome_stack(image, planes, by_number, of_set=of_set)
         if stack is None:
             continue
+        if of_set and len(ome.images) > 1:
+            stack = replace(stack, number=number)
         if stack.name in taken:
             warn(
                 f"OME image {image.name!r} begins at the same IFD {stack.name} as another one; "
@@ -204,7 +230,11 @@ def _ome_stacks(
 
 
 def _ome_stack(
-    image: OmeImage, planes: Planes, by_number: Mapping[int, ImageFileDirectory]
+    image: OmeImage,
+    planes: Planes,
+    by_number: Mapping[int, ImageFileDirectory],
+    *,
+    of_set: bool,
 ) -> Stack | None:
     ifds = [None if number is None else by_number.get(number) for number in planes.ifds]
     held = [ifd for ifd in ifds if ifd is not None]
@@ -217,12 +247,13 @@ def _ome_stack(
             f"IFD {held[0].path} is {size[0]} x {size[1]}; the image is ignored"
         )
         return None
-    if len(set(signatures(held))) > 1:
+    if len(set(signatures(held, color_maps=False))) > 1:
         warn(f"OME image {image.name!r}: its planes differ in type or size; it is ignored")
         return None
     lengths = dict(zip("tcz", planes.shape, strict=True))
     starts = dict(zip("tcz", planes.first, strict=True))
-    axes = tuple(axis for axis in "tcz" if lengths[axis] > 1)
+    whole = dict(zip("tcz", planes.whole, strict=True)) if of_set else lengths
+    axes = tuple(axis for axis in "tcz" if whole[axis] > 1)
     reduced = {ifd.path: _largest_first(ifd, ifd.subifds) for ifd in held}
     return Stack(
         name=held[0].path,
@@ -233,6 +264,7 @@ def _ome_stack(
         sample_axis="c",
         ome=image,
         first={axis: starts[axis] for axis in axes if starts[axis]},
+        whole=tuple(whole[axis] for axis in axes) if of_set else None,
     )
 
 

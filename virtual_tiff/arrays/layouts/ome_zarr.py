@@ -7,13 +7,16 @@ https://ngff.openmicroscopy.org/0.5: "multiscales" metadata, "omero" metadata,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+from numpy import ndindex
 
 from virtual_tiff.arrays.layouts.find_stacks import Stack
 from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage
-from virtual_tiff.tiff import SampleFormat
+from virtual_tiff.tiff import SampleFormat, Tag
 
-__all__ = ["bioformats2raw_attributes", "group_attributes"]
+__all__ = ["bioformats2raw_attributes", "color_maps", "group_attributes"]
 
 _VERSION = "0.5"
 
@@ -142,16 +145,19 @@ def _channels(stack: Stack) -> list[dict[str, Any]]:
     window = _window(stack)
     samples = stack.ifd.SamplesPerPixel
     known = () if stack.ome is None else stack.ome.channels
-    named = samples > 1 or any(channel.name or channel.color for channel in known)
-    if stack.ome is None or not named or window is None:
-        return []
     planes = dict(zip(stack.axes, stack.shape, strict=True)).get("c", 1)
     first = stack.first.get("c", 0)
-    nothing = OmeChannel(name=None, color=None, samples=1)
+    colors = _colors_of_maps(stack, planes)
+    named = samples > 1 or any(colors)
+    named = named or any(channel.name or channel.color for channel in known)
+    if stack.ome is None or not named or window is None:
+        return []
     channels: list[dict[str, Any]] = []
     for plane in range(planes):
         number = first + plane
-        channel = known[number] if number < len(known) else nothing
+        channel = OmeChannel(name=None, color=None, samples=1)
+        channel = known[number] if number < len(known) else channel
+        channel = replace(channel, color=channel.color or colors[plane])
         for sample in range(samples):
             label, color = _label(stack.ome, channel, number, sample, samples, planes)
             active = len(channels) < _MOST_ACTIVE
@@ -159,6 +165,30 @@ def _channels(stack: Stack) -> list[dict[str, Any]]:
                 {"label": label, "color": color, "active": active, "window": dict(window)}
             )
     return channels
+
+
+def color_maps(stack: Stack) -> set[bytes]:
+    """Return the ColorMaps of the pages, as they are stored."""
+    if Tag.ColorMap not in stack.ifd.entries:
+        return set()
+    entries = (page.ifd.entries.get(Tag.ColorMap) for page in stack.pages if page is not None)
+    return {bytes(entry.data) for entry in entries if entry is not None and entry.data is not None}
+
+
+def _colors_of_maps(stack: Stack, planes: int) -> list[str | None]:
+    """Return the colour of each channel: the last of its ColorMap, where there are several."""
+    colors: list[str | None] = [None] * planes
+    if len(color_maps(stack)) < 2:
+        return colors
+    channel = stack.axes.index("c") if "c" in stack.axes else None
+    for index, page in zip(ndindex(*stack.shape), stack.pages, strict=True):
+        plane = 0 if channel is None else index[channel]
+        if page is not None and colors[plane] is None and Tag.ColorMap in page.ifd.entries:
+            values = page.ifd.integers(Tag.ColorMap) or ()
+            count = len(values) // 3
+            last = values[count - 1 :: count] if count else ()  # reds, greens, blues
+            colors[plane] = "".join(f"{value >> 8:02X}" for value in last[:3]) or None
+    return colors
 
 
 def _label(

@@ -63,14 +63,17 @@ _DECIDING = frozenset(
 )
 
 
-def signatures(ifds: Iterable[ImageFileDirectory]) -> list[Hashable]:
+def signatures(ifds: Iterable[ImageFileDirectory], *, color_maps: bool = True) -> list[Hashable]:
     """Return for each image what must be equal in the images of one array.
+
+    Without `color_maps` the pages may have several: those of channels are colours for display.
 
     Raises
     ------
     TiffError
         If a tag that decides cannot be read.
     """
+    deciding = _DECIDING if color_maps else _DECIDING - {Tag.ColorMap}
     seen: dict[Hashable, Hashable] = {}
     kinds = []
     for ifd in ifds:
@@ -78,16 +81,16 @@ def signatures(ifds: Iterable[ImageFileDirectory]) -> list[Hashable]:
         raw = tuple(
             (entry.tag, entry.field_type.code, entry.data)
             for entry in ifd.entries.values()
-            if entry.tag in _DECIDING
+            if entry.tag in deciding
         )
         if raw not in seen:
-            seen[raw] = _signature(ifd)
+            seen[raw] = _signature(ifd, color_maps=color_maps)
         kinds.append(seen[raw])
     return kinds
 
 
-def _signature(ifd: ImageFileDirectory) -> Hashable:
-    palette = ifd.PhotometricInterpretation == Photometric.Palette
+def _signature(ifd: ImageFileDirectory, *, color_maps: bool) -> Hashable:
+    palette = color_maps and ifd.PhotometricInterpretation == Photometric.Palette
     by_bytes = (*_BY_BYTES, Tag.ColorMap) if palette else _BY_BYTES
     rows = ifd.RowsPerStrip if ifd.TileWidth is None else 0
     return (
@@ -98,14 +101,16 @@ def _signature(ifd: ImageFileDirectory) -> Hashable:
     )
 
 
-def groups_of_one_shape(ifds: Sequence[ImageFileDirectory]) -> list[list[ImageFileDirectory]]:
+def groups_of_one_shape(
+    ifds: Sequence[ImageFileDirectory], *, color_maps: bool = True
+) -> list[list[ImageFileDirectory]]:
     """Group images of equal signature, place and meaning, in the order of their first ones.
 
     An image without place, nodata, scale or unit has those of the first of its kind.
     """
     groups: dict[Hashable, list[ImageFileDirectory]] = {}
     first: dict[Hashable, dict[Hashable, Hashable]] = {}
-    for ifd, kind in zip(ifds, signatures(ifds), strict=True):
+    for ifd, kind in zip(ifds, signatures(ifds, color_maps=color_maps), strict=True):
         kinds: dict[Hashable, Hashable] = {
             tag: ifd.entries[tag].data for tag in _OF_THE_FIRST if tag in ifd.entries
         }

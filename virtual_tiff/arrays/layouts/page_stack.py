@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from math import prod
 
@@ -25,13 +26,18 @@ from virtual_tiff.arrays.image import (
 )
 from virtual_tiff.arrays.layouts.find_stacks import Page, Stack, find_stacks
 from virtual_tiff.arrays.layouts.named_arrays import Arrays, Names, coordinate_arrays, references
-from virtual_tiff.arrays.layouts.ome_zarr import bioformats2raw_attributes, group_attributes
+from virtual_tiff.arrays.layouts.ome_zarr import (
+    bioformats2raw_attributes,
+    color_maps,
+    group_attributes,
+)
 from virtual_tiff.arrays.layouts.page_kinds import signatures
 from virtual_tiff.arrays.layouts.pyramid import described
 from virtual_tiff.arrays.multiscales import multiscales_attributes
-from virtual_tiff.arrays.nodes import JSON, FileArray, Group
+from virtual_tiff.arrays.nodes import JSON, PART, FileArray, Group
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
+from virtual_tiff.metadata.ome_xml import Ome
 from virtual_tiff.tiff import LimitError, Tag, Tiff, TiffError, UnsupportedError
 
 __all__ = ["stack"]
@@ -41,7 +47,14 @@ _IMAGE = "image"
 type _Pages = Sequence[Page | None]
 
 
-def stack(tiff: Tiff, options: Options, *, coordinates: bool) -> Group:
+def stack(
+    tiff: Tiff,
+    options: Options,
+    *,
+    coordinates: bool,
+    ome: Ome | None = None,
+    of_set: bool = False,
+) -> Group:
     """Return the group of a file's stack; of several, a group that holds one for each.
 
     Parameters
@@ -52,6 +65,11 @@ def stack(tiff: Tiff, options: Options, *, coordinates: bool) -> Group:
         What is made of each page.
     coordinates
         Whether coordinate arrays stand beside the stack.
+    ome
+        What the OME-XML says.
+    of_set
+        Whether the file gives its part of the images of a multi-file OME-TIFF: groups, attributes
+        and coordinates are those of the whole, and `PART` of each array says where the part lies.
 
     Raises
     ------
@@ -59,8 +77,9 @@ def stack(tiff: Tiff, options: Options, *, coordinates: bool) -> Group:
         If a page cannot be read as its tags promise, or pages of one kind lie in chunks of
         different sizes.
     """
+    stacks = partial(_stacks, tiff, coordinates=coordinates, ome=ome, of_set=of_set)
     try:
-        return _stacks(tiff, {}, options, coordinates=coordinates)
+        return stacks({}, options)
     except TiffError as error:
         refused = _refused(tiff, options, error)
         images = [ifd for ifd in tiff.walk() if ifd.describes_image]
@@ -68,7 +87,7 @@ def stack(tiff: Tiff, options: Options, *, coordinates: bool) -> Group:
             raise
     warn_of_refused(refused)
     options = replace(options, budget=Budget(options.limits, tiff.state.size))
-    return _stacks(tiff, refused, options, coordinates=coordinates)
+    return stacks(refused, options)
 
 
 def _refused(tiff: Tiff, options: Options, error: TiffError) -> dict[str, TiffError]:
@@ -94,9 +113,22 @@ def _refused(tiff: Tiff, options: Options, error: TiffError) -> dict[str, TiffEr
     return errors
 
 
-def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinates: bool) -> Group:
+def _stacks(
+    tiff: Tiff,
+    refused: Collection[str],
+    options: Options,
+    *,
+    coordinates: bool,
+    ome: Ome | None,
+    of_set: bool,
+) -> Group:
     stacks = find_stacks(
-        tiff.ifds, file_size=tiff.state.size, limits=options.limits, refused=refused
+        tiff.ifds,
+        file_size=tiff.state.size,
+        limits=options.limits,
+        refused=refused,
+        ome=ome,
+        of_set=of_set,
     )
     if options.selection.overviews is not True:
         kept = [options.selection.levels(len(each.levels)) for each in stacks]
@@ -108,6 +140,8 @@ def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinat
         _group(page_stack, tiff.state.size, options, coordinates=coordinates)
         for page_stack in stacks
     ]
+    if of_set:
+        return _of_set(stacks, groups)
     if len(groups) == 1:
         return replace(groups[0], losses=stacks[0].losses)
     if stacks and all(page_stack.ome is not None for page_stack in stacks):
@@ -116,6 +150,16 @@ def _stacks(tiff: Tiff, refused: Collection[str], options: Options, *, coordinat
     names = [page_stack.name.replace("/", ".") for page_stack in stacks]
     losses = tuple(loss for page_stack in stacks for loss in page_stack.losses)
     return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
+
+
+def _of_set(stacks: Sequence[Stack], groups: Sequence[Group]) -> Group:
+    """Return what a file of a multi-file OME-TIFF has, by the numbers of the whole's images."""
+    if all(page_stack.number is None for page_stack in stacks):
+        return groups[0] if groups else Group()
+    named = {
+        str(page_stack.number): group for page_stack, group in zip(stacks, groups, strict=True)
+    }
+    return Group(groups=named, attributes=bioformats2raw_attributes())
 
 
 def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: bool) -> Group:
@@ -152,6 +196,8 @@ def _ome(page_stack: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) 
         (full.ImageLength / image.ifd.ImageLength, full.ImageWidth / image.ifd.ImageWidth)
         for image in levels
     ]
+    if page_stack.whole is not None:
+        page_stack = replace(page_stack, shape=page_stack.whole, first={})
     return group_attributes(page_stack, list(zip(paths, factors, strict=True)))
 
 
@@ -225,6 +271,8 @@ def _array(
     if first.axes.samples_last:
         axes = Axes((*page_stack.axes, "y", "x", page_stack.sample_axis))
     attributes: JSON = dict(first.metadata["attributes"])
+    if "color_map" in attributes and len(color_maps(page_stack)) > 1:
+        del attributes["color_map"]  # one for each channel; `omero` has their colours
     if coordinates:
         attributes |= _references(page_stack, first)
     if first.place is not None:
@@ -238,6 +286,8 @@ def _array(
     lengths |= {"y": grid.image_length, "x": grid.image_width}
     chunk_lengths |= {"y": chunks.length, "x": chunks.width}
     chunk_shape = axes.lengths(chunk_lengths)
+    if page_stack.whole is not None:
+        attributes[PART] = _part(page_stack, plans, axes, lengths, chunk_shape)
     codecs = first.metadata["codecs"]
     if any(codec["name"] == "transpose" for codec in codecs):
         # the one that brings the samples of a pixel together, by the numbers of this array's axes
@@ -271,6 +321,32 @@ def _array(
     )
 
 
+def _part(
+    page_stack: Stack,
+    plans: Sequence[ChunkPlan | None],
+    axes: Axes,
+    lengths: Mapping[str, int],
+    chunk_shape: Sequence[int],
+) -> JSON:
+    """Say where the part of a file lies in the whole image.
+
+    `shape` is that of the whole, `first` the chunk of the whole that is the part's first one, and
+    `absent` the numbers of the planes of the part that are not this file's, in C order.
+    """
+    whole = dict(lengths)
+    first = dict.fromkeys(axes, 0)
+    for axis, planes, length in zip(
+        page_stack.axes, page_stack.shape, page_stack.whole or (), strict=True
+    ):
+        samples = lengths[axis] // planes
+        whole[axis] = length * samples
+        start = page_stack.first.get(axis, 0) * samples
+        first[axis] = start // chunk_shape[axes.index(axis)]
+    part = {"shape": axes.lengths(whole), "first": axes.lengths(first)}
+    absent = [number for number, plan in enumerate(plans) if plan is None]
+    return part | ({"absent": absent} if absent else {})
+
+
 def _in_order[T: np.generic](of_pages: NDArray[T], page_stack: Stack, axes: Axes) -> NDArray[T]:
     """Bring (axes, planes, rows, columns) to the chunk grid's order of dimensions."""
     planes_at = len(page_stack.axes)
@@ -302,7 +378,8 @@ def _coordinates(page_stack: Stack, first: ImageArray, existing: Arrays) -> Arra
         arrays["page"] = band_array(page_stack.numbers, "page")
     names = [] if page_stack.ome is None else [channel.name for channel in page_stack.ome.channels]
     array = existing[_IMAGE].metadata
-    lengths = dict(zip(array["dimension_names"], array["shape"], strict=True))
+    shape = array["attributes"].get(PART, array)["shape"]
+    lengths = dict(zip(array["dimension_names"], shape, strict=True))
     texts = [name for name in names if name]
     if lengths.get("c") == len(set(texts)) == len(names):
         arrays["c"] = band_array(texts, "c")

@@ -16,8 +16,10 @@ from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.finding.lookups import is_time
 from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
+from virtual_tiff.publishing.planning.image_set import image_set, is_image_set
 from virtual_tiff.publishing.planning.mosaic import at_one_place, on_one_grid, signature
 from virtual_tiff.publishing.planning.names import LEDGER, is_zarr_name, new_group_names
+from virtual_tiff.publishing.planning.ome_attributes import with_fitting_ome
 from virtual_tiff.publishing.planning.plan import (
     Dimension,
     Existing,
@@ -41,7 +43,7 @@ from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node, Template, with_coordinates
 from virtual_tiff.tiff import redacted
 
-__all__ = ["LAYOUTS", "Arrangement", "Layout", "arrange"]
+__all__ = ["IMAGE_SET_AXES", "LAYOUTS", "Arrangement", "Layout", "arrange"]
 
 Layout = Literal[
     "stack",
@@ -51,6 +53,9 @@ Layout = Literal[
     "group per resolution",
 ]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
+
+IMAGE_SET_AXES = ("t", "c", "z")
+"""Along these the files of a multi-file OME-TIFF are put together."""
 
 _NO_SCENES = "per_scene needs a new dimension, along which the scenes are stacked"
 
@@ -98,7 +103,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         for group, sets in sets_of
     ]
     return Plan(
-        parts=iter([group.part for group in groups]),
+        parts=iter([with_fitting_ome(group.part) for group in groups]),
         files=files,
         how=f"along {', '.join(arrangement.axes)}",
         states={**existing.states, **{group.group: group.state for group in groups}},
@@ -326,6 +331,8 @@ def _arranged(
         By dimension: coordinates that the group has beside those of its files.
     """
     state = existing.states.get(group)
+    if len(sets[0]) and is_image_set(catalogue, sets[0]):
+        return image_set(catalogue, group, sets[0], existing)
     if len(sets[0]):
         template = catalogue.template(int(sets[0].templates[0]))
     else:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal
 
+from virtual_tiff.arrays.nodes import PART, SET
+
 __all__ = ["ATTRIBUTES", "PER_SCENE", "PREFIXES", "Rule", "decides", "rule_of"]
 
 type Rule = Literal[
@@ -123,6 +125,8 @@ ATTRIBUTES: dict[str, Rule] = {
     "multiscales": "agree",
     "ome": "agree",
     "bioformats2raw.layout": "agree",
+    SET: "agree",
+    PART: "may differ",
     "zarr_conventions": "agree",
     # descriptions
     "TIFFTAG_DOCUMENTNAME": "may differ",

@@ -351,7 +351,7 @@ class Spool:
         self._options = digest_of(options.encode())
         if self.cache is None:
             return
-        which = "file.options = ? AND file.url IN (SELECT url FROM item)"
+        which = "file.options = ? AND file.url IN (SELECT url FROM item WHERE file IS NULL)"
         try:
             with self._short():
                 self._copy("cache", "main", which, self._options)
@@ -401,8 +401,8 @@ class Spool:
 
     def add_items(self, items: Iterable[Item]) -> None:
         """Take the items of the run; one that is named twice is a ValueError."""
-        numbers: dict[int, int] = {}
-        for n, item in enumerate(items):
+        numbers = {id(store): at for at, store in enumerate(self._stores)}
+        for n, item in enumerate(items, self._one("SELECT coalesce(max(n) + 1, 0) FROM item", ())):
             store = item.location.store
             if id(store) not in numbers:
                 numbers[id(store)] = len(self._stores)
@@ -478,6 +478,22 @@ class Spool:
         ).fetchall()
         table = np.array(rows, dtype=np.int64).reshape(-1, 5)
         return table[np.searchsorted(table[:, 0], numbers), 1:]
+
+    def with_text(self, text: str) -> Iterator[tuple[int, str, int]]:
+        """Yield number, url and template of the items that were read whose template has a text."""
+        yield from self._db.execute(
+            "SELECT n, item.url, template FROM item JOIN file ON file.id = item.file"
+            " WHERE status = 'read' AND template IN"
+            " (SELECT id FROM text WHERE instr(body, ?)) ORDER BY n",
+            (text,),
+        ).fetchall()
+
+    def set_group(self, numbers: Iterable[int], group: str) -> None:
+        """Give items a group, unless they have one."""
+        self._db.executemany(
+            "UPDATE item SET place = ? WHERE place IS NULL AND n = ?",
+            ((group, n) for n in numbers),
+        )
 
     def item_urls(self) -> Iterator[str]:
         """Yield the urls of all items."""

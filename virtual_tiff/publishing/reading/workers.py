@@ -80,6 +80,8 @@ class Reader:
     """Attributes of `spatial_ref` that become coordinates along the new dimension."""
     join_bands: bool = False
     """Whether the bands of the files are put together along one dimension."""
+    image_sets: bool = False
+    """Whether the files of a multi-file OME-TIFF are put together as their OME-XML says."""
 
 
 class Tally:
@@ -112,7 +114,7 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
     """Read one file; a failure is a result like others."""
     try:
         nodes, state = await reader.parser.parse_nodes(
-            location.store, location.path, url=location.url
+            location.store, location.path, url=location.url, of_set=reader.image_sets
         )
         losses = nodes.losses
         # uncompressed blocks of too few bytes are never kept: a reader of the cube could not
