@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from support.published import (
     with_ledger,
 )
 from support.s3 import S3
-from virtual_tiff import open_published
+from virtual_tiff import open_published, publish
 from virtual_tiff.publishing import PublishError
 from virtual_tiff.publishing.repository import containers
 
 PLAIN = Path(__file__).parents[3] / "testdata" / "special" / "strips_many.tif"
 """A file without compression, whose codecs need not be told."""
+GEOREFERENCED = min((PLAIN.parents[1] / "series").glob("*.tif"))
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +160,36 @@ async def test_references_without_a_container(tmp_path: Path, http_server: HttpS
     place = await kept(tmp_path / "cube", url, http_container(http_server), save=False)
     with pytest.raises(PublishError, match="no virtual chunk container is saved"):
         open_published(place)
+
+
+def test_coordinates_are_preloaded_whatever_their_names(tmp_path: Path) -> None:
+    """And after many variables: a session fetches their manifests before it is asked for them."""
+    (tmp_path / "files").mkdir()
+    for variable in range(52):
+        shutil.copy2(GEOREFERENCED, tmp_path / "files" / f"v{variable}_1.tif")
+    publish(
+        tmp_path / "files",
+        tmp_path / "cube",
+        concat="run",
+        values=r"_(\d)\.tif",
+        variable=r"(v\d+)_",
+    )
+    with HttpServer(tmp_path / "cube") as server:
+
+        def manifests() -> int:
+            return sum(request.path.startswith("manifests/") for request in server.requests)
+
+        repository = icechunk.Repository.open(icechunk.http_storage(server.url))
+        session = repository.readonly_session("main")
+        deadline = time.monotonic() + 20
+        while manifests() < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert manifests() == 3  # of run, y and x
+        group = zarr.open_group(session.store, mode="r")
+        for name in ("run", "y", "x"):
+            assert len(np.asarray(group[name]))
+        assert manifests() == 3
+        chunk: Any = group["v51"]
+        with pytest.raises(icechunk.IcechunkError):  # nobody has authorised it
+            chunk[0, 0, 0]
+        assert manifests() == 4

@@ -228,7 +228,7 @@ def config_with(
     """Return the configuration that is saved, so that a reader need only authorise.
 
     `splits` says for a new repository by dimension along how many chunks references are in one
-    manifest.
+    manifest; coordinates along these dimensions are preloaded.
     """
     saved = config is not None
     config = config or icechunk.RepositoryConfig.default()
@@ -239,7 +239,9 @@ def config_with(
     if saved:
         return config
     config.storage = icechunk.StorageSettings(concurrency=ONE_REQUEST)
-    config.manifest = icechunk.ManifestConfig(splitting=_splitting(splits or {}))
+    config.manifest = icechunk.ManifestConfig(
+        splitting=_splitting(splits or {}), preload=_preload(splits or {})
+    )
     return config
 
 
@@ -253,6 +255,31 @@ def _splitting(splits: Mapping[str, int]) -> icechunk.ManifestSplittingConfig | 
     return icechunk.ManifestSplittingConfig.from_dict(
         {icechunk.ManifestSplitCondition.AnyArray(): dimensions}
     )
+
+
+def _preload(dimensions: Iterable[str]) -> icechunk.ManifestPreloadConfig:
+    """Return which manifests are fetched, all at once, as soon as a session begins.
+
+    They are those of the coordinates along dimensions, which a reader asks for one after another.
+    Icechunk does so for the names of the CF conventions, in the first 50 arrays of a repository;
+    here the new dimension may be called otherwise, and come after many variables and overviews.
+    """
+    names = "|".join(map(re.escape, sorted({*dimensions, "band", "y", "x"})))
+    condition = icechunk.ManifestPreloadCondition
+    return icechunk.ManifestPreloadConfig(
+        max_total_refs=_MOST_PRELOADED,
+        preload_if=condition.name_matches(f"^({names})(_[0-9]+)?$")
+        & condition.num_refs(1, _MOST_PRELOADED + 1),
+        max_arrays_to_scan=_MOST_SCANNED,
+    )
+
+
+_MOST_PRELOADED = 100
+"""References, and so the greatest number of requests that a session makes before it is asked: a
+repository may have thousands of groups with coordinates, of which a reader wants one."""
+
+_MOST_SCANNED = 1000
+"""Arrays, in the order of their paths."""
 
 
 def access_to(containers: Iterable[Container]) -> dict[str, Any]:
