@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from typing import Any, Literal
 
 import icechunk
 
+from virtual_tiff.publishing.engines import Parallel
 from virtual_tiff.publishing.finding.lookups import Values
 from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.arrange import Layout
@@ -46,7 +46,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     store_options: Mapping[str, Any] | None = None,
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
     concurrency: int = 64,
-    parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False,
+    parallel: Parallel = False,
     cache: str | os.PathLike[str] | Literal[False] | None = None,
     check: bool = False,
     portable: bool | None = None,
@@ -147,9 +147,14 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     concurrency
         Files that are read at the same time (by each worker, with `parallel`).
     parallel
-        Where the files are read, as VirtualiZarr takes it: False is this process; `"dask"`,
-        `"lithops"`, or an executor of `concurrent.futures`, for instance that of a Dask
-        client. The commit is made by this process.
+        Where files are read and references are written. False is this process; a number is that
+        of processes that are started on this machine (a script must then call `publish` below
+        `if __name__ == "__main__":`); `"dask"` is the client of this process, and the address of
+        a Dask scheduler a new one; `"lithops"`; or an executor of `concurrent.futures`, for
+        instance that of a Dask client. Workers write references where a run has more of them
+        than one commit, and where they can open the repository, as one of a shared disk or an
+        object store. This process merges and commits. What a worker that dies has done is done
+        again; a file of which several workers die is an error as others.
     cache
         A file for what was read: a next run takes from there what has not changed since, by
         ETag or else time and size. Several runs can share it. One that is locked or cannot
@@ -245,7 +250,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         parser_options=parser_options,
     )
     publication = Publication.of(sources, to, options)
-    with publication.spool:
+    with publication:
         try:
             run_to_end(publication.read())
             while publication.plan():
@@ -262,7 +267,7 @@ async def publish_async(
 ) -> Published:
     """Do what `publish` does, within a running event loop; see there for the options."""
     publication = Publication.of(sources, to, PublishOptions.of(options))
-    with publication.spool:
+    with publication:
         await publication.read()
         while await await_thread(publication.plan):
             await publication.read_again()

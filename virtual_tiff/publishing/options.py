@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from virtual_tiff.parser import VirtualTIFF
+from virtual_tiff.publishing.engines import Engine, Parallel
 from virtual_tiff.publishing.finding.lookups import Values
 from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
@@ -18,7 +18,7 @@ from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRul
 from virtual_tiff.publishing.planning.tile_grid import SNAP
 from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.portable import Portability
-from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated, engine_of
+from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated
 from virtual_tiff.publishing.repository.batches import is_temporary
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
 from virtual_tiff.sources.running import check_concurrency
@@ -57,7 +57,7 @@ class PublishOptions:
     store_options: Mapping[str, Any] | None = None
     remote_schemes: Sequence[str] = REMOTE_SCHEMES
     concurrency: int = 64
-    parallel: Literal[False, "dask", "lithops"] | type[Executor] | Executor = False
+    parallel: Parallel = False
     cache: str | os.PathLike[str] | Literal[False] | None = None
     check: bool = False
     portable: bool | None = None
@@ -128,7 +128,7 @@ class PublishOptions:
         if self.replace_changed and not self.append:
             msg = "replace_changed needs append=True"
             raise ValueError(msg)
-        engine_of(self.parallel)
+        self.engine  # noqa: B018 (it checks the option)
         allowed_of_parser = sorted(option.name for option in fields(VirtualTIFF) if option.init)
         if unknown := sorted(set(self.parser_options) - set(allowed_of_parser)):
             msg = (
@@ -210,6 +210,11 @@ class PublishOptions:
             join_bands="band" in self.axes,
             image_sets=self.image_sets,
         )
+
+    @property
+    def engine(self) -> Engine | None:
+        """The workers, not yet started; None if all is done in this process."""
+        return None if self.parallel is False else Engine(self.parallel)
 
     @property
     def recipe(self) -> str:

@@ -128,7 +128,7 @@ def remove(  # noqa: PLR0913 (one keyword an option)
         concurrency=concurrency,
     )
     removal = Removal((), target_of(repository), options, Spool(None), keep_places=keep_places)
-    with removal.spool:
+    with removal:
         removal.select(list(_names(sources)))
         while removal.plan():
             run_to_end(removal.read_again())

@@ -35,18 +35,20 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import icechunk
 import zarr
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.codec_table.readers import packages
+from virtual_tiff.publishing.engines import Engine
 from virtual_tiff.publishing.errors import (
     MEANWHILE,
     NotAtTheEndError,
@@ -64,7 +66,6 @@ from virtual_tiff.publishing.reading.image_sets import group_sets, missing_files
 from virtual_tiff.publishing.reading.spool import Spool, progress_file
 from virtual_tiff.publishing.reading.workers import (
     Tally,
-    engine_of,
     look_up,
     parse_here,
     parse_there,
@@ -122,6 +123,8 @@ class Publication:
     target: Target
     options: PublishOptions
     spool: Spool
+    engine: Engine | None = None
+    """The workers; None if all is done in this process."""
     containers: tuple[Container, ...] = ()
     ledger: Ledger | None = None
     published: PublishedRows | None = None
@@ -143,6 +146,7 @@ class Publication:
     """The commit that the ledger was read from; None if there is none."""
     _writing: bool = False
     """Whether a commit may have been made."""
+    _closing: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def of(
@@ -159,7 +163,21 @@ class Publication:
             Placement.of(**_placing(options, options.axes))
         own = options.cache is None
         cache = progress_file(target.identity) if own else options.cache_file
-        return cls(sources, target, options, Spool(cache, temporary=own))
+        return cls(sources, target, options, Spool(cache, temporary=own), options.engine)
+
+    def __enter__(self) -> Self:
+        self._closing.enter_context(self.spool)
+        if self.engine is not None:
+            self._closing.enter_context(self.engine)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.__exit__(kind, error, trace)
 
     # --------------------------------------------------------------------------- read
 
@@ -220,8 +238,7 @@ class Publication:
 
     async def _parse(self, tally: Tally) -> None:
         """Read the new items."""
-        options, spool = self.options, self.spool
-        engine = engine_of(options.parallel)
+        options, spool, engine = self.options, self.spool, self.engine
         if engine is None:
             await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
             return
@@ -470,7 +487,10 @@ class Publication:
                     if arrangement.layout != "group per file":
                         anew = bool(earlier or self.gone)
                         records = RecordRows(sessions.store, self.spool, anew=anew)
-                    written = Writer(sessions, self.spool, rows, earlier, records).write(plan)
+                    # of a repository in memory nobody else knows
+                    engine = self.engine if self.target.identity else None
+                    writer = Writer(sessions, self.spool, rows, earlier, records, engine)
+                    written = writer.write(plan)
                     if self.gone and self.published is not None:
                         rows.remove([row.number for row in self.published.of_urls([*self.gone])])
                     if records is not None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
-from contextlib import nullcontext, suppress
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import batched, islice
+from functools import partial
+from itertools import batched
 from typing import Any, Literal
 
 from virtual_tiff.arrays.nodes import Group, without_lost
 from virtual_tiff.parser import VirtualTIFF
+from virtual_tiff.publishing.engines import Engine
 from virtual_tiff.publishing.finding.items import Item
 from virtual_tiff.publishing.reading.copied_blocks import copies
 from virtual_tiff.publishing.reading.portable import Portability, portable_group
@@ -27,20 +29,15 @@ from virtual_tiff.sources.running import in_parallel, run_in_thread
 from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, redacted, truncation
 
 __all__ = [
-    "Engine",
     "Progress",
     "Reader",
     "Tally",
     "Truncated",
-    "engine_of",
     "look_up",
     "parse_batch",
     "parse_here",
     "parse_there",
 ]
-
-type Engine = Callable[[], Any]
-"""Makes an executor; `None` in its place is this process."""
 
 type Truncated = Literal["refuse", "missing", "keep"]
 """How a truncated file is published: it is an error; the chunks that it has lost are missing; or
@@ -208,68 +205,57 @@ async def look_up(spool: Spool, *, concurrency: int) -> None:
 # ------------------------------------------------------------------------------ engines
 
 
-def engine_of(parallel: Any) -> Engine | None:  # noqa: ANN401 (what VirtualiZarr takes)
-    """Return the function that makes the executor named by `parallel`; None for this process."""
-    if parallel is False:
-        return None
-    from virtualizarr.parallel import get_executor  # noqa: PLC0415 (loads much)
-
-    try:
-        executor = get_executor(parallel)
-    except ValueError as error:
-        msg = (
-            "parallel must be False, 'dask', 'lithops', an executor of concurrent.futures or"
-            f" its class, not {parallel!r}"
-        )
-        raise ValueError(msg) from error
-    # a user who gives an executor shuts it down
-    return (lambda: nullcontext(executor)) if isinstance(executor, Executor) else executor
-
-
 def parse_there(
     engine: Engine, reader: Reader, spool: Spool, tally: Tally, *, concurrency: int
 ) -> None:
     """Read the new items by the workers of an engine."""
     items = ((n, item.location) for n, item in spool.items("status = 'new'"))
-    batches = ((reader, batch, concurrency) for batch in batched(items, _BATCH))
+    function = partial(parse_batch, reader, concurrency)
+    saved = time.monotonic()
     try:
-        with engine() as executor:
-            for results in _results(executor, batches):
-                for n, result in results:
-                    spool.add(n, result)
-                    tally.add(result)
+        for results in engine.results(function, batched(items, _BATCH), lost=_not_read):
+            for n, result in results:
+                spool.add(n, result)
+                tally.add(result)
+            if time.monotonic() - saved > _SAVE_EVERY:
                 spool.save()
+                saved = time.monotonic()
     finally:
         spool.save()
 
 
-type _Batch = tuple[Reader, Sequence[tuple[int, Location]], int]
+type _Numbered = tuple[int, Location]
 
 
-def parse_batch(batch: _Batch) -> list[tuple[int, Record | Failure]]:
+def _not_read(numbered: _Numbered, reason: str) -> list[tuple[int, Record | Failure]]:
+    """Return the result for a file of which each worker dies."""
+    n, location = numbered
+    return [(n, Failure(location.url, f"it cannot be read: {reason}"))]
+
+
+def parse_batch(
+    reader: Reader, concurrency: int, locations: Sequence[_Numbered]
+) -> list[tuple[int, Record | Failure]]:
     """Read some numbered files, so many at the same time, wherever this runs."""
-    reader, locations, concurrency = batch
     results: list[tuple[int, Record | Failure]] = []
 
-    async def work(numbered: tuple[int, Location]) -> None:
+    async def work(numbered: _Numbered) -> None:
         n, location = numbered
-        results.append((n, await parse_one(reader, location)))
+        store = _one_of_equal(location.store)
+        results.append((n, await parse_one(reader, replace(location, store=store))))
 
     # a worker may have a running event loop, as those of Dask do
     run_in_thread(in_parallel(locations, work, min(concurrency, len(locations))))
     return results
 
 
-def _results(executor: Any, batches: Iterator[_Batch]) -> Iterator[Any]:  # noqa: ANN401
-    """Yield the results of the workers, in whatever order."""
-    if type(executor).__module__ == "virtualizarr.parallel":
-        yield from executor.map(parse_batch, batches)  # for these a submit waits for its result
-        return
-    waiting = {executor.submit(parse_batch, batch) for batch in islice(batches, 64)}
-    while waiting:
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result()
-            batch = next(batches, None)
-            if batch is not None:
-                waiting.add(executor.submit(parse_batch, batch))
+def _one_of_equal(store: Any) -> Any:  # noqa: ANN401 (of obstore or of this package)
+    """Return the same store for equal ones: each that arrives has no open connections yet."""
+    for known in _stores:
+        if known == store:
+            return known
+    _stores.append(store)
+    return store
+
+
+_stores: deque[Any] = deque(maxlen=16)

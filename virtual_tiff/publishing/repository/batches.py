@@ -101,6 +101,11 @@ class Batches:
         """The store of the present session."""
         return self._session.store
 
+    @property
+    def session(self) -> icechunk.Session:
+        """The present session."""
+        return self._session
+
     def end_batch(self) -> None:
         """Commit what was written so far to the temporary branch, and begin the next batch."""
         self._parts += 1

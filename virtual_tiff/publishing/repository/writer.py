@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from functools import partial
 from itertools import batched, chain
 from math import prod
 from typing import Any
@@ -12,16 +13,15 @@ from typing import Any
 import icechunk
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import ZstdCodec
 from zarr.core.sync import sync
 
 from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.publishing.engines import Engine
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import (
     Column,
-    FileBlocks,
     Integers,
     Members,
     Part,
@@ -29,14 +29,21 @@ from virtual_tiff.publishing.planning.plan import (
     document,
     parents,
 )
-from virtual_tiff.publishing.reading.record import unpacked_blocks
 from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
-from virtual_tiff.publishing.repository import batches
+from virtual_tiff.publishing.repository import batches, references
 from virtual_tiff.publishing.repository.batches import Batches
-from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.publishing.repository.keys import key_of_node, write_keys
 from virtual_tiff.publishing.repository.ledger import LedgerRows
 from virtual_tiff.publishing.repository.records import RecordRows
+from virtual_tiff.publishing.repository.references import (
+    Counts,
+    FileReferences,
+    file_references,
+    fork_of,
+    merge_fork,
+    write_in_fork,
+    write_references,
+)
 from virtual_tiff.publishing.result import PublishedArray
 from virtual_tiff.sources.object_source import first_line
 
@@ -65,56 +72,6 @@ class Written:
     """The url of one of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """The chunks of one array of one file."""
-
-    path: str
-    """The path of the array in the repository."""
-    grid: tuple[int, ...]
-    origin: tuple[int, ...]
-    """The first of them in the repository's array."""
-    offsets: NDArray[np.uint64]
-    lengths: NDArray[np.uint64]
-    numbers: NDArray[np.int64] | None = None
-    """The numbers of these blocks in the file, in C order; None if they are all of them."""
-
-    def key(self, chunk: int) -> str:
-        """Return the key of a chunk, by its number in C order."""
-        index = np.array(np.unravel_index(chunk, self.grid), dtype=np.int64) + self.origin
-        return "/".join(map(str, (self.path, "c", *index.tolist())))
-
-    def key_of_block(self, number: int) -> str | None:
-        """Return the key of a block by its number in the file; None if it is not shown."""
-        if self.numbers is None:
-            return self.key(number)
-        at = np.flatnonzero(self.numbers == number)
-        return self.key(int(at[0])) if len(at) else None
-
-
-def _shown_blocks(
-    path: str,
-    grid: tuple[int, ...],
-    place: tuple[int, ...],
-    numbers: Sequence[NDArray[np.uint64]],
-    where: FileBlocks,
-    i: int,
-) -> Iterator[_Block]:
-    """Yield those blocks of a file that are chunks of the whole, piece by piece."""
-    in_file = np.arange(prod(grid), dtype=np.int64).reshape(grid)
-    new = (1,) * len(place)
-    for piece in range(*np.searchsorted(where.files, [i, i + 1]).tolist()):
-        counts = where.counts[piece].tolist()
-        some = tuple(
-            slice(first, first + count)
-            for first, count in zip(where.first[piece].tolist(), counts, strict=True)
-        )
-        kept = in_file[some].reshape(-1)
-        offsets, lengths = (each[kept] for each in numbers)
-        origin = (*place, *where.origins[piece].tolist())
-        yield _Block(path, (*new, *counts), origin, offsets, lengths, kept)
-
-
 class Writer:
     """Writes a plan into the sessions of a run, the last of which somebody commits.
 
@@ -130,6 +87,8 @@ class Writer:
         By item: where files are published that were read again.
     records
         That gets the record of each; None if they are not kept.
+    engine
+        The workers that write references; None if this process does.
     """
 
     def __init__(
@@ -139,6 +98,7 @@ class Writer:
         ledger: LedgerRows,
         earlier: Mapping[int, LedgerRow],
         records: RecordRows | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._batches = sessions
         self._spool = spool
@@ -147,6 +107,7 @@ class Writer:
         self._waiting = 0
         """References of this batch."""
         self._records = records
+        self._engine = engine
         self.written = Written()
 
     @property
@@ -163,9 +124,9 @@ class Writer:
                     sync(self._store.delete_dir(path))
                 for column in part.columns:
                     self._write_column(column)
-                for members in part.members:
-                    steps = _manifest_rows(members, part.arrays, plan.splits)
-                    self._write_members(members, steps)
+            fork = self._fork(parts)
+            for part in parts:
+                self._write_members(part, plan.splits, fork)
         self._try_codecs()
         return self.written
 
@@ -173,11 +134,14 @@ class Writer:
         """End the batch if it has many references, where no manifest is cut if that can be."""
         most = batches.MOST_OF_A_BATCH
         if self._batches.several and self._waiting > (0.75 * most if between else 1.5 * most):
-            self._batches.end_batch()
-            self._ledger.move_to(self._store)
-            if self._records is not None:
-                self._records.move_to(self._store)
-            self._waiting = 0
+            self._end_batch()
+
+    def _end_batch(self) -> None:
+        self._batches.end_batch()
+        self._ledger.move_to(self._store)
+        if self._records is not None:
+            self._records.move_to(self._store)
+        self._waiting = 0
 
     # ---------------------------------------------------------------------------- nodes
 
@@ -249,88 +213,88 @@ class Writer:
 
     # ----------------------------------------------------------------------- references
 
-    def _write_members(self, members: Members, steps: Integers) -> None:
-        """Write the references of all files, manifest by manifest; and then their rows, in order.
+    def _fork(self, parts: Sequence[Part]) -> bytes | None:
+        """Commit the arrays, so that workers can write to them; None if the work is not for them.
 
-        `steps` numbers the manifests that each file writes to, ascending as they are written.
+        It is if there are some tasks in these parts: of groups for each file there are not.
         """
-        totals = {path: np.zeros(3, np.int64) for path in members.paths.values()}
-        order = np.argsort(steps, kind="stable")
-        last = -1
-        for i, step in zip(order.tolist(), steps[order].tolist(), strict=True):
-            self._end_full_batch(between=step != last)
-            last = step
-            self._write_file(members, i, totals)
-        for i, n in enumerate(members.numbers.tolist()):
-            before = self._earlier.get(n)
-            self._ledger.add(
-                self._spool.row(n, references=False),
-                members.group,
-                members.variable,
-                None if members.coordinates is None else members.coordinates[i],
-                None if before is None else before.number,
-            )
-            if self._records is not None:
-                self._records.add(n, members.group)
-        for path, counts in totals.items():
+        files = sum(len(members.numbers) for part in parts for members in part.members)
+        if self._engine is None or not self._batches.several:
+            return None
+        if files * self._spool.references() < _TASKS * references.TASK * self._spool.count("read"):
+            return None
+        self._end_batch()
+        return fork_of(self._batches.session)
+
+    def _write_members(self, part: Part, splits: Mapping[str, int], fork: bytes | None) -> None:
+        """Write the references of files, manifest by manifest; and then their rows, in order."""
+        files = self._in_steps(part, splits)
+        totals: Counts = {}
+        for counts in self._here(files) if fork is None else self._there(files, fork):
+            for path, numbers in counts.items():
+                self._waiting += int(numbers[0])
+                totals[path] = totals[path] + numbers if path in totals else numbers
+        for path, numbers in totals.items():
             array = self.written.arrays[path]
-            references, inlined, inlined_bytes = counts.tolist()
+            number, inlined, inlined_bytes = numbers.tolist()
             self.written.arrays[path] = replace(
                 array,
-                references=array.references + references,
+                references=array.references + number,
                 inlined=array.inlined + inlined,
                 inlined_bytes=array.inlined_bytes + inlined_bytes,
             )
+        for members in part.members:
+            for i, n in enumerate(members.numbers.tolist()):
+                before = self._earlier.get(n)
+                self._ledger.add(
+                    self._spool.row(n, references=False),
+                    members.group,
+                    members.variable,
+                    None if members.coordinates is None else members.coordinates[i],
+                    None if before is None else before.number,
+                )
+                if self._records is not None:
+                    self._records.add(n, members.group)
 
-    def _write_file(
-        self, members: Members, i: int, totals: Mapping[str, NDArray[np.int64]]
-    ) -> None:
-        row = self._spool.row(int(members.numbers[i]))
-        place = () if members.positions is None else tuple(members.positions[i].tolist())
-        checksum = checksum_of(row.url, row.state)
-        if checksum is None:
-            self.written.unknown += 1
-            self.written.example_unknown = self.written.example_unknown or row.url
-        copied = unpacked_blocks(row.blocks)
-        template = self._spool.template(row.template)
-        for path, grid, offsets, lengths in template.references(row.references):
-            to = members.paths.get(path)
-            if to is None:
-                continue
-            pieces: Iterable[_Block] = [
-                _Block(to, (*[1] * len(place), *grid), (*place, *[0] * len(grid)), offsets, lengths)
-            ]
-            if members.blocks is not None:
-                where = members.blocks[path]
-                pieces = _shown_blocks(to, grid, place, (offsets, lengths), where, i)
-            for block in pieces:
-                references = self._refer(block, row.url, checksum)
-                self._waiting += references
-                copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
-                shown = {key: data for key, data in copies.items() if key is not None}
-                if shown:
-                    write_keys(self._store, shown)
-                totals[to] += (references, len(shown), sum(map(len, shown.values())))
+    def _here(self, files: Iterator[_Step]) -> Iterator[Counts]:
+        """Write references in this process."""
+        last = None
+        for step, file in files:
+            self._end_full_batch(between=step != last)
+            last = step
+            yield write_references(self._store, [file])
 
-    def _refer(self, block: _Block, url: str, checksum: str | datetime | None) -> int:
-        """Write the references of one array of one file; return how many there are."""
-        count = int(np.count_nonzero(block.lengths))
-        if not count:
-            return 0
-        whole = count == len(block.lengths)
-        refused = self._store.set_virtual_refs_arr(
-            block.path,
-            block.grid,
-            [url] * count if whole else [url if n else "" for n in block.lengths.tolist()],
-            block.offsets,
-            block.lengths,
-            arr_offset=block.origin,
-            checksum=checksum,
-        )
-        if refused:
-            msg = f"{url}: Icechunk has no container for it"
-            raise PublishError(msg)
-        return count
+    def _there(self, files: Iterator[_Step], fork: bytes) -> Iterator[Counts]:
+        """Let the workers write references, and merge them."""
+        assert self._engine is not None  # noqa: S101 (for mypy: there is a fork)
+        ends: deque[tuple[_Manifest, _Manifest]] = deque()
+
+        def tasks() -> Iterator[list[FileReferences]]:
+            for some in _tasks(files):
+                ends.append((some[0][0], some[-1][0]))
+                yield [file for _, file in some]
+
+        last = None
+        for fork_of_worker, counts in self._engine.results(
+            partial(write_in_fork, fork), tasks(), ordered=True, window=_FORKS
+        ):
+            first, end = ends.popleft()
+            self._end_full_batch(between=first != last)
+            last = end
+            merge_fork(self._batches.session, fork_of_worker)
+            yield counts
+
+    def _in_steps(self, part: Part, splits: Mapping[str, int]) -> Iterator[_Step]:
+        """Yield the references of all files, manifest by manifest."""
+        for number, members in enumerate(part.members):
+            steps = _manifest_rows(members, part.arrays, splits)
+            order = np.argsort(steps, kind="stable")
+            for i, step in zip(order.tolist(), steps[order].tolist(), strict=True):
+                file = file_references(members, i, self._spool)
+                if file.checksum is None:
+                    self.written.unknown += 1
+                    self.written.example_unknown = self.written.example_unknown or file.url
+                yield (number, step), file
 
     def _try_codecs(self) -> None:
         """Read a chunk of each stacked array whose codecs are ours and know the chunk's shape.
@@ -357,6 +321,31 @@ class Writer:
                         " without concat"
                     )
                     raise PublishError(msg) from error
+
+
+_TASKS = 2
+"""Tasks from which on workers are of use."""
+_FORKS = 16
+"""Tasks of workers that are under way at once."""
+
+type _Manifest = tuple[int, int]
+"""Members, and the number of the manifests that a file of them writes to."""
+type _Step = tuple[_Manifest, FileReferences]
+
+
+def _tasks(files: Iterator[_Step]) -> Iterator[list[_Step]]:
+    """Divide files into tasks for workers, which end where a manifest does if that can be."""
+    task: list[_Step] = []
+    count = 0
+    for step, file in files:
+        between = bool(task) and task[-1][0] != step
+        if count >= references.TASK or (between and 2 * count >= references.TASK):
+            yield task
+            task, count = [], 0
+        task.append((step, file))
+        count += file.count
+    if task:
+        yield task
 
 
 def _manifest_rows(
