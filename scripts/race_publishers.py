@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Print how the trials ended."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=100, help="of two publishers at once")
-    parser.add_argument("--kills", type=int, default=100, help="two thirds of them while appending")
+    parser.add_argument("--kills", type=int, default=100, help="most of them while appending")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
@@ -38,16 +39,25 @@ def main() -> None:
                 ends[kind, *races.trial(kind, files, place, chance, publishers)] += 1
         for (kind, *states), count in sorted(ends.items()):
             print(f"{kind:24} {' and '.join(states):28} {count}")
-        for half, batch in ((False, None), (True, None), (True, 18)):
-            (place := folder / f"kills-{half}-{batch}").mkdir()
+        for title, how in _KILLS.items():
+            (place := folder / title.replace(" ", "-")).mkdir()
             found = races.kills(
-                options.kills // 3, files, place, half=half, seed=options.seed, batch=batch
+                -(-options.kills // len(_KILLS)), files, place, seed=options.seed, **how
             )
-            kind = f"{'append' if half else 'new'}{' in batches' if batch else ''}"
             print(
-                f"killed, {kind}: {found[0]}, in the write phase"
-                f" {found[1]}: {found[2]} left the old state, {found[3]} the new one"
+                f"killed, {title}: {found[0]}, in the write phase"
+                f" {found[1]}: {found[2]} left the old state, {found[3]} the new one",
+                flush=True,
             )
+
+
+_KILLS: dict[str, dict[str, Any]] = {
+    "new": {"half": False},
+    "append": {"half": True},
+    "append in batches": {"half": True, "batch": 18},
+    "append with two workers": {"half": True, "batch": 18, "workers": 2},
+    "append in batches, resumed and killed again": {"half": True, "batch": 18, "resumed": True},
+}
 
 
 if __name__ == "__main__":

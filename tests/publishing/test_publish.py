@@ -24,6 +24,7 @@ from support.s3 import S3, SETTINGS
 from support.scenes import group_of, pixels, read
 from virtual_tiff.publishing import Progress, PublishError, publish
 from virtual_tiff.publishing.planning.names import group_names
+from virtual_tiff.publishing.repository import references
 from virtual_tiff.publishing.repository import writer as repository_module
 from virtual_tiff.tiff import Limits, TiffWarning
 
@@ -353,7 +354,7 @@ def test_s3_object_replaced_after_the_commit(s3: S3) -> None:
 
 
 def test_source_without_a_time_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository_module, "checksum_of", lambda *_: None)
+    monkeypatch.setattr(references, "checksum_of", lambda *_: None)
     with pytest.warns(TiffWarning, match=r"3 of 3 sources have no modification time.*scene"):
         publish(SERIES, "memory://", concat="time")
 
@@ -471,7 +472,7 @@ def test_limits_reach_the_parser() -> None:
         ({"layout": "heap"}, "layout must be one of None, 'stack', 'group per file'"),
         ({"layout": "stack"}, "needs concat"),
         ({"on_error": "ignore"}, "on_error must be one of 'raise', 'skip'"),
-        ({"parallel": "ray"}, "parallel must be False, 'dask'"),
+        ({"parallel": "ray"}, "parallel must be False, a number"),
         ({"replace_changed": True}, "needs append=True"),
         ({"ifd": "first"}, "ifd must be"),
         ({"concat": ""}, "concat must be"),
@@ -613,7 +614,7 @@ def broken(error: BaseException) -> Callable[..., None]:
 def test_failure_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr(repository_module.Writer, "_refer", broken(error))
+    monkeypatch.setattr(references, "_refer", broken(error))
     empty = tmp_path / "empty"
     empty.mkdir()
     for target in (tmp_path / "a" / "b" / "cube", empty):
@@ -627,7 +628,7 @@ def test_failure_leaves_nothing(
 def test_failure_in_an_empty_repository_leaves_it_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = icechunk.in_memory_storage()
     with monkeypatch.context() as patch:
-        patch.setattr(repository_module.Writer, "_refer", broken(icechunk.IcechunkError("no")))
+        patch.setattr(references, "_refer", broken(icechunk.IcechunkError("no")))
         with pytest.raises(PublishError, match="Icechunk failed: no"):
             publish(SERIES, storage, concat="time")
     assert read(publish(SERIES, storage, concat="time")).shape == (3, 40, 60)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from support.scenes import dated, pixels
 from virtual_tiff.publishing import PublishError, publish
 from virtual_tiff.publishing.planning import splitting
-from virtual_tiff.publishing.repository import batches
+from virtual_tiff.publishing.repository import batches, references
 from virtual_tiff.publishing.repository.writer import Writer
 from virtual_tiff.publishing.run import Publication
 
@@ -228,12 +228,13 @@ def trial(
 
 
 def _publish_watched(
-    files: list[Path], to: Path, cache: Path, phase: Any, batch: int | None
+    files: list[Path], to: Path, cache: Path, phase: Any, batch: int | None, workers: int
 ) -> None:
     icechunk.set_logs_filter("error")
     if batch is not None:
         batches.MOST_OF_A_BATCH = batch
         splitting.MOST_REFERENCES = batch
+        references.TASK = batch // 2
     commit = Publication._commit
 
     def watched(*arguments: Any) -> Any:
@@ -243,7 +244,8 @@ def _publish_watched(
         return found
 
     Publication._commit = watched  # type: ignore[method-assign,assignment]
-    publish(files, to, concat="time", time="tag", append=True, cache=cache)
+    parallel = workers or False
+    publish(files, to, concat="time", time="tag", append=True, cache=cache, parallel=parallel)
 
 
 def kills(
@@ -255,10 +257,13 @@ def kills(
     seed: int,
     measured: int = 3,
     batch: int | None = None,
+    workers: int = 0,
+    resumed: bool = False,
 ) -> list[int]:
     """Kill publishers while they write; a moment's range is taken of `measured` whole runs.
 
-    `batch` is the number of references of a commit, where a run shall have several.
+    `batch` is the number of references of a commit, where a run shall have several. `workers` is
+    a number of processes that write references. A run that is `resumed` is killed once more.
 
     Returns
     -------
@@ -272,9 +277,10 @@ def kills(
     if half:
         publish(old, kept, concat="time", time="tag", cache=cache)
     processes = context()
+    more = (batch, workers)
     duration = min(
         _duration(
-            processes, files, folder / f"undisturbed-{n}", cache, kept if half else None, batch
+            processes, files, folder / f"undisturbed-{n}", cache, kept if half else None, more
         )
         for n in range(measured)
     )
@@ -283,14 +289,15 @@ def kills(
         shutil.rmtree(cube, ignore_errors=True)
         if half:
             shutil.copytree(kept, cube)
-        phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
-        arguments = (list(files), cube, cache, phase, batch)
-        child = processes.Process(target=_publish_watched, args=arguments)
-        child.start()
-        _wait_for(phase, 1)
-        time.sleep(chance.uniform(0, 0.95) * duration)
-        child.kill()
-        child.join()
+        for _ in range(1 + resumed):
+            phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
+            arguments = (list(files), cube, cache, phase, *more)
+            child = processes.Process(target=_publish_watched, args=arguments)
+            child.start()
+            _wait_for(phase, 1, child)
+            time.sleep(chance.uniform(0, 0.95) * duration)
+            child.kill()
+            child.join()
         within = phase.value == 1
         values = values_at(cube)
         is_old, is_new = same(values, old), same(values, files)
@@ -312,25 +319,26 @@ def _duration(
     place: Path,
     cache: Path,
     kept: Path | None,
-    batch: int | None,
+    more: tuple[int | None, int],
 ) -> float:
     """Return the seconds of an undisturbed write phase."""
     if kept is not None:
         shutil.copytree(kept, place)
     phase = processes.RawValue("i", 0)  # without a lock: its holder may be killed
-    arguments = (list(files), place, cache, phase, batch)
+    arguments = (list(files), place, cache, phase, *more)
     child = processes.Process(target=_publish_watched, args=arguments)
     child.start()
-    _wait_for(phase, 1)
+    _wait_for(phase, 1, child)
     start = time.monotonic()
-    _wait_for(phase, 2)
+    _wait_for(phase, 2, child)
     seconds = time.monotonic() - start
     child.join()
     return seconds
 
 
-def _wait_for(phase: Any, value: int) -> None:
+def _wait_for(phase: Any, value: int, child: Any) -> None:
+    """Wait for a phase, or for the end of a child that has nothing to write."""
     until = time.monotonic() + _PATIENCE
-    while phase.value < value:
+    while phase.value < value and child.is_alive():
         assert time.monotonic() < until, "the publisher hangs"
         time.sleep(0.0005)

@@ -18,8 +18,8 @@ __all__ = ["add_publish"]
 
 _PASSED = (
     *("concat", "layout", "time", "variable", "group", "order", "append", "replace_changed"),
-    *("on_error", "truncated", "branch", "tag", "message", "concurrency", "check"),
-    *("portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
+    *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
+    *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     "any_compression",
     *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
 )
@@ -157,6 +157,15 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         type=int,
         default=64,
         help="how many files are read at the same time (default: 64)",
+    )
+    option(
+        "--parallel",
+        metavar="WORKERS",
+        type=lambda text: int(text) if text.isdecimal() else text,
+        default=False,
+        help="a number of processes of this machine, the address of a Dask scheduler, as"
+        " tcp://host:8786, or lithops: its workers read the files and write references (default:"
+        " this process)",
     )
     option(
         "--cache",

@@ -46,6 +46,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import icechunk
+
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.tiff import warn
@@ -354,6 +356,7 @@ def _processes(number: int, closing: ExitStack) -> Executor:
 def _begin(watched: Connection) -> None:
     """Begin a worker: it ends with the process that has started it, and not by Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    icechunk.set_logs_filter("error")  # each says the same of a local disk
 
     def end_with_it() -> None:
         with suppress(OSError, EOFError):

@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ from support.made import publish_made
 from support.scenes import commits, dated, pixels, read, scene
 from virtual_tiff.publishing import Published, PublishError, publish
 from virtual_tiff.publishing.planning import splitting
-from virtual_tiff.publishing.repository import batches
+from virtual_tiff.publishing.repository import batches, references
 from virtual_tiff.publishing.repository.writer import Writer
+from virtual_tiff.tiff import TiffWarning
 
 TIME = r"_(?P<time>\d{8})"
 BLOCKS = 6
@@ -117,6 +121,49 @@ def test_batches_are_the_same_cube_as_one_commit(
     several = publish(files, tmp_path / "several", **options)
     assert len(commits(several)) > 4 > len(commits(one)) == 1
     assert keys_of(several) == keys_of(one)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"concat": "time", "time": TIME, "variable": r"(B\d\d)", "group": r"(T\d\d)_"},
+        {"concat": ("y", "x"), "group": r"_(\d{8}_B\d\d)", "check": True},
+    ],
+    ids=["stacks", "mosaics"],
+)
+@pytest.mark.parametrize("able", [True, False], ids=["able", "not able to open the repository"])
+def test_workers_write_the_same_cube(
+    options: dict[str, Any], able: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [
+        scene(
+            tmp_path / f"T0{column}_202301{day:02}_B03.tif", day, at=(500_000 + 960 * column, 4e6)
+        )
+        for column, day in product((0, 1), range(1, 7))
+    ]
+    one = publish(files, tmp_path / "one", **options)
+    monkeypatch.setattr(references, "TASK", BLOCKS)
+    threads, write = set(), references.write_references
+
+    def noted(*arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        if not able and threading.current_thread() is not threading.main_thread():
+            msg = "no such disk"
+            raise icechunk.IcechunkError(msg)
+        return write(*arguments)
+
+    monkeypatch.setattr(references, "write_references", noted)
+    with ThreadPoolExecutor(2, "worker") as executor, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", TiffWarning)
+        several = publish(files, tmp_path / "several", parallel=executor, **options)
+    assert threads & {"worker_0", "worker_1"}
+    told = [str(one.message) for one in said if "cannot open the repository" in str(one.message)]
+    assert len(told) == (0 if able else 1)
+    assert len(commits(several)) > 2
+    assert branches(several) == {"main"}
+    assert keys_of(several) == keys_of(one)
+    assert several.arrays == one.arrays
 
 
 def keys_of(published: Published) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from virtual_tiff.publishing.reading.record import Template, unpacked_blocks
 from virtual_tiff.publishing.reading.spool import Spool
 from virtual_tiff.publishing.repository.checksums import checksum_of
 from virtual_tiff.publishing.repository.keys import write_keys
+from virtual_tiff.sources.object_source import first_line
 
 __all__ = [
     "TASK",
@@ -104,10 +105,16 @@ def fork_of(session: icechunk.Session) -> bytes:
     return pickle.dumps(session.fork())
 
 
-def write_in_fork(fork: bytes, files: Sequence[FileReferences]) -> tuple[bytes, Counts]:
-    """Write the references of files into a fork, and return it, wherever this runs."""
+def write_in_fork(fork: bytes, files: Sequence[FileReferences]) -> tuple[bytes, Counts] | str:
+    """Write the references of files into a fork, and return it, wherever this runs.
+
+    A text says why that cannot be done, as where the repository is on a disk of another machine.
+    """
     session = pickle.loads(fork)  # noqa: S301 (it is the publisher's)
-    counts = write_references(session.store, files)
+    try:
+        counts = write_references(session.store, files)
+    except icechunk.IcechunkError as error:
+        return first_line(error)
     return pickle.dumps(session), counts
 
 

@@ -46,6 +46,7 @@ from virtual_tiff.publishing.repository.references import (
 )
 from virtual_tiff.publishing.result import PublishedArray
 from virtual_tiff.sources.object_source import first_line
+from virtual_tiff.tiff import warn
 
 __all__ = ["Writer", "Written", "read_back"]
 
@@ -108,6 +109,7 @@ class Writer:
         """References of this batch."""
         self._records = records
         self._engine = engine
+        self._workers_write = True
         self.written = Written()
 
     @property
@@ -219,7 +221,7 @@ class Writer:
         It is if there are some tasks in these parts: of groups for each file there are not.
         """
         files = sum(len(members.numbers) for part in parts for members in part.members)
-        if self._engine is None or not self._batches.several:
+        if self._engine is None or not self._batches.several or not self._workers_write:
             return None
         if files * self._spool.references() < _TASKS * references.TASK * self._spool.count("read"):
             return None
@@ -267,20 +269,31 @@ class Writer:
     def _there(self, files: Iterator[_Step], fork: bytes) -> Iterator[Counts]:
         """Let the workers write references, and merge them."""
         assert self._engine is not None  # noqa: S101 (for mypy: there is a fork)
-        ends: deque[tuple[_Manifest, _Manifest]] = deque()
+        sent: deque[list[_Step]] = deque()
+        last = None
 
         def tasks() -> Iterator[list[FileReferences]]:
-            for some in _tasks(files):
-                ends.append((some[0][0], some[-1][0]))
-                yield [file for _, file in some]
+            for task in _tasks(files):
+                sent.append(task)
+                yield [file for _, file in task]
 
-        last = None
-        for fork_of_worker, counts in self._engine.results(
+        results = self._engine.results(
             partial(write_in_fork, fork), tasks(), ordered=True, window=_FORKS
-        ):
-            first, end = ends.popleft()
-            self._end_full_batch(between=first != last)
-            last = end
+        )
+        for result in results:
+            task = sent.popleft()
+            self._end_full_batch(between=task[0][0] != last)
+            last = task[-1][0]
+            if isinstance(result, str):
+                if self._workers_write:
+                    warn(
+                        "workers cannot open the repository, so this process writes all"
+                        f" references: {result}"
+                    )
+                self._workers_write = False
+                yield write_references(self._store, [file for _, file in task])
+                continue
+            fork_of_worker, counts = result
             merge_fork(self._batches.session, fork_of_worker)
             yield counts
 
