@@ -342,3 +342,4 @@ def _wait_for(phase: Any, value: int, child: Any) -> None:
     while phase.value < value and child.is_alive():
         assert time.monotonic() < until, "the publisher hangs"
         time.sleep(0.0005)
+    assert phase.value >= value or child.exitcode == 0, "the publisher has failed"
