@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -212,6 +213,9 @@ class _Finder:
 
         `origin` is the remote document that names it; None if the user does, or a local file.
         """
+        if origin is None and _PLAIN_TIFF.fullmatch(name):  # as most of a million are
+            yield SourceFile(self._locate(name))
+            return
         self._check(name, origin)
         if name.startswith("stac:") or is_stac_name(name):
             place = name.removeprefix("stac:")
@@ -378,6 +382,10 @@ class _Finder:
             yield from map(bytes, location.store.get(location.path).stream())
         except (BaseError, OSError, ValueError) as error:
             raise store_error(error, url) from error
+
+
+_PLAIN_TIFF = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://[A-Za-z0-9/._~-]+\.(?:tif|tiff|TIF|TIFF)")
+"""A url of an object that is a TIFF by its name, and neither a glob nor signed."""
 
 
 def _is_grid(name: str) -> bool:

@@ -122,6 +122,8 @@ _MOST_TEXTS = 10_000
 """Texts whose numbers are kept: loose attributes may be a million."""
 _MOST_TEMPLATES = 4096
 """Templates that are kept."""
+_MOST_BODIES = 512
+"""Texts that are kept as they are: that of a template has some kilobytes."""
 
 _RUN = """
 CREATE TEMP TABLE item (
@@ -270,6 +272,7 @@ class Spool:
         self._with_data: set[int] = set()
         """Numbers of the templates whose inline arrays are stored."""
         self._templates: dict[int, Template] = {}
+        self._bodies: dict[int, str] = {}
         self._stores: list[Any] = []
         self._grids: dict[DeclaredGrid, int] = {}
         self._saved = 0
@@ -887,7 +890,12 @@ class Spool:
 
     def text(self, number: int) -> str:
         """Return the text of a template or of loose attributes by its number."""
-        return str(self._one("SELECT body FROM text WHERE id = ?", (number,)))
+        if number not in self._bodies:
+            if len(self._bodies) >= _MOST_BODIES:
+                self._bodies.clear()
+            query = "SELECT body FROM text WHERE id = ?"
+            self._bodies[number] = str(self._one(query, (number,)))
+        return self._bodies[number]
 
     def data(self, digest: str) -> bytes:
         """Return the chunk of an inline array; a MissingDataError if the repository kept none."""

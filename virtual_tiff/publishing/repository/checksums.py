@@ -8,9 +8,9 @@ matter of the scheme; `docs/drift.md` shows what comes of it, measured.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from virtual_tiff.sources.identity import known_time, strong_etag
+from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.tiff import SourceState
 
 __all__ = ["checksum_of"]
@@ -35,7 +35,7 @@ def checksum_of(url: str, state: SourceState) -> str | datetime | None:
     None if there is neither: then no reader notices a change.
     """
     etag = strong_etag(state)
-    if etag is not None and urlsplit(url).scheme.lower() in _HONOUR_ETAGS:
+    if etag is not None and scheme_of(url) in _HONOUR_ETAGS:
         return etag
     modified = known_time(state)
     if modified is None:

@@ -66,13 +66,9 @@ def containers_of(
     """
     known = tuple(known)
     folders: dict[tuple[str, str], tuple[str, Location]] = {}
-    seen: set[str] = set()
+    within: tuple[str, ...] = known
     for location in locations:
-        start = location.url.rpartition("/")[0]
-        if start in seen:
-            continue
-        seen.add(start)
-        if known and location.url.startswith(known):
+        if location.url.startswith(within):
             continue
         parts = urlsplit(location.url)
         root, path = f"{parts.scheme}://{parts.netloc}", parts.path
@@ -82,6 +78,15 @@ def containers_of(
             before, first = folders[key]
             folder = posixpath.commonpath([before, folder])
         folders[key] = folder, first
+        # what is below them changes nothing
+        within = (
+            *known,
+            *(
+                f"{at}{of.rstrip('/')}/"
+                for (at, _), (of, _) in folders.items()
+                if at != "file://" or of.strip("/")
+            ),
+        )
     containers = {}
     for (root, _), (folder, first) in folders.items():
         # Icechunk 2.3 does not find a container again whose prefix is percent-encoded
