@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,6 +20,7 @@ from support.http import HttpServer
 from support.scenes import commits, dated, pixels, read, scene
 from virtual_tiff.publishing import Progress, PublishError, publish, publish_async
 from virtual_tiff.publishing.reading import workers as parsing
+from virtual_tiff.publishing.repository import batches, references, writer
 
 
 @pytest.fixture(autouse=True)
@@ -137,9 +140,56 @@ def test_executor_class(scenes: list[Path]) -> None:
 
 @pytest.mark.long
 @pytest.mark.usefixtures("not_here")
-@pytest.mark.parametrize("how", ["name", "executor"])
+@pytest.mark.parametrize("how", ["name", "executor", "address"])
 def test_dask_with_two_workers(scenes: list[Path], dask_client: Any, how: str) -> None:
-    check(scenes, "dask" if how == "name" else dask_client.get_executor())
+    address = dask_client.scheduler.address
+    executors = {"name": "dask", "executor": dask_client.get_executor(), "address": address}
+    check(scenes, executors[how])
+
+
+def test_an_address_without_a_scheduler(
+    scenes: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        msg = "Timed out trying to connect"
+        raise OSError(msg)
+
+    monkeypatch.setattr(distributed, "Client", refused)
+    with pytest.raises(PublishError, match=r"no Dask scheduler at tcp://host:8786 \(Timed out"):
+        publish(scenes[:1], "memory://", concat="n", parallel="tcp://host:8786")
+
+
+@pytest.mark.long
+def test_a_dask_worker_that_is_killed(
+    scenes: list[Path], tmp_path: Path, dask_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads files, and then writes references, while one of two workers is killed."""
+    monkeypatch.setattr(parsing, "_BATCH", 1)
+    monkeypatch.setattr(batches, "MOST_OF_A_BATCH", 24)
+    monkeypatch.setattr(references, "TASK", 6)
+    merge, merged = references.merge_fork, []
+
+    def kill_one() -> None:
+        pids = dask_client.run(os.getpid)
+        os.kill(next(iter(pids.values())), signal.SIGKILL)
+
+    def reading(now: Progress) -> None:
+        if now.files == 3:
+            kill_one()
+
+    def merging(*arguments: Any) -> None:
+        merged.append(arguments)
+        if len(merged) == 3:
+            kill_one()
+        merge(*arguments)
+
+    monkeypatch.setattr(writer, "merge_fork", merging)
+    published = publish(
+        scenes, tmp_path / "cube", concat="time", time="tag", parallel="dask", progress=reading
+    )
+    np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes]))
+    assert len(merged) > 3
+    assert published.repository.list_branches() == {"main"}
 
 
 @pytest.mark.long

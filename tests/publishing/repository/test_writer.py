@@ -10,7 +10,8 @@ import pytest
 import zarr
 
 from virtual_tiff.publishing import PublishError
-from virtual_tiff.publishing.repository.writer import Writer, _Block, read_back
+from virtual_tiff.publishing.repository.references import _Block, _refer
+from virtual_tiff.publishing.repository.writer import Writer, read_back
 
 
 def block(lengths: list[int], **changes: Any) -> _Block:
@@ -51,11 +52,11 @@ def session() -> icechunk.Session:
 
 def test_references_that_no_container_has_are_refused(session: icechunk.Session) -> None:
     with pytest.raises(PublishError, match=r"^s3://b/a\.tif: Icechunk has no container for it$"):
-        writer(session)._refer(block([5, 6, 7, 8]), "s3://b/a.tif", None)
+        _refer(session.store, block([5, 6, 7, 8]), "s3://b/a.tif", None)
 
 
 def test_a_file_without_blocks_has_no_references(session: icechunk.Session) -> None:
-    assert writer(session)._refer(block([0, 0, 0, 0]), "s3://b/a.tif", None) == 0
+    assert _refer(session.store, block([0, 0, 0, 0]), "s3://b/a.tif", None) == 0
 
 
 def test_chunks_that_cannot_be_read_are_not_published(session: icechunk.Session) -> None:

@@ -137,7 +137,7 @@ def write_references(store: icechunk.IcechunkStore, files: Iterable[FileReferenc
                 continue
             counts = totals.setdefault(to, np.zeros(3, np.int64))
             for block in _chunks(file, path, to, grid, offsets, lengths):
-                counts[0] += _refer(store, block, file)
+                counts[0] += _refer(store, block, file.url, file.checksum)
                 copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
                 shown = {key: data for key, data in copies.items() if key is not None}
                 if shown:
@@ -199,12 +199,14 @@ def _chunks(
         yield _Block(to, (*new, *counts), origin, offsets[kept], lengths[kept], kept)
 
 
-def _refer(store: icechunk.IcechunkStore, block: _Block, file: FileReferences) -> int:
+def _refer(
+    store: icechunk.IcechunkStore, block: _Block, url: str, checksum: str | datetime | None
+) -> int:
     """Write the references of one array of one file; return how many there are."""
     count = int(np.count_nonzero(block.lengths))
     if not count:
         return 0
-    url, whole = file.url, count == len(block.lengths)
+    whole = count == len(block.lengths)
     refused = store.set_virtual_refs_arr(
         block.path,
         block.grid,
@@ -212,7 +214,7 @@ def _refer(store: icechunk.IcechunkStore, block: _Block, file: FileReferences) -
         block.offsets,
         block.lengths,
         arr_offset=block.origin,
-        checksum=file.checksum,
+        checksum=checksum,
     )
     if refused:
         msg = f"{url}: Icechunk has no container for it"
