@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from obspec_utils.registry import ObjectStoreRegistry
@@ -101,6 +101,10 @@ class VirtualTIFF:
     reading
         How many bytes of a file are read at a time: of the first read, of later ones, and
         what guesses may cost.
+    page_axes
+        `"named"`: in the layout `"stack"` the pages of ImageJ, MetaMorph, LSM, FluoView and
+        tifffile lie along the axes that their metadata name: `t`, `c`, `z` and others, `s` for
+        the samples of a pixel. `"page"`: along `page`, as those of any other file.
 
     Raises
     ------
@@ -129,6 +133,7 @@ class VirtualTIFF:
     bbox_crs: CrsInput = None
     exact: bool = False
     reading: Reading = field(default_factory=Reading)
+    page_axes: Literal["named", "page"] = "named"
     _options: Options = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -144,6 +149,9 @@ class VirtualTIFF:
                 'ifd_layout="stack" takes all directories; it cannot be combined with '
                 f"ifd={self.ifd!r}"
             )
+            raise ValueError(msg)
+        if self.page_axes not in ("named", "page"):
+            msg = f"page_axes must be 'named' or 'page', not {self.page_axes!r}"
             raise ValueError(msg)
         for name in ("merge_strips", "coordinates"):
             if not isinstance(getattr(self, name), bool):
@@ -353,6 +361,7 @@ class VirtualTIFF:
                 coordinates=self.coordinates,
                 ome=ome,
                 of_set=of_set,
+                named=self.page_axes == "named",
             )
             if of_set and ome is not None:
                 group = replace(group, attributes={**group.attributes, SET: list(ome.files)})

@@ -21,7 +21,7 @@ _PASSED = (
     *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
     *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     "any_compression",
-    *("ifd", "ifd_layout", "merge_strips", "overviews", "coordinates"),
+    *("ifd", "ifd_layout", "page_axes", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
 
@@ -39,7 +39,8 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         metavar="FILE",
         nargs="+",
         help="a path, directory, glob, url or prefix; @list.txt or - for a list of them; a STAC"
-        " item or collection of items; a VRT, a tile index or a table of tiles",
+        " item or collection of items; a VRT, a tile index or a table of tiles; a companion of"
+        " OME-TIFFs (.companion.ome)",
     )
     command.add_argument(
         "--to",
@@ -126,6 +127,12 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option("--ifd", help="publish only this directory: 0, or 0/1 for a SubIFD")
     option("--ifd-layout", default="flat", help="flat (default), nested, pyramid or stack")
+    option(
+        "--page-axes",
+        default="named",
+        help="the axes of the pages of ImageJ, MetaMorph, LSM, FluoView and tifffile in the layout"
+        " stack: named (default: t, c, z and others, as their metadata name them) or page",
+    )
     option("--no-overviews", dest="overviews", action="store_false", help="leave out overviews")
     option(
         "--no-coordinates",

@@ -6,8 +6,10 @@ and ignores further directories. tifffile's `series_imagej` is the rule where co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise, product
+from math import isfinite
 
 from virtual_tiff.tiff import (
     Compression,
@@ -15,6 +17,7 @@ from virtual_tiff.tiff import (
     Limits,
     Photometric,
     Predictor,
+    Tag,
     block_layout,
 )
 
@@ -23,6 +26,14 @@ __all__ = ["ImageJ", "contiguous_run", "parse_imagej"]
 _ORDERS = {"czt", "ctz", "zct", "ztc", "tcz", "tzc"}
 _COUNTS = ("images", "channels", "slices", "frames")
 _COUNT_DIGITS = 18
+_UNITS = {
+    **dict.fromkeys(("micron", "microns", "um", "\\u00b5m", "\u03bcm"), "\u00b5m"),
+    "pixels": "pixel",
+    "inch": "in",
+    "nanometer": "nm",
+    "millimeter": "mm",
+}
+"""Units of ImageJ, in small letters, as OME writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,8 @@ class ImageJ:
     frames: int
     order: str = "czt"
     """The axes of the images, the fastest first."""
+    items: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """All lines of the description."""
 
     def count(self, samples: int) -> int:
         """Return the number of images, each of `samples` samples a pixel.
@@ -45,9 +58,35 @@ class ImageJ:
         planes = dimensions["c"] * dimensions["z"] * dimensions["t"]
         return self.images if planes == 1 else planes
 
+    def lengths(self, samples: int) -> dict[str, int]:
+        """Return the length of each axis of the images, the slowest first."""
+        dimensions = self._dimensions(samples)
+        return {axis: dimensions[axis] for axis in self.order[::-1]}
+
+    def spacing(self, ifd: ImageFileDirectory) -> dict[str, tuple[float, str]]:
+        """Return the distance of two neighbours and its unit, by `X`, `Y`, `Z` and `T`."""
+        unit = self.items.get("unit", "").strip()
+        unit = _UNITS.get(unit.lower(), unit)
+        steps = {"T": (self._number("finterval"), "s")}
+        if not steps["T"][0] and (rate := self._number("fps")):
+            steps["T"] = 1 / rate, "s"
+        if unit and unit != "pixel":
+            for axis, tag in (("X", Tag.XResolution), ("Y", Tag.YResolution)):
+                density = (ifd.floats(tag) or (0.0,))[0] if tag in ifd.entries else 0.0
+                steps[axis] = (1 / density if density > 0 else 0.0), unit
+            steps["Z"] = self._number("spacing"), unit
+        return {axis: step for axis, step in steps.items() if isfinite(step[0]) and step[0] > 0}
+
+    def _number(self, name: str) -> float:
+        try:
+            return float(self.items.get(name, "0"))
+        except ValueError:
+            return 0.0
+
     def _dimensions(self, samples: int) -> dict[str, int]:
         # Bio-Formats and RGB hyperstacks count the samples of a pixel as channels
-        in_samples = samples > 1 and samples == self.channels
+        planes = self.channels * self.slices * self.frames
+        in_samples = samples > 1 and samples == self.channels and self.images != planes
         return {"c": 1 if in_samples else self.channels, "z": self.slices, "t": self.frames}
 
     def positions(self, images: int, samples: int) -> dict[str, tuple[int, ...]]:
@@ -74,7 +113,7 @@ def parse_imagej(description: str | None) -> ImageJ | None:
     items = dict(line.partition("=")[::2] for line in description.splitlines())
     order = items.get("order", "").strip().lower()
     counts = {name: _count(items.get(name, "")) for name in _COUNTS}
-    return ImageJ(**counts, order=order if order in _ORDERS else "czt")
+    return ImageJ(**counts, order=order if order in _ORDERS else "czt", items=items)
 
 
 def _count(text: str) -> int:

@@ -178,10 +178,12 @@ class Tag(IntEnum):
     MDFileUnits = 33452
     ModelPixelScale = 33550
     IPTC = 33723
+    UIC2Tag = 33629  # MetaMorph: six LONGs for each plane, counted as one RATIONAL
     ModelTiepoint = 33922
     RasterPadding = 34019  # TIFF/IT
     ModelTransformation = 34264
     Photoshop = 34377
+    MM_Header = 34361  # Olympus FluoView
     CZ_LSMINFO = 34412  # Zeiss LSM
     ExifIFD = 34665
     ICCProfile = 34675

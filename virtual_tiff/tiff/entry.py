@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
-from .constants import FIELD_TYPES, FieldType, tag_name
+from .constants import FIELD_TYPES, FieldType, Tag, tag_name
 from .errors import FormatError, TruncatedError, warn
 from .header import Variant
 
@@ -32,6 +32,10 @@ type Value = memoryview[int] | memoryview[float] | bytes | tuple[str, ...] | tup
 
 _ASCII = 2
 """NDPI has text behind the directory, however short it is."""
+
+_LONG, _RATIONAL = 4, 5
+_UIC2 = Tag.UIC2Tag.value
+"""MetaMorph counts a plane as one RATIONAL, and it has six LONGs."""
 
 _WIDER = {4: 16, 9: 17, 13: 18}
 """LONG, SLONG and IFD of NDPI are of 64 bits where their high word is not 0."""
@@ -84,6 +88,10 @@ def parse_entries(data: memoryview, variant: Variant, offset: int, ifd: str) -> 
         field_type = FIELD_TYPES.get(code)
         if field_type is None:
             warn(f"IFD {ifd}: tag {tag_name(tag)} has the unknown field type {code} and is skipped")
+            continue
+        if tag == _UIC2 and code == _RATIONAL:
+            (there,) = variant.offset.unpack(raw[:slot])
+            entries.append(Entry(tag, FIELD_TYPES[_LONG], 6 * count, there, None))
             continue
         nbytes = count * field_type.nbytes
         here = offset + at * step + step - inline

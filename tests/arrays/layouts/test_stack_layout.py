@@ -85,7 +85,7 @@ def test_a_contiguous_imagej_stack_of_one_directory(byteorder: str, dtype: str, 
     tifffile.imwrite(path, data, imagej=True, byteorder=byteorder, metadata={"axes": "TZCYX"})
     with tifffile.TiffFile(path) as tiff:
         assert len(tiff.pages) == 1 or tiff.pages.is_multipage is not None
-    group = stacked(path)
+    group = stacked(path, page_axes="page")
     np.testing.assert_array_equal(group["image"][...], data.reshape(24, 30, 40))
     assert group["image"].metadata.dimension_names == ("page", "y", "x")
     frames = np.repeat(np.arange(4), 6)

@@ -13,10 +13,13 @@ from itertools import zip_longest
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+import numpy as np
+
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.layouts.page_kinds import can_be_level, groups_of_one_shape, signatures
 from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
 from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
+from virtual_tiff.metadata.page_axes import Kind, PageAxes, page_axes
 from virtual_tiff.tiff import (
     ImageFileDirectory,
     Limits,
@@ -88,12 +91,12 @@ class Stack:
         """
         leading = list(self.axes)
         if self.ifd.SamplesPerPixel > 1 and self.sample_axis not in leading:
-            late = self.sample_axis == "c" and "z" in leading
+            late = self.sample_axis in ("c", "s") and "z" in leading and "c" not in leading
             leading.insert(leading.index("z") if late else len(leading), self.sample_axis)
         return Axes((*leading, "y", "x"))
 
 
-def find_stacks(
+def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
     ifds: Sequence[ImageFileDirectory],
     *,
     file_size: int,
@@ -101,6 +104,7 @@ def find_stacks(
     refused: Collection[str] = (),
     ome: Ome | None = None,
     of_set: bool = False,
+    named: bool = False,
 ) -> list[Stack]:
     """Return the stacks of a file, in the order of their first directories.
 
@@ -118,6 +122,8 @@ def find_stacks(
         What the OME-XML says; None reads it of the first directory.
     of_set
         Whether a file of a multi-file OME-TIFF is to give its part of the whole image.
+    named
+        Whether pages lie along the axes that other metadata than OME-XML name, in place of `page`.
 
     Raises
     ------
@@ -148,13 +154,20 @@ def find_stacks(
         if stacks or of_set:
             return stacks
         warn("the OME-XML describes no image of this file; its pages are exposed without it")
+    kind = page_axes(images[0], description) if named else None
+    if kind is not None:
+        stacks = _named_stacks(*kind, images, file_size, limits, numbered=bool(refused))
+        if stacks:
+            return stacks
     imagej = parse_imagej(description)
     if imagej is None:
         return _page_stacks(images, numbered=bool(refused))
     alone = imagej.count(images[0].SamplesPerPixel) > in_chain
-    contiguous = _contiguous_stack(imagej, images, file_size, limits) if alone else ()
+    count = imagej.count(images[0].SamplesPerPixel)
+    contiguous = _contiguous_stack("ImageJ", count, images, file_size, limits) if alone else ()
     if isinstance(contiguous, Stack):
-        return [contiguous]
+        positions = imagej.positions(count, images[0].SamplesPerPixel)
+        return [replace(contiguous, positions=positions)]
     stacks = _page_stacks(images, imagej, numbered=bool(refused))
     return [replace(first, losses=contiguous) for first in stacks[:1]] + stacks[1:]
 
@@ -269,14 +282,17 @@ def _ome_stack(
 
 
 def _contiguous_stack(
-    imagej: ImageJ, images: Sequence[ImageFileDirectory], file_size: int, limits: Limits
+    writer: str,
+    count: int,
+    images: Sequence[ImageFileDirectory],
+    file_size: int,
+    limits: Limits,
 ) -> Stack | tuple[Loss, ...]:
     """Return the stack of images that follow the first one's data without directories.
 
     Where there is none: the images that the file has lost, if it has.
     """
     ifd = images[0]
-    count = imagej.count(ifd.SamplesPerPixel)
     run = contiguous_run(ifd, file_size=file_size, limits=limits)
     if run is None:
         return ()
@@ -285,32 +301,124 @@ def _contiguous_stack(
     others = {ifd.next_offset, *(other.offset for other in images)}
     if end > file_size or any(offset < other < end for other in others):
         warn(
-            f"IFD {ifd.path}: ImageJ's {count} images do not follow the first one in the file; "
+            f"IFD {ifd.path}: {writer}'s {count} images do not follow the first one in the file; "
             "the count is ignored"
         )
         lost = count - max(file_size - offset, 0) // nbytes
         if end <= file_size or len(images) > 1:
             return ()
-        loss = f"{lost:,} of ImageJ's {count:,} images after IFD {ifd.path}"
+        loss = f"{lost:,} of {writer}'s {count:,} images after IFD {ifd.path}"
         return (Loss(ifd=ifd.path, what=loss),)
-    limits.check("directories", count, "images in the ImageJ description", ifd=ifd.path)
+    limits.check("directories", count, f"images in the {writer} description", ifd=ifd.path)
     return Stack(
         name=ifd.path,
         axes=("page",),
         shape=(count,),
         pages=tuple(Page(ifd, i * nbytes) for i in range(count)),
-        positions=imagej.positions(count, ifd.SamplesPerPixel),
+    )
+
+
+def _named_stacks(
+    kind: Kind,
+    axes: PageAxes,
+    images: Sequence[ImageFileDirectory],
+    file_size: int,
+    limits: Limits,
+    *,
+    numbered: bool,
+) -> list[Stack]:
+    """Return the stacks of a file whose metadata name axes; [] if its pages are not those."""
+    if kind.name == "tifffile, shaped":
+        return _shaped_stacks(images, file_size, limits, numbered=numbered)
+    main = [ifd for ifd in images if not _is_reduced(ifd)] if kind.name == "Zeiss LSM" else images
+    directories = len([ifd for ifd in main if "/" not in ifd.path])
+    if axes.count > directories and (axes.without_directory or kind.name == "ImageJ"):
+        run = _contiguous_stack(kind.name, axes.count, main, file_size, limits)
+        return [_named(run, axes)] if isinstance(run, Stack) else []
+    if len(main) < len(images):  # the thumbnails of an LSM, one for each plane
+        thumbnails = [ifd for ifd in images if _is_reduced(ifd)]
+        others = _page_stacks(thumbnails, numbered=numbered)
+    else:
+        others = []
+    first, *rest = _page_stacks(main, numbered=numbered, color_maps=False)
+    if len(first.pages) != axes.count:
+        return []
+    return [_named(first, axes), *rest, *others]
+
+
+def _shaped_stacks(
+    images: Sequence[ImageFileDirectory], file_size: int, limits: Limits, *, numbered: bool
+) -> list[Stack]:
+    """Return the series of tifffile: each begins with the description of its shape."""
+    stacks = []
+    at = 0
+    while at < len(images):
+        kind = page_axes(images[at], description_of(images[at]))
+        if kind is None or kind[0].name != "tifffile, shaped":
+            return []
+        axes = kind[1]
+        after = images[at : at + axes.count]
+        if axes.count > 1 and (axes.without_directory or len(after) < axes.count):
+            run = _contiguous_stack("tifffile", axes.count, images[at:], file_size, limits)
+            if not isinstance(run, Stack):
+                return []
+            stacks.append(_named(run, axes))
+            at += 1
+            continue
+        found = _page_stacks(after, numbered=numbered)
+        if len(found) != 1 or len(found[0].pages) != axes.count:
+            return []
+        stacks.append(_named(found[0], axes) if axes.count > 1 else found[0])
+        at += axes.count
+    return stacks
+
+
+def _named(stack: Stack, axes: PageAxes) -> Stack:
+    """Return a stack along the axes of its pages, those of OME-Zarr in its order."""
+    lengths = {axis: length for axis, length in axes.lengths.items() if length > 1}
+    order = list(lengths)
+    if set(order) <= set("tcz"):
+        order = [axis for axis in "tcz" if axis in lengths]
+    shape = tuple(lengths[axis] for axis in order)
+    numbers = np.arange(len(stack.pages)).reshape(tuple(lengths.values()))
+    numbers = numbers.transpose([list(lengths).index(axis) for axis in order])
+    ranks = numbers.reshape(-1).tolist()
+    sizes = {axis.upper(): lengths.get(axis, 1) for axis in "tcz"}
+    ifd = stack.ifd
+    image = OmeImage(
+        name=axes.name,
+        dimension_order="XYCZT",
+        sizes=sizes | {"X": ifd.ImageWidth, "Y": ifd.ImageLength},
+        significant_bits=None,
+        spacing=axes.spacing,
+        channels=axes.channels,
+        tiff_data=(),
+    )
+    return replace(
+        stack,
+        axes=tuple(order),
+        shape=shape,
+        pages=tuple(stack.pages[rank] for rank in ranks),
+        levels=tuple(tuple(level[rank] for rank in ranks) for level in stack.levels),
+        sample_axis="band" if "page" in order else axes.samples,
+        positions={},
+        numbers=stack.numbers if order == ["page"] else (),
+        ome=None if "page" in order else image,
     )
 
 
 def _page_stacks(
-    images: Sequence[ImageFileDirectory], imagej: ImageJ | None = None, *, numbered: bool
+    images: Sequence[ImageFileDirectory],
+    imagej: ImageJ | None = None,
+    *,
+    numbered: bool,
+    color_maps: bool = True,
 ) -> list[Stack]:
     """Return the pages of one shape as stacks, overviews as levels of their images."""
     pages, reduced = _pages_and_reduced(images)
     stacks = []
     used: set[str] = set()
-    for ifds in groups_of_one_shape(pages):
+    for ifds in groups_of_one_shape(pages, color_maps=color_maps):
         levels = _levels(ifds, reduced)
         used |= {ifd.path for level in levels for ifd in level if ifd is not None}
         stacks.append(_page_stack(ifds, levels, imagej, numbered=numbered))

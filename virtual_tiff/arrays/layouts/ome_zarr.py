@@ -16,11 +16,18 @@ from virtual_tiff.arrays.layouts.find_stacks import Stack
 from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage
 from virtual_tiff.tiff import SampleFormat, Tag
 
-__all__ = ["bioformats2raw_attributes", "color_maps", "group_attributes"]
+__all__ = ["bioformats2raw_attributes", "can_be_described", "color_maps", "group_attributes"]
 
 _VERSION = "0.5"
 
-_AXIS_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+_AXIS_TYPES = {
+    "t": "time",
+    "c": "channel",
+    "z": "space",
+    "y": "space",
+    "x": "space",
+    "s": "channel",  # the samples of a pixel, of a file whose metadata do not call them channels
+}
 
 _PREFIXES = {
     "Y": "yotta",
@@ -128,6 +135,12 @@ def group_attributes(
     if channels:
         ome["omero"] = {"channels": channels}
     return {"ome": ome}
+
+
+def can_be_described(stack: Stack) -> bool:
+    """Whether OME-Zarr has an image with the axes of a stack: samples or channels, and no other."""
+    names = stack.dimension_names
+    return set(names) <= set(_AXIS_TYPES) and not {"c", "s"} <= set(names)
 
 
 def bioformats2raw_attributes() -> dict[str, Any]:

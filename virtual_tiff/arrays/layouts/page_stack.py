@@ -28,6 +28,7 @@ from virtual_tiff.arrays.layouts.find_stacks import Page, Stack, find_stacks
 from virtual_tiff.arrays.layouts.named_arrays import Arrays, Names, coordinate_arrays, references
 from virtual_tiff.arrays.layouts.ome_zarr import (
     bioformats2raw_attributes,
+    can_be_described,
     color_maps,
     group_attributes,
 )
@@ -54,6 +55,7 @@ def stack(
     coordinates: bool,
     ome: Ome | None = None,
     of_set: bool = False,
+    named: bool = True,
 ) -> Group:
     """Return the group of a file's stack; of several, a group that holds one for each.
 
@@ -70,6 +72,8 @@ def stack(
     of_set
         Whether the file gives its part of the images of a multi-file OME-TIFF: groups, attributes
         and coordinates are those of the whole, and `PART` of each array says where the part lies.
+    named
+        Whether pages lie along the axes that metadata other than OME-XML name.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def stack(
         If a page cannot be read as its tags promise, or pages of one kind lie in chunks of
         different sizes.
     """
-    stacks = partial(_stacks, tiff, coordinates=coordinates, ome=ome, of_set=of_set)
+    stacks = partial(_stacks, tiff, coordinates=coordinates, ome=ome, of_set=of_set, named=named)
     try:
         return stacks({}, options)
     except TiffError as error:
@@ -113,7 +117,7 @@ def _refused(tiff: Tiff, options: Options, error: TiffError) -> dict[str, TiffEr
     return errors
 
 
-def _stacks(
+def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
     tiff: Tiff,
     refused: Collection[str],
     options: Options,
@@ -121,6 +125,7 @@ def _stacks(
     coordinates: bool,
     ome: Ome | None,
     of_set: bool,
+    named: bool,
 ) -> Group:
     stacks = find_stacks(
         tiff.ifds,
@@ -129,6 +134,7 @@ def _stacks(
         refused=refused,
         ome=ome,
         of_set=of_set,
+        named=named,
     )
     if options.selection.overviews is not True:
         kept = [options.selection.levels(len(each.levels)) for each in stacks]
@@ -144,9 +150,9 @@ def _stacks(
         return _of_set(stacks, groups)
     if len(groups) == 1:
         return replace(groups[0], losses=stacks[0].losses)
-    if stacks and all(page_stack.ome is not None for page_stack in stacks):
-        named = {str(number): group for number, group in enumerate(groups)}
-        return Group(groups=named, attributes=bioformats2raw_attributes())
+    if stacks and all(page_stack.ome and page_stack.ome.tiff_data for page_stack in stacks):
+        numbered = {str(number): group for number, group in enumerate(groups)}
+        return Group(groups=numbered, attributes=bioformats2raw_attributes())
     names = [page_stack.name.replace("/", ".") for page_stack in stacks]
     losses = tuple(loss for page_stack in stacks for loss in page_stack.losses)
     return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
@@ -189,7 +195,7 @@ def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: 
 
 def _ome(page_stack: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) -> JSON:
     """Return OME-Zarr's attributes where OME-XML describes the image."""
-    if page_stack.ome is None:
+    if page_stack.ome is None or not can_be_described(page_stack):
         return {}
     full = levels[0].ifd
     factors = [

@@ -1,0 +1,234 @@
+"""The axes along which the pages of a stack lie, as each kind of file names them.
+
+OME-XML is apart (`ome_xml`): it names each plane. The kinds here count: so many channels, slices
+and times, in an order. They are asked one after another, `KINDS`; a file of none of them, and one
+whose counts are not those of its pages, has pages without names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from virtual_tiff.metadata.imagej import parse_imagej
+from virtual_tiff.metadata.ome_xml import OmeChannel
+from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
+
+__all__ = ["KINDS", "Kind", "PageAxes", "page_axes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAxes:
+    """The axes of pages, and what the metadata say of the image that they form."""
+
+    lengths: Mapping[str, int]
+    """Length by axis, the one that varies slowest first; those of one step may be left out."""
+    samples: str = "s"
+    """The axis of the samples of a pixel."""
+    spacing: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    """Distance of two neighbours and its unit as OME writes it, by `X`, `Y`, `Z`, `T`."""
+    channels: tuple[OmeChannel, ...] = ()
+    name: str | None = None
+    without_directory: bool = False
+    """Whether one directory stands for all pages, whose data follow each other."""
+
+    @property
+    def count(self) -> int:
+        """The number of pages."""
+        return math.prod(self.lengths.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of file."""
+
+    name: str
+    source: str
+    """Where its rule is written down."""
+    read: Callable[[ImageFileDirectory, str], PageAxes | None]
+    """Reads a stack's first directory and its ImageDescription; None if it is another kind."""
+
+
+def page_axes(ifd: ImageFileDirectory, description: str | None) -> tuple[Kind, PageAxes] | None:
+    """Return the kind of a stack and its axes, by its first directory; None if no kind names them.
+
+    Tags that cannot be read name nothing.
+    """
+    for kind in KINDS:
+        try:
+            axes = kind.read(ifd, description or "")
+        except (TiffError, ValueError, struct.error, RecursionError):
+            continue
+        if axes is not None and all(n > 0 for n in axes.lengths.values()):
+            return kind, axes
+    return None
+
+
+def _bytes(ifd: ImageFileDirectory, tag: int) -> bytes:
+    return (ifd.raw(tag) or b"") if tag in ifd.entries else b""
+
+
+def _order(ifd: ImageFileDirectory) -> str:
+    return "<" if ifd.variant.byte_order == "little" else ">"
+
+
+# --------------------------------------------------------------------------- MetaMorph
+
+_UIC2_LONGS = 6
+"""Of each plane: ZDistance (two LONGs), date and time of creation, those of modification."""
+
+
+def _metamorph(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
+    values = ifd.integers(Tag.UIC2Tag) if Tag.UIC2Tag in ifd.entries else None
+    if values is None or len(values) < _UIC2_LONGS:
+        return None
+    numbers = list(values)
+    planes = len(numbers) // _UIC2_LONGS
+    distances = [numbers[at] for at in range(0, planes * _UIC2_LONGS, _UIC2_LONGS)]
+    times = [tuple(numbers[at + 2 : at + 4]) for at in range(0, planes * _UIC2_LONGS, _UIC2_LONGS)]
+    axis = "page"
+    spacing = {}
+    if all(distances):
+        axis = "z"
+        steps = {n / d for n, d in zip(distances, numbers[1::_UIC2_LONGS], strict=False) if d}
+        if len(steps) == 1:
+            spacing["Z"] = steps.pop(), "µm"
+    elif all(one != other for one, other in pairwise(times)):
+        axis = "t"
+    return PageAxes(lengths={axis: planes}, spacing=spacing, without_directory=True)
+
+
+# ------------------------------------------------------------------------ tifffile, shaped
+
+
+def _shaped(ifd: ImageFileDirectory, description: str) -> PageAxes | None:
+    if not description.startswith('{"shape":'):
+        return None
+    said = json.loads(description)
+    shape, names = said["shape"], said.get("axes")
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+        return None
+    page = [ifd.ImageLength, ifd.ImageWidth]
+    samples = ifd.SamplesPerPixel
+    size = math.prod(page) * samples
+    leading = 0
+    while leading < len(shape) and math.prod(shape[leading:]) > size:
+        leading += 1
+    if math.prod(shape[leading:]) != size:
+        return None
+    lengths: dict[str, int] = {}
+    if isinstance(names, str) and len(names) == len(shape):
+        for axis, length in zip(names[:leading].lower(), shape[:leading], strict=True):
+            if axis in lengths or axis in "yxs" or not axis.isalpha():
+                return None
+            lengths[axis] = length
+    else:
+        lengths = {"page": math.prod(shape[:leading])}
+    samples_of = "s"
+    if isinstance(names, str) and len(names) == len(shape):
+        trailing = zip(names[leading:].lower(), shape[leading:], strict=True)
+        samples_of = next((a for a, n in trailing if a in "cs" and n == samples > 1), "s")
+    return PageAxes(
+        lengths=lengths,
+        samples=samples_of,
+        name=said["name"] if isinstance(said.get("name"), str) else None,
+        without_directory=bool(said.get("truncated")),
+    )
+
+
+# ------------------------------------------------------------------------------- Zeiss
+
+_LSM_MAGIC = (0x00300494C, 0x00400494C)
+_LSM_ORDERS = {0: "zc", 3: "tc", 6: "tzc", 7: "tzc"}
+"""Axes of the planes by ScanType; those of others are no planes of y and x."""
+
+
+def _lsm(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
+    data = _bytes(ifd, Tag.CZ_LSMINFO)
+    if len(data) < 120:
+        return None
+    order = _order(ifd)
+    magic, _size, _x, _y, z, channels, times = struct.unpack_from(f"{order}Ii5i", data)
+    voxel = struct.unpack_from(f"{order}3d", data, 40)
+    (scan_type,) = struct.unpack_from(f"{order}H", data, 88)
+    (interval,) = struct.unpack_from(f"{order}d", data, 112)
+    if magic not in _LSM_MAGIC or scan_type not in _LSM_ORDERS:
+        return None
+    lengths = {"t": times, "z": z, "c": channels}
+    in_page = ifd.SamplesPerPixel == channels
+    spacing = {
+        axis: (size * 1e6, "µm")
+        for axis, size in zip("XYZ", voxel, strict=True)
+        if math.isfinite(size) and size > 0
+    }
+    if math.isfinite(interval) and interval > 0:
+        spacing["T"] = interval, "s"
+    axes = [axis for axis in _LSM_ORDERS[scan_type] if not (axis == "c" and in_page)]
+    return PageAxes(lengths={axis: lengths[axis] for axis in axes}, samples="c", spacing=spacing)
+
+
+# ------------------------------------------------------------------------------ Olympus
+
+_MM_DIMENSIONS = 284
+_MM_DIMENSION = 100
+"""Bytes before the ten dimensions of MM_Header, and of each: name, size, origin, step, unit."""
+_MM_AXES = {"Z": "z", "T": "t", "TIME": "t", "CH": "c", "WAVELENGTH": "c", "XY": "r", "EVENT": "v"}
+
+
+def _fluoview(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
+    data = _bytes(ifd, Tag.MM_Header)
+    if len(data) < _MM_DIMENSIONS + 10 * _MM_DIMENSION:
+        return None
+    order = _order(ifd)
+    lengths: dict[str, int] = {}
+    spacing = {}
+    for at in range(_MM_DIMENSIONS, _MM_DIMENSIONS + 10 * _MM_DIMENSION, _MM_DIMENSION):
+        raw, size, _origin, step, unit = struct.unpack_from(f"{order}16si2d64s", data, at)
+        name = raw.split(b"\0")[0].decode("latin-1").strip().upper()
+        if not name or size < 1:
+            continue
+        if name in ("X", "Y") or name in _MM_AXES:
+            axis = _MM_AXES.get(name, name)
+            text = unit.split(b"\0")[0].decode("latin-1").strip()
+            if axis.upper() in "XYZT" and math.isfinite(step) and step > 0:
+                spacing[axis.upper()] = step, {"um": "µm", "micron": "µm"}.get(text, text)
+        if name not in ("X", "Y"):
+            axis = _MM_AXES.get(name, "q")
+            if axis in lengths:
+                return None
+            lengths[axis] = size
+    slowest_first = dict(reversed(lengths.items()))
+    return PageAxes(lengths=slowest_first, spacing=spacing)
+
+
+# ------------------------------------------------------------------------------- ImageJ
+
+
+def _imagej(ifd: ImageFileDirectory, description: str) -> PageAxes | None:
+    imagej = parse_imagej(description)
+    if imagej is None:
+        return None
+    lengths = imagej.lengths(ifd.SamplesPerPixel)
+    return PageAxes(
+        lengths=lengths,
+        samples="c" if imagej.channels > lengths["c"] else "s",
+        spacing=imagej.spacing(ifd),
+    )
+
+
+KINDS = (
+    Kind(
+        name="MetaMorph STK",
+        source="MetaMorph Stack (STK) Image File Format: UIC2Tag",
+        read=_metamorph,
+    ),
+    Kind(name="Zeiss LSM", source="LSM 5 Image File Format: CZ_LSMINFO", read=_lsm),
+    Kind(name="Olympus FluoView", source="Bio-Formats' FluoviewReader: MM_HEAD", read=_fluoview),
+    Kind(name="tifffile, shaped", source="tifffile's series_shaped", read=_shaped),
+    Kind(name="ImageJ", source="ImageJ's TiffDecoder; tifffile's series_imagej", read=_imagej),
+)
+"""In the order in which they are tried: the others may have an ImageJ description too."""
