@@ -97,6 +97,7 @@ def _report(verification: Verification) -> Iterator[str]:
         # a store's error names the url already
         reason = (source.error or "").removeprefix(f"{url}: ")
         yield f"{source.status:<{width}}  {url}  {reason}".rstrip()
+    yield from verification.remarks
     if verification.left_out:
         yield f"and {verification.left_out:,} more; --json-lines prints all"
     counts = [f"{count} {status}" for status, count in verification.counts.items() if count]

@@ -590,6 +590,8 @@ class Publication:
 
     def _nothing_new(self) -> Published:
         assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
+        if self.target.path is None:
+            save_containers(self.target.storage(), ())  # and settings that suit its place
         if any(map(is_temporary, self._repository.list_branches())):
             with suppress(PublishError), self.target.writing(()) as repository:
                 remove_left_branches(repository)

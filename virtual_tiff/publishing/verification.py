@@ -22,6 +22,7 @@ from virtual_tiff.publishing.repository.ledger import (
     rows_since,
 )
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
+from virtual_tiff.publishing.repository.settings import is_unsafe
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.listed_states import (
     LEAST_OF_A_PAGE,
@@ -93,6 +94,8 @@ class Verification:
     """Differing sources beyond those; `verify(…, on_source=…)` is told of all."""
     of: int | None = None
     """The number of sources that the repository has, if some were not asked (`sample`, `since`)."""
+    remarks: tuple[str, ...] = ()
+    """What is wrong with the repository itself, in words."""
     _all: Callable[[], Iterator[KnownSource]] = field(repr=False, compare=False)
 
     @property
@@ -130,6 +133,7 @@ class Verification:
             "snapshot": self.snapshot,
             "has_ledger": self.has_ledger,
             "counts": dict(self.counts),
+            **({"remarks": list(self.remarks)} if self.remarks else {}),
             **({} if self.of is None else {"of": self.of}),
             **({"left_out": self.left_out} if self.left_out else {}),
             "differing": [source.to_json() for source in self.differing],
@@ -250,6 +254,7 @@ async def verify_async(  # noqa: PLR0913 (the options of a command)
         differing=tuple(differing),
         left_out=counts.total() - counts[usual] - len(differing),
         of=total if rows is not None else None,
+        remarks=_remarks(opened),
         _all=lambda: chain.from_iterable(known_sources(session, _BATCH, rows)),
     )
 
@@ -289,6 +294,18 @@ def _commit_at(
         raise ValueError(msg)
     commits = repository.ancestry(snapshot_id=session.snapshot_id)
     return next((commit.id for commit in commits if commit.written_at <= time), None)
+
+
+def _remarks(repository: icechunk.Repository) -> tuple[str, ...]:
+    if not is_unsafe(repository.storage, repository.config.storage):
+        return ()
+    return (
+        (
+            "the repository was made on a disk and copied: of two programs that commit to it at"
+            " the same time, the commit of one can be lost. publish, remove and move of this"
+            " package mend its settings when they write to it"
+        ),
+    )
 
 
 def _usual(known: KnownSource) -> Status:

@@ -21,11 +21,11 @@ import icechunk
 from icechunk.storage import azure_store
 
 from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.repository.settings import ONE_REQUEST, RETRIES
 from virtual_tiff.sources.locations import CLIENT_OPTIONS, Location, Stores, s3_setting
 from virtual_tiff.sources.urls import path_of, root_of, scheme_of
 
 __all__ = [
-    "ONE_REQUEST",
     "SECRETS",
     "Container",
     "SourceStores",
@@ -37,12 +37,6 @@ __all__ = [
 
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 """The store options that are credentials of S3."""
-
-ONE_REQUEST = icechunk.StorageConcurrencySettings(
-    max_concurrent_requests_for_object=5, ideal_concurrent_request_size=8 * 2**20
-)
-"""Reads of less than 8 MiB are one request: by default Icechunk cuts each chunk into five, which
-is worth it for large chunks alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +237,7 @@ def config_with(
         )
     if saved:
         return config
-    config.storage = icechunk.StorageSettings(concurrency=ONE_REQUEST)
+    config.storage = icechunk.StorageSettings(concurrency=ONE_REQUEST, retries=RETRIES)
     config.manifest = icechunk.ManifestConfig(
         splitting=_splitting(splits or {}), preload=_preload(splits or {})
     )

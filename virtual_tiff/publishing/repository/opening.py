@@ -11,10 +11,10 @@ import zarr
 
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.publishing.repository.containers import (
-    ONE_REQUEST,
     SECRETS,
     saved_containers,
 )
+from virtual_tiff.publishing.repository.settings import ONE_REQUEST, with_retries
 from virtual_tiff.publishing.repository.target import target_of
 
 __all__ = [
@@ -129,7 +129,8 @@ def repository_at(
         requests = config.storage or icechunk.StorageSettings()
         if requests.concurrency is None:  # the publisher has not said otherwise
             requests.concurrency = ONE_REQUEST
-            config.storage = requests
+        with_retries(requests)
+        config.storage = requests
         authorised = dict(access(config)) if access is not None else {}
         return icechunk.Repository.open(
             storage,

@@ -19,6 +19,7 @@ from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.repository.batches import is_temporary
 from virtual_tiff.publishing.repository.containers import Container, access_to, config_with
 from virtual_tiff.publishing.repository.locking import LOCK, locked
+from virtual_tiff.publishing.repository.settings import suitable_settings
 from virtual_tiff.sources.locations import check_endpoint, s3_setting
 from virtual_tiff.sources.urls import file_path, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
@@ -171,7 +172,7 @@ _CACHING = icechunk.CachingConfig(num_chunk_refs=200_000)
 
 
 def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) -> None:
-    """Save the containers that a repository lacks.
+    """Save the containers that a repository lacks, and settings that suit its place.
 
     Icechunk replaces the whole configuration, whatever another publisher has saved since it
     was read; so this is done before a commit, and once more after it.
@@ -179,9 +180,12 @@ def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) 
     for _ in range(_ATTEMPTS):
         saved = icechunk.Repository.fetch_config(storage)
         known = dict(saved.virtual_chunk_containers or {}) if saved is not None else {}
-        if all(container.prefix in known for container in containers):
+        settings = suitable_settings(storage, saved.storage if saved is not None else None)
+        if settings is None and all(container.prefix in known for container in containers):
             return
         config = config_with(containers, saved if known else None)
+        if settings is not None:
+            config.storage = settings
         icechunk.Repository.open(storage, config, access_to(containers)).save_config()
 
 

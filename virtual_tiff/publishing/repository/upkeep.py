@@ -20,7 +20,7 @@ from virtual_tiff.publishing.errors import icechunk_errors
 from virtual_tiff.publishing.repository.history import LeftBranch, left_branches
 from virtual_tiff.publishing.repository.locking import locked
 from virtual_tiff.publishing.repository.opening import Place, repository_at
-from virtual_tiff.publishing.repository.target import target_of
+from virtual_tiff.publishing.repository.target import save_containers, target_of
 
 __all__ = ["Expiration", "Garbage", "collect_garbage", "expire"]
 
@@ -191,14 +191,17 @@ def _limit(older_than: datetime | timedelta, *, dry_run: bool, force: bool) -> d
 @contextmanager
 def _opened(repository: Place, *, dry_run: bool) -> Iterator[icechunk.Repository]:
     """Open a repository; a local one is locked if it will be changed."""
-    opened = repository_at(repository)
     lock: Any = nullcontext()
     name = "the repository"
     if not isinstance(repository, icechunk.Repository):
         target = target_of(repository)
         name = target.name
+        if target.path is None and not dry_run:
+            with icechunk_errors(name):
+                save_containers(target.storage(), ())  # with settings that lose no commit
         if target.path is not None and not dry_run:
             lock = locked(target.path, name)
+    opened = repository_at(repository)
     with icechunk_errors(name), lock:
         yield opened
 
