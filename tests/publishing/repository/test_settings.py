@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 
-from support.s3 import S3, SETTINGS
+from support.s3 import S3, SETTINGS, s3_process
 from support.scenes import dated, pixels
 from virtual_tiff import open_published, verify
 from virtual_tiff.cli.main import main
@@ -19,6 +20,13 @@ from virtual_tiff.publishing import expire, publish, remove
 from virtual_tiff.publishing.repository.settings import suitable_settings
 
 STACK: dict[str, Any] = {"concat": "time", "time": "tag"}
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    """A server in its own process: Icechunk holds the lock of Python while it moves references."""
+    with s3_process() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
