@@ -266,6 +266,49 @@ def test_dimensions_of_fluoview() -> None:
     }
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_indices_of_micro_manager(lost: int) -> None:
+    places = [(t, c, z) for z in range(3) for c in range(2) for t in range(2)]
+    random.Random(1).shuffle(places)
+    planes = numbered(12, 8, 9)
+    expected = np.zeros((2, 2, 3, 8, 9), planes.dtype)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for place, plane in list(zip(places, planes, strict=True))[lost:]:
+            expected[place] = plane
+            said = {"FrameIndex": place[0], "ChannelIndex": place[1], "SliceIndex": place[2]}
+            said |= {"Channel": "red" if place[1] else "blue", "PixelSizeUm": 0.65}
+            tag = (51123, "s", 0, json.dumps(said), True)
+            text = "ImageJ=1\nimages=12\nchannels=2\nslices=3\nframes=2\n"
+            writer.write(plane, description=text, metadata=None, extratags=[tag])
+    group = opened(file.getvalue())
+    assert group["image"].metadata.dimension_names == ("t", "c", "z", "y", "x")
+    np.testing.assert_array_equal(group["image"][:], expected)
+    assert group["c"][:].tolist() == ["blue", "red"]
+    assert transformations(group)["x"] == (0.65, "micrometer")
+
+
+@pytest.mark.parametrize(
+    ("channels", "frames", "lengths"),
+    [("[1;2]", "2", (3, 2, 2)), ("1", "4", (3, 4, 1)), ("[1 2 3]", "Inf", (1, 4, 3))],
+)
+def test_frames_of_scan_image(channels: str, frames: str, lengths: tuple[int, ...]) -> None:
+    software = (
+        f"SI.hChannels.channelSave = {channels}\nSI.hStackManager.framesPerSlice = {frames}\n"
+        "SI.hRoiManager.scanFramePeriod = 0.25\nSI.VERSION_MAJOR = '2016'\n"
+    )
+    planes = numbered(12, 8, 9)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=True) as writer:
+        for plane in planes:
+            writer.write(plane, metadata=None, software=software)
+    array: Any = opened(file.getvalue())["image"]
+    expected = planes.reshape(*lengths, 8, 9).transpose(1, 2, 0, 3, 4)
+    np.testing.assert_array_equal(array[:], expected.reshape(array.shape))
+    have = dict(zip(array.metadata.dimension_names, array.shape, strict=True))
+    assert have == {a: n for a, n in zip("ztcyx", (*lengths, 8, 9), strict=True) if n > 1}
+
+
 def test_pages_stay_pages_on_request() -> None:
     file = io.BytesIO()
     tifffile.imwrite(file, numbered(2, 3, 8, 9), imagej=True, metadata={"axes": "TCYX"})

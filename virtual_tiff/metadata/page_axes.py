@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -35,6 +35,8 @@ class PageAxes:
     name: str | None = None
     without_directory: bool = False
     """Whether one directory stands for all pages, whose data follow each other."""
+    places: tuple[tuple[int, ...], ...] | None = None
+    """The place of each page along the axes, where they are not in C order."""
 
     @property
     def count(self) -> int:
@@ -49,18 +51,21 @@ class Kind:
     name: str
     source: str
     """Where its rule is written down."""
-    read: Callable[[ImageFileDirectory, str], PageAxes | None]
-    """Reads a stack's first directory and its ImageDescription; None if it is another kind."""
+    read: Callable[[Sequence[ImageFileDirectory], str], PageAxes | None]
+    """Reads the directories of the chain and the first ImageDescription; None if it is another
+    kind."""
 
 
-def page_axes(ifd: ImageFileDirectory, description: str | None) -> tuple[Kind, PageAxes] | None:
-    """Return the kind of a stack and its axes, by its first directory; None if no kind names them.
+def page_axes(
+    ifds: Sequence[ImageFileDirectory], description: str | None
+) -> tuple[Kind, PageAxes] | None:
+    """Return the kind of a stack and its axes, by its directories; None if no kind names them.
 
     Tags that cannot be read name nothing.
     """
     for kind in KINDS:
         try:
-            axes = kind.read(ifd, description or "")
+            axes = kind.read(ifds, description or "")
         except (TiffError, ValueError, struct.error, RecursionError):
             continue
         if axes is not None and all(n > 0 for n in axes.lengths.values()):
@@ -82,7 +87,8 @@ _UIC2_LONGS = 6
 """Of each plane: ZDistance (two LONGs), date and time of creation, those of modification."""
 
 
-def _metamorph(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
+def _metamorph(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
+    ifd = ifds[0]
     values = ifd.integers(Tag.UIC2Tag) if Tag.UIC2Tag in ifd.entries else None
     if values is None or len(values) < _UIC2_LONGS:
         return None
@@ -105,7 +111,8 @@ def _metamorph(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
 # ------------------------------------------------------------------------ tifffile, shaped
 
 
-def _shaped(ifd: ImageFileDirectory, description: str) -> PageAxes | None:
+def _shaped(ifds: Sequence[ImageFileDirectory], description: str) -> PageAxes | None:
+    ifd = ifds[0]
     if not description.startswith('{"shape":'):
         return None
     said = json.loads(description)
@@ -147,7 +154,8 @@ _LSM_ORDERS = {0: "zc", 3: "tc", 6: "tzc", 7: "tzc"}
 """Axes of the planes by ScanType; those of others are no planes of y and x."""
 
 
-def _lsm(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
+def _lsm(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
+    ifd = ifds[0]
     data = _bytes(ifd, Tag.CZ_LSMINFO)
     if len(data) < 120:
         return None
@@ -179,7 +187,8 @@ _MM_DIMENSION = 100
 _MM_AXES = {"Z": "z", "T": "t", "TIME": "t", "CH": "c", "WAVELENGTH": "c", "XY": "r", "EVENT": "v"}
 
 
-def _fluoview(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
+def _fluoview(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
+    ifd = ifds[0]
     data = _bytes(ifd, Tag.MM_Header)
     if len(data) < _MM_DIMENSIONS + 10 * _MM_DIMENSION:
         return None
@@ -205,10 +214,78 @@ def _fluoview(ifd: ImageFileDirectory, _: str) -> PageAxes | None:
     return PageAxes(lengths=slowest_first, spacing=spacing)
 
 
+# ------------------------------------------------------------------------ Micro-Manager
+
+_MM_INDICES = {"t": "FrameIndex", "p": "PositionIndex", "c": "ChannelIndex", "z": "SliceIndex"}
+
+
+def _micro_manager(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
+    if Tag.MicroManagerMetadata not in ifds[0].entries:
+        return None
+    places = []
+    names: dict[int, str] = {}
+    spacing = {}
+    for ifd in ifds:
+        said = json.loads(ifd.text(Tag.MicroManagerMetadata) or "{}")
+        place = tuple(said.get(key, 0) for key in _MM_INDICES.values())
+        if not all(type(index) is int and 0 <= index < len(ifds) for index in place):
+            return None
+        places.append(place)
+        if isinstance(name := said.get("Channel"), str):
+            names[place[2]] = name
+        for axis, key in (("X", "PixelSizeUm"), ("Y", "PixelSizeUm"), ("Z", "z-step_um")):
+            if type(size := said.get(key)) in (int, float) and math.isfinite(size) and size > 0:
+                spacing[axis] = float(size), "µm"
+    lengths = [max(column) + 1 for column in zip(*places, strict=True)]
+    if len(set(places)) < len(places) or math.prod(lengths) > 2 * len(places):
+        return None
+    known = [names.get(number) for number in range(lengths[2])]
+    return PageAxes(
+        lengths=dict(zip(_MM_INDICES, lengths, strict=True)),
+        spacing=spacing,
+        channels=tuple(OmeChannel(name=name, color=None, samples=1) for name in known),
+        places=tuple(places),
+    )
+
+
+# ---------------------------------------------------------------------------- ScanImage
+
+_SI_CHANNELS = "SI.hChannels.channelSave"
+_SI_FRAMES = "SI.hStackManager.framesPerSlice"
+
+
+def _scan_image(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
+    text = ifds[0].text(Tag.Software) if Tag.Software in ifds[0].entries else None
+    if text is None or not text.startswith("SI."):
+        return None
+    items = {
+        name.strip(): value.strip()
+        for name, _, value in (line.partition("=") for line in text.splitlines())
+    }
+    if _SI_CHANNELS not in items:
+        return None
+    channels = max(1, len(items[_SI_CHANNELS].strip("[]").replace(";", " ").split()))
+    slices, frames = 1, len(ifds) // channels
+    if items.get(_SI_FRAMES, "").isdecimal():
+        frames = int(items[_SI_FRAMES])
+        slices = max(1, len(ifds) // max(1, frames * channels))
+    spacing = {}
+    steps = {
+        "T": ("SI.hRoiManager.scanFramePeriod", "s"),
+        "Z": ("SI.hStackManager.stackZStepSize", "µm"),
+    }
+    for axis, (key, unit) in steps.items():
+        step = float(items.get(key, "0"))
+        if math.isfinite(step) and step > 0:
+            spacing[axis] = step, unit
+    return PageAxes(lengths={"z": slices, "t": frames, "c": channels}, spacing=spacing)
+
+
 # ------------------------------------------------------------------------------- ImageJ
 
 
-def _imagej(ifd: ImageFileDirectory, description: str) -> PageAxes | None:
+def _imagej(ifds: Sequence[ImageFileDirectory], description: str) -> PageAxes | None:
+    ifd = ifds[0]
     imagej = parse_imagej(description)
     if imagej is None:
         return None
@@ -228,6 +305,16 @@ KINDS = (
     ),
     Kind(name="Zeiss LSM", source="LSM 5 Image File Format: CZ_LSMINFO", read=_lsm),
     Kind(name="Olympus FluoView", source="Bio-Formats' FluoviewReader: MM_HEAD", read=_fluoview),
+    Kind(
+        name="Micro-Manager",
+        source="Micro-Manager File Formats: the metadata of each image",
+        read=_micro_manager,
+    ),
+    Kind(
+        name="ScanImage",
+        source="ScanImage BigTIFF Specification; tifffile's series_scanimage",
+        read=_scan_image,
+    ),
     Kind(name="tifffile, shaped", source="tifffile's series_shaped", read=_shaped),
     Kind(name="ImageJ", source="ImageJ's TiffDecoder; tifffile's series_imagej", read=_imagej),
 )

@@ -198,6 +198,7 @@ class Tag(IntEnum):
     GDAL_METADATA = 42112
     GDAL_NODATA = 42113
     # DNG 1.7
+    MicroManagerMetadata = 51123
     DNGVersion = 50706
     DNGBackwardVersion = 50707
     LercParameters = 50674  # Esri

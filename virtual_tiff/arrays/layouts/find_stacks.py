@@ -154,7 +154,7 @@ def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
         if stacks or of_set:
             return stacks
         warn("the OME-XML describes no image of this file; its pages are exposed without it")
-    kind = page_axes(images[0], description) if named else None
+    kind = page_axes(images, description) if named else None
     if kind is not None:
         stacks = _named_stacks(*kind, images, file_size, limits, numbered=bool(refused))
         if stacks:
@@ -341,7 +341,7 @@ def _named_stacks(
     else:
         others = []
     first, *rest = _page_stacks(main, numbered=numbered, color_maps=False)
-    if len(first.pages) != axes.count:
+    if len(first.pages) != (axes.count if axes.places is None else len(axes.places)):
         return []
     return [_named(first, axes), *rest, *others]
 
@@ -353,7 +353,7 @@ def _shaped_stacks(
     stacks = []
     at = 0
     while at < len(images):
-        kind = page_axes(images[at], description_of(images[at]))
+        kind = page_axes(images[at:], description_of(images[at]))
         if kind is None or kind[0].name != "tifffile, shaped":
             return []
         axes = kind[1]
@@ -380,9 +380,17 @@ def _named(stack: Stack, axes: PageAxes) -> Stack:
     if set(order) <= set("tcz"):
         order = [axis for axis in "tcz" if axis in lengths]
     shape = tuple(lengths[axis] for axis in order)
-    numbers = np.arange(len(stack.pages)).reshape(tuple(lengths.values()))
+    numbers = np.arange(axes.count).reshape(tuple(axes.lengths.values()))
+    if axes.places is not None:
+        numbers = np.full_like(numbers, -1)
+        numbers[tuple(zip(*axes.places, strict=True))] = np.arange(len(axes.places))
+    numbers = numbers.reshape(tuple(lengths.values()))
     numbers = numbers.transpose([list(lengths).index(axis) for axis in order])
     ranks = numbers.reshape(-1).tolist()
+
+    def ordered(pages: Sequence[Page | None]) -> tuple[Page | None, ...]:
+        return tuple(None if rank < 0 else pages[rank] for rank in ranks)
+
     sizes = {axis.upper(): lengths.get(axis, 1) for axis in "tcz"}
     ifd = stack.ifd
     image = OmeImage(
@@ -398,8 +406,8 @@ def _named(stack: Stack, axes: PageAxes) -> Stack:
         stack,
         axes=tuple(order),
         shape=shape,
-        pages=tuple(stack.pages[rank] for rank in ranks),
-        levels=tuple(tuple(level[rank] for rank in ranks) for level in stack.levels),
+        pages=ordered(stack.pages),
+        levels=tuple(map(ordered, stack.levels)),
         sample_axis="band" if "page" in order else axes.samples,
         positions={},
         numbers=stack.numbers if order == ["page"] else (),
