@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from obspec_utils.registry import ObjectStoreRegistry
+from obstore.store import LocalStore
 
 import virtual_tiff
 from virtual_tiff.publishing.errors import PublishError
@@ -40,6 +42,7 @@ class ImageSet:
     companion: str = ""
     samples: int = 1
     names: bool = True
+    plate: str = ""
 
     def plane(self, plane: Plane) -> np.ndarray:
         image, t, c, z = plane
@@ -73,7 +76,7 @@ class ImageSet:
                 f' PhysicalSizeX="0.5" PhysicalSizeZ="2">{channels}{data}</Pixels></Image>'
             )
         root = f'UUID="{self.root_uuids.get(name, self.uuid(name))}"' if name else ""
-        return f'<?xml version="1.0"?><OME xmlns="{_NAMESPACE}" {root}>{images}</OME>'
+        return f'<?xml version="1.0"?><OME xmlns="{_NAMESPACE}" {root}>{self.plate}{images}</OME>'
 
     def write(self) -> list[Path]:
         for name, planes in self.files.items():
@@ -284,3 +287,47 @@ def test_ome_attributes_of_a_stack_of_images_fit_the_stack(
     assert [(axis["name"], axis["type"]) for axis in multiscale["axes"]] == axes
     scale = multiscale["datasets"][0]["coordinateTransformations"]
     assert scale == [{"type": "scale", "scale": [1.0, 1.0, 1.0, 0.5]}]
+
+
+PLATE = """<Plate ID="Plate:0" Name="a plate">
+<Well ID="Well:0" Row="0" Column="1"><WellSample ID="s0" Index="0"><ImageRef ID="Image:0"/>
+</WellSample><WellSample ID="s1" Index="1"><ImageRef ID="Image:1"/></WellSample></Well>
+<Well ID="Well:1" Row="27" Column="0"><WellSample ID="s2" Index="0"><ImageRef ID="Image:2"/>
+</WellSample></Well></Plate>"""
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_plate_has_wells_with_fields(lost: bool, tmp_path: Path) -> None:
+    files = {
+        "a.ome.tif": [(1, 0, 0, 0), (0, 1, 0, 0)],
+        "b.ome.tif": [(0, 0, 0, 0)],
+        "c.ome.tif": [(2, 0, 0, 0)],
+    }
+    image_set = ImageSet(tmp_path, [(2, 1, 1), (1, 1, 1), (1, 1, 1)], files, plate=PLATE)
+    image_set.write()
+    if lost:
+        (tmp_path / "c.ome.tif").unlink()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*cannot be found.*")
+        group = published(tmp_path / "a.ome.tif", tmp_path / "repo")
+    wells = ["A/2"] if lost else ["A/2", "AB/1"]
+    assert [well["path"] for well in group.attrs["ome"]["plate"]["wells"]] == wells
+    assert group["A/2"].attrs["ome"]["well"] == {"images": [{"path": "0"}, {"path": "1"}]}
+    for number, path in enumerate(["A/2/0", "A/2/1", "AB/1/0"][: 2 if lost else 3]):
+        np.testing.assert_array_equal(group[f"{path}/image"][:], image_set.expected(number))
+    models = pytest.importorskip("ome_zarr_models.v05")
+    models.HCS.from_zarr(group)
+    models.Image.from_zarr(group["A/2/1"])
+
+
+def test_a_plate_in_one_file(tmp_path: Path) -> None:
+    planes = [(0, 0, 0, 0), (0, 1, 0, 0), (1, 0, 0, 0), (2, 0, 0, 0)]
+    files = {"a.ome.tif": planes}
+    image_set = ImageSet(tmp_path, [(2, 1, 1), (1, 1, 1), (1, 1, 1)], files, plate=PLATE)
+    (path,) = image_set.write()
+    parser = virtual_tiff.VirtualTIFF(ifd_layout="stack")
+    registry = ObjectStoreRegistry({"file://": LocalStore()})
+    group = zarr.open_group(parser(path.as_uri(), registry), mode="r", zarr_format=3)
+    assert [well["path"] for well in group.attrs["ome"]["plate"]["wells"]] == ["A/2", "AB/1"]
+    for number, place in enumerate(["A/2/0", "A/2/1", "AB/1/0"]):
+        np.testing.assert_array_equal(group[f"{place}/image"][:], image_set.expected(number))

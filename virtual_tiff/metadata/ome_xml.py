@@ -21,7 +21,9 @@ __all__ = [
     "Ome",
     "OmeChannel",
     "OmeImage",
+    "OmePlate",
     "OmeTiffData",
+    "OmeWell",
     "Planes",
     "find_planes",
     "metadata_file",
@@ -31,6 +33,8 @@ __all__ = [
 _DIMENSION_ORDERS = {"XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC"}
 _DEFAULT_UNITS = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}
 """Default units of PhysicalSize and TimeIncrement, in `ome.xsd`."""
+_MOST_WELLS = 1000
+"""Rows and columns of a plate: the largest of trade have 48 rows and 72 columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,25 @@ class OmeImage:
     tiff_data: tuple[OmeTiffData, ...]
     elsewhere: tuple[OmeTiffData, ...] = ()
     """Those of other files, where `tiff_data` are those of one."""
+    id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmeWell:
+    """One Well of a Plate."""
+
+    row: int
+    column: int
+    images: tuple[str, ...]
+    """The IDs of the images of its fields, in the order of their samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmePlate:
+    """One Plate."""
+
+    name: str | None
+    wells: tuple[OmeWell, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +103,7 @@ class Ome:
     uuid: str | None
     """The UUID of this file."""
     images: tuple[OmeImage, ...]
+    plate: OmePlate | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -201,7 +225,35 @@ def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None
             ifd=None, plane_count=None, first=dict.fromkeys("ZCT", 0), uuid=None, file_name=None
         )
         images = [replace(images[0], tiff_data=(everything,))]
-    return Ome(uuid=_uuid(root.get("UUID")), images=tuple(images))
+    plates = [_plate(plate) for plate in children(root, "Plate")]
+    plates = [plate for plate in plates if plate is not None]
+    if len(plates) > 1:
+        warn(
+            f"IFD {ifd}: the OME-XML has {len(plates)} plates; its images are exposed without them"
+        )
+    plate = plates[0] if len(plates) == 1 else None
+    return Ome(uuid=_uuid(root.get("UUID")), images=tuple(images), plate=plate)
+
+
+def _plate(plate: Element) -> OmePlate | None:
+    """Return a plate with its wells that have images; None if it has none, or they are wrong."""
+    wells = []
+    for well in children(plate, "Well"):
+        try:
+            row, column = _whole(well, "Row"), _whole(well, "Column")
+        except ValueError:
+            return None
+        samples = children(well, "WellSample")
+        references = (reference for each in samples for reference in children(each, "ImageRef"))
+        images = tuple(reference.get("ID", "") for reference in references)
+        if row is None or column is None or max(row, column) >= _MOST_WELLS:
+            return None
+        if images:
+            wells.append(OmeWell(row=row, column=column, images=images))
+    places = {(well.row, well.column) for well in wells}
+    if not wells or len(places) < len(wells):
+        return None
+    return OmePlate(name=plate.get("Name") or None, wells=tuple(wells))
 
 
 def _image(image: Element, pixels: Element) -> OmeImage:
@@ -216,6 +268,7 @@ def _image(image: Element, pixels: Element) -> OmeImage:
             raise ValueError(msg)
     bits = _whole(pixels, "SignificantBits")
     return OmeImage(
+        id=image.get("ID"),
         name=image.get("Name") or None,
         dimension_order=order,
         sizes=sizes,

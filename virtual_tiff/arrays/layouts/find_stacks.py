@@ -69,7 +69,7 @@ class Stack:
     whole: tuple[int, ...] | None = None
     """Lengths of `axes` in OME's whole image, if this is the part that one file of several has."""
     number: int | None = None
-    """The number of the image in the OME-XML, if `whole` and if it has several."""
+    """The number of the image in the OME-XML, if it has several."""
     numbers: tuple[int, ...] = ()
     """Numbers of the pages in the chain, where it has pages that are left out: then a page's
     place in the stack does not tell which one it is."""
@@ -225,7 +225,7 @@ def _ome_stacks(
         stack = _ome_stack(image, planes, by_number, of_set=of_set)
         if stack is None:
             continue
-        if of_set and len(ome.images) > 1:
+        if len(ome.images) > 1:
             stack = replace(stack, number=number)
         if stack.name in taken:
             warn(

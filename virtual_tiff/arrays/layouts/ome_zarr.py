@@ -6,17 +6,24 @@ https://ngff.openmicroscopy.org/0.5: "multiscales" metadata, "omero" metadata,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy import ndindex
 
 from virtual_tiff.arrays.layouts.find_stacks import Stack
-from virtual_tiff.metadata.ome_xml import OmeChannel, OmeImage
+from virtual_tiff.metadata.ome_xml import Ome, OmeChannel, OmeImage
 from virtual_tiff.tiff import SampleFormat, Tag
 
-__all__ = ["bioformats2raw_attributes", "can_be_described", "color_maps", "group_attributes"]
+__all__ = [
+    "PlateGroups",
+    "bioformats2raw_attributes",
+    "can_be_described",
+    "color_maps",
+    "group_attributes",
+    "plate_groups",
+]
 
 _VERSION = "0.5"
 
@@ -146,6 +153,72 @@ def can_be_described(stack: Stack) -> bool:
 def bioformats2raw_attributes() -> dict[str, Any]:
     """Return the attributes of a root whose groups `0`, `1`, … are images."""
     return {"ome": {"version": _VERSION, "bioformats2raw.layout": 3}}
+
+
+@dataclass(frozen=True, slots=True)
+class PlateGroups:
+    """The groups of a plate: its wells, by row and column, and in each its fields."""
+
+    images: tuple[str, ...]
+    """The path of each image."""
+    attributes: Mapping[str, dict[str, Any]]
+    """By path: those of the plate and its wells."""
+
+
+def plate_groups(ome: Ome, stacks: Sequence[Stack]) -> PlateGroups | None:
+    """Return where the images of a plate go; None if they are not all of one plate's wells.
+
+    https://ngff.openmicroscopy.org/0.5: "plate" metadata, "well" metadata.
+    """
+    if ome.plate is None or not stacks:
+        return None
+    place: dict[str, str] = {}
+    present = {stack.ome.id for stack in stacks if stack.ome is not None}
+    attributes: dict[str, dict[str, Any]] = {}
+    wells = []
+    for well in ome.plate.wells:
+        path = f"{_letters(well.row)}/{well.column + 1}"
+        fields = {image: str(number) for number, image in enumerate(well.images)}
+        place |= {image: f"{path}/{name}" for image, name in fields.items()}
+        here = [
+            name
+            for image, name in fields.items()
+            if image in present or stacks[0].whole is not None  # other files have the others
+        ]
+        if here:
+            listed = [{"path": name} for name in here]
+            attributes[path] = {"ome": {"version": _VERSION, "well": {"images": listed}}}
+            wells.append((path, well, len(fields)))
+    images = tuple(place.get((stack.ome and stack.ome.id) or "", "") for stack in stacks)
+    if not all(images) or len(set(images)) < len(images):
+        return None
+    rows = sorted({well.row for _, well, _ in wells})
+    columns = sorted({well.column for _, well, _ in wells})
+    plate = {
+        "rows": [{"name": _letters(row)} for row in rows],
+        "columns": [{"name": str(column + 1)} for column in columns],
+        "wells": [
+            {
+                "path": path,
+                "rowIndex": rows.index(well.row),
+                "columnIndex": columns.index(well.column),
+            }
+            for path, well, _ in wells
+        ],
+        "field_count": max(count for _, _, count in wells),
+        "name": ome.plate.name or "plate",
+    }
+    attributes[""] = {"ome": {"version": _VERSION, "plate": plate}}
+    return PlateGroups(images, attributes)
+
+
+def _letters(row: int) -> str:
+    """Return the name of a row: A to Z, then AA."""
+    name = ""
+    while row >= 0:
+        name = chr(ord("A") + row % 26) + name
+        row = row // 26 - 1
+    return name
 
 
 def _channels(stack: Stack) -> list[dict[str, Any]]:

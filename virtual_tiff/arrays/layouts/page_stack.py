@@ -27,10 +27,12 @@ from virtual_tiff.arrays.image import (
 from virtual_tiff.arrays.layouts.find_stacks import Page, Stack, find_stacks
 from virtual_tiff.arrays.layouts.named_arrays import Arrays, Names, coordinate_arrays, references
 from virtual_tiff.arrays.layouts.ome_zarr import (
+    PlateGroups,
     bioformats2raw_attributes,
     can_be_described,
     color_maps,
     group_attributes,
+    plate_groups,
 )
 from virtual_tiff.arrays.layouts.page_kinds import signatures
 from virtual_tiff.arrays.layouts.pyramid import described
@@ -146,6 +148,10 @@ def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
         _group(page_stack, tiff.state.size, options, coordinates=coordinates)
         for page_stack in stacks
     ]
+    several = of_set or len(stacks) > 1
+    plate = plate_groups(ome, stacks) if several and ome is not None else None
+    if plate is not None:
+        return _nested(plate, dict(zip(plate.images, groups, strict=True)))
     if of_set:
         return _of_set(stacks, groups)
     if len(groups) == 1:
@@ -156,6 +162,19 @@ def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
     names = [page_stack.name.replace("/", ".") for page_stack in stacks]
     losses = tuple(loss for page_stack in stacks for loss in page_stack.losses)
     return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
+
+
+def _nested(plate: PlateGroups, groups: Mapping[str, Group], at: str = "") -> Group:
+    """Return the group of a plate, a row, a well or a field, by its path."""
+    if at in groups:
+        return groups[at]
+    prefix = f"{at}/" if at else ""
+    below = [path.removeprefix(prefix) for path in groups if path.startswith(prefix)]
+    names = dict.fromkeys(path.partition("/")[0] for path in below)
+    return Group(
+        groups={name: _nested(plate, groups, prefix + name) for name in names},
+        attributes=plate.attributes.get(at, {}),
+    )
 
 
 def _of_set(stacks: Sequence[Stack], groups: Sequence[Group]) -> Group:

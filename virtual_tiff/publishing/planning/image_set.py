@@ -87,6 +87,7 @@ def image_set(catalogue: Catalogue, group: str, files: Files, existing: Existing
         for path, coordinate in each.template.inline.items():
             inline.setdefault(path, []).append(coordinate)
     groups[""] = {name: value for name, value in groups[""].items() if name != SET}
+    groups = {path: _present(path, attributes, arrays) for path, attributes in groups.items()}
     shared = {path: each[0] for path, each in inline.items() if each == each[:1] * len(each)}
     in_repository = {path: joined(group, path) for path in arrays}
     return GroupPlan(
@@ -127,15 +128,33 @@ def _file(catalogue: Catalogue, files: Files, i: int) -> _File:
     return _File(i, name, template, parts, attributes)
 
 
+def _present(path: str, attributes: JSON, arrays: Mapping[str, JSON]) -> JSON:
+    """Return the attributes of a plate or a well with those wells or fields that a file has."""
+    for kind, members in (("plate", "wells"), ("well", "images")):
+        if kind in attributes.get("ome", {}):
+            ome = attributes["ome"]
+            having = [
+                each
+                for each in ome[kind][members]
+                if any(name.startswith(joined(path, each["path"]) + "/") for name in arrays)
+            ]
+            return attributes | {"ome": ome | {kind: ome[kind] | {members: having}}}
+    return attributes
+
+
 def _check_resolutions(members: Sequence[_File]) -> None:
     """Refuse files of one image that have it in other resolutions: some would read as empty."""
     first: dict[str, tuple[_File, list[str]]] = {}
     for each in members:
         by_image: dict[str, list[str]] = {}
-        root = each.template.groups.get("", {})
-        several = "bioformats2raw.layout" in root.get("ome", {})
+        images = [
+            path
+            for path, attributes in each.template.groups.items()
+            if "multiscales" in attributes.get("ome", {})
+        ]
         for path in each.template.arrays:
-            by_image.setdefault(path.split("/")[0] if several else "", []).append(path)
+            image = next((image for image in images if path.startswith(f"{image}/")), "")
+            by_image.setdefault(image, []).append(path)
         for image, paths in by_image.items():
             other, others = first.setdefault(image, (each, paths))
             if paths != others:
