@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,9 +19,12 @@ import pytest
 
 from support.http import HttpServer
 from support.scenes import commits, dated, pixels, read, scene
+from virtual_tiff import VirtualTIFF
 from virtual_tiff.publishing import Progress, PublishError, publish, publish_async
 from virtual_tiff.publishing.reading import workers as parsing
+from virtual_tiff.publishing.reading.record import Record
 from virtual_tiff.publishing.repository import batches, references, writer
+from virtual_tiff.sources.locations import Stores
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +236,19 @@ async def test_within_a_running_loop(scenes: list[Path]) -> None:
     assert published.files == 20
     with pytest.raises(ValueError, match="conact: no such option"):
         await publish_async(scenes, "memory://", conact="time")
+
+
+def test_what_files_share_is_sent_once(scenes: list[Path]) -> None:
+    """Stores and texts are equal, and made anew, wherever a batch arrives."""
+    reader = parsing.Reader(parser=VirtualTIFF())
+    sizes = []
+    for count in (1, 10, 20):
+        batch = [(n, Stores({}).locate(str(path))) for n, path in enumerate(scenes[:count])]
+        results = parsing.parse_batch(reader, 4, pickle.loads(pickle.dumps(batch)))
+        sizes.append(len(pickle.dumps(results)))
+        records = {n: record for n, record in results if isinstance(record, Record)}
+        assert sorted(records) == list(range(count))
+        assert len({record.template for record in records.values()}) == 1
+        assert [bool(record.inline) for _, record in results].count(True) == 1
+    assert sizes[2] - sizes[1] < 10 * 1000
+    assert sizes[1] < 2.5 * sizes[0]

@@ -44,6 +44,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -149,6 +150,11 @@ CREATE TEMP VIEW touched AS
 """
 
 _ITEM = "n, url, name, store, path, coordinates, variable, place, size, etag, modified, version"
+
+_ROW = (
+    "SELECT f.url, f.size, f.etag, f.modified, f.version, template, {}, truncated, ends_early"
+    " FROM item JOIN file f ON f.id = item.file"
+)
 
 _FIRST_KEPT = -(2**40)
 """The number of the first record that the repository keeps."""
@@ -869,16 +875,17 @@ class Spool:
         table = "item" if n >= 0 else "kept"
         return str(self._one(f"SELECT url FROM {table} WHERE n = ?", (n,)))  # noqa: S608
 
-    def row(self, n: int, *, references: bool = True) -> Row:
-        """Return what is written of an item; its references and copied chunks if asked for."""
-        bodies = "refs, blocks" if references else "x'', x''"
-        url, *state, template, refs, blocks, truncated, ends_early = self._db.execute(
-            f"SELECT f.url, f.size, f.etag, f.modified, f.version, template, {bodies},"  # noqa: S608
-            " truncated, ends_early FROM item JOIN file f ON f.id = item.file WHERE n = ?",
-            (n,),
-        ).fetchone()
-        truncated = truncated if ends_early else ""
-        return Row(url, state_of_columns(*state), template, refs, blocks, truncated)
+    def row(self, n: int) -> Row:
+        """Return what is written of an item."""
+        row = self._db.execute(f"{_ROW.format('refs, blocks')} WHERE n = ?", (n,)).fetchone()
+        return _row_of(*row)
+
+    def rows(self, numbers: Iterable[int]) -> Iterator[Row]:
+        """Yield what is written of items, without references and copied chunks."""
+        query = f"{_ROW.format("x'', x''")} JOIN json_each(?) AS w ON w.value = n ORDER BY w.key"
+        for some in batched(numbers, 1000):
+            for row in self._db.execute(query, (json.dumps(some),)).fetchall():
+                yield _row_of(*row)
 
     def template(self, number: int) -> Template:
         """Return a template by its number; some thousands are kept."""
@@ -906,6 +913,12 @@ class Spool:
 
     def _one(self, query: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 (a column's type)
         return self._db.execute(query, values).fetchone()[0]
+
+
+def _row_of(url: str, *columns: Any) -> Row:  # noqa: ANN401 (of `_ROW`)
+    *state, template, refs, blocks, truncated, ends_early = columns
+    truncated = truncated if ends_early else ""
+    return Row(url, state_of_columns(*state), template, refs, blocks, truncated)
 
 
 def microseconds(time: datetime | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -246,7 +246,22 @@ def parse_batch(
 
     # a worker may have a running event loop, as those of Dask do
     run_in_thread(in_parallel(locations, work, min(concurrency, len(locations))))
-    return results
+    return list(_with_shared_texts(results))
+
+
+def _with_shared_texts(
+    results: Sequence[tuple[int, Record | Failure]],
+) -> Iterator[tuple[int, Record | Failure]]:
+    """Yield the results, with what files share once: it is sent once then."""
+    texts: dict[str, str] = {}
+    for n, result in results:
+        if isinstance(result, Failure):
+            yield n, result
+            continue
+        # those of the same template have the same chunks of coordinates
+        inline = () if result.template in texts else result.inline
+        template, loose = (texts.setdefault(text, text) for text in (result.template, result.loose))
+        yield n, replace(result, template=template, loose=loose, inline=inline)
 
 
 def _one_of_equal(store: Any) -> Any:  # noqa: ANN401 (of obstore or of this package)

@@ -246,10 +246,11 @@ class Writer:
                 inlined_bytes=array.inlined_bytes + inlined_bytes,
             )
         for members in part.members:
-            for i, n in enumerate(members.numbers.tolist()):
+            numbers = members.numbers.tolist()
+            for i, (n, row) in enumerate(zip(numbers, self._spool.rows(numbers), strict=True)):
                 before = self._earlier.get(n)
                 self._ledger.add(
-                    self._spool.row(n, references=False),
+                    row,
                     members.group,
                     members.variable,
                     None if members.coordinates is None else members.coordinates[i],
