@@ -3,8 +3,8 @@
 42 COGs of 2048 x 2048 pixels (tiles of 512 x 512, overviews) are published as a stack. Four kinds
 of pixels are read: a pixel's series and a window of 512 x 512 pixels, each of 40 dates, a preview
 (the second overview) of these dates, and one image. Every reader is a process, anew for each round,
-that has read an image which is not asked for again, so that connections and threads are there; no
-pixel that is timed was read before by its process.
+that has read an image which is not asked for again, so that connections, threads and modules are
+there; no pixel that is timed was read before by its process.
 
 The cube is opened by the lines of `Published.how_to_open`, in a process that cannot import this
 package: as they are, without their setting of zarr,
@@ -56,6 +56,7 @@ for kind, date in {{"pixel series": 0, "window": 0, "preview": 0, "one image": d
 CUBE = """
 {lines}
 full, small = ds["0"], ds["2"]
+full[dates + 1:, 0, 0].values  # where Dask is installed, xarray imports it at its first such index
 def read(kind, date):
     if kind == "pixel series":
         return full[:dates, y, x].values

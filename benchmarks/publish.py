@@ -3,8 +3,10 @@
     python benchmarks/publish.py                     2,000 COGs over HTTP, 30 ms a request
     python benchmarks/publish.py --peer-python PY    the same by another installation with
                                                      virtual-tiff 0.5.0 and VirtualiZarr
-    python benchmarks/publish.py --scale             10^3, 10^4, 10^5 files of one reference,
-                                                     and files of 10^3 to 10^5 references
+    python benchmarks/publish.py --scale             10^3, 10^4, 10^5 files of six references over
+                                                     HTTP, 10^5 to 10^7 references of records
+                                                     that are made, one file appended to each
+                                                     of the largest, and a reader's first pixel
     python benchmarks/publish.py --s3                the same COGs from moto's S3
     python benchmarks/publish.py --profile           where the time goes
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -30,6 +33,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from growth import exponent
 from latency_server import serving
 
 DISTINCT = 100
@@ -222,6 +226,7 @@ def _publish(task: dict[str, Any]) -> dict[str, float]:
 
     icechunk.set_logs_filter("error")
     urls = Path(task["urls"]).read_text().split()
+    imports = time.process_time()
 
     def run() -> Any:
         return publish(
@@ -230,6 +235,7 @@ def _publish(task: dict[str, Any]) -> dict[str, float]:
             concat=task.get("concat", "time"),
             store_options=task["store_options"] or None,
             concurrency=task["concurrency"],
+            append=True,
         )
 
     start = time.perf_counter()
@@ -244,8 +250,14 @@ def _publish(task: dict[str, Any]) -> dict[str, float]:
     else:
         published = run()
         seconds = time.perf_counter() - start
-    commits = len(list(published.repository.ancestry(branch="main"))) - 1
-    return _measured(published.files, published.references, seconds) | {"commits": commits}
+    cpu = time.process_time() - imports
+    manifests = published.repository.list_manifest_files(published.snapshot)
+    return _measured(published.files, published.references, seconds) | {
+        "CPU_beyond_imports": cpu,
+        "commits": len(list(published.repository.ancestry(branch="main"))) - 1,
+        "manifests": len(manifests),
+        "largest_manifest_MB": max(file.size_bytes for file in manifests) / 2**20,
+    }
 
 
 def _peer(task: dict[str, Any]) -> dict[str, float]:
@@ -293,46 +305,128 @@ def _peer(task: dict[str, Any]) -> dict[str, float]:
 
 # --------------------------------------------------------------------------------- scale
 
+MADE = Path(__file__).parent.parent / "tests" / "support" / "made.py"
+"""Publishes records that are made in place of being read."""
+MADE_FILES, MADE_REFERENCES = (100, 1_000, 10_000), 1024
+
 
 def _scale(work: Path, options: argparse.Namespace) -> None:
-    print("files of one reference each, no latency")
-    _write_small(work / "small", pixels=16)
+    print("files of six references over HTTP, no latency")
+    _write_small(work / "small")
     with serving(work / "small", 0) as root:
-        for count in (1_000, 10_000, 100_000):
-            _one_scale(work, f"{count:,} files", [f"{root}/{n}" for n in _names(count)], options)
-    print("10 files of many references each, no latency")
-    for references in (1_000, 10_000, 100_000):
-        folder = work / f"large{references}"
-        _write_small(folder, pixels=16 * round((references / 10) ** 0.5) if references else 16)
-        with serving(folder, 0) as root:
-            urls = [f"{root}/{name}" for name in _names(10)]
-            _one_scale(work, f"{references:,} references", urls, options)
+        rows = [
+            _archive(work, str(count), [f"{root}/{n}" for n in _names(count)], options)
+            for count in (1_000, 10_000, 100_000)
+        ]
+        _print_exponent([row["files"] for row in rows], rows)
+        _report_growth(
+            work / "100000",
+            rows[-1],
+            lambda: _archive(work, "100000", [f"{root}/appended/scene000.tif"], options),
+        )
+    print(f"files of {MADE_REFERENCES:,} references, made in place of being read")
+    (work / "served").mkdir()
+    with serving(work / "served", 0) as root:
+        rows = [_made(work, count, 0, count, root) for count in MADE_FILES]
+        _print_exponent([row["references"] for row in rows], rows)
+        most = MADE_FILES[-1]
+        _report_growth(
+            work / f"made{most}" / "cube", rows[-1], lambda: _made(work, most, most, 1, root)
+        )
+        _first_pixel(work, root)
 
 
-def _one_scale(work: Path, title: str, urls: list[str], options: argparse.Namespace) -> None:
+def _print_exponent(sizes: list[float], rows: list[dict[str, float]]) -> None:
+    slope = exponent([int(size) for size in sizes], [row["CPU_beyond_imports"] for row in rows])
+    print(f"exponent of CPU: {slope:.2f}", flush=True)
+
+
+def _report_growth(place: Path, before: dict[str, float], append: Any) -> None:
+    """Append a file, and print how much the repository has grown."""
+    size = before["repository_kB"]
+    print(f"one file appended to {place.name}:")
+    grown = append()["repository_kB"] - size
+    print(f"growth of the repository: {grown:,.0f} kB", flush=True)
+
+
+def _archive(work: Path, title: str, urls: list[str], options: argparse.Namespace) -> Any:
     (work / "urls.txt").write_text("\n".join(urls))
     task = {
         "urls": str(work / "urls.txt"),
         "store_options": {},
         "concurrency": options.concurrency,
-        "to": str(work / title.replace(" ", "_").replace(",", "")),
+        "to": str(work / title),
     }
-    _report(title, sys.executable, "publish", task, None)
+    return _report(f"{len(urls):,} files", sys.executable, "publish", task, None)
 
 
-def _write_small(folder: Path, pixels: int) -> None:
+def _made(work: Path, cube: int, first: int, files: int, root: str) -> Any:
+    """Publish made records in a folder for so many files."""
+    folder = work / f"made{cube}"
+    task = {"files": files, "first": first, "root": root, "folder": str(folder)}
+    task["to"] = f"{folder}/cube"
+    return _report(f"{files * MADE_REFERENCES:,} references", sys.executable, "made", task, None)
+
+
+def _publish_made(task: dict[str, Any]) -> dict[str, float]:
+    command = [sys.executable, str(MADE), str(task["files"]), str(MADE_REFERENCES), task["folder"]]
+    command += ["--first", str(task["first"]), "--root", task["root"]]
+    paths = os.environ | {"PYTHONPATH": str(MADE.parents[1])}
+    done = subprocess.run(command, env=paths, stdout=subprocess.PIPE, text=True, check=True)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    names = ("files", "references", "peak_MB", "commits", "manifests", "largest_manifest_MB")
+    return {"CPU_beyond_imports": figures["cpu"], **{name: figures[name] for name in names}}
+
+
+def _first_pixel(work: Path, root: str) -> None:
+    sys.path.insert(0, str(MADE.parents[1]))
+    from support.made import model, names, serve_one
+
+    most = MADE_FILES[-1]
+    url = names(1, most // 2, root)[0]
+    serve_one(url, model(work, MADE_REFERENCES), work / "served")
+    task = {"to": f"{work}/made{most}/cube", "date": most // 2}
+    found = _report("a pixel", sys.executable, "pixel", task | {"model": str(work)}, None)
+    assert found["right"], found
+
+
+def _read_pixel(task: dict[str, Any]) -> dict[str, float]:
+    import icechunk
+    import rasterio
+    import xarray
+
+    from virtual_tiff import open_published
+
+    icechunk.set_logs_filter("error")
+    with rasterio.open(Path(task["model"]) / f"model_{MADE_REFERENCES}.tif") as file:
+        expected = file.read(1)[37, 91]
+    before, cpu, start = _peak(), time.process_time(), time.perf_counter()
+    dataset = xarray.open_zarr(open_published(task["to"]), chunks=None, consolidated=False)
+    opened = time.perf_counter() - start
+    value = dataset["0"][task["date"], 37, 91].values
+    return {
+        "opening_seconds": opened,
+        "seconds": time.perf_counter() - start,
+        "CPU": time.process_time() - cpu,
+        "MB_beyond_imports": _peak() - before,
+        "right": int(value == expected),
+    }
+
+
+def _write_small(folder: Path) -> None:
+    """Write files of six blocks."""
     import numpy as np
     import rasterio
     from rasterio.transform import from_origin
 
     folder.mkdir()
-    for n in range(DISTINCT if pixels == 16 else 10):
+    for n in range(DISTINCT):
         with rasterio.open(
             folder / f"scene{n:03}.tif",
             "w",
             driver="GTiff",
-            height=pixels,
-            width=pixels,
+            height=32,
+            width=48,
             count=1,
             dtype="uint8",
             tiled=True,
@@ -342,10 +436,15 @@ def _write_small(folder: Path, pixels: int) -> None:
             crs="EPSG:32633",
             transform=from_origin(500_000, 4_650_000, 10, 10),
         ) as dataset:
-            dataset.write(np.full((1, pixels, pixels), n + 1, "uint8"))
+            dataset.write(np.full((1, 32, 48), n + 1, "uint8"))
 
 
-_WORKERS = {"publish": _publish, "peer": _peer}
+_WORKERS = {
+    "publish": _publish,
+    "peer": _peer,
+    "made": _publish_made,
+    "pixel": _read_pixel,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,10 +1,10 @@
 """Archives of millions of references without a file: records are made in place of being read.
 
-    python tests/support/made.py FILES REFERENCES FOLDER [--append FILES]
+    python tests/support/made.py FILES REFERENCES FOLDER [--first NUMBER] [--root URL]
 
 A real file is read once. Each further record is the same with a url, an ETag, a time and offsets
 of its own, so all of `publish` is at work but the requests and the parser. The program publishes
-in FOLDER/cube, and prints its figures as JSON.
+in FOLDER/cube, and prints its figures as JSON. `serve_one` makes the blocks of one file readable.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import resource
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,11 @@ TIME = r"/(?P<time>\d{8}T\d{6})_"
 ROOT = "https://data.example/archive/of/scenes"
 
 
-def names(files: int, first: int = 0) -> list[str]:
+def names(files: int, first: int = 0, root: str = ROOT) -> list[str]:
     """Urls with a time and a long random part, as those of archives have."""
     times = [_START + n * timedelta(minutes=1) for n in range(first, first + files)]
     return [
-        f"{ROOT}/{time:%Y%m%dT%H%M%S}_{md5(str(time).encode()).hexdigest()}/B04.tif"
+        f"{root}/{time:%Y%m%dT%H%M%S}_{md5(str(time).encode()).hexdigest()}/B04.tif"
         for time in times
     ]
 
@@ -68,23 +69,43 @@ def make_records(path: Path) -> None:
             result = await parse(reader, Stores({}).locate(str(path)))
             assert isinstance(result, Record), result
             first.append(result)
-        time = location.url.removeprefix(ROOT)[1:].partition("_")[0]
-        modified = datetime.strptime(time, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-        etag = md5(time.encode()).hexdigest()
-        numbers = np.frombuffer(first[0].references, np.uint64) + np.uint64(int(etag[:6], 16))
-        state = SourceState(size=10**8, etag=f'"{etag}"', last_modified=modified)
         url = location.url
+        time, etag = _time_and_etag(url)
+        modified = datetime.strptime(time, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        numbers = np.frombuffer(first[0].references, np.uint64) + np.uint64(_shift(etag))
+        state = SourceState(size=_SIZE, etag=f'"{etag}"', last_modified=modified)
         return replace(first[0], url=url, state=state, references=numbers.tobytes())
 
     workers.parse_one = parse_one
 
 
+_SIZE = 10**8
+
+
+def _time_and_etag(url: str) -> tuple[str, str]:
+    time = url.split("/")[-2].partition("_")[0]
+    return time, md5(time.encode()).hexdigest()
+
+
+def _shift(etag: str) -> int:
+    """How far the blocks of a file are from those of the model."""
+    return int(etag[:6], 16)
+
+
+def serve_one(url: str, model_file: Path, folder: Path) -> None:
+    """Write the file in which the blocks of one url are, and nothing else."""
+    with (folder / url.rpartition("/")[2]).open("wb") as file:
+        file.seek(_shift(_time_and_etag(url)[1]))
+        file.write(model_file.read_bytes())
+        file.truncate(_SIZE)
+
+
 def publish_made(
-    folder: Path, files: int, references: int, *, first: int = 0, **options: Any
+    folder: Path, files: int, references: int, *, first: int = 0, root: str = ROOT, **options: Any
 ) -> Published:
     """Publish made records along time in the folder's cube."""
     make_records(model(folder, references))
-    urls = names(files, first)
+    urls = names(files, first, root)
     random.Random(0).shuffle(urls)  # as a listing may be
     asked: dict[str, Any] = {"concat": "time", "time": TIME, "append": True} | options
     return publish(urls, folder / "cube", **asked)
@@ -97,21 +118,29 @@ def main() -> None:
     parser.add_argument("references", type=int, help="of a file")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--first", type=int, default=0, help="number of the first file")
+    parser.add_argument("--root", default=ROOT, help="of the urls")
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
+    asked.folder.mkdir(exist_ok=True)
     icechunk.set_logs_filter("error")
     started = time.process_time()
     imports = _peak()
+    work = partial(
+        publish_made,
+        asked.folder,
+        asked.files,
+        asked.references,
+        first=asked.first,
+        root=asked.root,
+    )
     if asked.profile:
         import cProfile
 
         profile = cProfile.Profile()
-        published = profile.runcall(
-            publish_made, asked.folder, asked.files, asked.references, first=asked.first
-        )
+        published = profile.runcall(work)
         profile.print_stats("tottime")
     else:
-        published = publish_made(asked.folder, asked.files, asked.references, first=asked.first)
+        published = work()
     manifests = published.repository.list_manifest_files(published.snapshot)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     figures = {

@@ -11,9 +11,11 @@ import icechunk
 import numpy as np
 import pytest
 import rasterio
+import xarray
 import zarr
 
 from support.http import HttpServer
+from support.made import publish_made
 from support.published import (
     file_container,
     http_container,
@@ -25,6 +27,7 @@ from support.published import (
 from support.s3 import S3
 from virtual_tiff import open_published, publish
 from virtual_tiff.publishing import PublishError
+from virtual_tiff.publishing.reading import workers
 from virtual_tiff.publishing.repository import containers
 
 PLAIN = Path(__file__).parents[3] / "testdata" / "special" / "strips_many.tif"
@@ -193,3 +196,24 @@ def test_coordinates_are_preloaded_whatever_their_names(tmp_path: Path) -> None:
         with pytest.raises(icechunk.IcechunkError):  # nobody has authorised it
             chunk[0, 0, 0]
         assert manifests() == 4
+
+
+def test_the_first_pixel_of_many_references_costs_one_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the requests of a reader who opens the repository from a web server."""
+    monkeypatch.setattr(workers, "parse_one", workers.parse_one)  # it is put back
+    published = publish_made(tmp_path, 200, 1024)
+    assert published.references == 204_800
+    with HttpServer(tmp_path / "cube") as server:
+        repository = icechunk.Repository.open(icechunk.http_storage(server.url))
+        store = repository.readonly_session("main").store
+        dataset = xarray.open_zarr(store, chunks=None, consolidated=False)
+        assert dataset["0"].shape == (200, 512, 512)
+        with pytest.raises(icechunk.IcechunkError):  # nobody has authorised its file
+            np.asarray(dataset["0"][77, 3, 3])
+        sizes = [each.size for each in server.requests if each.path.startswith("manifests/")]
+        assert len(sizes) == 4  # of time, y, x and the date
+        assert max(sizes) < 600_000
+        assert len(server.requests) <= 16
+        assert server.sent < 1_000_000
