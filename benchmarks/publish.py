@@ -8,6 +8,7 @@
                                                      that are made, one file appended to each
                                                      of the largest, and a reader's first pixel
     python benchmarks/publish.py --s3                the same COGs from moto's S3
+    python benchmarks/publish.py --parallel 2        the same with two workers
     python benchmarks/publish.py --profile           where the time goes
 
 The COGs are real: rasterio writes some (512-pixel blocks, overviews, pixels and dates of their
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency", type=float, default=0.03, help="seconds a request")
     parser.add_argument("--size", type=int, default=2048, help="pixels along an edge")
     parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--parallel", type=int, default=0, help="processes that read and write")
     parser.add_argument("--json", type=Path, help="file to write all figures to")
     parser.add_argument("--peer-python", help="with virtual-tiff 0.5.0 and VirtualiZarr")
     parser.add_argument("--scale", action="store_true")
@@ -164,6 +166,7 @@ def _run(title: str, options: argparse.Namespace, work: Path, archive: Any) -> N
             "urls": str(work / "urls.txt"),
             "store_options": settings,
             "concurrency": options.concurrency,
+            "parallel": options.parallel,
             "profile": options.profile,
         }
         print(f"{title}: {len(urls)} COGs, {options.latency * 1000:.0f} ms a request", flush=True)
@@ -208,7 +211,7 @@ def _measured(files: int, references: int, seconds: float) -> dict[str, float]:
         "references": references,
         "seconds": seconds,
         "files_a_second": files / seconds,
-        "CPU_seconds": usage.ru_utime + usage.ru_stime,  # with the imports
+        "CPU_seconds": usage.ru_utime + usage.ru_stime,  # with the imports, without workers
         "peak_MB": _peak(),
     }
 
@@ -236,6 +239,7 @@ def _publish(task: dict[str, Any]) -> dict[str, float]:
             store_options=task["store_options"] or None,
             concurrency=task["concurrency"],
             append=True,
+            **({"parallel": task["parallel"]} if task.get("parallel") else {}),
         )
 
     start = time.perf_counter()

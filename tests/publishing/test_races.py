@@ -59,14 +59,18 @@ def test_two_publishers_at_once(
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("half", "batch"),
-    [(False, None), (True, None), (True, 12)],
-    ids=["new", "append", "append in batches"],
+    "how",
+    [
+        {"half": False},
+        {"half": True},
+        {"half": True, "batch": 12},
+        {"half": True, "batch": 12, "workers": 2},
+        {"half": True, "batch": 12, "resumed": True},
+    ],
+    ids=["new", "append", "append in batches", "append with two workers", "resumed"],
 )
-def test_killed_while_it_writes(
-    half: bool, batch: int | None, scenes: list[Path], tmp_path: Path
-) -> None:
-    races.kills(3, scenes, tmp_path, half=half, seed=half, measured=1, batch=batch)
+def test_killed_while_it_writes(how: dict[str, Any], scenes: list[Path], tmp_path: Path) -> None:
+    races.kills(3, scenes, tmp_path, seed=how["half"], measured=1, **how)
 
 
 # ------------------------------------------------------------- two publishers, in turns
