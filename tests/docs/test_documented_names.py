@@ -46,8 +46,9 @@ WORDS = {
 OTHER_OPTIONS = {
     "uv, pip": {"--extra", "--from", "--upgrade", "--with"},
     "scripts/, benchmarks/, fuzz/": {
-        "--archives", "--async-tiff-python", "--count", "--force", "--number", "--package",
-        "--peer-python", "--room", "--s3", "--scale", "--seconds", "--seed", "--source",
+        "--archives", "--async-tiff-python", "--count", "--cube", "--force", "--number",
+        "--package", "--peer-python", "--room", "--s3", "--scale", "--seconds", "--seed",
+        "--source",
     },
 }  # fmt: skip
 """Options in documents that are not of `virtual-tiff`, by what has them."""
