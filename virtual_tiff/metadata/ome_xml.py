@@ -76,6 +76,8 @@ class OmeImage:
     elsewhere: tuple[OmeTiffData, ...] = ()
     """Those of other files, where `tiff_data` are those of one."""
     id: str | None = field(default=None, compare=False)
+    modulo: Mapping[str, tuple[str, int]] = field(default_factory=dict, compare=False)
+    """By `Z`, `C` or `T`: name and length of the axis that its planes go through at each step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,9 +216,13 @@ def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None
         warn(f"IFD {ifd}: the OME-XML is in {where}; the pages are exposed without it")
         return None
     images = []
+    annotations_of: list[list[str]] = []
     for number, image in enumerate(children(root, "Image")):
         try:
-            images += [_image(image, pixels) for pixels in islice(children(image, "Pixels"), 1)]
+            for pixels in islice(children(image, "Pixels"), 1):
+                images.append(_image(image, pixels))
+                references = children(image, "AnnotationRef")
+                annotations_of.append([reference.get("ID", "") for reference in references])
         except ValueError as error:
             warn(f"IFD {ifd}: OME image {number} is ignored: {error}")
     if len(images) == 1 and not images[0].tiff_data:
@@ -225,6 +231,13 @@ def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None
             ifd=None, plane_count=None, first=dict.fromkeys("ZCT", 0), uuid=None, file_name=None
         )
         images = [replace(images[0], tiff_data=(everything,))]
+    modulo = _modulo(root)
+    images = [
+        replace(image, modulo=axes)
+        if (axes := next((modulo[each] for each in references if each in modulo), None))
+        else image
+        for image, references in zip(images, annotations_of, strict=True)
+    ]
     plates = [_plate(plate) for plate in children(root, "Plate")]
     plates = [plate for plate in plates if plate is not None]
     if len(plates) > 1:
@@ -233,6 +246,39 @@ def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None
         )
     plate = plates[0] if len(plates) == 1 else None
     return Ome(uuid=_uuid(root.get("UUID")), images=tuple(images), plate=plate)
+
+
+def _modulo(root: Element) -> dict[str, dict[str, tuple[str, int]]]:
+    """Return the axes within axes by the ID of their annotation.
+
+    "6D, 7D and 8D storage" of the OME Data Model: the planes along Z, C or T go through all steps
+    of the other axis at each step of their own.
+    """
+    found: dict[str, dict[str, tuple[str, int]]] = {}
+    for annotation in (
+        each
+        for structured in children(root, "StructuredAnnotations")
+        for each in children(structured, "XMLAnnotation")
+        if each.get("Namespace", "").endswith("modulo")
+    ):
+        axes = found.setdefault(annotation.get("ID", ""), {})
+        for along in annotation.iter():
+            name = local_name(along)
+            if name not in ("ModuloAlongZ", "ModuloAlongC", "ModuloAlongT"):
+                continue
+            count = len(list(children(along, "Label")))
+            if "Start" in along.attrib:
+                try:
+                    start, end, step = (
+                        float(along.get(key, "1")) for key in ("Start", "End", "Step")
+                    )
+                    count = math.floor((end - start) / step + 1e-6) + 1
+                except (ValueError, ZeroDivisionError, OverflowError):
+                    count = 0
+            kind = along.get("Type", "").strip().lower()
+            if count > 1 and kind.isidentifier() and len(kind) < 30 and kind not in "tczyxs":
+                axes[name[-1]] = kind, count
+    return found
 
 
 def _plate(plate: Element) -> OmePlate | None:

@@ -376,3 +376,42 @@ def test_a_color_map_a_channel_keeps_the_channels_together() -> None:
     assert "color_map" not in group["image"].attrs
     channels = group.attrs["ome"]["omero"]["channels"]
     assert [channel["color"] for channel in channels] == ["00FF00", "0000FF"]
+
+
+_LIFETIME = '<ModuloAlongT Type="lifetime" Start="0" End="300" Step="100"/>'
+_PHASE = '<ModuloAlongT Type="phase"><Label>a</Label><Label>b</Label></ModuloAlongT>'
+
+
+@pytest.mark.parametrize(
+    ("along", "size", "axes", "shape"),
+    [
+        (_LIFETIME, 8, "t lifetime", (2, 4)),
+        (_LIFETIME, 4, "lifetime", (4,)),
+        (_PHASE, 8, "t phase", (4, 2)),
+        (_LIFETIME, 6, "t", (6,)),
+        ('<ModuloAlongT Type="lifetime" Start="0" End="x"/>', 6, "t", (6,)),
+        ('<ModuloAlongT Type="lifetime" Start="0" End="3" Step="0"/>', 6, "t", (6,)),
+    ],
+)
+def test_modulo_axes_are_axes(along: str, size: int, axes: str, shape: tuple[int, ...]) -> None:
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="9"'
+        f' SizeY="8" SizeC="1" SizeZ="1" SizeT="{size}"><TiffData/></Pixels>'
+        '<AnnotationRef ID="Annotation:0"/></Image><StructuredAnnotations>'
+        '<XMLAnnotation ID="Annotation:0" Namespace="openmicroscopy.org/omero/dimension/modulo">'
+        f"<Value><Modulo>{along}</Modulo></Value></XMLAnnotation></StructuredAnnotations></OME>"
+    )
+    planes = numbered(size, 8, 9)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, ome=False) as writer:
+        for n, plane in enumerate(planes):
+            writer.write(plane, description=xml if n == 0 else None, metadata=None)
+    stack = only_stack(file.getvalue())
+    assert (stack.axes, stack.shape) == (tuple(axes.split()), shape)
+    group = zarr.open_group(virtual(file.getvalue(), ifd_layout="stack"), mode="r", zarr_format=3)
+    np.testing.assert_array_equal(group["image"][:], planes.reshape(*shape, 8, 9))
+    assert ("ome" in group.attrs) == (axes == "t")
+    if "x" not in along and 'Step="0"' not in along:
+        with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
+            assert tiff.series[0].shape == (*shape, 8, 9)

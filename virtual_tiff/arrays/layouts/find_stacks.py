@@ -268,17 +268,39 @@ def _ome_stack(
     whole = dict(zip("tcz", planes.whole, strict=True)) if of_set else lengths
     axes = tuple(axis for axis in "tcz" if whole[axis] > 1)
     reduced = {ifd.path: _largest_first(ifd, ifd.subifds) for ifd in held}
+    shape = tuple(lengths[axis] for axis in axes)
+    if lengths == dict(zip("tcz", planes.whole, strict=True)) and not of_set:
+        axes, shape = _with_modulo(image, axes, shape)
     return Stack(
         name=held[0].path,
         axes=axes,
-        shape=tuple(lengths[axis] for axis in axes),
+        shape=shape,
         pages=_pages(ifds),
         levels=tuple(map(_pages, _levels(ifds, reduced))),
         sample_axis="c",
         ome=image,
-        first={axis: starts[axis] for axis in axes if starts[axis]},
+        first={axis: start for axis, start in starts.items() if axis in axes and start},
         whole=tuple(whole[axis] for axis in axes) if of_set else None,
     )
+
+
+def _with_modulo(
+    image: OmeImage, axes: tuple[str, ...], shape: tuple[int, ...]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return axes and lengths with the axes within them."""
+    names: list[str] = []
+    lengths: list[int] = []
+    for axis, length in zip(axes, shape, strict=True):
+        kind, count = image.modulo.get(axis.upper(), ("", 1))
+        if count == 1 or length % count or kind in (*axes, *names):
+            parts = [(axis, length)]
+        else:
+            parts = [(axis, length // count), (kind, count)]
+        for name, steps in parts:
+            if steps > 1:
+                names.append(name)
+                lengths.append(steps)
+    return tuple(names), tuple(lengths)
 
 
 def _contiguous_stack(
