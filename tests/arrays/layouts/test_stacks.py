@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -415,3 +416,33 @@ def test_modulo_axes_are_axes(along: str, size: int, axes: str, shape: tuple[int
     if "x" not in along and 'Step="0"' not in along:
         with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
             assert tiff.series[0].shape == (*shape, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tags", "windows"),
+    [
+        ("uint16", [(280, "H", (5, 9)), (281, "H", (100, 4000))], [(5, 100), (9, 4000)]),
+        ("float32", [(340, "f", (-0.5, 0.0)), (341, "f", (1.5, 2.0))], [(-0.5, 1.5), (0.0, 2.0)]),
+        ("uint16", [(280, "H", (5, 9)), (281, "H", (5, 9))], None),
+        ("uint16", [(281, "H", (5, 9))], None),
+        ("float32", [], None),
+    ],
+)
+def test_windows_of_channels_are_the_statistics_of_their_pages(
+    dtype: str, tags: list[Any], windows: list[tuple[float, float]] | None
+) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, ome=False) as writer:
+        for c in range(2):
+            text = "ImageJ=1\nimages=2\nchannels=2\n" if c == 0 else None
+            extra = [(tag, kind, 1, values[c], True) for tag, kind, values in tags]
+            plane = np.zeros((8, 9), dtype)
+            writer.write(plane, description=text, metadata=None, extratags=extra, contiguous=False)
+    group = zarr.open_group(virtual(file.getvalue(), ifd_layout="stack"), mode="r", zarr_format=3)
+    ome: Any = group.attrs["ome"]
+    if windows is None:
+        assert "omero" not in ome
+        return
+    shown = [(each["window"]["start"], each["window"]["end"]) for each in ome["omero"]["channels"]]
+    assert shown == windows
+    pytest.importorskip("ome_zarr_models.v05").Image.from_zarr(group)

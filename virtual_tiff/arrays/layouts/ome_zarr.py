@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite, prod
 from typing import Any
 
 from numpy import ndindex
 
 from virtual_tiff.arrays.layouts.find_stacks import Stack
 from virtual_tiff.metadata.ome_xml import Ome, OmeChannel, OmeImage
-from virtual_tiff.tiff import SampleFormat, Tag
+from virtual_tiff.tiff import ImageFileDirectory, SampleFormat, Tag
 
 __all__ = [
     "PlateGroups",
@@ -224,19 +225,21 @@ def _letters(row: int) -> str:
 def _channels(stack: Stack) -> list[dict[str, Any]]:
     """Return what is known of channels; [] if viewers find out better themselves.
 
-    "omero" must give the range of values to show. It is that of the data type, or of
-    SignificantBits: without names or colors to tell, or for floats, it is left to the viewer,
-    which looks at the pixels.
+    "omero" must give the range of values to show. It is that of the statistics in the tags, else
+    that of the data type or of SignificantBits: without names, colors or statistics to tell, or
+    for floats without statistics, it is left to the viewer, which looks at the pixels.
     """
-    window = _window(stack)
     samples = stack.ifd.SamplesPerPixel
     known = () if stack.ome is None else stack.ome.channels
     planes = dict(zip(stack.axes, stack.shape, strict=True)).get("c", 1)
     first = stack.first.get("c", 0)
-    colors = _colors_of_maps(stack, planes)
-    named = samples > 1 or any(colors)
+    pages = _pages_of_channels(stack, planes)
+    colors = _colors_of_maps(stack, pages)
+    ranges = [_statistics(of_channel) if samples == 1 else None for of_channel in pages]
+    windows = [_window(stack, values) for values in ranges]
+    named = samples > 1 or any(colors) or any(ranges)
     named = named or any(channel.name or channel.color for channel in known)
-    if stack.ome is None or not named or window is None:
+    if stack.ome is None or not named or None in windows:
         return []
     channels: list[dict[str, Any]] = []
     for plane in range(planes):
@@ -248,7 +251,7 @@ def _channels(stack: Stack) -> list[dict[str, Any]]:
             label, color = _label(stack.ome, channel, number, sample, samples, planes)
             active = len(channels) < _MOST_ACTIVE
             channels.append(
-                {"label": label, "color": color, "active": active, "window": dict(window)}
+                {"label": label, "color": color, "active": active, "window": windows[plane]}
             )
     return channels
 
@@ -261,20 +264,46 @@ def color_maps(stack: Stack) -> set[bytes]:
     return {bytes(entry.data) for entry in entries if entry is not None and entry.data is not None}
 
 
-def _colors_of_maps(stack: Stack, planes: int) -> list[str | None]:
+def _pages_of_channels(stack: Stack, planes: int) -> list[list[ImageFileDirectory]]:
+    """Return the directories of each channel; none if the stack is a part of an image."""
+    pages: list[list[ImageFileDirectory]] = [[] for _ in range(planes)]
+    if len(stack.pages) == prod(stack.shape):
+        channel = stack.axes.index("c") if "c" in stack.axes else None
+        for index, page in zip(ndindex(*stack.shape), stack.pages, strict=True):
+            if page is not None and not page.shift:
+                pages[0 if channel is None else index[channel]].append(page.ifd)
+    return pages
+
+
+def _colors_of_maps(
+    stack: Stack, pages: Sequence[Sequence[ImageFileDirectory]]
+) -> list[str | None]:
     """Return the colour of each channel: the last of its ColorMap, where there are several."""
-    colors: list[str | None] = [None] * planes
+    colors: list[str | None] = [None] * len(pages)
     if len(color_maps(stack)) < 2:
         return colors
-    channel = stack.axes.index("c") if "c" in stack.axes else None
-    for index, page in zip(ndindex(*stack.shape), stack.pages, strict=True):
-        plane = 0 if channel is None else index[channel]
-        if page is not None and colors[plane] is None and Tag.ColorMap in page.ifd.entries:
-            values = page.ifd.integers(Tag.ColorMap) or ()
-            count = len(values) // 3
-            last = values[count - 1 :: count] if count else ()  # reds, greens, blues
-            colors[plane] = "".join(f"{value >> 8:02X}" for value in last[:3]) or None
+    for plane, ifds in enumerate(pages):
+        first = next((ifd for ifd in ifds if Tag.ColorMap in ifd.entries), None)
+        values = () if first is None else first.integers(Tag.ColorMap) or ()
+        count = len(values) // 3
+        last = values[count - 1 :: count] if count else ()  # reds, greens, blues
+        colors[plane] = "".join(f"{value >> 8:02X}" for value in last[:3]) or None
     return colors
+
+
+_STATISTICS = ((Tag.SMinSampleValue, Tag.SMaxSampleValue), (Tag.MinSampleValue, Tag.MaxSampleValue))
+
+
+def _statistics(ifds: Sequence[ImageFileDirectory]) -> tuple[float, float] | None:
+    """Return the smallest and the largest value of a channel, where all its pages state them."""
+    for tags in _STATISTICS:
+        lows, highs = ([ifd.floats(t) for ifd in ifds if t in ifd.entries] for t in tags)
+        if ifds and len(lows) == len(highs) == len(ifds) and all(lows) and all(highs):
+            low = min(values[0] for values in lows if values)
+            high = max(values[0] for values in highs if values)
+            if isfinite(low) and isfinite(high) and low < high:
+                return low, high
+    return None
 
 
 def _label(
@@ -293,13 +322,20 @@ def _label(
     return (name if planes == 1 else f"{channel.name or f'Channel {number}'} {name}"), color
 
 
-def _window(stack: Stack) -> dict[str, int] | None:
-    """Return the range of an integer type's values; None for other types."""
+def _window(stack: Stack, statistics: tuple[float, float] | None) -> dict[str, float] | None:
+    """Return the range of values of a channel; None if neither type nor statistics say it."""
     bits, sample_format = max(stack.ifd.BitsPerSample), stack.ifd.SampleFormat[0]
     if sample_format not in (SampleFormat.UnsignedInteger, SampleFormat.SignedInteger):
-        return None
+        if statistics is None:
+            return None
+        return dict(zip(("min", "max", "start", "end"), statistics * 2, strict=True))
     significant = stack.ome.significant_bits if stack.ome is not None else None
     bits = min(bits, significant or bits)
     signed = sample_format == SampleFormat.SignedInteger
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return {"min": low, "max": high, "start": low, "end": high}
+    start, end = statistics or (low, high)
+    inside = low <= start < end <= high
+    return {"min": low, "max": high} | {
+        "start": int(start) if inside else low,
+        "end": int(end) if inside else high,
+    }
