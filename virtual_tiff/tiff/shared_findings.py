@@ -192,6 +192,10 @@ class Form:
         entries
             Of the directory, and of those among the arguments.
         """
+        # made since the directory was told what is known of its form
+        value = self._made.get(key, _MISSING)
+        if value is not _MISSING:
+            return value, NO_READS
         for reads in self._reads.get(key, ()):
             value = FINDINGS.get(reads.key(entries), _MISSING)
             if value is not _MISSING:
