@@ -16,7 +16,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from virtual_tiff.arrays.axes import Axes
-from virtual_tiff.arrays.layouts.page_kinds import can_be_level, groups_of_one_shape, signatures
+from virtual_tiff.arrays.layouts.page_kinds import groups_of_one_shape, signatures
+from virtual_tiff.arrays.series import can_be_level, series_of
 from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
 from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
 from virtual_tiff.metadata.page_axes import Kind, PageAxes, page_axes
@@ -491,10 +492,14 @@ def _pages_and_reduced(
     reduced: dict[str, list[ImageFileDirectory]] = {}
     last: dict[bool, ImageFileDirectory] = {}
     waiting = list(images)[::-1]
+    series = series_of(waiting[::-1], {})
     while waiting:
         ifd = waiting.pop()
-        before = last.get(_is_mask(ifd))
-        if _is_reduced(ifd) and before is not None and can_be_level(ifd, before):
+        before = series.owners.get(ifd.path) or last.get(_is_mask(ifd))
+        is_level = ifd.path in series.owners or (
+            _is_reduced(ifd) and before is not None and can_be_level(ifd, before)
+        )
+        if before is not None and is_level and ifd.path not in series.names:
             reduced[before.path].append(ifd)
             continue
         pages.append(ifd)

@@ -1,4 +1,4 @@
-"""Which images one array can hold: what must be equal, and what makes one the other's overview."""
+"""Which images one array can hold: what must be equal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from virtual_tiff.metadata.gdal_metadata import gdal_metadata
 from virtual_tiff.tiff import ImageFileDirectory, Photometric, Tag
 
-__all__ = ["can_be_level", "groups_of_one_shape", "signatures"]
+__all__ = ["groups_of_one_shape", "signatures"]
 
 _BY_VALUE = (
     "ImageWidth",
@@ -139,23 +139,3 @@ def _items(ifd: ImageFileDirectory) -> dict[Hashable, Hashable]:
         if name in metadata.file.default:
             items[name] = metadata.file.default[name]
     return items
-
-
-def can_be_level(ifd: ImageFileDirectory, full: ImageFileDirectory) -> bool:
-    """Return whether an image is another one in reduced resolution.
-
-    It is smaller, of the same type and proportions; one pixel is lost by rounding.
-    """
-    same = all(
-        getattr(ifd, name) == getattr(full, name)
-        for name in ("SamplesPerPixel", "BitsPerSample", "SampleFormat")
-    )
-    if not same or (ifd.NewSubfileType ^ full.NewSubfileType) & 4:
-        return False
-    width, length = ifd.ImageWidth, ifd.ImageLength
-    if not (0 < width < full.ImageWidth and 0 < length <= full.ImageLength) and not (
-        0 < width <= full.ImageWidth and 0 < length < full.ImageLength
-    ):
-        return False
-    across, down = full.ImageWidth / width, full.ImageLength / length
-    return abs(full.ImageLength / across - length) <= 1 or abs(full.ImageWidth / down - width) <= 1

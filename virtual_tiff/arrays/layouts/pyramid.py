@@ -1,5 +1,8 @@
 """`pyramid`: an image, its overviews and their masks as one group a resolution.
 
+Which directories are levels of one image, `arrays/series.py` says; associated images of a slide are
+groups of their own with their names.
+
 The levels are siblings below a group without arrays: parent and child of different sizes
 under the same dimension names would be no DataTree. Each has its array under the same name.
 """
@@ -7,6 +10,7 @@ under the same dimension names would be no DataTree. Each has its array under th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from virtual_tiff.arrays.conventions import proj_attributes
 from virtual_tiff.arrays.image import ImageArray
@@ -20,6 +24,7 @@ from virtual_tiff.arrays.layouts.named_arrays import (
 )
 from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
 from virtual_tiff.arrays.nodes import Group
+from virtual_tiff.arrays.series import series_of
 from virtual_tiff.tiff import kind_of, warn
 
 __all__ = ["described", "pyramid"]
@@ -30,13 +35,19 @@ _MASK = "mask"
 
 def pyramid(images: Sequence[ImageArray], *, coordinates: bool) -> Group:
     """Return a group of levels; of several images a group that holds one for each."""
+    full = {image.ifd.path: image.full for image in images if image.full is not None}
+    series = series_of([image.ifd for image in images], full)
     families: dict[str, list[ImageArray]] = {}
     for image in images:
-        owner = image.ifd if image.full is None else image.full
+        owner = series.owners.get(image.ifd.path, image.ifd)
         families.setdefault(owner.path, []).append(image)
-    groups = {
-        name_of(family[0]): _levels(family, coordinates=coordinates) for family in families.values()
-    }
+    groups: dict[str, Group] = {}
+    for family in families.values():
+        name, group = name_of(family[0]), _levels(family, coordinates=coordinates)
+        kind = series.names.get(family[0].ifd.path)
+        if kind is not None:
+            group = replace(group, attributes={**group.attributes, "associated_image": kind})
+        groups[name if kind is None or kind in groups else kind] = group
     if len(groups) == 1:
         return next(iter(groups.values()))
     return Group(groups=groups)

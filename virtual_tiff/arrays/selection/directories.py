@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from virtual_tiff.arrays.selection.selection import Selection
+from virtual_tiff.arrays.series import series_of
 from virtual_tiff.tiff import (
     ImageFileDirectory,
     LimitError,
@@ -83,13 +84,14 @@ def _left_out(
     """Return the paths of overviews, and of their masks, that are not asked for."""
     if selection.overviews is True:
         return set()
+    owners = series_of(images, full).owners
     of_image: dict[str, list[ImageFileDirectory]] = {ifd.path: [] for ifd in images if is_full(ifd)}
     for ifd in images:
-        if ifd.path in full:
-            of_image[full[ifd.path].path].append(ifd)
+        if ifd.path in owners:
+            of_image[owners[ifd.path].path].append(ifd)
     left_out: set[str] = set()
     for belonging in of_image.values():
-        levels = [ifd for ifd in belonging if kind_of(ifd) == "overview"]
+        levels = [ifd for ifd in belonging if kind_of(ifd) != "mask"]
         kept = set(selection.levels(len(levels)))
         sizes = {_size(ifd) for level, ifd in enumerate(levels) if level not in kept}
         left_out |= {ifd.path for ifd in belonging if _size(ifd) in sizes}
