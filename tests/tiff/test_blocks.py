@@ -740,7 +740,10 @@ DAMAGE: dict[str, tuple[tuple[Entry, ...], list[int], type[TiffError], int | Non
     ),
     "a tile of one size": ((entry(322, SHORT, 16),), [], FormatError, 323, "TileLength is None"),
     "tiles of several planes": (
-        (entry(322, SHORT, 16), entry(323, SHORT, 16), entry(32998, SHORT, 2)),
+        (
+            *(entry(322, SHORT, 16), entry(323, SHORT, 16)),
+            *(entry(32997, SHORT, 2), entry(32998, SHORT, 2)),
+        ),
         [],
         UnsupportedError,
         32998,

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import xarray as xr
@@ -19,9 +20,9 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import HTTPStore, LocalStore, MemoryStore
 from virtualizarr.manifests import ManifestArray, ManifestStore
 
-from support.build import LONG, Picture, directory_at, entry, image, images
+from support.build import LONG, SHORT, Picture, directory_at, entry, image, images
 from support.http import HttpServer
-from support.pixels import LOCAL, in_memory, values, virtual, zarr_array
+from support.pixels import LOCAL, by_gdal, in_memory, read, values, virtual, zarr_array
 from support.stores import AsyncObspecStore, ObspecStore
 from virtual_tiff import Reading, VirtualTIFF
 from virtual_tiff.store import CheckedManifestStore
@@ -694,8 +695,31 @@ def test_a_volume_gives_its_first_plane_with_a_warning():
         virtual(data)
 
 
+def test_an_image_of_one_plane_has_tiles_of_one():
+    """Slides of Philips say 9; GDAL judges."""
+    pixels = values("u1", 40, 50)
+    data = image(pixels, tile=(16, 32), extra_entries=[entry(32998, SHORT, 9)])
+    np.testing.assert_array_equal(read(data), by_gdal(data))
+
+
+def test_a_tile_that_is_a_jpeg_is_one_plane():
+    """So in slides of Philips, which say 9 for both depths; GDAL judges."""
+    depths = [entry(32997, LONG, 9), entry(32998, LONG, 9)]
+    data = image(
+        values("u1", 40, 48),
+        tile=(16, 16),
+        compression=7,
+        encode_block=imagecodecs.jpeg8_encode,
+        extra_entries=depths,
+    )
+    with pytest.warns(TiffWarning, match="ImageDepth is 9; the first plane is read"):
+        pixels = read(data)
+    np.testing.assert_array_equal(pixels, by_gdal(data))
+
+
 def test_tiles_of_several_planes_are_refused_by_name():
-    data = image(values("u1", 10, 20), tile=(16, 32), extra_entries=[entry(32998, LONG, 2)])
+    depths = [entry(32997, LONG, 4), entry(32998, LONG, 2)]
+    data = image(values("u1", 10, 20), tile=(16, 32), extra_entries=depths)
     with pytest.raises(
         UnsupportedError, match=r"tiles of 2 planes cannot be read .*TileDepth \(32998\)"
     ):

@@ -267,13 +267,20 @@ def _check_depth(ifd: ImageFileDirectory) -> None:
     """Say what is left out of a volume: like GDAL, we read its first plane.
 
     SGI's ImageDepth and TileDepth (libtiff's tif_strip.c): strips of one plane after
-    another, but tiles of several planes each.
+    another, but tiles of several planes each. An image of one plane has tiles of one, whatever
+    TileDepth says, as libtiff's TIFFVTileSize64 does not ask for it; and so has a tile that is a
+    JPEG: slides of Philips say 9 for both depths.
     """
-    if (ifd.integer(Tag.TileDepth) or 1) > 1 and ifd.TileWidth is not None:
-        msg = f"tiles of {ifd.integer(Tag.TileDepth)} planes cannot be read"
-        raise UnsupportedError(msg, tag=Tag.TileDepth, ifd=ifd.path)
     depth = ifd.integer(Tag.ImageDepth) or 1
     if depth > 1:
+        tile_depth = (
+            1
+            if ifd.TileWidth is None or ifd.Compression == Compression.JPEG
+            else (ifd.integer(Tag.TileDepth) or 1)
+        )
+        if tile_depth > 1:
+            msg = f"tiles of {tile_depth} planes cannot be read"
+            raise UnsupportedError(msg, tag=Tag.TileDepth, ifd=ifd.path)
         warn(f"IFD {ifd.path}: ImageDepth is {depth}; the first plane is read")
 
 
