@@ -331,3 +331,17 @@ def test_a_plate_in_one_file(tmp_path: Path) -> None:
     assert [well["path"] for well in group.attrs["ome"]["plate"]["wells"]] == ["A/2", "AB/1"]
     for number, place in enumerate(["A/2/0", "A/2/1", "AB/1/0"]):
         np.testing.assert_array_equal(group[f"{place}/image"][:], image_set.expected(number))
+
+
+def test_a_file_is_removed_and_comes_again(tmp_path: Path) -> None:
+    image_set = in_two(tmp_path)
+    image_set.write()
+    published(tmp_path, tmp_path / "repo")
+    virtual_tiff.remove([tmp_path / "a.ome.tif"], tmp_path / "repo")
+    group = zarr.open_group(virtual_tiff.open_published(tmp_path / "repo"), mode="r")
+    expected = image_set.expected(0)
+    whole = expected.copy()
+    expected[1, 1:] = 0
+    np.testing.assert_array_equal(group["image"][:], expected)
+    group = published(tmp_path / "a.ome.tif", tmp_path / "repo", append=True)
+    np.testing.assert_array_equal(group["image"][:], whole)
