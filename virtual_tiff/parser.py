@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import partial
@@ -374,6 +375,8 @@ class VirtualTIFF:
     async def _ome(self, tiff: Tiff, beside: Callable[[str], ByteSource]) -> Ome | None:
         """Return what the OME-XML says, of the file or of the one that it names; None if none."""
         description = description_of(tiff.ifds[0]) if tiff.ifds else None
+        if self.ifd_layout != "stack" and not _NAMES_FILES.search(description or ""):
+            return None
         name = metadata_file(description)
         if name is not None:
             source = beside(name)
@@ -425,6 +428,10 @@ class VirtualTIFF:
             left_out -= {ifd.path for pair in directories for ifd in pair if ifd is not None}
             losses = [loss for loss in losses if loss.ifd not in left_out]
         return with_losses(group, losses)
+
+
+_NAMES_FILES = re.compile(r"<(?:\w+:)?(?:UUID|BinaryOnly)\b")
+"""The elements of OME-XML that name other files."""
 
 
 def _beside(source: Callable[[str, str], ByteSource], path: str, url: str, name: str) -> ByteSource:
