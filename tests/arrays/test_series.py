@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 
+from support.locations import locate
 from virtual_tiff import VirtualTIFF
+from virtual_tiff.info import inspect
 
 LOCAL = ObjectStoreRegistry({"file://": LocalStore()})
 APERIO = "Aperio Image Library v11.2.1\r\n"
@@ -107,6 +109,17 @@ def test_overviews_of_a_slide_are_its_levels(tmp_path: Path) -> None:
     group: Any = zarr.open_group(store, mode="r")
     assert levels(group["0"]) == [(3, 1600, 1200)]
     assert set(group.group_keys()) == {"0", "thumbnail", "label", "macro"}
+
+
+async def test_info_says_which_images_a_slide_has(tmp_path: Path) -> None:
+    path = slide(tmp_path / "a.svs", sizes=[(1600, 1200), (400, 300), (100, 75)])
+    cog = Path(__file__).parents[2] / "testdata" / "special" / "cog.tif"
+    slide_info, cog_info = await inspect(locate([path, cog]))
+    assert slide_info.images is not None
+    kind, images = slide_info.images.split(": ")
+    assert kind == "Aperio SVS"
+    assert images.split(", ") == ["image 0 with 3 levels", "thumbnail 1", "label 4", "macro 5"]
+    assert cog_info.images is None  # its overviews say what they are
 
 
 UNMARKED = {

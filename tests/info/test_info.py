@@ -103,7 +103,7 @@ def test_facts_of_a_chunky_cog() -> None:
 def test_keys_are_stable() -> None:
     (good, bad) = (file.to_json() for file in info(SPECIAL / "cog.tif", SPECIAL / "no.tif"))
     keys = ["url", "size", "etag", "last_modified", "variant", "directories", "error"]
-    new = ["schema_version", "requests", "round_trips", "advice", "truncated"]
+    new = ["schema_version", "requests", "round_trips", "advice", "truncated", "images"]
     assert list(good) == list(bad) == keys + new
     assert good["schema_version"] == 1
     assert bad["directories"] == ()

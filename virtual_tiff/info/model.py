@@ -138,6 +138,9 @@ class FileInfo:
     """The problems that make the file incomplete, or slow to read from object storage."""
     truncated: str | None = None
     """The parts that lie beyond the end of the file; null if the file is complete."""
+    images: str | None = None
+    """The images of a slide, and of a pyramid that no tag marks, with their levels; null of others,
+    whose kinds of directories say it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as values of JSON."""

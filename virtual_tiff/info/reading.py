@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -10,6 +11,7 @@ from typing import Any
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.arrays.image import Options, charge, image_array, losses_of
+from virtual_tiff.arrays.series import series_of
 from virtual_tiff.codec_table import compression_name
 from virtual_tiff.codec_table.readers import readers
 from virtual_tiff.info.advice import advise
@@ -18,6 +20,7 @@ from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import ObspecSource
 from virtual_tiff.sources.running import in_parallel
+from virtual_tiff.text.numbers import counted, listed
 from virtual_tiff.tiff import (
     BlockLayout,
     BoundedSource,
@@ -121,6 +124,7 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
         requests=source.requests,
         round_trips=source.batches,
         truncated=truncation(losses, state.size) if losses else None,
+        images=_images(tiff),
     )
     # of these directories not even the entries can be read
     refused = [
@@ -137,6 +141,24 @@ def _examined(tiff: Tiff, source: CountingSource, url: str, limits: Limits) -> E
     )
     file = replace(file, directories=tuple(shown), advice=advise(file, layouts, extents))
     return Examined(info=file, extents=extents)
+
+
+def _images(tiff: Tiff) -> str | None:
+    """Return in words which images the directories are, if their kinds do not say it."""
+    ifds = [ifd for ifd in tiff.walk() if ifd.describes_image]
+    full = full_images(tiff.ifds)
+    try:
+        series = series_of(ifds, full)
+    except TiffError:  # a directory that decides cannot be read; its line says why
+        return None
+    if series.format is None and not series.names and series.owners.keys() <= full.keys():
+        return None
+    masks = {ifd.path for ifd in ifds if kind_of(ifd) == "mask"}
+    levels = Counter(image.path for path, image in series.owners.items() if path not in masks)
+    alone = {ifd.path for ifd in ifds} - masks - series.owners.keys() - series.names.keys()
+    images = [f"image {path} with {counted(levels[path] + 1, 'level')}" for path in sorted(alone)]
+    names = [f"{name} {path}" for path, name in series.names.items()]
+    return f"{series.format or 'pyramid'}: {listed([*images, *names], 8)}"
 
 
 def _facts(

@@ -69,6 +69,9 @@ _STYLES = {"overview": "dim", "mask": "dim"}
 
 def _notes(file: FileInfo) -> Iterator[list[tuple[str, str]]]:
     """Yield the lines below the table, in pieces of text and style."""
+    if file.images is not None:
+        layout = "; --ifd-layout pyramid opens them so"
+        yield [(printable(file.images), "bold"), (layout, "")]
     alike: dict[object, list[DirectoryInfo]] = {}
     for info in file.directories:
         if info.codecs is not None:
