@@ -69,6 +69,12 @@ class CheckedManifestStore(ManifestStore):
         """The root group, with all arrays and the groups below it."""
         return self._group
 
+    def __str__(self) -> str:
+        # zarr asks for it at each node that it opens; with all nodes in it, as VirtualiZarr has it,
+        # listing 1,000 groups would take a minute
+        members = counted(len(self._group), "member")
+        return f"{type(self).__name__} of {members}, {hex(id(self))}"
+
     def _repr_html_(self) -> str:
         """Return its arrays as a table, for notebooks."""
         arrays = dict(_named_arrays(self._group))

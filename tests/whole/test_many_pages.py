@@ -9,9 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
+from obspec_utils.registry import ObjectStoreRegistry
+from obstore.store import LocalStore
+
+from virtual_tiff import VirtualTIFF
 
 _MOST_MEGABYTES = 150
 """Above what the imports take."""
+
+
+def test_the_text_of_a_store_is_short_however_many_pages_it_has(tmp_path: Path) -> None:
+    """zarr makes it for each node that it opens: listing nodes must not square their number."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for n in range(50):
+            writer.write(np.full((4, 4), n, "u2"), metadata=None, contiguous=False)
+    registry = ObjectStoreRegistry({"file://": LocalStore()})
+    store = VirtualTIFF(ifd_layout="nested")(path.as_uri(), registry)
+    assert len(str(store)) < 200
+    assert "of 50 members" in str(store)
+    group = zarr.open_group(store, mode="r", zarr_format=3)
+    assert len(list(group.members(max_depth=None))) == 100
+
 
 _CHILD = """
 import resource, sys
