@@ -50,7 +50,7 @@ def test_changed_files_are_said(
     command = ["publish", "--to", str(tmp_path / "cube"), "--concat", "n", "--append"]
     assert main([*command, *scenes]) == 0
     dated(Path(scenes[1]), "2023-01-02", seed=9, compress="deflate", zlevel=1)
-    assert main([*command, *scenes]) == 0
+    assert main([*command, *scenes]) == 3
     assert f"(see --replace-changed): file://{scenes[1]}" in said(capfd)
     assert main([*command, *scenes, "--replace-changed"]) == 0
     assert "changed, and published again: 1 file" in said(capfd)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 __all__ = [
+    "LEFT_CHANGED",
     "add_common",
     "add_debug",
     "add_repository",
@@ -20,6 +21,9 @@ __all__ = [
     "progress_bar",
     "quiet_icechunk",
 ]
+
+LEFT_CHANGED = 3
+"""The exit status of a run that was done, but leaves files that cannot be read as published."""
 
 
 def key_and_value(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
-from virtual_tiff.cli.common import add_debug
+from virtual_tiff.cli.common import LEFT_CHANGED, add_debug
 from virtual_tiff.cli.history import add_expire, add_gc, add_log
 from virtual_tiff.cli.info import add_info
 from virtual_tiff.cli.move import add_move
@@ -30,6 +30,8 @@ EXIT_CODES = {
     OK: "success",
     FAILED: "a file, a store or a repository is at fault; of verify: a source has changed",
     WRONG_USE: "the command is at fault",
+    LEFT_CHANGED: "of publish: the new files were published, but others have changed since they"
+    " were published, and cannot be read until they are replaced (--replace-changed)",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
 

@@ -8,8 +8,14 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_common, key_and_value, progress_bar, quiet_icechunk
-from virtual_tiff.text.numbers import counted, human_size
+from virtual_tiff.cli.common import (
+    LEFT_CHANGED,
+    add_common,
+    key_and_value,
+    progress_bar,
+    quiet_icechunk,
+)
+from virtual_tiff.text.numbers import counted, human_size, listed
 
 if TYPE_CHECKING:
     from virtual_tiff.publishing import Progress, Published, PublishedArray
@@ -277,10 +283,14 @@ def _run(options: argparse.Namespace) -> int:
         )
     for name, error in published.failures.items():
         print(f"virtual-tiff: error: {name}: {error}", file=sys.stderr)
+    if published.changed and options.quiet:  # else the summary names all
+        count, urls = counted(len(published.changed), "file"), listed(published.changed)
+        text = f"changed since publication, and left as published (see --replace-changed): {count}"
+        print(f"virtual-tiff: error: {text}: {urls}", file=sys.stderr)
     if not options.quiet:  # to stderr: stdout holds a Python program and nothing else
         print("\n".join(_summary(published, options)), file=sys.stderr)
     print(published.how_to_open)
-    return 0
+    return LEFT_CHANGED if published.changed else 0
 
 
 def _values(texts: list[str] | None, dimensions: list[str]) -> str | dict[str, str] | None:

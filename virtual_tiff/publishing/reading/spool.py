@@ -244,15 +244,21 @@ class LedgerRow:
 def progress_file(identity: str) -> Path | None:
     """Return the cache of a run to a repository, if it has no other; None if nothing is kept.
 
-    Those of runs that nobody has gone on with for a month are removed.
+    Those of runs that nobody has gone on with for a month are removed. A user without a home, as in
+    a container, gets a warning and no cache.
     """
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError:  # there is no home
-        return None
     if not identity:
         return None
-    folder = Path(home) / "virtual-tiff" / "runs"
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not home.is_absolute():  # to be ignored, as the XDG specification says
+        try:
+            home = Path.home() / ".cache"
+        except RuntimeError:  # there is none
+            home = Path()
+    if not home.is_absolute():  # HOME is no absolute path
+        warn(f"nothing is kept of what is read, as there is no home folder; {_ADVICE}")
+        return None
+    folder = home / "virtual-tiff" / "runs"
     for path in folder.glob("*.sqlite*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
@@ -262,6 +268,11 @@ def progress_file(identity: str) -> Path | None:
 
 _ABANDONED = 30 * 86400.0
 """Seconds."""
+
+_ADVICE = (
+    "all is published, but an interrupted run starts again. Set XDG_CACHE_HOME or name a cache"
+    " (cache=, --cache), or say that you want none (cache=False, --no-cache)"
+)
 
 
 class Spool:
@@ -348,7 +359,8 @@ class Spool:
 
     def _go_without(self, error: Exception) -> None:
         """Leave the cache alone from now on: it saves requests, and no run depends on it."""
-        warn(f"the cache {self.cache} is not used from now on: {error}")
+        advice = f"; {_ADVICE}" if self._temporary else ""
+        warn(f"the cache {self.cache} is not used from now on: {error}{advice}")
         self.cache = None
         with suppress(sqlite3.Error):
             self._db.rollback()
