@@ -89,7 +89,7 @@ _UIC2_LONGS = 6
 
 def _metamorph(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
     ifd = ifds[0]
-    values = ifd.integers(Tag.UIC2Tag) if Tag.UIC2Tag in ifd.entries else None
+    values = ifd.integers(Tag.UIC2tag) if Tag.UIC2tag in ifd.entries else None
     if values is None or len(values) < _UIC2_LONGS:
         return None
     numbers = list(values)
@@ -300,7 +300,7 @@ def _imagej(ifds: Sequence[ImageFileDirectory], description: str) -> PageAxes | 
 KINDS = (
     Kind(
         name="MetaMorph STK",
-        source="MetaMorph Stack (STK) Image File Format: UIC2Tag",
+        source="MetaMorph Stack (STK) Image File Format: UIC2tag",
         read=_metamorph,
     ),
     Kind(name="Zeiss LSM", source="LSM 5 Image File Format: CZ_LSMINFO", read=_lsm),

@@ -178,7 +178,7 @@ class Tag(IntEnum):
     MDFileUnits = 33452
     ModelPixelScale = 33550
     IPTC = 33723
-    UIC2Tag = 33629  # MetaMorph: six LONGs for each plane, counted as one RATIONAL
+    UIC2tag = 33629  # MetaMorph: six LONGs for each plane, counted as one RATIONAL
     ModelTiepoint = 33922
     RasterPadding = 34019  # TIFF/IT
     ModelTransformation = 34264

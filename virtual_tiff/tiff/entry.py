@@ -34,7 +34,7 @@ _ASCII = 2
 """NDPI has text behind the directory, however short it is."""
 
 _LONG, _RATIONAL = 4, 5
-_UIC2 = Tag.UIC2Tag.value
+_UIC2 = Tag.UIC2tag.value
 """MetaMorph counts a plane as one RATIONAL, and it has six LONGs."""
 
 _WIDER = {4: 16, 9: 17, 13: 18}

@@ -32,6 +32,7 @@ NO_ATTRIBUTES = {
     # names of arrays, of dimensions and of things within an attribute
     *("x", "y", "band", "c", "t", "z", "image", "mask", "row", "col", "id", "info"),
     *("omero", "axes", "datasets", "derived_from", "transform", "page"),
+    "",  # the path of the root
 }
 
 

@@ -38,6 +38,7 @@ ATTRIBUTES: dict[str, Rule] = {
     "_FillValue": "agree",
     "_Unsigned": "agree",
     "missing_value": "agree",
+    "associated_image": "agree",
     "NODATA_VALUES": "agree",
     "add_offset": "agree",
     "scale_factor": "agree",
