@@ -213,7 +213,7 @@ class Publication:
         failures, total = spool.failures(), spool.count()
         if not failures or (options.on_error == "skip" and len(failures) < total):
             return
-        if total == 1:
+        if len(set(failures.values())) == 1 and len(failures) == total:  # as without credentials
             raise PublishError(next(iter(failures.values())), failures)
         lines = [f"\n  {name}: {error}" for name, error in failures.items()]
         msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"

@@ -8,7 +8,6 @@ those of its registry.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,14 @@ from typing import Any
 from obstore.exceptions import BaseError
 from obstore.store import HTTPStore, LocalStore, from_url
 
+from virtual_tiff.sources.access import (
+    CLIENT_OPTIONS,
+    account_of,
+    plain_options,
+    s3_credentials_provider,
+    s3_setting,
+    with_s3_settings,
+)
 from virtual_tiff.sources.object_source import first_line
 from virtual_tiff.sources.urls import (
     file_path,
@@ -29,31 +36,7 @@ from virtual_tiff.sources.urls import (
 )
 from virtual_tiff.tiff import redacted, scrubbed, secret_in
 
-__all__ = [
-    "CLIENT_OPTIONS",
-    "Location",
-    "Stores",
-    "check_endpoint",
-    "s3_setting",
-]
-
-CLIENT_OPTIONS = frozenset(
-    (
-        *("allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type"),
-        *("http1_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "http2_only"),
-        *("http2_keep_alive_while_idle", "pool_idle_timeout", "pool_max_idle_per_host"),
-        *("proxy_url", "timeout", "user_agent"),
-    )
-)
-"""obstore's options of the HTTP client, which it wants apart from those of a store."""
-
-
-_S3_SETTINGS = {
-    "endpoint": ("endpoint", "endpoint_url", "aws_endpoint", "aws_endpoint_url"),
-    "region": ("region", "aws_region", "default_region", "aws_default_region"),
-}
-"""The names that obstore knows a setting by; in capitals, with `AWS_`, the variables of the
-environment that it reads."""
+__all__ = ["Location", "Stores", "check_endpoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +56,9 @@ class Location:
         return f"Location({redacted(self.url)!r})"  # a store's own words may have a password
 
 
-def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
-    """Return S3's `"endpoint"` or `"region"`: from the options, else from the environment."""
-    names = _S3_SETTINGS[name]
-    values = [options[key] for key in names if key in options]
-    variables = [key.upper() for key in names if key.startswith("aws_")]
-    values += [os.environ[key] for key in variables if os.environ.get(key)]
-    return str(values[0]) if values else None
-
-
 def check_endpoint(options: Mapping[str, Any]) -> None:
     """Refuse a server's address with a secret, as it is saved in what is published."""
+    options = plain_options(options)
     azure = ("azure_storage_endpoint", "azure_endpoint")
     addresses = [str(options[name]) for name in azure if name in options]
     for address in (s3_setting(options, "endpoint"), *addresses):
@@ -103,6 +78,7 @@ class Stores:
     """Makes the stores: one for each bucket, host, or file system, of obstore's options."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
+        options = plain_options(options)
         self._client = {k: v for k, v in options.items() if k in CLIENT_OPTIONS}
         self._config = {k: v for k, v in options.items() if k not in CLIENT_OPTIONS}
         self._stores: dict[str, Any] = {}
@@ -184,9 +160,23 @@ class Stores:
         try:
             if scheme in ("http", "https"):
                 return HTTPStore.from_url(root, client_options=client, **settings)
-            store = from_url(f"{root}/", client_options=client or None, **self._config)
+            config = self._config_of(root, str(scheme))
+            store = from_url(f"{root}/", client_options=client or None, **config)
         except (BaseError, TypeError, ValueError) as error:
             msg = redacted(f"{redacted(root)}: {first_line(error)}")
             raise ValueError(msg) from scrubbed(error)
         self._unused -= set(self._config)
         return store
+
+    def _config_of(self, root: str, scheme: str) -> dict[str, Any]:
+        """Return the store's options, with what else would be left to obstore's own search."""
+        if scheme == "s3":
+            config = with_s3_settings(self._config)
+            if (provider := s3_credentials_provider(root, config)) is not None:
+                config["credential_provider"] = provider
+            return config
+        named = any("account_name" in key or "emulator" in key for key in self._config)
+        if scheme not in ("az", "azure", "abfs", "abfss") or named:
+            return self._config
+        account = account_of(self._config)
+        return self._config | ({} if account is None else {"account_name": account})

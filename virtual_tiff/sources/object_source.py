@@ -21,6 +21,7 @@ from typing import Any, cast
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.running import first_cause
+from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError, redacted, scrubbed
 
 __all__ = [
@@ -306,8 +307,11 @@ def store_error(error: Exception, subject: str) -> OSError:
     subject, reason = redacted(subject), redacted(first_line(error))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(f"{subject}: no such object ({reason})")
+    if match := re.search(r"no credentials for .*", reason):
+        return PermissionError(match[0])
     if "Permission" in kind or "Unauthenticated" in kind:
-        return PermissionError(f"{subject}: the store failed: {kind}: {reason}; {_DENIED}")
+        advice = _DENIED.get(scheme_of(subject) or "s3", _DENIED["s3"])
+        return PermissionError(f"{subject}: the store failed: {kind}: {reason}; {advice}")
     if isinstance(error, UnicodeEncodeError) or _UNREADABLE_NAME.search(str(error)):
         return SourceError(f"{subject}: {_NAME_REFUSED}")
     if "range request not supported" in reason.lower():
@@ -315,11 +319,29 @@ def store_error(error: Exception, subject: str) -> OSError:
     return SourceError(f"{subject}: the store failed: {kind}: {reason}")
 
 
-_DENIED = (
-    "check the credentials (for public data: skip_signature=true), the region, and whether"
-    " the reader pays (request_payer=true); S3 answers the same for an object that does not"
-    " exist if you may not list the bucket"
+_DENIED_BY_SERVER = (
+    "the server wants a login, or does not give this file to everybody; readers of what is"
+    " published over HTTP cannot log in either: use a url that all can read, or an address of the"
+    " archive with s3://, gs:// or az://"
 )
+_DENIED_BY_AZURE = (
+    "check the credentials (AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or"
+    " AZURE_STORAGE_SAS_TOKEN; for public data: skip_signature=true) and the container"
+)
+_DENIED: dict[str, str] = {
+    "s3": "check the credentials (for public data: skip_signature=true), the region, and whether"
+    " the reader pays (request_payer=true); S3 answers the same for an object that does not"
+    " exist if you may not list the bucket",
+    **dict.fromkeys(
+        ("gs", "gcs"),
+        "check the credentials (GOOGLE_APPLICATION_CREDENTIALS; for public data:"
+        " skip_signature=true) and the bucket",
+    ),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss"), _DENIED_BY_AZURE),
+    **dict.fromkeys(("http", "https"), _DENIED_BY_SERVER),
+    "file": "check the permissions of the file and of the directories above it",
+}
+"""What to do about a refusal, by the scheme of the subject."""
 
 
 _NAME_REFUSED = (

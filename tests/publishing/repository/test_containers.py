@@ -12,7 +12,7 @@ from obstore.store import AzureStore
 
 from support.locations import locate
 from virtual_tiff.publishing import PublishError
-from virtual_tiff.publishing.repository import containers, target
+from virtual_tiff.publishing.repository import target
 from virtual_tiff.publishing.repository.containers import (
     Container,
     SourceStores,
@@ -21,6 +21,7 @@ from virtual_tiff.publishing.repository.containers import (
     saved_containers,
 )
 from virtual_tiff.publishing.repository.target import target_of
+from virtual_tiff.sources.access import is_true, plain_options
 from virtual_tiff.sources.locations import Location
 
 
@@ -173,7 +174,7 @@ def test_files_and_servers_need_no_credentials(url: str, name: str) -> None:
     ],
 )  # fmt: skip
 def test_switches_are_read_as_obstore_reads_them(value: Any, true: bool) -> None:
-    assert containers._is_true(value) == true
+    assert is_true(value) == true
 
 
 def options_of(root: str, options: dict[str, Any], *saved: Container) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def test_options_go_before_what_a_container_knows(
 ) -> None:
     known = options_of("s3://b", {}, SERVICE)
     expected = {name: value for name, value in known.items() if name not in lacking}
-    assert options_of("s3://b", given, SERVICE) == expected | given
+    assert options_of("s3://b", given, SERVICE) == expected | plain_options(given)
 
 
 def test_options_of_buckets_are_not_for_servers_beside_them() -> None:

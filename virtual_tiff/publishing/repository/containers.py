@@ -22,21 +22,61 @@ from icechunk.storage import azure_store
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.repository.settings import ONE_REQUEST, RETRIES
-from virtual_tiff.sources.locations import CLIENT_OPTIONS, Location, Stores, s3_setting
+from virtual_tiff.sources.access import (
+    CLIENT_OPTIONS,
+    account_of,
+    is_anonymous,
+    is_true,
+    plain_options,
+    s3_setting,
+)
+from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.urls import path_of, root_of, scheme_of
 
 __all__ = [
-    "SECRETS",
+    "READER_OPTIONS",
     "Container",
     "SourceStores",
     "access_to",
     "config_with",
     "containers_of",
+    "let_reader_pay",
     "saved_containers",
 ]
 
 SECRETS = ("access_key_id", "secret_access_key", "session_token")
 """The store options that are credentials of S3."""
+
+_GOOGLE_ARGUMENTS = {
+    **dict.fromkeys(
+        ("service_account", "service_account_path", "google_service_account"),
+        "service_account_file",
+    ),
+    "google_service_account_path": "service_account_file",
+    "service_account_key": "service_account_key",
+    "google_service_account_key": "service_account_key",
+    "application_credentials": "application_credentials",
+    "google_application_credentials": "application_credentials",
+}
+_AZURE_ARGUMENTS = {
+    **dict.fromkeys(
+        ("account_key", "access_key", "azure_storage_account_key", "azure_storage_access_key"),
+        "access_key",
+    ),
+    **dict.fromkeys(("sas_token", "sas_key", "azure_storage_sas_token"), "sas_token"),
+    **dict.fromkeys(("bearer_token", "token", "azure_storage_token"), "bearer_token"),
+}
+_ARGUMENTS = {
+    "s3": {name: name for name in SECRETS},
+    "gs": _GOOGLE_ARGUMENTS,
+    "gcs": _GOOGLE_ARGUMENTS,
+}
+"""By scheme the store options that are credentials, and the arguments of Icechunk's functions."""
+
+READER_OPTIONS = frozenset(
+    ("skip_signature", "request_payer", *SECRETS, *_GOOGLE_ARGUMENTS, *_AZURE_ARGUMENTS)
+)
+"""The store options of a reader; what else there is to say is saved in the repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +98,7 @@ def containers_of(
     Objects below one of the `known` prefixes, of containers that are saved already, need no
     other. The locations are looked at once.
     """
+    options = plain_options(options)
     known = tuple(known)
     folders: dict[tuple[str, str], tuple[str, Location]] = {}
     within: tuple[str, ...] = known
@@ -103,27 +144,41 @@ def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> C
     elif scheme in ("http", "https"):
         store = icechunk.http_store()
     elif scheme in ("gs", "gcs"):
-        store = icechunk.gcs_store()
+        store = icechunk.gcs_store(_UNSIGNED if is_anonymous(options, scheme) else None)
     elif scheme == "s3":
         endpoint = s3_setting(options, "endpoint")
         store = icechunk.s3_store(
-            region=s3_setting(options, "region"),
+            region=s3_setting(options, "region") or _DEFAULT_REGION,
             endpoint_url=endpoint,
             allow_http=endpoint is not None and scheme_of(endpoint) == "http",
-            anonymous=_is_true(options.get("skip_signature")),
+            anonymous=is_anonymous(options, scheme),
+            requester_pays=is_true(s3_setting(options, "request_payer")),
             s3_compatible=endpoint is not None,
             force_path_style=endpoint is not None
-            and not _is_true(options.get("virtual_hosted_style_request")),
+            and not is_true(options.get("virtual_hosted_style_request")),
         )
     else:
-        store = azure_store(account=location.store.config["account_name"])
+        account = location.store.config.get("account_name") or account_of(options)
+        if account is None:
+            msg = f"{prefix} needs its account: AZURE_STORAGE_ACCOUNT_NAME, or account_name"
+            raise PublishError(msg)
+        unsigned = _UNSIGNED if is_anonymous(options, scheme) else None
+        store = azure_store(account=account, config=unsigned)
     return _with_access(prefix, store, options)
+
+
+_UNSIGNED = {"skip_signature": "true"}
+"""The setting, of GCS and of Azure, that says to readers that requests are not signed."""
+
+_DEFAULT_REGION = "us-east-1"
+"""The region that obstore takes where there is none; Icechunk would search for another."""
 
 
 def saved_containers(
     config: icechunk.RepositoryConfig, options: Mapping[str, Any]
 ) -> tuple[Container, ...]:
     """Return the containers that a repository has, with credentials of obstore's options."""
+    options = plain_options(options)
     saved = config.virtual_chunk_containers or {}
     return tuple(_with_access(prefix, saved[prefix].store, options) for prefix in saved)
 
@@ -149,26 +204,43 @@ def _with_access(prefix: str, store: Any, options: Mapping[str, Any]) -> Contain
         code = f"icechunk.credentials.{name}"
         return Container(prefix=prefix, store=store, credentials=credentials, code=code)
     unsigned = options.get("skip_signature")
-    anonymous = _s3_settings(store).get("anonymous") if unsigned is None else _is_true(unsigned)
+    anonymous = _saved_settings(store).get("anonymous") if unsigned is None else is_true(unsigned)
     access = "anonymous" if anonymous else "from_env"
     make = _MAKERS.get(scheme, icechunk.azure_credentials)
-    secrets = {key: options[key] for key in SECRETS if key in options}
-    signed = secrets and scheme == "s3"
-    credentials = make(**secrets) if signed else make(**{access: True})
+    secrets = {
+        argument: options[name]
+        for name, argument in _ARGUMENTS.get(scheme, _AZURE_ARGUMENTS).items()
+        if name in options
+    }
+    credentials = make(**(secrets or {access: True}))
     code = f"icechunk.{make.__name__}({access}=True)"
     return Container(prefix=prefix, store=store, credentials=credentials, code=code)
 
 
-def _is_true(value: object) -> bool:
-    """Read a switch as obstore does: True, or one of its words for it."""
-    return str(value).lower() in ("true", "1", "yes", "on", "y")
+def let_reader_pay(config: icechunk.RepositoryConfig) -> None:
+    """Change the containers of S3 so that their requests are paid for by who makes them."""
+    for prefix, container in (config.virtual_chunk_containers or {}).items():
+        if scheme_of(prefix) == "s3":
+            settings = _saved_settings(container.store)
+            store = icechunk.s3_store(
+                **settings | {"requester_pays": True},
+                s3_compatible="endpoint_url" in settings,
+            )
+            config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
 
 
-def _s3_settings(store: Any) -> dict[str, Any]:  # noqa: ANN401 (Icechunk's union of stores)
-    """Return what a container says of its S3 service; nothing if it is of another kind."""
+def _saved_settings(store: Any) -> dict[str, Any]:  # noqa: ANN401 (Icechunk's union of stores)
+    """Return what a container says of its service: of S3's, or else anonymity and account."""
     options = getattr(store, "_0", None)
-    names = ("region", "endpoint_url", "anonymous", "force_path_style", "requester_pays")
-    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    if isinstance(options, dict):
+        unsigned = {"anonymous": True} if is_true(options.get("skip_signature")) else {}
+        return unsigned | {key: options[key] for key in ("account",) if key in options}
+    names = ("region", "endpoint_url", "allow_http", "anonymous", "force_path_style")
+    return {
+        name: value
+        for name in (*names, "requester_pays")
+        if (value := getattr(options, name, None)) is not None
+    }
 
 
 class SourceStores:
@@ -181,7 +253,7 @@ class SourceStores:
     def __init__(self, config: icechunk.RepositoryConfig, options: Mapping[str, Any]) -> None:
         saved = config.virtual_chunk_containers or {}
         self._containers = {prefix: container.store for prefix, container in saved.items()}
-        self._options = dict(options)
+        self._options = plain_options(options)
         self._stores: dict[str, Any] = {}
 
     def resolve(self, url: str) -> tuple[Any, str]:
@@ -202,17 +274,18 @@ class SourceStores:
             mixed = any(not prefix.startswith(("http", "file")) for prefix in self._containers)
             return {k: v for k, v in self._options.items() if not mixed or k in CLIENT_OPTIONS}
         options = self._options
-        if scheme != "s3":
-            return options
         stores = (s for prefix, s in self._containers.items() if prefix.startswith(f"{root}/"))
-        saved = _s3_settings(next(stores, None))
+        saved = _saved_settings(next(stores, None))
         defaults: dict[str, Any] = {}
+        if "account" in saved and not any("account_name" in name for name in options):
+            defaults["account_name"] = saved["account"]
         if "region" in saved and not any("region" in name for name in options):
             defaults["region"] = saved["region"]
         if "endpoint_url" in saved and not any("endpoint" in name for name in options):
             defaults["endpoint"] = saved["endpoint_url"]
             defaults["virtual_hosted_style_request"] = not saved.get("force_path_style")
-        if saved.get("anonymous") and not any("secret" in name for name in options):
+        arguments = _ARGUMENTS.get(str(scheme), _AZURE_ARGUMENTS)
+        if saved.get("anonymous") and not options.keys() & arguments.keys():
             defaults["skip_signature"] = True
         if saved.get("requester_pays"):
             defaults["request_payer"] = True

@@ -11,11 +11,13 @@ import zarr
 
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.publishing.repository.containers import (
-    SECRETS,
+    READER_OPTIONS,
+    let_reader_pay,
     saved_containers,
 )
 from virtual_tiff.publishing.repository.settings import ONE_REQUEST, with_retries
 from virtual_tiff.publishing.repository.target import target_of
+from virtual_tiff.sources.access import is_true, plain_options
 
 __all__ = [
     "Place",
@@ -59,8 +61,9 @@ def open_published(
         The commit to open, by one of these. None is the branch `main`.
     store_options
         How the sources are reached, in obstore's words: `{"skip_signature": True}` for
-        anonymous access, or `access_key_id`, `secret_access_key`, `session_token`. Without
-        them access is anonymous where the publisher's was, else by the environment.
+        anonymous access, `{"request_payer": True}` if the reader pays, `access_key_id`,
+        `secret_access_key`, `session_token`, or the keys of GCS and Azure. Without them
+        access is anonymous where the publisher's was, else by the environment.
     credentials
         Icechunk's credentials by container, as `{"s3://bucket/": icechunk.s3_credentials(…)}`;
         they go before all else.
@@ -176,7 +179,8 @@ _NOT_FOUND = (
 def _access(
     config: icechunk.RepositoryConfig, options: Mapping[str, Any], credentials: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the credentials of each container."""
+    """Return the credentials of each container; the configuration says who pays."""
+    options = plain_options(options)
     containers = saved_containers(config, options)
     prefixes = sorted(container.prefix for container in containers)
     if unknown := sorted(set(credentials) - set(prefixes)):
@@ -185,11 +189,13 @@ def _access(
             f" its containers are {', '.join(prefixes) or 'none'}"
         )
         raise ValueError(msg)
-    allowed = {"skip_signature", *SECRETS}
-    if wrong := sorted(set(options) - allowed):
+    if wrong := sorted(set(options) - READER_OPTIONS):
         msg = (
             f"{', '.join(wrong)}: no such store option; those of a reader are"
-            f" {', '.join(sorted(allowed))} (region and endpoint are saved in the repository)"
+            f" {', '.join(sorted(READER_OPTIONS))}"
+            " (region and endpoint are saved in the repository)"
         )
         raise ValueError(msg)
+    if is_true(options.get("request_payer")):
+        let_reader_pay(config)
     return {c.prefix: credentials.get(c.prefix) or c.credentials for c in containers}

@@ -20,7 +20,8 @@ from virtual_tiff.publishing.repository.batches import is_temporary
 from virtual_tiff.publishing.repository.containers import Container, access_to, config_with
 from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.publishing.repository.settings import suitable_settings
-from virtual_tiff.sources.locations import check_endpoint, s3_setting
+from virtual_tiff.sources.access import account_of, s3_setting
+from virtual_tiff.sources.locations import check_endpoint
 from virtual_tiff.sources.urls import file_path, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
 
@@ -292,10 +293,10 @@ def _cloud_target(name: str, scheme: str) -> Target:
             plain = scheme_of(endpoint) == "http"
             settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
     elif scheme == "az":
-        names = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
-        account = next((os.environ[name] for name in names if os.environ.get(name)), None)
+        account = account_of({})
         if account is None:
-            msg = f"az:// needs the name of the account in the environment: {names[0]}"
+            name_of_variable = "AZURE_STORAGE_ACCOUNT_NAME"
+            msg = f"az:// needs the name of the account in the environment: {name_of_variable}"
             raise ValueError(msg)
         settings = {"account": account, "container": bucket}
     settings |= {"prefix": prefix.strip("/"), "from_env": True}

@@ -1,0 +1,202 @@
+"""Access: readers get what the publisher used, and a failure says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import pytest
+import zarr
+from obstore.exceptions import PermissionDeniedError
+
+from support.locations import locate
+from support.s3 import S3, SETTINGS
+from virtual_tiff import open_published, publish, verify
+from virtual_tiff.publishing.repository.containers import containers_of, saved_containers
+from virtual_tiff.sources.access import plain_options, s3_credentials_provider, s3_setting
+from virtual_tiff.sources.locations import Stores
+from virtual_tiff.sources.object_source import store_error
+
+TESTDATA = Path(__file__).parents[2] / "testdata"
+COG = TESTDATA / "special" / "cog.tif"
+SERIES = sorted((TESTDATA / "series").glob("*.tif"))
+VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(VARIABLES)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({"AWS_REGION": "x"}, {"region": "x"}),
+        ({"aws_skip_signature": "true"}, {"skip_signature": "true"}),
+        ({"google_skip_signature": "true"}, {"skip_signature": "true"}),
+        ({"AWS_ALLOW_HTTP": "true"}, {"allow_http": "true"}),
+        ({"azure_storage_account_name": "a"}, {"azure_storage_account_name": "a"}),
+    ],
+)
+def test_options_have_one_spelling(given: dict[str, Any], plain: dict[str, Any]) -> None:
+    assert plain_options(given) == plain
+
+
+def test_an_endpoint_of_s3_alone_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3")
+    assert s3_setting({}, "endpoint") == "http://s3"
+    assert s3_setting({"endpoint": "http://mine"}, "endpoint") == "http://mine"
+
+
+def container(url: str, **options: Any) -> Any:
+    (one,) = containers_of(locate([url], options), options)
+    return one
+
+
+def test_the_region_that_was_used_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert container("s3://b/a/1.tif").store._0.region == "us-east-1"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert container("s3://b/a/1.tif").store._0.region == "eu-west-1"
+
+
+def test_a_bucket_whose_readers_pay() -> None:
+    for options in ({"request_payer": True}, {"aws_request_payer": "true"}):
+        assert container("s3://b/a/1.tif", **options).store._0.requester_pays
+
+
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [("s3://b/1.tif", "AWS"), ("gs://b/1.tif", "GOOGLE"), ("az://b/1.tif", "AZURE")],
+)
+def test_anonymity_is_saved(url: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv(f"{variable}_SKIP_SIGNATURE", "true")
+    one = container(url)
+    monkeypatch.delenv(f"{variable}_SKIP_SIGNATURE")
+    config = icechunk.RepositoryConfig.default()
+    config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(one.prefix, one.store))
+    (saved,) = saved_containers(config, {})
+    assert "anonymous=True" in one.code
+    assert saved.code == one.code
+
+
+def test_the_account_of_azure_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    assert container("az://b/a/1.tif").store._0["account"] == "account"
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("s3://b/1.tif", {"aws_access_key_id": "KEYID", "aws_secret_access_key": "SECRET"}),
+        ("az://b/1.tif", {"account_name": "a", "account_key": "a2V5"}),
+    ],
+)
+def test_keys_by_option_are_used_and_not_saved(url: str, options: dict[str, Any]) -> None:
+    one = container(url, **options)
+    assert "Static" in repr(one.credentials)
+    assert "from_env" in one.code
+    assert not any(str(v) in str(one.store) for k, v in options.items() if "key" in k)
+
+
+def test_two_services_with_the_endpoint_of_s3(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = [s3.upload(path, f"access/{path.name}") for path in SERIES]
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.endpoint)
+    publish(urls, tmp_path / "cube", concat="time", check=True)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    options = {"request_payer": True}
+    group = zarr.open_group(open_published(tmp_path / "cube", store_options=options), mode="r")
+    array = group["0"]
+    assert isinstance(array, zarr.Array)
+    assert array[:].any()
+    assert verify(tmp_path / "cube").ok
+
+
+def test_plain_http_as_an_option_of_s3(s3: S3) -> None:
+    url = s3.upload(COG, "access/two.tif")
+    options = SETTINGS | {"AWS_ENDPOINT": s3.endpoint, "AWS_ALLOW_HTTP": "true"}
+    (location,) = locate([url], options)
+    assert location.store.head(location.path)["size"] == COG.stat().st_size
+
+
+def test_boto3_gives_the_credentials_of_a_profile(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("boto3")
+    url = s3.upload(COG, "access/three.tif")
+    path = tmp_path / "credentials"
+    path.write_text("[mine]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    (location,) = locate([url], {"endpoint": s3.endpoint})
+    assert location.store.head(location.path)["size"] == COG.stat().st_size
+
+
+def test_no_credentials_are_looked_for_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert s3_credentials_provider("s3://b", {"skip_signature": "true"}) is None
+    assert s3_credentials_provider("s3://b", {"access_key_id": "k"}) is None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    assert s3_credentials_provider("s3://b", {}) is None
+
+
+def test_a_store_that_looks_for_credentials_goes_to_another_process() -> None:
+    pytest.importorskip("boto3")
+    store = Stores({}).locate("s3://b/a.tif").store
+    assert pickle.loads(pickle.dumps(store)) == store
+
+
+def test_without_credentials_a_hundred_files_end_with_one_line(tmp_path: Path) -> None:
+    names = tmp_path / "list.txt"
+    names.write_text("".join(f"s3://bucket/{i}.tif\n" for i in range(100)))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(VARIABLES)}
+    environment |= {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "HOME": str(tmp_path),
+    }
+    start = time.monotonic()
+    run = subprocess.run(
+        [sys.executable, "-m", "virtual_tiff", "publish", f"@{names}", "--to", tmp_path / "cube",
+         "--concat", "n"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    words = "no credentials for s3://bucket; set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+    assert run.returncode == 1, run.stderr
+    assert words in run.stderr
+    assert len(run.stderr.splitlines()) <= 3, run.stderr
+    assert time.monotonic() - start < 60  # no metadata service is asked for each file
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("s3://b/1.tif", "request_payer=true"),
+        ("gs://b/1.tif", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://b/1.tif", "AZURE_STORAGE_ACCOUNT_KEY"),
+        ("https://h/1.tif", "cannot log in either"),
+        ("file:///d/1.tif", "permissions of the file"),
+    ],
+)
+def test_a_refusal_says_what_to_do_for_its_kind_of_store(url: str, advice: str) -> None:
+    error = store_error(PermissionDeniedError("status code: 403"), url)
+    assert isinstance(error, PermissionError)
+    assert advice in str(error)
+    assert ("S3" in str(error)) == url.startswith("s3:")
