@@ -153,6 +153,8 @@ def test_no_credentials_are_looked_for_where_there_are_some(
     assert s3_credentials_provider("s3://b", {"access_key_id": "k"}) is None
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     assert s3_credentials_provider("s3://b", {}) is None
+    monkeypatch.setenv("AWS_PROFILE", "mine")  # comes after keys, as with boto3
+    assert s3_credentials_provider("s3://b", {}) is None
 
 
 def test_a_store_that_looks_for_credentials_goes_to_another_process() -> None:

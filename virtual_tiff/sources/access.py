@@ -120,7 +120,9 @@ def s3_credentials_provider(root: str, options: Mapping[str, Any]) -> Any | None
     """Return what gives a store its credentials; None if obstore finds them by itself."""
     given = options.keys() & {"access_key_id", "credential_provider"}
     profile = os.environ.get("AWS_PROFILE") and find_spec("boto3") is not None
-    from_environment = not profile and any(map(os.environ.get, _FROM_ENVIRONMENT))
+    # keys of the environment go before a profile, as with botocore
+    first = _FROM_ENVIRONMENT[:1] if profile else _FROM_ENVIRONMENT
+    from_environment = any(map(os.environ.get, first))
     if given or from_environment or is_anonymous(options, "s3"):
         return None
     if find_spec("boto3") is None and _has_metadata_service(options.get("metadata_endpoint")):
