@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from math import prod
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 from weakref import WeakKeyDictionary
 
 from obspec_utils.registry import ObjectStoreRegistry
@@ -32,6 +32,9 @@ from virtual_tiff.sources.object_source import LOCAL_STORES, run_blocking, store
 from virtual_tiff.sources.urls import resolve_reference
 from virtual_tiff.text.html import html_table
 from virtual_tiff.text.numbers import by, counted, human_size
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["CheckedManifestStore"]
 
@@ -86,6 +89,34 @@ class CheckedManifestStore(ManifestStore):
             ("array", "dimensions", "type", "chunks", "referenced", "codecs", "read by"),
             (_table_row(name, array) for name, array in arrays.items()),
             len(arrays),
+        )
+
+    # xarray compares, stacks and writes small variables by default, which it can't do with
+    # references; VirtualiZarr loads the coordinates of dimensions alone.
+
+    def to_virtual_dataset(
+        self,
+        group: str = "",
+        loadable_variables: Iterable[str] | None = None,
+        decode_times: bool | None = None,  # noqa: FBT001 (VirtualiZarr's signature)
+    ) -> xr.Dataset:
+        """Return VirtualiZarr's dataset; by default with the values of all that is inlined."""
+        if loadable_variables is None:
+            loadable_variables = _inlined(self._group)
+        return super().to_virtual_dataset(group, loadable_variables, decode_times)
+
+    def to_virtual_datatree(
+        self,
+        group: str = "",
+        *,
+        loadable_variables: Iterable[str] | None = None,
+        decode_times: bool | None = None,
+    ) -> xr.DataTree:
+        """Return VirtualiZarr's tree; by default with the values of all that is inlined."""
+        if loadable_variables is None:
+            loadable_variables = _inlined(self._group)
+        return super().to_virtual_datatree(
+            group, loadable_variables=loadable_variables, decode_times=decode_times
         )
 
     async def get(
@@ -210,6 +241,18 @@ def _named_arrays(group: ManifestGroup, prefix: str = "") -> Iterator[tuple[str,
         yield prefix + name, array
     for name, below in group.groups.items():
         yield from _named_arrays(below, f"{prefix}{name}/")
+
+
+def _inlined(group: ManifestGroup) -> list[str] | None:
+    """Return the names of arrays, in all groups, whose values are in the store, not in a file."""
+    names = {
+        path.rpartition("/")[2]: None
+        for path, array in _named_arrays(group)
+        if (entry := array.manifest.get_entry((0,) * array.ndim)) is not None
+        and entry["path"] == INLINED_CHUNK_PATH
+        and next(_paths(array), None) is None
+    }
+    return list(names) or None
 
 
 def _table_row(path: str, array: ManifestArray) -> list[str]:

@@ -230,26 +230,14 @@ def test_two_files_are_combined_by_their_coordinates():
         for i in range(2)
     ]
     with_time = [dataset.expand_dims(time=[number]) for number, dataset in enumerate(datasets)]
-    cube = xr.combine_by_coords(with_time, compat="equals")
+    cube = xr.combine_by_coords(with_time)
     assert cube["0"].dims == ("time", "y", "x")
     assert "spatial_ref" in cube.coords
 
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"compat": "equals"},
-        {"coords": "minimal", "compat": "override"},
-        pytest.param(
-            {},
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=NotImplementedError,
-                reason="compat='no_conflicts' fills what is missing of a coordinate that is not "
-                "loaded, which VirtualiZarr 2.8 cannot; it does so with any Zarr store's scalar",
-            ),
-        ),
-    ],
+    [{}, {"compat": "equals"}, {"coords": "minimal", "compat": "override"}],
     ids=str,
 )
 def test_many_files_are_opened_as_one(options: dict[str, Any]):
@@ -264,6 +252,25 @@ def test_many_files_are_opened_as_one(options: dict[str, Any]):
     )
     assert cube["0"].dims == ("time", "y", "x")
     assert cube.spatial_ref.dims == ()
+
+
+def test_only_pixels_are_virtual_by_default():
+    registry = in_memory({"0.tif": tiff(bands=3, planar=2)})
+    store = VirtualTIFF(ifd=0)("memory:///0.tif", registry)
+    for dataset in (store.to_virtual_dataset(), store.to_virtual_datatree().to_dataset()):
+        virtual = [n for n, v in dataset.variables.items() if isinstance(v.data, ManifestArray)]
+        assert virtual == ["0"]
+        assert {"x", "y", "band", "spatial_ref"} <= set(dataset.coords)
+
+
+def test_datasets_are_merged_by_default_arguments():
+    registry = in_memory({"0.tif": tiff(), "1.tif": tiff(1)})
+    first, second = (
+        open_virtual_dataset(f"memory:///{i}.tif", registry=registry, parser=VirtualTIFF(ifd=0))
+        for i in range(2)
+    )
+    merged = xr.merge([first, second.rename({"0": "second"})])
+    assert set(merged.data_vars) == {"0", "second"}
 
 
 def test_many_files_without_coordinates_are_opened_as_one():
@@ -319,6 +326,29 @@ def test_a_cube_in_icechunk(kind: str, load: list[str] | None, tmp_path: Path):
     x = found.x.isel(time=1) if "time" in found.x.dims else found.x
     np.testing.assert_array_equal(x, alone.x)
     assert found.spatial_ref.attrs == alone.spatial_ref.attrs
+
+
+def test_a_file_is_appended_to_a_cube_in_icechunk(tmp_path: Path):
+    from support.pixels import LOCAL
+
+    parser = VirtualTIFF(ifd=0)
+    urls = []
+    for i in range(2):
+        path = tmp_path / f"{i}.tif"
+        path.write_bytes(tiff(i))
+        urls.append(path.as_uri())
+    cube = repository(tmp_path)
+    for i, options in enumerate([{}, {"append_dim": "time"}]):
+        dataset = open_virtual_dataset(urls[i], registry=LOCAL, parser=parser)
+        session = cube.writable_session("main")
+        dataset.expand_dims(time=[i]).vz.to_icechunk(session.store, **options)
+        session.commit("one file")
+    stored = xr.open_zarr(cube.readonly_session("main").store, consolidated=False)
+    for i in range(2):
+        alone = xr.open_zarr(parser(urls[i], LOCAL))
+        np.testing.assert_array_equal(stored["0"].sel(time=i), alone["0"])
+    np.testing.assert_array_equal(stored.x, alone.x)
+    assert stored.spatial_ref.attrs == alone.spatial_ref.attrs
 
 
 def test_kerchunk_has_the_coordinates():
