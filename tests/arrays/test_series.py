@@ -156,3 +156,34 @@ def test_strips_of_two_sizes_are_two_images(tmp_path: Path) -> None:
             writer.write(ramp(*size, 0), photometric="rgb", metadata=None)
     assert len(list(opened(path, "pyramid").groups())) == 2
     assert "0/image" not in opened(path, "pyramid")
+
+
+def pages(path: Path, count: int, reduced: list[int]) -> Path:
+    """Write equal pages, and then so many reduced images of each size."""
+    with tifffile.TiffWriter(path) as writer:
+        options: dict[str, Any] = {"photometric": "minisblack", "metadata": None}
+        for n in range(count):
+            writer.write(np.full((64, 96), n, "u1"), **options)
+        for level, number in enumerate(reduced, 1):
+            for n in range(number):
+                small = np.full((64 >> level, 96 >> level), 10 * level + n, "u1")
+                writer.write(small, subfiletype=1, **options)
+    return path
+
+
+def test_reduced_images_are_those_of_as_many_pages(tmp_path: Path) -> None:
+    path = pages(tmp_path / "a.tif", 3, [3, 3])
+    group: Any = opened(path, "pyramid")
+    for n in range(3):
+        assert levels(group[str(n)]) == [(64, 96), (32, 48), (16, 24)]
+        assert [group[f"{n}/{k}/image"][0, 0] for k in range(3)] == [n, 10 + n, 20 + n]
+    stack: Any = opened(path, "stack")
+    assert levels(stack) == [(3, 64, 96), (3, 32, 48), (3, 16, 24)]
+    np.testing.assert_array_equal(stack["1/image"][:, 0, 0], [10, 11, 12])
+
+
+def test_an_image_has_one_level_of_a_size(tmp_path: Path) -> None:
+    """Two reduced images behind three pages: nothing says whose they are."""
+    group: Any = opened(pages(tmp_path / "a.tif", 3, [2]), "pyramid")
+    sizes = [levels(each) for _, each in sorted(group.groups())]
+    assert sizes == [[(64, 96)], [(64, 96)], [(64, 96), (32, 48)], [(32, 48)]]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from virtual_tiff.tiff import ImageFileDirectory, SubfileType, Tag, kind_of, subfile_bits
+from virtual_tiff.tiff import ImageFileDirectory, SubfileType, Tag, is_full, kind_of, subfile_bits
 
 __all__ = ["FORMATS", "Format", "Series", "can_be_level", "series_of"]
 
@@ -103,13 +103,53 @@ def _generic(ifds: Sequence[ImageFileDirectory], full: Mapping[str, ImageFileDir
     names: dict[str, str] = {}
     for ifd in ifds:
         image = full.get(ifd.path)
-        if (kind_of(ifd) == "mask" and image is not None) or (
-            image is not None and can_be_level(ifd, image)
-        ):
+        if image is not None and (kind_of(ifd) == "mask" or can_be_level(ifd, image)):
             owners[ifd.path] = image
         elif subfile_bits(ifd) == _MACRO:
             names[ifd.path] = "macro"
-    return Series(None, owners | _unmarked(ifds, full), names)
+    owners = _one_to_one(ifds, owners) | _unmarked(ifds, full)
+    return Series(None, owners, names)
+
+
+def _one_to_one(
+    ifds: Sequence[ImageFileDirectory], owners: Mapping[str, ImageFileDirectory]
+) -> dict[str, ImageFileDirectory]:
+    """Give reduced images of one size to the pages before them, one to each.
+
+    An image has one level of a size. N equal pages, and then N reduced images of one size, are the
+    pages of a stack and their levels. Where the numbers differ the first of a size is the level,
+    and the others are images of their own.
+    """
+    paired = dict(owners)
+    chain = [ifd for ifd in ifds if "/" not in ifd.path]
+    reduced: dict[str, dict[tuple[int, int], list[str]]] = {}
+    for ifd in chain:
+        if ifd.path in owners and kind_of(ifd) != "mask":
+            size = (ifd.ImageWidth, ifd.ImageLength)
+            reduced.setdefault(owners[ifd.path].path, {}).setdefault(size, []).append(ifd.path)
+    for owner, sizes in reduced.items():
+        if max(map(len, sizes.values())) == 1:
+            continue
+        pages = _pages_before(chain, owner)
+        for paths in sizes.values():
+            if len(paths) == len(pages):
+                paired |= zip(paths, pages, strict=True)
+            else:
+                for path in paths[1:]:
+                    del paired[path]
+    return paired
+
+
+def _pages_before(chain: Sequence[ImageFileDirectory], last: str) -> list[ImageFileDirectory]:
+    """Return the equal images of the chain that end with one, in their order."""
+    at = next(n for n, ifd in enumerate(chain) if ifd.path == last)
+    image, pages = chain[at], []
+    for ifd in reversed(chain[: at + 1]):
+        size = (ifd.ImageWidth, ifd.ImageLength) == (image.ImageWidth, image.ImageLength)
+        if not (size and is_full(ifd) and _alike(ifd, image)):
+            break
+        pages.append(ifd)
+    return pages[::-1]
 
 
 def _unmarked(

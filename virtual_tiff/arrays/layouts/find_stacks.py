@@ -27,6 +27,7 @@ from virtual_tiff.tiff import (
     Loss,
     SubfileType,
     Tag,
+    full_images,
     kind_of,
     source_name,
     subfile_bits,
@@ -492,14 +493,16 @@ def _pages_and_reduced(
     reduced: dict[str, list[ImageFileDirectory]] = {}
     last: dict[bool, ImageFileDirectory] = {}
     waiting = list(images)[::-1]
-    series = series_of(waiting[::-1], {})
+    chain = waiting[::-1]
+    series, of_chain = series_of(chain, full_images(chain)), {ifd.path for ifd in chain}
     while waiting:
         ifd = waiting.pop()
-        before = series.owners.get(ifd.path) or last.get(_is_mask(ifd))
-        is_level = ifd.path in series.owners or (
-            _is_reduced(ifd) and before is not None and can_be_level(ifd, before)
-        )
-        if before is not None and is_level and ifd.path not in series.names:
+        before = last.get(_is_mask(ifd))
+        is_level = _is_reduced(ifd) and before is not None and can_be_level(ifd, before)
+        if ifd.path in of_chain and not _is_mask(ifd):
+            before = series.owners.get(ifd.path)
+            is_level = before is not None
+        if before is not None and is_level:
             reduced[before.path].append(ifd)
             continue
         pages.append(ifd)
