@@ -16,11 +16,11 @@ from virtual_tiff.arrays import layouts
 from virtual_tiff.arrays.axes import SampleOrder
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.image import ImageArray, Options, charge, image_array
-from virtual_tiff.arrays.layouts.find_stacks import description_of
 from virtual_tiff.arrays.nodes import SET, Group, file_arrays, with_losses
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
+from virtual_tiff.arrays.series import description_of
 from virtual_tiff.manifest import manifest_group
 from virtual_tiff.metadata.ome_xml import Ome, metadata_file, parse_ome
 from virtual_tiff.sources.object_source import (

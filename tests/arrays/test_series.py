@@ -187,3 +187,34 @@ def test_an_image_has_one_level_of_a_size(tmp_path: Path) -> None:
     group: Any = opened(pages(tmp_path / "a.tif", 3, [2]), "pyramid")
     sizes = [levels(each) for _, each in sorted(group.groups())]
     assert sizes == [[(64, 96)], [(64, 96)], [(64, 96), (32, 48)], [(32, 48)]]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A pyramid whose second level is marked, and whose first is not."""
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for edge, kind in ((512, 0), (256, 0), (128, 1)):
+            pixels = np.full((edge, edge), edge // 4, "u1")
+            writer.write(pixels, tile=(64, 64), subfiletype=kind, metadata=None)
+    return tmp_path / "a.tif"
+
+
+@pytest.mark.parametrize("layout", ["pyramid", "stack"])
+def test_what_reduces_a_level_reduces_its_image(layout: str, mixed: Path) -> None:
+    group: Any = opened(mixed, layout)
+    assert levels(group) == [(512, 512), (256, 256), (128, 128)]
+
+
+@pytest.mark.parametrize(
+    ("overviews", "names"), [(False, ["0"]), ((0,), ["0", "1"]), ((1,), ["0", "2"])]
+)
+def test_overviews_are_chosen_among_all_levels(overviews: Any, names: list[str], mixed: Path):
+    store = VirtualTIFF(overviews=overviews)(mixed.as_uri(), LOCAL)
+    arrays = zarr.open_group(store, mode="r").array_keys()
+    assert sorted(name for name in arrays if name.isdecimal()) == names
+
+
+def test_an_overview_of_a_slide_is_none_of_its_label(tmp_path: Path) -> None:
+    path = slide(tmp_path / "a.svs", sizes=[(1600, 1200), (400, 300), (100, 75)])
+    store = VirtualTIFF(ifd_layout="pyramid", overviews=(1,))(path.as_uri(), LOCAL)
+    assert levels(zarr.open_group(store, mode="r")["0"]) == [(3, 1600, 1200), (3, 100, 75)]

@@ -13,12 +13,12 @@ The first that recognises a file decides; the generic rule is the last.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from virtual_tiff.tiff import ImageFileDirectory, SubfileType, Tag, is_full, kind_of, subfile_bits
 
-__all__ = ["FORMATS", "Format", "Series", "can_be_level", "series_of"]
+__all__ = ["FORMATS", "Format", "Series", "can_be_level", "description_of", "series_of"]
 
 _MACRO = SubfileType.ReducedImage | 8
 """NewSubfileType of a slide's photograph; bit 3 is Aperio's and of those who copy it."""
@@ -63,14 +63,22 @@ def series_of(ifds: Sequence[ImageFileDirectory], full: Mapping[str, ImageFileDi
     """
     chain = [ifd for ifd in ifds if "/" not in ifd.path]
     generic = _generic(ifds, full)
-    for row in FORMATS:
-        known = row.belong(chain)
-        if known is not None:
-            owners = {**generic.owners, **known.owners}
-            for path in known.names:
-                owners.pop(path, None)
-            return Series(known.format, owners, {**generic.names, **known.names})
-    return generic
+    known = next(filter(None, (row.belong(chain) for row in FORMATS)), None)
+    series = generic
+    if known is not None:
+        owners = {**generic.owners, **known.owners}
+        for path in known.names:
+            owners.pop(path, None)
+        series = Series(known.format, owners, {**generic.names, **known.names})
+    # what reduces a level reduces the level's image
+    return replace(series, owners={path: _first(path, series.owners) for path in series.owners})
+
+
+def _first(path: str, owners: Mapping[str, ImageFileDirectory]) -> ImageFileDirectory:
+    owner = owners[path]
+    while owner.path in owners:  # each comes before those that it owns, so this ends
+        owner = owners[owner.path]
+    return owner
 
 
 def can_be_level(ifd: ImageFileDirectory, full: ImageFileDirectory) -> bool:
@@ -142,7 +150,9 @@ def _one_to_one(
 
 def _pages_before(chain: Sequence[ImageFileDirectory], last: str) -> list[ImageFileDirectory]:
     """Return the equal images of the chain that end with one, in their order."""
-    at = next(n for n, ifd in enumerate(chain) if ifd.path == last)
+    at = next((n for n, ifd in enumerate(chain) if ifd.path == last), None)
+    if at is None:  # it is left out, as it cannot be read
+        return []
     image, pages = chain[at], []
     for ifd in reversed(chain[: at + 1]):
         size = (ifd.ImageWidth, ifd.ImageLength) == (image.ImageWidth, image.ImageLength)
@@ -196,12 +206,21 @@ def _is_step(ifd: ImageFileDirectory, before: ImageFileDirectory, factor: int) -
 # -------------------------------------------------------------------------------- formats
 
 
+def description_of(ifd: ImageFileDirectory) -> str | None:
+    """Return ImageDescription, if it is a text."""
+    entry = ifd.entries.get(Tag.ImageDescription)
+    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
+    return ifd.text(Tag.ImageDescription) if is_text else None
+
+
 def _aperio(chain: Sequence[ImageFileDirectory]) -> Series | None:
     """Levels are the tiled images; the second directory is a thumbnail, label and macro the last.
 
     The description's second line begins with the name of a label and of a macro.
     """
-    if not chain or chain[0].TileWidth is None or not _description(chain[0]).startswith("Aperio"):
+    if not chain or chain[0].TileWidth is None:
+        return None
+    if not (description_of(chain[0]) or "").startswith("Aperio"):
         return None
     image, names = chain[0], {}
     rest = list(chain[1:])
@@ -216,19 +235,13 @@ def _aperio(chain: Sequence[ImageFileDirectory]) -> Series | None:
     for ifd in rest:
         if ifd.path in owners:
             continue
-        words = _description(ifd).partition("\n")[2].split()
+        words = (description_of(ifd) or "").partition("\n")[2].split()
         word = words[0].lower() if words else ""
         if word in ("label", "macro"):
             names[ifd.path] = word
         elif subfile_bits(ifd) in (SubfileType.ReducedImage, _MACRO):
             names[ifd.path] = "macro" if subfile_bits(ifd) == _MACRO else "label"
     return Series("Aperio SVS", owners, names)
-
-
-def _description(ifd: ImageFileDirectory) -> str:
-    entry = ifd.entries.get(Tag.ImageDescription)
-    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
-    return ifd.text(Tag.ImageDescription) or "" if is_text else ""
 
 
 FORMATS: tuple[Format, ...] = (

@@ -17,7 +17,7 @@ import numpy as np
 
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.layouts.page_kinds import groups_of_one_shape, signatures
-from virtual_tiff.arrays.series import can_be_level, series_of
+from virtual_tiff.arrays.series import can_be_level, description_of, series_of
 from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
 from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
 from virtual_tiff.metadata.page_axes import Kind, PageAxes, page_axes
@@ -26,7 +26,6 @@ from virtual_tiff.tiff import (
     Limits,
     Loss,
     SubfileType,
-    Tag,
     full_images,
     kind_of,
     source_name,
@@ -34,7 +33,7 @@ from virtual_tiff.tiff import (
     warn,
 )
 
-__all__ = ["Page", "Stack", "description_of", "find_stacks"]
+__all__ = ["Page", "Stack", "find_stacks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +171,6 @@ def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
         return [replace(contiguous, positions=positions)]
     stacks = _page_stacks(images, imagej, numbered=bool(refused))
     return [replace(first, losses=contiguous) for first in stacks[:1]] + stacks[1:]
-
-
-def description_of(ifd: ImageFileDirectory) -> str | None:
-    """Return ImageDescription, if it is a text."""
-    entry = ifd.entries.get(Tag.ImageDescription)
-    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
-    return ifd.text(Tag.ImageDescription) if is_text else None
 
 
 def _readable(
@@ -492,18 +484,18 @@ def _pages_and_reduced(
     pages: list[ImageFileDirectory] = []
     reduced: dict[str, list[ImageFileDirectory]] = {}
     last: dict[bool, ImageFileDirectory] = {}
-    waiting = list(images)[::-1]
-    chain = waiting[::-1]
-    series, of_chain = series_of(chain, full_images(chain)), {ifd.path for ifd in chain}
+    chain = list(images)
+    owners, of_chain = series_of(chain, full_images(chain)).owners, {ifd.path for ifd in chain}
+    waiting = chain[::-1]
     while waiting:
         ifd = waiting.pop()
-        before = last.get(_is_mask(ifd))
-        is_level = _is_reduced(ifd) and before is not None and can_be_level(ifd, before)
         if ifd.path in of_chain and not _is_mask(ifd):
-            before = series.owners.get(ifd.path)
-            is_level = before is not None
-        if before is not None and is_level:
-            reduced[before.path].append(ifd)
+            page = owners.get(ifd.path)
+        else:  # a mask, or a SubIFD that is no level of its page
+            page = last.get(_is_mask(ifd)) if _is_reduced(ifd) else None
+            page = page if page is not None and can_be_level(ifd, page) else None
+        if page is not None:
+            reduced[page.path].append(ifd)
             continue
         pages.append(ifd)
         reduced[ifd.path] = _largest_first(ifd, ifd.subifds)

@@ -84,11 +84,14 @@ def _left_out(
     """Return the paths of overviews, and of their masks, that are not asked for."""
     if selection.overviews is True:
         return set()
-    owners = series_of(images, full).owners
-    of_image: dict[str, list[ImageFileDirectory]] = {ifd.path: [] for ifd in images if is_full(ifd)}
+    series = series_of(images, full)
+    parts = series.owners.keys() | series.names.keys()  # levels, masks and associated images
+    of_image: dict[str, list[ImageFileDirectory]] = {
+        ifd.path: [] for ifd in images if is_full(ifd) and ifd.path not in parts
+    }
     for ifd in images:
-        if ifd.path in owners:
-            of_image[owners[ifd.path].path].append(ifd)
+        if ifd.path in series.owners:
+            of_image.setdefault(series.owners[ifd.path].path, []).append(ifd)
     left_out: set[str] = set()
     for belonging in of_image.values():
         levels = [ifd for ifd in belonging if kind_of(ifd) != "mask"]
