@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +89,13 @@ def _log(options: argparse.Namespace) -> int:
 
     quiet_icechunk()
     history = log(options.repository, branch=options.branch, limit=options.limit)
-    if options.json:
-        print(json.dumps(history.to_json(), indent=2))
-    else:
-        print(printable("\n".join(_history_lines(history))))
+    _print(history, _history_lines(history), as_json=options.json)
     return 0
+
+
+def _print(result: History | Expiration | Garbage, lines: Iterable[str], *, as_json: bool) -> None:
+    text = json.dumps(result.to_json(), indent=2) if as_json else printable("\n".join(lines))
+    print(text)
 
 
 def _history_lines(history: History) -> Iterator[str]:
@@ -142,10 +144,7 @@ def _expire(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
         force=options.force,
     )
-    if options.json:
-        print(json.dumps(expiration.to_json(), indent=2))
-    else:
-        print("\n".join(_expiration_lines(expiration)))
+    _print(expiration, _expiration_lines(expiration), as_json=options.json)
     return 0
 
 
@@ -176,10 +175,7 @@ def _gc(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
         force=options.force,
     )
-    if options.json:
-        print(json.dumps(garbage.to_json(), indent=2))
-    else:
-        print(printable("\n".join(_garbage_lines(garbage))))
+    _print(garbage, _garbage_lines(garbage), as_json=options.json)
     return 1 if garbage.failed else 0
 
 

@@ -196,18 +196,11 @@ class Publication:
             **_placing(options, self._arrangement().axes),
         )
         await await_thread(lambda: spool.add_items(items()))
-        if (published := self.published) is not None:
-            await await_thread(lambda: find_published(published, spool))
+        await self._find_published()
         options = self.options = self._for_grid(options)
         if not append:
             await await_thread(self._look_at_target)
-        await await_thread(self._find_containers)
-        spool.recall(options.recipe)
-        await look_up(spool, concurrency=options.concurrency)
-        spool.settle(replace=options.replace_changed)
-        tally = Tally(spool.count(), options.progress)
-        tally.start(*spool.totals())
-        await self._parse(tally)
+        await self._parse_new()
         if options.image_sets:
             await self._complete_image_sets()
         failures, total = spool.failures(), spool.count()
@@ -222,22 +215,31 @@ class Publication:
     async def _complete_image_sets(self) -> None:
         """Read the files of multi-file images that the user has not named."""
         spool, options = self.spool, self.options
-        while items := await missing_files(spool, concurrency=options.concurrency):
-            await await_thread(partial(spool.add_items, items))
-            if (published := self.published) is not None:
-                await await_thread(lambda: find_published(published, spool))
-            await await_thread(self._find_containers)
-            spool.recall(options.recipe)
-            await look_up(spool, concurrency=options.concurrency)
-            spool.settle(replace=options.replace_changed)
-            tally = Tally(spool.count(), options.progress)
-            tally.start(*spool.totals())
-            await self._parse(tally)
+        while missing := await missing_files(spool, concurrency=options.concurrency):
+            await await_thread(partial(spool.add_items, missing))
+            await self._find_published()
+            await self._parse_new()
         if await await_thread(partial(group_sets, spool)):
             self.options = replace(options, concat=options.axes or IMAGE_SET_AXES)
 
+    async def _find_published(self) -> None:
+        """Find out which items are published, if anything is."""
+        if (published := self.published) is not None:
+            await await_thread(partial(find_published, published, self.spool))
+
+    async def _parse_new(self) -> None:
+        """Read the items that are new, or have changed."""
+        options, spool = self.options, self.spool
+        await await_thread(self._find_containers)
+        spool.recall(options.recipe)
+        await look_up(spool, concurrency=options.concurrency)
+        spool.settle(replace=options.replace_changed)
+        tally = Tally(spool.count(), options.progress)
+        tally.start(*spool.totals())
+        await self._parse(tally)
+
     async def _parse(self, tally: Tally) -> None:
-        """Read the new items."""
+        """Read the items that are to be read."""
         options, spool, engine = self.options, self.spool, self.engine
         if engine is None:
             await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
@@ -260,9 +262,8 @@ class Publication:
             Location(name=url, url=url, store=store, path=path)
             for url, (store, path) in zip(urls, map(stores.resolve, urls), strict=True)
         )
-        published, before = self.published, spool.failures()
-        if published is not None:
-            await await_thread(lambda: find_published(published, spool))
+        before = spool.failures()
+        await self._find_published()
         await self._parse(Tally(len(urls), options.progress))
         problems = {k: v for k, v in spool.failures().items() if k not in before}
         changed = spool.changed_again()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain, count
 from typing import Any, Literal, get_args
 
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.repository.containers import SourceStores
+from virtual_tiff.publishing.repository.history import moment
 from virtual_tiff.publishing.repository.ledger import (
     KnownSource,
     known_sources,
     number_of_sources,
+    number_of_urls,
     rows_since,
 )
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
@@ -225,7 +227,7 @@ async def verify_async(  # noqa: PLR0913 (the options of a command)
     opened = await await_thread(lambda: repository_at(repository))
     session = await await_thread(lambda: session_of(opened, branch=branch))
     total = await await_thread(lambda: number_of_sources(session))
-    rows = await await_thread(lambda: _rows_to_ask(opened, session, since, sample))
+    rows = await await_thread(lambda: _rows_to_ask(opened, session, total, since, sample))
     to_ask = total if rows is None else len(rows)
     stores = SourceStores(opened.config, store_options or {})
     counts: Counter[Status] = Counter()
@@ -262,6 +264,7 @@ async def verify_async(  # noqa: PLR0913 (the options of a command)
 def _rows_to_ask(
     repository: icechunk.Repository,
     session: icechunk.Session,
+    total: int | None,
     since: datetime | timedelta | str | None,
     sample: int | None,
 ) -> NDArray[np.int64] | None:
@@ -271,10 +274,7 @@ def _rows_to_ask(
         rows = rows_since(session, session_of(repository, snapshot=earlier))
     if sample is not None:
         if rows is None:
-            total = number_of_sources(session)
-            if total is None:
-                total = len(set(session.all_virtual_chunk_locations()))
-            rows = np.arange(total)
+            rows = np.arange(total if total is not None else number_of_urls(session))
         if sample < len(rows):
             rows = np.sort(np.random.default_rng().choice(rows, sample, replace=False))
     return rows
@@ -288,10 +288,7 @@ def _commit_at(
         if since in repository.list_tags():
             return repository.lookup_tag(since)
         return session_of(repository, snapshot=since).snapshot_id
-    time = datetime.now(UTC) - since if isinstance(since, timedelta) else since
-    if time.tzinfo is None:
-        msg = f"since must have a time zone, as datetime(…, tzinfo=UTC), not {time.isoformat()}"
-        raise ValueError(msg)
+    time = moment(since, "since")
     commits = repository.ancestry(snapshot_id=session.snapshot_id)
     return next((commit.id for commit in commits if commit.written_at <= time), None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from virtual_tiff.publishing.errors import icechunk_errors
 from virtual_tiff.publishing.repository.batches import PART, is_temporary
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
 
-__all__ = ["FILES", "Commit", "History", "LeftBranch", "left_branches", "log"]
+__all__ = ["FILES", "Commit", "History", "LeftBranch", "left_branches", "log", "moment"]
 
 FILES = "virtual_tiff_files"
 """Metadata of a commit: how many files it added, replaced and removed, as `{"added": 3}`, and how
@@ -125,6 +125,21 @@ def log(repository: Place, *, branch: str = "main", limit: int | None = None) ->
             tags=tuple(tags),
             left=left_branches(opened),
         )
+
+
+def moment(given: datetime | timedelta, name: str) -> datetime:
+    """Return a time that an option gives, or an age of now.
+
+    Raises
+    ------
+    ValueError
+        If the time has no zone.
+    """
+    time = datetime.now(UTC) - given if isinstance(given, timedelta) else given
+    if time.tzinfo is None:
+        msg = f"{name} must have a time zone, as {time.isoformat()}+00:00"
+        raise ValueError(msg)
+    return time
 
 
 def left_branches(repository: icechunk.Repository) -> tuple[LeftBranch, ...]:

@@ -73,6 +73,7 @@ __all__ = [
     "find_published",
     "known_sources",
     "number_of_sources",
+    "number_of_urls",
     "read_ledger",
     "rows_since",
 ]
@@ -726,6 +727,11 @@ def number_of_sources(session: icechunk.Session) -> int | None:
     return int(urls.shape[0])
 
 
+def number_of_urls(session: icechunk.Session) -> int:
+    """Return how many files references point to: the sources of a repository without a ledger."""
+    return len(set(session.all_virtual_chunk_locations()))
+
+
 def known_sources(
     session: icechunk.Session, batch: int, rows: NDArray[np.int64] | None = None
 ) -> Iterator[list[KnownSource]]:
@@ -761,7 +767,7 @@ def rows_since(session: icechunk.Session, earlier: icechunk.Session) -> NDArray[
     """Return the numbers of the rows that an earlier state of the ledger has not, or otherwise."""
     now, before = _ledger_group(session), _ledger_group(earlier)
     if now is None:
-        return np.arange(len(set(session.all_virtual_chunk_locations())))
+        return np.arange(number_of_urls(session))
     size, known = ((0 if g is None else g["url"].shape[0]) for g in (now, before))  # type: ignore[union-attr]
     changed = [np.arange(min(size, known), size)]
     if before is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import icechunk
 
 from virtual_tiff.publishing.errors import icechunk_errors
-from virtual_tiff.publishing.repository.history import LeftBranch, left_branches
+from virtual_tiff.publishing.repository.history import LeftBranch, left_branches, moment
 from virtual_tiff.publishing.repository.locking import locked
 from virtual_tiff.publishing.repository.opening import Place, repository_at
 from virtual_tiff.publishing.repository.target import save_containers, target_of
@@ -173,12 +173,8 @@ def collect_garbage(
 
 
 def _limit(older_than: datetime | timedelta, *, dry_run: bool, force: bool) -> datetime:
-    now = datetime.now(UTC)
-    limit = now - older_than if isinstance(older_than, timedelta) else older_than
-    if limit.tzinfo is None:
-        msg = f"older_than must have a time zone, as {limit.isoformat()}+00:00"
-        raise ValueError(msg)
-    if now - limit < _SAFE and not (force or dry_run):
+    limit = moment(older_than, "older_than")
+    if datetime.now(UTC) - limit < _SAFE and not (force or dry_run):
         msg = (
             f"older_than is {limit.isoformat(timespec='seconds')}, less than a day ago: a run that"
             " is publishing now could lose what it has written; give an earlier time, or"
