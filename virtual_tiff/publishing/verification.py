@@ -314,13 +314,14 @@ async def _ask(
     batch: list[KnownSource], stores: SourceStores, concurrency: int, report: Callable[[], None]
 ) -> list[Source]:
     """Ask sources, some at the same time; return what each is now, in their order."""
-    listed = await _listed(batch, stores, concurrency)
+    places = [stores.resolve(known.url) for known in batch]
+    listed = await _listed(batch, places, concurrency)
     sources: dict[int, Source] = {}
 
     async def work(numbered: tuple[int, KnownSource]) -> None:
         number, known = numbered
         url, before = known.url, known.state
-        store, path = stores.resolve(url)
+        store, path = places[number]
         status: Status
         words: str | None
         now = listed.get(url)
@@ -346,14 +347,13 @@ async def _ask(
 
 
 async def _listed(
-    batch: Sequence[KnownSource], stores: SourceStores, concurrency: int
+    batch: Sequence[KnownSource], places: Sequence[tuple[Any, str]], concurrency: int
 ) -> dict[str, SourceState]:
     """Return by url the present states of sources that listings tell more cheaply."""
     states: dict[str, SourceState] = {}
     urls: dict[int, dict[str, str]] = defaultdict(dict)
     by_number: dict[int, Any] = {}
-    for known in batch:
-        store, path = stores.resolve(known.url)
+    for known, (store, path) in zip(batch, places, strict=True):
         if known.state is not None and lists_from_a_key(store):
             by_number[id(store)] = store
             urls[id(store)][path] = known.url
