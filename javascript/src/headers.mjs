@@ -75,23 +75,33 @@ const isApplication = (marker) => marker >= 0xe0 && marker <= 0xef;
 const adobe = (transform) => [0xff, ADOBE, 0, 14, 65, 100, 111, 98, 101, 0, 100, 0, 0, 0, 0, transform];
 
 /**
- * Put JPEGTables into a stream, and what the metadata say of its colours.
+ * Put its header and JPEGTables into a stream, and what the metadata say of its colours.
+ *
+ * A restart interval, the tile of an NDPI, has its header in the metadata, and ends with the marker
+ * of the next one.
  *
  * Profiles, orientations and the like would let a browser change the pixels: they go.
  */
-export function completeJpeg(bytes, { tables, colorspace_jpeg: colours }) {
+export function completeJpeg(interval, { header: start, tables, colorspace_jpeg: colours }) {
+  const bytes = start ? joined([decoded(start), interval, [0xff, 0xd9]]) : interval;
   const transform = { RGB: 0, YCbCr: 1 }[colours];
   const keeps = new Set(transform === undefined ? [0xe0, ADOBE] : []);
   const parts = [[0xff, 0xd8]];
   if (transform !== undefined) parts.push(adobe(transform));
   if (tables) {
-    const stream = Uint8Array.from(atob(tables), (character) => character.charCodeAt(0));
+    const stream = decoded(tables);
     for (const { start, to } of segments(stream)) parts.push(stream.subarray(start, to));
   }
   for (const { marker, start, to } of segments(bytes)) {
     if (marker === SCAN) parts.push(bytes.subarray(start));
     else if (!isApplication(marker) || keeps.has(marker)) parts.push(bytes.subarray(start, to));
   }
+  return joined(parts);
+}
+
+const decoded = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
+function joined(parts) {
   const whole = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
   let at = 0;
   for (const part of parts) {

@@ -8,7 +8,7 @@ const KINDS = { imagecodecs_jpeg: "jpeg", imagecodecs_png: "png", imagecodecs_we
 
 /** Settings that change what is decoded, by codec; others are refused. */
 const SETTINGS = {
-  imagecodecs_jpeg: { tables: "", colorspace_jpeg: "", colorspace_data: "" },
+  imagecodecs_jpeg: { header: "", tables: "", colorspace_jpeg: "", colorspace_data: "" },
   imagecodecs_png: {},
   imagecodecs_webp: { hasalpha: false },
 };
@@ -33,7 +33,7 @@ const decoders = new Map();
  * @param {(bytes: Uint8Array, wanted: object) => object | Promise<object>} decode It gives
  *   `{ data, width, height, samples }`, `data` being the samples pixel by pixel in the chunk's
  *   data type. `wanted` has `name`, `configuration`, `dataType`, `width`, `height` and `samples`:
- *   no larger image fits. RGBA will do for fewer samples. A JPEG comes with its tables.
+ *   no larger image fits. RGBA will do for fewer samples. A JPEG comes with its header and tables.
  */
 export function registerImageDecoder(name, decode) {
   const full = name.startsWith("imagecodecs_") ? name : `imagecodecs_${name}`;

@@ -108,8 +108,9 @@ def refused() -> Iterator[tuple[str, Chunk]]:
         yield f"{name}, too large", Chunk(steps, large, words, shape=size)
         yield f"{name}, cut off", Chunk(steps, large[:20], "", shape=size)
         yield f"{name}, something else", Chunk(steps, b"something else, of no kind", "", shape=size)
-    step = codec("imagecodecs_jpeg", header="")
-    yield "a setting that is not done", Chunk([step], b"", "setting header", shape=GRAY.shape)
+    step = codec("imagecodecs_jpeg", fancyupsampling=False)
+    words = "setting fancyupsampling"
+    yield "a setting that is not done", Chunk([step], b"", words, shape=GRAY.shape)
 
 
 def lossy() -> Iterator[tuple[str, Chunk]]:
@@ -122,6 +123,12 @@ def lossy() -> Iterator[tuple[str, Chunk]]:
     data, tables = with_tables()
     steps = [CHUNKY, codec("imagecodecs_jpeg", **settings, tables=tables)]
     yield "jpeg, tables apart", Chunk(steps, data, bands(RGB), shape=(3, 16, 24))
+    data = bytes(imagecodecs.jpeg8_encode(RGB, level=95))
+    begin = data.index(b"\xff\xda") + 14  # a scan header of three components has 14 bytes
+    header = base64.b64encode(data[:begin]).decode()
+    steps = [CHUNKY, codec("imagecodecs_jpeg", **settings, header=header)]
+    interval = data[begin:-2] + b"\xff\xd3"
+    yield "jpeg, a restart interval", Chunk(steps, interval, bands(RGB), shape=(3, 16, 24))
     data = bytes(imagecodecs.jpeg8_encode(RGB, level=95, colorspace="RGB", outcolorspace="RGB"))
     steps = [CHUNKY, codec("imagecodecs_jpeg", colorspace_data="RGB", colorspace_jpeg="RGB")]
     yield "jpeg, RGB", Chunk(steps, data, bands(RGB), shape=(3, 16, 24))

@@ -25,6 +25,7 @@ from virtual_tiff.tiff import (
     UnsupportedError,
     code_name,
     first_block,
+    interval_header,
     old_jpeg_header,
     ycbcr_subsampling,
 )
@@ -71,6 +72,8 @@ def jpeg(ifd: ImageFileDirectory, grid: BlockGrid) -> list[CodecJSON]:
         configuration["colorspace_jpeg"] = stored
     if tables:
         configuration["tables"] = tables
+    if (start := interval_header(ifd)) is not None:
+        configuration["header"] = base64.b64encode(start).decode()
     return [*steps, codec("imagecodecs_jpeg", **configuration)]
 
 

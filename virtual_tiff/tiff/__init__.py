@@ -40,6 +40,7 @@ from .jpeg import JpegHeader
 from .jpeg import begins_with_marker as begins_with_jpeg_marker
 from .limits import Limits
 from .losses import Loss, truncation
+from .ndpi import interval_header
 from .old_jpeg import first_block, old_jpeg_header
 from .reader import Tiff, read_tiff
 from .redaction import redacted, scrubbed, secret_in
@@ -104,6 +105,7 @@ __all__ = [
     "forget_findings",
     "full_image_of",
     "full_images",
+    "interval_header",
     "is_full",
     "key_name",
     "kind_of",

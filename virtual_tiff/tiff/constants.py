@@ -237,6 +237,15 @@ class Tag(IntEnum):
     NDPI_OffsetHighBytes = 65324
     NDPI_ByteCountHighBytes = 65325
     NDPI_FileFormat = 65420
+    NDPI_Magnification = 65421
+    NDPI_XOffsetFromSlideCenter = 65422
+    NDPI_YOffsetFromSlideCenter = 65423
+    NDPI_ZOffsetFromSlideCenter = 65424
+    NDPI_McuStarts = 65426
+    NDPI_SlideLabel = 65427
+    NDPI_McuStartsHighBytes = 65432
+    NDPI_ScannerSerialNumber = 65442
+    NDPI_Comments = 65449
 
 
 class SubfileType(IntEnum):

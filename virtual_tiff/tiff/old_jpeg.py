@@ -17,6 +17,7 @@ from .errors import FormatError, TiffError, TruncatedError, UnsupportedError, wa
 from .header import Variant
 from .ifd import ImageFileDirectory
 from .jpeg import Component, Frame, JpegHeader, begins_with_marker, segment
+from .ndpi import stream_header
 
 __all__ = ["POINTERS", "first_block", "old_jpeg_header", "pointed", "repaired"]
 
@@ -48,7 +49,7 @@ _OLD_POINTERS: dict[int, tuple[int, int]] = {
     Tag.TileOffsets: (1, _HEADER_BYTES),
 }
 
-POINTERS = frozenset(map(int, _OLD_POINTERS))
+POINTERS = frozenset({int(Tag.NDPI_McuStarts), *map(int, _OLD_POINTERS)})
 """Tags that `pointed` may follow."""
 
 
@@ -69,6 +70,8 @@ def pointed(entries: Mapping[int, Entry], tag: int, variant: Variant) -> list[tu
     list of tuple of int
         Offset and bytes; mostly none.
     """
+    if (header := stream_header(entries, tag, variant)) is not None:
+        return [header]
     count, nbytes = _follow(entries, tag, variant)
     if not count or not entries[tag].field_type.is_integer:
         return []

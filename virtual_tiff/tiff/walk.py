@@ -12,7 +12,7 @@ of them claim the same bytes.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -26,6 +26,7 @@ from .ifd import ImageFileDirectory
 from .large import with_high_words
 from .limits import Limits
 from .losses import Loss
+from .ndpi import with_restart_intervals
 from .old_jpeg import POINTERS, pointed, repaired
 from .source import ByteRange
 from .subfiles import full_image_of, is_full
@@ -231,15 +232,18 @@ class Walk:
             offset=node.offset,
             next_offset=node.next_offset,
             variant=self._variant,
-            entries=with_high_words(
-                repaired(node.entries, node.referenced, self._variant, self._size, node.path),
-                self._variant,
-            ),
+            entries=self._meant(node),
             # a directory that took a second read was noted behind its siblings
             subifds=self._built(sorted(node.subifds, key=_place)),
             referenced=node.referenced,
             limits=self._limits,
         )
+
+    def _meant(self, node: _Node) -> Mapping[int, Entry]:
+        """Return the entries of a directory as they are meant, where a kind of files needs that."""
+        variant, referenced, path = self._variant, node.referenced, node.path
+        entries = repaired(node.entries, referenced, variant, self._size, path)
+        return with_restart_intervals(with_high_words(entries, variant), referenced, variant, path)
 
     def _directory(self, node: _Node, siblings: list[_Node]) -> list[Request]:
         """Ask for a directory whose length is not known yet."""

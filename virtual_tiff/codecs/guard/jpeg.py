@@ -31,9 +31,12 @@ from virtual_tiff.codecs.images.jpeg import (
     jpeg8,
     promised_size,
 )
-from virtual_tiff.tiff import JpegFrame, JpegHeader
+from virtual_tiff.tiff import JPEG_EOI, JpegFrame, JpegHeader
 
 __all__ = ["BlockJpegCodec"]
+
+_RESTARTS = range(0xD0, 0xD8)
+"""RST0 to RST7, each of which ends a restart interval."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class BlockJpegCodec(ImageCodec):
     def decode_at(self, chunk_data: Buffer, chunk_spec: ArraySpec, edges: Edges) -> NDBuffer:
         """Decode a block; its stream may be smaller at the image's edges."""
         jpeg = self._jpeg
-        data = (jpeg.header or b"") + chunk_data.to_bytes()
+        data = chunk_data.to_bytes()
+        if jpeg.header:
+            data = jpeg.header + _ended(data)
         header, frame = frame_of(data)
         promised = promised_size(frame, chunk_spec.shape)
         rows, columns, _ = promised
@@ -96,6 +101,13 @@ class BlockJpegCodec(ImageCodec):
         fits = foot <= frame.height <= rows and right <= frame.width <= columns
         fits = len(frame.components) == samples and (taller or fits)
         check_frame(frame, promised, fits=fits)
+
+
+def _ended(interval: bytes) -> bytes:
+    """Return a restart interval as the end of a stream: the next one's marker shows it is whole."""
+    if interval[-2:-1] == b"\xff" and interval[-1] in _RESTARTS:
+        return interval[:-2] + JPEG_EOI
+    return interval
 
 
 def _cut(data: bytes, header: JpegHeader, frame: JpegFrame, rows: int) -> bytes:
