@@ -110,6 +110,7 @@ def test_every_batch_is_read_once(
 ) -> None:
     """An executor holds 64 batches at a time: here of one file each."""
     monkeypatch.setattr(parsing, "_BATCH", 1)
+    monkeypatch.setattr(parsing, "_LARGE_BATCH", 1)
     paths = [scene(tmp_path / f"{n}.tif", n, shape=(16, 16), block=16) for n in range(files)]
     calls: list[Progress] = []
     with Counting(2) as executor:
@@ -120,6 +121,26 @@ def test_every_batch_is_read_once(
         assert executor.most <= 64 + 2  # a thread says that it is done before it is counted
     assert (published.files, calls[-1].files) == (files, files)
     np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in paths]))
+
+
+@pytest.mark.parametrize(
+    ("files", "references", "most"),
+    [(1024, 6, 64), (1025, 6, 64), (20_000, 6, 256), (20_000, 100, 163), (20_000, 10**5, 64)],
+)
+def test_large_batches_are_of_files_with_few_references(
+    files: int, references: int, most: int
+) -> None:
+    tally = parsing.Tally(files, None)
+    items: Any = iter([(n, None) for n in range(files)])
+    sizes: list[int] = []
+    for some in parsing._batches(items, files, tally):
+        for batch in some:
+            sizes.append(len(batch))
+            tally.start(sum(sizes), references * sum(sizes), 0)
+    assert sum(sizes) == files
+    assert sizes[0] == 64  # the references of a file are not known yet
+    assert max(sizes) == most
+    assert max(sizes[-10:-1]) == 64  # all workers end at about the same time
 
 
 def test_threads_are_of_this_process(scenes: list[Path], not_here: list[object]) -> None:

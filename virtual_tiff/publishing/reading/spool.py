@@ -156,6 +156,9 @@ _ROW = (
     " FROM item JOIN file f ON f.id = item.file"
 )
 
+_IN_ORDER = "JOIN json_each(?) AS w ON w.value = n ORDER BY w.key"
+"""The items of a list of numbers, in its order."""
+
 _FIRST_KEPT = -(2**40)
 """The number of the first record that the repository keeps."""
 
@@ -612,15 +615,17 @@ class Spool:
                 hole=bool(hole),
             )
 
-    def record(self, n: int, group: str) -> KeptRecord:
-        """Return what is kept of a file that this run has read, by the path of its group."""
-        url, template, loose, coordinates, variable, place = self._db.execute(
-            "SELECT item.url, template, loose, coordinates, variable, place FROM item"
-            " JOIN file ON file.id = item.file WHERE n = ?",
-            (n,),
-        ).fetchone()
-        texts = self.text(template), self.text(loose)
-        return KeptRecord(url, *texts, _unpacked(coordinates), variable, place, group)
+    def records(self, numbers: Iterable[int], group: str) -> Iterator[KeptRecord]:
+        """Yield what is kept of files that this run has read, by the path of their group."""
+        query = (
+            "SELECT item.url, template, loose, coordinates, variable, place"  # noqa: S608 (ours)
+            f" FROM item JOIN file ON file.id = item.file {_IN_ORDER}"
+        )
+        for some in batched(numbers, 1000):
+            rows = self._db.execute(query, (json.dumps(some),)).fetchall()
+            for url, template, loose, coordinates, variable, place in rows:
+                texts = self.text(template), self.text(loose)
+                yield KeptRecord(url, *texts, _unpacked(coordinates), variable, place, group)
 
     def templates_of_groups(self, *, gone: bool) -> list[tuple[str, str, int]]:
         """Return groups and variables of published files, each with one of its templates.
@@ -887,15 +892,14 @@ class Spool:
         table = "item" if n >= 0 else "kept"
         return str(self._one(f"SELECT url FROM {table} WHERE n = ?", (n,)))  # noqa: S608
 
-    def row(self, n: int) -> Row:
-        """Return what is written of an item."""
-        row = self._db.execute(f"{_ROW.format('refs, blocks')} WHERE n = ?", (n,)).fetchone()
-        return _row_of(*row)
-
-    def rows(self, numbers: Iterable[int]) -> Iterator[Row]:
-        """Yield what is written of items, without references and copied chunks."""
-        query = f"{_ROW.format("x'', x''")} JOIN json_each(?) AS w ON w.value = n ORDER BY w.key"
-        for some in batched(numbers, 1000):
+    def rows(self, numbers: Iterable[int], *, references: bool = False) -> Iterator[Row]:
+        """Yield what is written of items, with references and copied chunks if asked for."""
+        columns, page = "x'', x''", 1000
+        if references:
+            columns = "refs, blocks"
+            page = 64 if self.references() <= 1024 * self.count("read") else 1
+        query = f"{_ROW.format(columns)} {_IN_ORDER}"
+        for some in batched(numbers, page):
             for row in self._db.execute(query, (json.dumps(some),)).fetchall():
                 yield _row_of(*row)
 

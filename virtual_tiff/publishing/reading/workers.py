@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import batched
+from itertools import islice
 from typing import Any, Literal
 
 from virtual_tiff.arrays.nodes import Group, without_lost
@@ -43,8 +43,12 @@ type Truncated = Literal["refuse", "missing", "keep"]
 """How a truncated file is published: it is an error; the chunks that it has lost are missing; or
 they are referred to like all others."""
 
-_BATCH = 64
-"""Files that a worker is sent at once."""
+_BATCH, _LARGE_BATCH = 64, 256
+"""Files that a worker is sent at once: at first, and when they are known to have few references."""
+_REFERENCES = 16_384
+"""References that a large batch has at most, by the mean of the files that were read."""
+_LAST = 16
+"""Batches are smaller when fewer of them are left."""
 _SAVE_EVERY = 1.0
 """Seconds after which what was read is kept."""
 
@@ -87,6 +91,12 @@ class Tally:
     def __init__(self, total: int, report: Callable[[Progress], None] | None) -> None:
         self._report = report or (lambda _: None)
         self._now = Progress(files=0, total=total, references=0, bytes=0, failed=0)
+
+    @property
+    def mean(self) -> int:
+        """Return the references of a file, on average; many while nothing is known of them."""
+        read = self._now.files - self._now.failed
+        return self._now.references // read if read else _REFERENCES
 
     def start(self, files: int, references: int, size: int) -> None:
         """Count the files that need not be read."""
@@ -210,21 +220,43 @@ def parse_there(
 ) -> None:
     """Read the new items by the workers of an engine."""
     items = ((n, item.location) for n, item in spool.items("status = 'new'"))
+    count = spool.count("new")
     function = partial(parse_batch, reader, concurrency)
     saved = time.monotonic()
     try:
-        for results in engine.results(function, batched(items, _BATCH), lost=_not_read):
-            for n, result in results:
-                spool.add(n, result)
-                tally.add(result)
-            if time.monotonic() - saved > _SAVE_EVERY:
-                spool.save()
-                saved = time.monotonic()
+        for batches in _batches(items, count, tally):
+            for results in engine.results(function, batches, lost=_not_read):
+                for n, result in results:
+                    spool.add(n, result)
+                    tally.add(result)
+                if time.monotonic() - saved > _SAVE_EVERY:
+                    spool.save()
+                    saved = time.monotonic()
     finally:
         spool.save()
 
 
 type _Numbered = tuple[int, Location]
+
+
+def _batches(
+    items: Iterator[_Numbered], count: int, tally: Tally
+) -> Iterator[Iterator[list[_Numbered]]]:
+    """Divide files into batches: large ones, as a scheduler takes some milliseconds for each.
+
+    Of many files the first ones are read before the others, as they tell how many references a
+    file has. The last batches are small, so that all workers end at about the same time.
+    """
+
+    def rest(most: int) -> Iterator[list[_Numbered]]:
+        left = count
+        while batch := list(islice(items, min(max(_BATCH, left // _LAST), most))):
+            left -= len(batch)
+            yield batch
+
+    if count > _LAST * _BATCH:
+        yield iter([list(islice(items, _BATCH))])
+    yield rest(max(_BATCH, min(_LARGE_BATCH, _REFERENCES // max(1, tally.mean))))
 
 
 def _not_read(numbered: _Numbered, reason: str) -> list[tuple[int, Record | Failure]]:

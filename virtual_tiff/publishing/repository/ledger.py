@@ -23,7 +23,7 @@ files. A later version is refused. `verify` also reads ledgers that have only th
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -461,7 +461,7 @@ class LedgerRows:
     new: int
     _group: Any = None
     _index: Any = None
-    _files: dict[str, Counter[str]] = field(default_factory=dict)
+    _files: defaultdict[str, Counter[str]] = field(init=False)
     _buffer: list[tuple[Any, ...]] = field(default_factory=list)
     _changed: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     """Rows that are written anew, by number."""
@@ -486,7 +486,7 @@ class LedgerRows:
         self._resize()
         self._index = LedgerIndex(self._group)
         kept: Mapping[str, Mapping[str, int]] = self._group.attrs.get("files", {})
-        self._files = {group: Counter(counts) for group, counts in kept.items()}
+        self._files = defaultdict(Counter, {group: Counter(of) for group, of in kept.items()})
 
     def _resize(self) -> None:
         for name in _COLUMNS:
@@ -597,7 +597,7 @@ class LedgerRows:
     def _count(self, place: Sequence[str], files: int) -> None:
         group, variable, coordinates = place
         if coordinates not in ("", "[]"):
-            self._files.setdefault(group, Counter())[variable] += files
+            self._files[group][variable] += files
 
     def _add_to_index(self) -> None:
         """Add to the index what is not yet in it."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import batched
 from typing import Any
@@ -143,13 +143,13 @@ class RecordRows:
                 self._waiting = {record.url: record for record in last}
                 self._array.resize((size - 1,))
 
-    def add(self, n: int, group: str) -> None:
-        """Add the record of a file that this run has read, by the path of its group."""
-        record = self._spool.record(n, group)
-        self._waiting[record.url] = record
-        if not self._anew and len(self._waiting) >= _FILES:
-            self._write(list(self._waiting.values()))
-            self._waiting.clear()
+    def add(self, records: Iterable[KeptRecord]) -> None:
+        """Add the records of files that this run has read."""
+        for record in records:
+            self._waiting[record.url] = record
+            if not self._anew and len(self._waiting) >= _FILES:
+                self._write(list(self._waiting.values()))
+                self._waiting.clear()
 
     def move_to(self, store: icechunk.IcechunkStore) -> None:
         """Go on in the store of another session: one that begins where that of before ended."""

@@ -74,22 +74,25 @@ class FileReferences:
         return len(self.references) // 16
 
 
-def file_references(members: Members, i: int, spool: Spool) -> FileReferences:
-    """Return the references of a file by its place among the members."""
-    row = spool.row(int(members.numbers[i]))
-    blocks = None
-    if members.blocks is not None:
-        blocks = {path: _pieces(of_all, i) for path, of_all in members.blocks.items()}
-    return FileReferences(
-        url=row.url,
-        checksum=checksum_of(row.url, row.state),
-        template=spool.template(row.template),
-        references=row.references,
-        copied=row.blocks,
-        paths=members.paths,
-        place=() if members.positions is None else tuple(members.positions[i].tolist()),
-        blocks=blocks,
-    )
+def file_references(
+    members: Members, order: Sequence[int], spool: Spool
+) -> Iterator[FileReferences]:
+    """Yield the references of files by their places among the members."""
+    rows = spool.rows(members.numbers[order].tolist(), references=True)
+    for i, row in zip(order, rows, strict=True):
+        blocks = None
+        if members.blocks is not None:
+            blocks = {path: _pieces(of_all, i) for path, of_all in members.blocks.items()}
+        yield FileReferences(
+            url=row.url,
+            checksum=checksum_of(row.url, row.state),
+            template=spool.template(row.template),
+            references=row.references,
+            copied=row.blocks,
+            paths=members.paths,
+            place=() if members.positions is None else tuple(members.positions[i].tolist()),
+            blocks=blocks,
+        )
 
 
 def _pieces(where: FileBlocks, i: int) -> FileBlocks:

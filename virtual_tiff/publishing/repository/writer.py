@@ -256,8 +256,8 @@ class Writer:
                     None if members.coordinates is None else members.coordinates[i],
                     None if before is None else before.number,
                 )
-                if self._records is not None:
-                    self._records.add(n, members.group)
+            if self._records is not None:
+                self._records.add(self._spool.records(numbers, members.group))
 
     def _here(self, files: Iterator[_Step]) -> Iterator[Counts]:
         """Write references in this process."""
@@ -303,8 +303,8 @@ class Writer:
         for number, members in enumerate(part.members):
             steps = _manifest_rows(members, part.arrays, splits)
             order = np.argsort(steps, kind="stable")
-            for i, step in zip(order.tolist(), steps[order].tolist(), strict=True):
-                file = file_references(members, i, self._spool)
+            files = file_references(members, order.tolist(), self._spool)
+            for step, file in zip(steps[order].tolist(), files, strict=True):
                 if file.checksum is None:
                     self.written.unknown += 1
                     self.written.example_unknown = self.written.example_unknown or file.url
