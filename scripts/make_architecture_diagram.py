@@ -29,6 +29,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "cli": ("cli: the commands", "cli __main__"),
     "info": ("info: what is in a file", "info"),
     "publishing": ("publishing: many files, one commit", "publishing"),
+    "exporting": ("exporting: references in the forms of others", "exporting"),
     "door": ("the front door: VirtualTIFF and its store", "parser manifest store tuning"),
     "layouts": ("arrays/layouts", "arrays.layouts"),
     "arrays": ("arrays: arrays and groups as plain data", "arrays"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from virtual_tiff.codecs.compat_050.images import register_codecs_of_050
+    from virtual_tiff.exporting import Exported, to_kerchunk
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish, publish_async, remove
     from virtual_tiff.publishing.repository.opening import open_published
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChangedError",
+    "Exported",
     "FormatError",
     "LimitError",
     "Limits",
@@ -47,6 +49,7 @@ __all__ = [
     "publish_async",
     "register_codecs_of_050",
     "remove",
+    "to_kerchunk",
     "tune_zarr",
     "verify",
     "verify_async",
@@ -54,6 +57,7 @@ __all__ = [
 
 _HOMES = {
     "ChangedError": "virtual_tiff.sources.object_source",
+    "Exported": "virtual_tiff.exporting",
     "SourceError": "virtual_tiff.sources.object_source",
     "Tuning": "virtual_tiff.tuning",
     "VirtualTIFF": "virtual_tiff.parser",
@@ -61,6 +65,7 @@ _HOMES = {
     "publish": "virtual_tiff.publishing",
     "publish_async": "virtual_tiff.publishing",
     "register_codecs_of_050": "virtual_tiff.codecs.compat_050.images",
+    "to_kerchunk": "virtual_tiff.exporting",
     "tune_zarr": "virtual_tiff.tuning",
     "remove": "virtual_tiff.publishing",
     "verify": "virtual_tiff.publishing.verification",

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli.common import LEFT_CHANGED, add_debug
+from virtual_tiff.cli.export import add_export
 from virtual_tiff.cli.history import add_expire, add_gc, add_log
 from virtual_tiff.cli.info import add_info
 from virtual_tiff.cli.move import add_move
@@ -156,6 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_remove(commands)
     add_verify(commands)
     add_move(commands)
+    add_export(commands)
     add_log(commands)
     add_expire(commands)
     add_gc(commands)
@@ -171,7 +173,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-_ARGUMENTS_OF_FILES = {"files", "repository", "to", "map", "values", "cache"}
+_ARGUMENTS_OF_FILES = {"files", "repository", "source", "to", "map", "values", "cache"}
 
 
 def _complete(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from zarr.registry import get_codec_class
 
 from virtual_tiff.codecs.base import ArraySpec, Buffer, Edges, NDBuffer
 from virtual_tiff.codecs.guard.images import FORMATS, ImageDecoder
+from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
 from virtual_tiff.codecs.images.headers import ImageSizeError
 from virtual_tiff.codecs.images.image_checks import ImageCodec
 
@@ -68,6 +69,11 @@ class ShortImageCodec(ImageCodec):
         return ShortImageCodec._decode_sync(codec, chunk_data, chunk_spec)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        if self.codec["name"] == BlockJpegCodec.name:
+            # some streams go on below the image, but not to the end of the chunk
+            columns = self.last_columns or chunk_spec.shape[self.axis + 1]
+            jpeg = BlockJpegCodec(self.codec, (self.last, columns))
+            return jpeg.decode_at(chunk_data, chunk_spec, Edges(foot=True, right=True))
         checked = self.codec["name"] in FORMATS
         make = ImageDecoder if checked else get_codec_class(self.codec["name"]).from_dict
         inner: Any = make(self.codec)
