@@ -15,8 +15,11 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import imagecodecs
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -65,6 +68,8 @@ class Page:
     """McuStarts."""
     texts: Mapping[int, str] = field(default_factory=dict)
     """ASCII tags by number."""
+    z: int = 0
+    """ZOffsetFromSlideCenter, nanometres."""
     nbytes: int | None = None
     """StripByteCounts, if not those of the stream."""
 
@@ -129,7 +134,7 @@ def _tags(page: Page, place: int) -> list[tuple[int, int, int, int | bytes]]:
         (65421, 11, 1, int.from_bytes(struct.pack("<f", page.lens), "little")),
         (65422, 9, 1, 1_250_000),
         (65423, 9, 1, -340_000 & 0xFFFFFFFF),
-        (65424, 9, 1, 0),
+        (65424, 9, 1, page.z & 0xFFFFFFFF),
     ]
     if page.resolution:
         tags += [
@@ -203,8 +208,255 @@ def ndpi(path: Path, *, base: int = 12, subsampling: int = 1, surplus: int = 0) 
     write_ndpi(path, pages, base=base)
 
 
+# --------------------------------------------------------------------------- other vendors
+
+_TILE: dict[str, Any] = {
+    "tile": (128, 128),
+    "compression": "jpeg",
+    "compressionargs": {"level": 90},
+}
+_PHOTO: dict[str, Any] = {"photometric": "rgb", "metadata": None}
+_SIZES = ((768, 1024), (384, 512), (192, 256))
+
+type _Pair = tuple[int, int]
+
+
+def _tiled(pixels: Pixels, compression: int) -> dict[str, Any]:
+    """Return what writes an image in tiles, under one of Aperio's compressions."""
+    if compression == 7:
+        return {"data": pixels, **_TILE, **_PHOTO}
+    if compression == 33003:  # YCbCr, which the stream does not say
+        pixels = np.array(Image.fromarray(pixels).convert("YCbCr"))
+    tiles = [
+        imagecodecs.jpeg2k_encode(
+            pixels[row : row + 128, column : column + 128].copy(),
+            level=50,
+            mct=compression != 33003,
+            codecformat="j2k",
+        )
+        for row in range(0, pixels.shape[0], 128)
+        for column in range(0, pixels.shape[1], 128)
+    ]
+    return {
+        "data": iter(tiles),
+        "shape": pixels.shape,
+        "dtype": pixels.dtype,
+        "tile": (128, 128),
+        "compression": compression,
+        **_PHOTO,
+    }
+
+
+def svs(path: Path, *, compression: int = 7, planes: int = 1) -> None:
+    """Write an Aperio SVS: an image, its thumbnail, levels, label and macro."""
+    first = "Aperio Image Library v12.0.5\r\n"
+    facts = "|AppMag = 20|MPP = 0.4990|ScanScope ID = SS1|Date = 12/24/25"
+    length, width = _SIZES[0]
+    text = f"{first}{width}x{length} [0,0 {width}x{length}] (128x128) JPEG/RGB Q=90{facts}"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(description=text, **_tiled(scene(length, width), compression))
+        small = f"{first}{width}x{length} -> 256x192 - |AppMag = 20"
+        writer.write(scene(192, 256, 1), description=small, rowsperstrip=192, **_PHOTO)
+        for plane in range(1, planes):
+            writer.write(description=text, **_tiled(scene(length, width, plane), compression))
+        for size in _SIZES[1:]:
+            text = f"{first}{width}x{length} -> {size[1]}x{size[0]} (128x128) JPEG/RGB{facts}"
+            for plane in range(planes):
+                writer.write(description=text, **_tiled(scene(*size, plane), compression))
+        for word, size, kind in (("label", (96, 90), 1), ("macro", (100, 300), 9)):
+            text = f"{first}{word} {size[1]}x{size[0]}"
+            writer.write(
+                scene(*size, kind), description=text, subfiletype=kind, rowsperstrip=16, **_PHOTO
+            )
+
+
+def _attribute(name: str, value: str) -> str:
+    return f'<Attribute Name="{name}" PMSVR="IString">{value}</Attribute>'
+
+
+def _array(name: str, kind: str, objects: Sequence[str]) -> str:
+    inner = "".join(f'<DataObject ObjectType="{kind}">{each}</DataObject>' for each in objects)
+    return _attribute(name, f"<Array>{inner}</Array>")
+
+
+def philips(path: Path, *, size: tuple[int, int] = (1024, 1152), levels: int = 4) -> None:
+    """Write a Philips TIFF: levels padded to whole tiles, the spacing of each in the XML."""
+    spacing = [f'"{0.00025 * 2**level:.7f}" ' * 2 for level in range(levels)]
+    represented = [_attribute("DICOM_PIXEL_SPACING", each.strip()) for each in spacing]
+    scan = (
+        _attribute("PIM_DP_IMAGE_TYPE", "WSI")
+        + represented[0]
+        + _array(
+            "PIIM_PIXEL_DATA_REPRESENTATION_SEQUENCE",
+            "PixelDataRepresentation",
+            [each + _attribute("PIIM_NUMBER", str(n)) for n, each in enumerate(represented)],
+        )
+    )
+    text = (
+        '<?xml version="1.0" encoding="UTF-8" ?><DataObject ObjectType="DPUfsImport">'
+        + _attribute("DICOM_MANUFACTURER", "PHILIPS")
+        + _array("PIM_DP_SCANNED_IMAGES", "DPScannedImage", [scan])
+        + "</DataObject>"
+    )
+    options: dict[str, Any] = {"software": "Philips DP v1.0", **_PHOTO}
+    with tifffile.TiffWriter(path) as writer:
+        for level in range(levels):
+            # of the padded size, which is padded in turn
+            length, width = ((n + -n % 128) >> level for n in size)
+            padding = [(0, -length % 128), (0, -width % 128), (0, 0)]
+            writer.write(
+                np.pad(scene(length, width), padding),
+                description=f"level={level}" if level else text,
+                subfiletype=1 if level else 0,
+                **_TILE,
+                **options,
+            )
+        for word, photo in (("Macro", (100, 300)), ("Label", (90, 96))):
+            writer.write(scene(*photo, len(word)), description=word, **options)
+
+
+def _qpi(kind: str, channel: str = "") -> str:
+    return (
+        '<?xml version="1.0" encoding="utf-16"?><PerkinElmer-QPI-ImageDescription>'
+        "<DescriptionVersion>2</DescriptionVersion><AcquisitionSoftware>VectraScan 1.0"
+        f"</AcquisitionSoftware><ImageType>{kind}</ImageType><SlideID>S 7</SlideID>{channel}"
+        "<Objective>20x</Objective><ScanProfile><root><ScanResolution>"
+        "<PixelSizeMicrons>0.5</PixelSizeMicrons><Magnification>20</Magnification>"
+        "</ScanResolution></root></ScanProfile></PerkinElmer-QPI-ImageDescription>"
+    )
+
+
+def qptiff(path: Path, *, channels: int = 3) -> None:
+    """Write an Akoya QPTIFF: channels, a thumbnail, reduced channels, overview and label."""
+    colors = ("0,0,255", "0,255,0", "255,0,0", "255,255,0")
+    names = ("DAPI", "FITC", "Cy5", "TRITC")
+    options: dict[str, Any] = {"software": "PerkinElmer-QPI", "metadata": None}
+    with tifffile.TiffWriter(path) as writer:
+        for level, (length, width) in enumerate(_SIZES):
+            for n in range(channels):
+                kind = "ReducedResolution" if level else "FullResolution"
+                channel = f"<Name>{names[n]}</Name><Color>{colors[n]}</Color>"
+                writer.write(
+                    scene(length, width, n)[..., 0].copy(),
+                    description=_qpi(kind, channel),
+                    photometric="minisblack",
+                    compression="lzw",
+                    tile=(128, 128),
+                    subfiletype=1 if level else 0,
+                    resolution=(20_000 >> level, 20_000 >> level),
+                    resolutionunit="centimeter",
+                    **options,
+                )
+            if level == 0:
+                small = scene(96, 128, 4)
+                writer.write(small, description=_qpi("Thumbnail"), photometric="rgb", **options)
+        for kind, size in (("Overview", (100, 300)), ("Label", (90, 96))):
+            small = scene(*size, len(kind))
+            writer.write(small, description=_qpi(kind), photometric="rgb", **options)
+
+
+def scn(path: Path, *, scenes: int = 2) -> None:
+    """Write a Leica SCN: a macro of all the slide, and scenes with their places on it."""
+    everything = (75_000_000, 25_000_000)
+    extent = (_SIZES[0][0] * 500, _SIZES[0][1] * 500)
+    places = [(9_000_000 * (n + 1), 4_000_000) for n in range(scenes)]
+    views: list[tuple[_Pair, _Pair, tuple[_Pair, ...], str]] = [
+        (everything, (0, 0), ((384, 128), (192, 64)), "macro"),
+        *((extent, place, _SIZES, f"image_{n}") for n, place in enumerate(places)),
+    ]
+    images, number = [], 0
+    for seed, (nanometres, offset, sizes, name) in enumerate(views):
+        dimensions = ""
+        for r, (length, width) in enumerate(sizes):
+            dimensions += f'<dimension sizeX="{width}" sizeY="{length}" r="{r}" ifd="{number}"/>'
+            number += 1
+        images.append(
+            f'<image name="{name}" uuid="urn:uuid:{seed}"><creationDate>2025-12-24T10:00:00Z'
+            '</creationDate><device model="Leica SCN400" version="1.4"/>'
+            f'<pixels sizeX="{sizes[0][1]}" sizeY="{sizes[0][0]}">{dimensions}</pixels>'
+            f'<view sizeX="{nanometres[1]}" sizeY="{nanometres[0]}" offsetX="{offset[1]}" '
+            f'offsetY="{offset[0]}" spacingZ="0"/><scanSettings><objectiveSettings><objective>'
+            f"{20 if seed else 1}</objective></objectiveSettings><illuminationSettings>"
+            "<numericalAperture>0.4</numericalAperture><illuminationSource>brightfield"
+            "</illuminationSource></illuminationSettings></scanSettings></image>"
+        )
+    text = (
+        '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">'
+        f'<collection name="slide" sizeX="{everything[1]}" sizeY="{everything[0]}">'
+        f"<barcode>QUJD</barcode>{''.join(images)}</collection></scn>"
+    )
+    pages = [(size, seed) for seed, view in enumerate(views) for size in view[2]]
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for at, (size, seed) in enumerate(pages):
+            writer.write(
+                scene(*size, seed),
+                description=None if at else text,
+                resolution=(20_000, 20_000),
+                resolutionunit="centimeter",
+                **_TILE,
+                **_PHOTO,
+            )
+
+
+def bif(path: Path) -> None:
+    """Write a Ventana BIF: the label and a probability map first, levels after them."""
+    xmp = (
+        b'<iScan Magnification="20" ScanRes="0.465" UnitNumber="U1" Z-layers="1" '
+        b'Z-spacing="1"><AOI0 Left="0"/></iScan>'
+    )
+    software = "ScanOutputManager 1.1.0.15854"
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for word, size in (("Label Image", (90, 300)), ("Probability_Image", (48, 64))):
+            tags = [(700, "B", len(xmp), xmp, True)] if word == "Label Image" else []
+            small = scene(*size, len(word))
+            writer.write(small, description=word, extratags=tags, software=software, **_PHOTO)
+        for level, size in enumerate(_SIZES):
+            said = f"level={level} mag={20 / 2**level:g} quality=90"
+            writer.write(scene(*size), description=said, **_TILE, **_PHOTO)
+
+
+def libvips(path: Path) -> None:
+    """Write a pyramid as `vips tiffsave --pyramid --tile` does: levels marked in the chain."""
+    text = (
+        '<?xml version="1.0"?><image xmlns="http://www.vips.ecs.soton.ac.uk//dzsave" version="8">'
+        '<properties><property><name>openslide.mpp-x</name><value type="VipsRefString">0.5</value>'
+        '</property><property><name>openslide.mpp-y</name><value type="VipsRefString">0.5</value>'
+        "</property></properties></image>"
+    )
+    with tifffile.TiffWriter(path) as writer:
+        for level, size in enumerate(_SIZES):
+            writer.write(
+                scene(*size),
+                description=None if level else text,
+                subfiletype=1 if level else 0,
+                resolution=(20_000 >> level, 20_000 >> level),
+                resolutionunit="centimeter",
+                **_TILE,
+                **_PHOTO,
+            )
+
+
+def qupath(path: Path) -> None:
+    """Write an OME-TIFF as QuPath exports it: levels in SubIFDs."""
+    sizes = {f"PhysicalSize{axis}": 0.5 for axis in "XY"}
+    units = {f"PhysicalSize{axis}Unit": "µm" for axis in "XY"}
+    options = {**_TILE, "photometric": "rgb"}
+    with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
+        metadata = {"axes": "YXS", **sizes, **units}
+        writer.write(scene(*_SIZES[0]), subifds=len(_SIZES) - 1, metadata=metadata, **options)
+        for size in _SIZES[1:]:
+            writer.write(scene(*size), subfiletype=1, metadata=None, **options)
+
+
 SLIDES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "Aperio SVS": ("aperio.svs", svs),
     "Hamamatsu NDPI": ("hamamatsu.ndpi", ndpi),
+    "Philips TIFF": ("philips.tiff", philips),
+    "Akoya QPTIFF": ("akoya.qptiff", qptiff),
+    "Leica SCN": ("leica.scn", scn),
+    "Ventana BIF": ("ventana.bif", bif),
+    "libvips pyramid": ("libvips.tif", libvips),
+    "OME-TIFF pyramid": ("qupath.ome.tif", qupath),
 }
 """By name of the kind: a file's name, and what writes it."""
 

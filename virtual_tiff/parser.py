@@ -20,9 +20,10 @@ from virtual_tiff.arrays.nodes import SET, Group, file_arrays, with_losses
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
-from virtual_tiff.arrays.series import description_of
+from virtual_tiff.arrays.series import without_padding
 from virtual_tiff.manifest import manifest_group
 from virtual_tiff.metadata.ome_xml import Ome, metadata_file, parse_ome
+from virtual_tiff.metadata.slides import KnownSlide, description_of, slide_of
 from virtual_tiff.sources.object_source import (
     BlockingObspecSource,
     ObspecSource,
@@ -350,17 +351,23 @@ class VirtualTIFF:
                 ifd=self.ifd,
                 limits=self.limits,
             )
+            slide = None
+            if self.ifd is None and self.ifd_layout in ("pyramid", "stack"):
+                slide = slide_of([ifd for ifd in tiff.ifds if ifd.describes_image])
+            if slide is not None:
+                tiff = replace(tiff, ifds=without_padding(tiff.ifds, slide[1]))
             ome = None
             if of_set or self.ifd_layout == "stack":
                 ome = await self._ome(tiff, partial(_beside, source, path, url))
             of_set = of_set and ome is not None and len(ome.files) > 1
             if not (of_set or self.ifd_layout == "stack"):
-                return self._group(tiff), tiff.state
+                return self._group(tiff, slide), tiff.state
             group = layouts.stack(
                 tiff,
                 self._budgeted(tiff),
                 coordinates=self.coordinates,
                 ome=ome,
+                slide=slide,
                 of_set=of_set,
                 named=self.page_axes == "named",
             )
@@ -396,7 +403,7 @@ class VirtualTIFF:
     def _budgeted(self, tiff: Tiff) -> Options:
         return replace(self._options, budget=Budget(self.limits, tiff.state.size))
 
-    def _group(self, tiff: Tiff) -> Group:
+    def _group(self, tiff: Tiff, slide: KnownSlide | None) -> Group:
         options = self._budgeted(tiff)
         directories = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
         images: list[ImageArray] = []
@@ -413,7 +420,7 @@ class VirtualTIFF:
         if refused and not images:
             raise next(iter(refused.values()))
         warn_of_refused(refused)
-        group = layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates)
+        group = layouts.arrange(images, self.ifd_layout, coordinates=self.coordinates, slide=slide)
         # directories that are left out because the file ends, and that have no loss yet
         lost_before = {loss.ifd for loss in tiff.losses}
         losses = [*tiff.losses]

@@ -6,22 +6,27 @@ directory for an overview of the image before it. Here an image is a level if it
 type and proportions as another one, smaller, and where the format of the file puts levels. What is
 none is an image of its own.
 
-Each format is a row of `FORMATS`: how it is recognised, and how its directories belong together.
-The first that recognises a file decides; the generic rule is the last.
+The vendors of whole-slide images have rules of their own, `metadata/slides.py`: the first row that
+recognises a file decides. The generic rule, here, is the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 
-from virtual_tiff.tiff import ImageFileDirectory, SubfileType, Tag, is_full, kind_of, subfile_bits
+from virtual_tiff.metadata.slides import (
+    MACRO,
+    KnownSlide,
+    Slide,
+    SlideImage,
+    alike,
+    can_be_level,
+    slide_of,
+)
+from virtual_tiff.tiff import ImageFileDirectory, Tag, is_full, kind_of, subfile_bits
 
-__all__ = ["FORMATS", "Format", "Series", "can_be_level", "description_of", "series_of"]
-
-_MACRO = SubfileType.ReducedImage | 8
-"""NewSubfileType of a slide's photograph; bit 3 is Aperio's and of those who copy it."""
+__all__ = ["Series", "series_of", "without_padding"]
 
 _FACTORS = (2, 3, 4)
 """Between the levels of a pyramid that nothing marks; tifffile tries the same."""
@@ -37,20 +42,33 @@ class Series:
     """By path of a level or a mask: its image at full resolution."""
     names: Mapping[str, str] = field(default_factory=dict)
     """By path of an associated image: thumbnail, label or macro."""
+    slide: Slide | None = None
+    """What the vendor of a slide says of it."""
+
+    def slide_page(self, path: str) -> SlideImage | None:
+        """Return the image of the slide that a directory shows at full resolution.
+
+        Of an image of several pages, the one of the directory; a channel's name is its own.
+        """
+        for image in () if self.slide is None else self.slide.images:
+            for number, page in enumerate(image.levels[0]):
+                if page.path == path:
+                    channel = image.channels[number : number + 1] if image.axis == "c" else ()
+                    return replace(
+                        image,
+                        levels=tuple((pages[number],) for pages in image.levels),
+                        axis="",
+                        name=next((each.name for each in channel), None) or image.name,
+                        channels=channel,
+                    )
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A row of the table: a writer, whose directories have an order of their own."""
-
-    name: str
-    source: str
-    """Where the rule stands."""
-    belong: Callable[[Sequence[ImageFileDirectory]], Series | None]
-    """Returns how the directories of the chain belong together; None of another writer's file."""
-
-
-def series_of(ifds: Sequence[ImageFileDirectory], full: Mapping[str, ImageFileDirectory]) -> Series:
+def series_of(
+    ifds: Sequence[ImageFileDirectory],
+    full: Mapping[str, ImageFileDirectory],
+    known: KnownSlide | None = None,
+) -> Series:
     """Return how directories belong together.
 
     Parameters
@@ -60,18 +78,50 @@ def series_of(ifds: Sequence[ImageFileDirectory], full: Mapping[str, ImageFileDi
     full
         By path of an overview and of a mask: the image that NewSubfileType and the order of the
         directories give it.
+    known
+        The slide, if that is known of all directories; None looks for it.
     """
-    chain = [ifd for ifd in ifds if "/" not in ifd.path]
-    generic = _generic(ifds, full)
-    known = next(filter(None, (row.belong(chain) for row in FORMATS)), None)
-    series = generic
+    series = _generic(ifds, full)
+    known = known or slide_of([ifd for ifd in ifds if "/" not in ifd.path])
     if known is not None:
-        owners = {**generic.owners, **known.owners}
-        for path in known.names:
+        kind, slide = known
+        owners = dict(series.owners)
+        for image in slide.images:
+            for pages in image.levels[1:]:
+                owners |= {
+                    page.path: first for page, first in zip(pages, image.levels[0], strict=True)
+                }
+        for path in (*slide.associated, *(i.path for s in slide.images for i in s.levels[0])):
             owners.pop(path, None)
-        series = Series(known.format, owners, {**generic.names, **known.names})
+        series = Series(kind.name, owners, {**series.names, **slide.associated}, slide)
     # what reduces a level reduces the level's image
     return replace(series, owners={path: _first(path, series.owners) for path in series.owners})
+
+
+def without_padding(
+    ifds: Sequence[ImageFileDirectory], slide: Slide
+) -> tuple[ImageFileDirectory, ...]:
+    """Return the directories of a slide; levels that are padded to whole tiles without padding."""
+    sizes = {
+        page.path: size
+        for image in slide.images
+        for pages, size in zip(image.levels, image.sizes, strict=bool(image.sizes))
+        for page in pages
+    }
+    return tuple(_resized(ifd, sizes[ifd.path]) if ifd.path in sizes else ifd for ifd in ifds)
+
+
+def _resized(ifd: ImageFileDirectory, size: tuple[int, int]) -> ImageFileDirectory:
+    """Return a directory with other numbers of rows and columns."""
+    if size == (ifd.ImageLength, ifd.ImageWidth):
+        return ifd
+    order = ifd.variant.byte_order
+    entries = dict(ifd.entries)
+    for tag, number in zip((Tag.ImageLength, Tag.ImageWidth), size, strict=True):
+        entry = entries[tag]
+        nbytes = entry.field_type.nbytes
+        entries[int(tag)] = entry._replace(data=number.to_bytes(nbytes, order))
+    return replace(ifd, entries=entries)
 
 
 def _first(path: str, owners: Mapping[str, ImageFileDirectory]) -> ImageFileDirectory:
@@ -79,28 +129,6 @@ def _first(path: str, owners: Mapping[str, ImageFileDirectory]) -> ImageFileDire
     while owner.path in owners:  # each comes before those that it owns, so this ends
         owner = owners[owner.path]
     return owner
-
-
-def can_be_level(ifd: ImageFileDirectory, full: ImageFileDirectory) -> bool:
-    """Return whether an image is another one in reduced resolution.
-
-    It is smaller, of the same type and proportions; one pixel is lost by rounding.
-    """
-    if not _alike(ifd, full):
-        return False
-    width, length = ifd.ImageWidth, ifd.ImageLength
-    if not (0 < width < full.ImageWidth and 0 < length <= full.ImageLength) and not (
-        0 < width <= full.ImageWidth and 0 < length < full.ImageLength
-    ):
-        return False
-    across, down = full.ImageWidth / width, full.ImageLength / length
-    return abs(full.ImageLength / across - length) <= 1 or abs(full.ImageWidth / down - width) <= 1
-
-
-def _alike(ifd: ImageFileDirectory, other: ImageFileDirectory) -> bool:
-    names = ("SamplesPerPixel", "BitsPerSample", "SampleFormat")
-    same = all(getattr(ifd, name) == getattr(other, name) for name in names)
-    return same and not (ifd.NewSubfileType ^ other.NewSubfileType) & SubfileType.Mask
 
 
 # ------------------------------------------------------------------------- the generic rule
@@ -113,7 +141,7 @@ def _generic(ifds: Sequence[ImageFileDirectory], full: Mapping[str, ImageFileDir
         image = full.get(ifd.path)
         if image is not None and (kind_of(ifd) == "mask" or can_be_level(ifd, image)):
             owners[ifd.path] = image
-        elif subfile_bits(ifd) == _MACRO:
+        elif subfile_bits(ifd) == MACRO:
             names[ifd.path] = "macro"
     owners = _one_to_one(ifds, owners) | _unmarked(ifds, full)
     return Series(None, owners, names)
@@ -156,7 +184,7 @@ def _pages_before(chain: Sequence[ImageFileDirectory], last: str) -> list[ImageF
     image, pages = chain[at], []
     for ifd in reversed(chain[: at + 1]):
         size = (ifd.ImageWidth, ifd.ImageLength) == (image.ImageWidth, image.ImageLength)
-        if not (size and is_full(ifd) and _alike(ifd, image)):
+        if not (size and is_full(ifd) and alike(ifd, image)):
             break
         pages.append(ifd)
     return pages[::-1]
@@ -188,7 +216,7 @@ def _unmarked(
         for ifd in images[n + 1 :]:
             tried = _FACTORS if factor is None else (factor,)
             step = next((f for f in tried if _is_step(ifd, last, f)), None)
-            if step is not None and ifd.path not in owners and _alike(ifd, image):
+            if step is not None and ifd.path not in owners and alike(ifd, image):
                 owners[ifd.path] = image
                 last, factor = ifd, step
     return owners
@@ -201,53 +229,3 @@ def _is_step(ifd: ImageFileDirectory, before: ImageFileDirectory, factor: int) -
     """Whether both lengths are those of the image before, divided and rounded down or up."""
     pairs = ((ifd.ImageWidth, before.ImageWidth), (ifd.ImageLength, before.ImageLength))
     return all(new in (old // factor, -(-old // factor)) and 0 < new < old for new, old in pairs)
-
-
-# -------------------------------------------------------------------------------- formats
-
-
-def description_of(ifd: ImageFileDirectory) -> str | None:
-    """Return ImageDescription, if it is a text."""
-    entry = ifd.entries.get(Tag.ImageDescription)
-    is_text = entry is not None and entry.field_type.nbytes == 1 and entry.data is not None
-    return ifd.text(Tag.ImageDescription) if is_text else None
-
-
-def _aperio(chain: Sequence[ImageFileDirectory]) -> Series | None:
-    """Levels are the tiled images; the second directory is a thumbnail, label and macro the last.
-
-    The description's second line begins with the name of a label and of a macro.
-    """
-    if not chain or chain[0].TileWidth is None:
-        return None
-    if not (description_of(chain[0]) or "").startswith("Aperio"):
-        return None
-    image, names = chain[0], {}
-    rest = list(chain[1:])
-    if rest and rest[0].TileWidth is None:
-        names[rest.pop(0).path] = "thumbnail"
-    levels = [
-        ifd
-        for ifd in takewhile(lambda ifd: ifd.TileWidth is not None and not subfile_bits(ifd), rest)
-        if can_be_level(ifd, image)
-    ]
-    owners = {ifd.path: image for ifd in levels}
-    for ifd in rest:
-        if ifd.path in owners:
-            continue
-        words = (description_of(ifd) or "").partition("\n")[2].split()
-        word = words[0].lower() if words else ""
-        if word in ("label", "macro"):
-            names[ifd.path] = word
-        elif subfile_bits(ifd) in (SubfileType.ReducedImage, _MACRO):
-            names[ifd.path] = "macro" if subfile_bits(ifd) == _MACRO else "label"
-    return Series("Aperio SVS", owners, names)
-
-
-FORMATS: tuple[Format, ...] = (
-    Format(
-        "Aperio SVS",
-        "Aperio Digital Slides and Third-Party Data Interchange, Rev. D; OpenSlide, Aperio format",
-        _aperio,
-    ),
-)

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from virtual_tiff.arrays.image import ImageArray
 from virtual_tiff.arrays.layouts.flat import flat, nested
 from virtual_tiff.arrays.layouts.page_stack import stack
 from virtual_tiff.arrays.layouts.pyramid import pyramid
 from virtual_tiff.arrays.nodes import Group
+from virtual_tiff.metadata.slides import KnownSlide
 
 __all__ = ["LAYOUTS", "IfdLayout", "arrange", "stack"]
 
@@ -20,18 +21,13 @@ IfdLayout = Literal["flat", "nested", "pyramid", "stack"]
 LAYOUTS: tuple[str, ...] = get_args(IfdLayout)
 
 
-class _Arranger(Protocol):
-    def __call__(self, images: Sequence[ImageArray], *, coordinates: bool) -> Group: ...
-
-
-_ARRANGERS: dict[str, _Arranger] = {
-    "flat": flat,
-    "nested": nested,
-    "pyramid": pyramid,
-}
-
-
-def arrange(images: Sequence[ImageArray], layout: IfdLayout, *, coordinates: bool) -> Group:
+def arrange(
+    images: Sequence[ImageArray],
+    layout: IfdLayout,
+    *,
+    coordinates: bool,
+    slide: KnownSlide | None = None,
+) -> Group:
     """Return the group that holds the arrays of the images.
 
     Parameters
@@ -44,5 +40,9 @@ def arrange(images: Sequence[ImageArray], layout: IfdLayout, *, coordinates: boo
         each resolution of an image.
     coordinates
         Whether coordinate arrays stand beside those of the images.
+    slide
+        The whole-slide image that the file is.
     """
-    return _ARRANGERS[layout](images, coordinates=coordinates)
+    if layout == "pyramid":
+        return pyramid(images, coordinates=coordinates, slide=slide)
+    return (flat if layout == "flat" else nested)(images, coordinates=coordinates)

@@ -11,16 +11,25 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.layouts.page_kinds import groups_of_one_shape, signatures
-from virtual_tiff.arrays.series import can_be_level, description_of, series_of
+from virtual_tiff.arrays.series import series_of
 from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
 from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
 from virtual_tiff.metadata.page_axes import Kind, PageAxes, page_axes
+from virtual_tiff.metadata.slides import (
+    KnownSlide,
+    Slide,
+    SlideImage,
+    SlideKind,
+    can_be_level,
+    description_of,
+)
 from virtual_tiff.tiff import (
     ImageFileDirectory,
     Limits,
@@ -33,7 +42,7 @@ from virtual_tiff.tiff import (
     warn,
 )
 
-__all__ = ["Page", "Stack", "find_stacks"]
+__all__ = ["Page", "Stack", "find_stacks", "slide_attributes", "slide_stack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,15 @@ class Stack:
     place in the stack does not tell which one it is."""
     losses: tuple[Loss, ...] = ()
     """Pages without a directory that lie beyond the file's end."""
+    title: str | None = None
+    """The name of an associated image of a slide, which is that of its group."""
+    factors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Rows and columns of the full resolution that those of a level stand for, by the path of its
+    first page; where it is left out, their sizes say it."""
+    origin: Mapping[str, float] = field(default_factory=dict)
+    """Position of the first pixel by axis, in the unit of its spacing."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Of the group: what the vendor of a slide says of it."""
 
     @property
     def ifd(self) -> ImageFileDirectory:
@@ -104,6 +122,7 @@ def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
     limits: Limits,
     refused: Collection[str] = (),
     ome: Ome | None = None,
+    slide: KnownSlide | None = None,
     of_set: bool = False,
     named: bool = False,
 ) -> list[Stack]:
@@ -121,6 +140,8 @@ def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
         Paths of directories that cannot be read and are left out; their SubIFDs are not.
     ome
         What the OME-XML says; None reads it of the first directory.
+    slide
+        The whole-slide image that the file is.
     of_set
         Whether a file of a multi-file OME-TIFF is to give its part of the whole image.
     named
@@ -155,11 +176,13 @@ def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
         if stacks or of_set:
             return stacks
         warn("the OME-XML describes no image of this file; its pages are exposed without it")
-    kind = page_axes(images, description) if named else None
-    if kind is not None:
+    stacks = []
+    if slide is not None:
+        stacks = _slide_stacks(*slide, images, numbered=bool(refused))
+    elif named and (kind := page_axes(images, description)) is not None:
         stacks = _named_stacks(*kind, images, file_size, limits, numbered=bool(refused))
-        if stacks:
-            return stacks
+    if stacks:
+        return stacks
     imagej = parse_imagej(description)
     if imagej is None:
         return _page_stacks(images, numbered=bool(refused))
@@ -429,6 +452,101 @@ def _named(stack: Stack, axes: PageAxes) -> Stack:
         numbers=stack.numbers if order == ["page"] else (),
         ome=None if "page" in order else image,
     )
+
+
+def _slide_stacks(
+    kind: SlideKind, slide: Slide, images: Sequence[ImageFileDirectory], *, numbered: bool
+) -> list[Stack]:
+    """Return the images of a slide, and each associated image by its name."""
+    by_path = {ifd.path: ifd for image in images for ifd in (image, *image.subifds)}
+    rest = {ifd.path: ifd for ifd in images}
+    stacks = []
+    for image in slide.images:
+        present = [
+            [by_path[page.path] for page in pages if page.path in by_path] for pages in image.levels
+        ]
+        whole = [len(pages) == len(present[0]) == len(image.levels[0]) for pages in present]
+        if not whole[0] or any(len(set(signatures(pages))) > 1 for pages in present if pages):
+            continue
+        levels = [pages for pages, is_whole in zip(present, whole, strict=True) if is_whole]
+        stacks.append(slide_stack(image, levels))
+        for ifd in (page for pages in levels for page in pages):
+            rest.pop(ifd.path, None)
+    stacks += [
+        _page_stack([rest.pop(p)], (), None, numbered=False) for p in slide.associated if p in rest
+    ]
+    used: set[str] = set()
+    for n, stack in enumerate(stacks):
+        name = slide.associated.get(stack.name)
+        if name is None:
+            stacks[n] = replace(stack, attributes=slide_attributes(kind, slide))
+            continue
+        title = name if name not in used else None
+        used.add(name)
+        stacks[n] = replace(stack, title=title, attributes={"associated_image": name})
+    if rest:
+        stacks += _page_stacks(list(rest.values()), numbered=numbered)
+    return sorted(stacks, key=lambda stack: [int(part) for part in stack.name.split("/")])
+
+
+def slide_stack(
+    image: SlideImage, levels: Sequence[Sequence[ImageFileDirectory]], sample_axis: str = "s"
+) -> Stack:
+    """Return an image of a slide as a stack, with spacing in micrometres.
+
+    Parameters
+    ----------
+    image
+        What the vendor says of it.
+    levels
+        The pages of each level that is exposed, the full resolution first.
+    sample_axis
+        Name of the axis of the samples of a pixel.
+    """
+    full = levels[0][0]
+    by_page = {
+        page.path: spacing
+        for pages, spacing in zip(image.levels, image.spacing, strict=bool(image.spacing))
+        for page in pages
+    }
+    several = len(levels[0]) > 1
+    first = by_page.get(full.path)
+    spacing = {} if first is None else {"Y": (first[0], "µm"), "X": (first[1], "µm")}
+    if several and image.step is not None:
+        spacing["Z"] = image.step, "µm"
+    factors = {
+        pages[0].path: (by_page[pages[0].path][0] / first[0], by_page[pages[0].path][1] / first[1])
+        for pages in levels
+        if first is not None and pages[0].path in by_page
+    }
+    origin = dict(zip("yx", image.origin, strict=True)) if image.origin and first else {}
+    ome = OmeImage(
+        name=image.name,
+        dimension_order="XYCZT",
+        sizes={"T": 1, "C": 1, "Z": 1, "X": full.ImageWidth, "Y": full.ImageLength}
+        | ({image.axis.upper(): len(levels[0])} if several else {}),
+        significant_bits=None,
+        spacing=spacing,
+        channels=image.channels,
+        tiff_data=(),
+    )
+    return Stack(
+        name=full.path,
+        axes=(image.axis,) if several else (),
+        shape=(len(levels[0]),) if several else (),
+        pages=_pages(levels[0]),
+        levels=tuple(map(_pages, levels[1:])),
+        sample_axis=sample_axis,
+        ome=ome,
+        factors=factors,
+        origin=origin,
+    )
+
+
+def slide_attributes(kind: SlideKind, slide: Slide) -> dict[str, Any]:
+    """Return the attributes of a slide's image: its kind, and the vendor's metadata."""
+    properties = {"slide_properties": dict(slide.properties)} if slide.properties else {}
+    return {"slide_format": kind.name, **properties}
 
 
 def _page_stacks(

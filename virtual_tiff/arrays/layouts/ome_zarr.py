@@ -34,7 +34,9 @@ _AXIS_TYPES = {
     "z": "space",
     "y": "space",
     "x": "space",
-    "s": "channel",  # the samples of a pixel, of a file whose metadata do not call them channels
+    # the samples of a pixel, of a file whose metadata do not call them channels
+    "s": "channel",
+    "band": "channel",  # in the layout pyramid
 }
 
 _PREFIXES = {
@@ -132,7 +134,8 @@ def group_attributes(
         for name, (step, _) in steps.items():
             times = factor.get(name, 1.0)
             scale.append(step * times)
-            translation.append(step * (stack.first.get(name, 0) + (times - 1) / 2))
+            middle = step * (stack.first.get(name, 0) + (times - 1) / 2)
+            translation.append(stack.origin.get(name, 0.0) + middle)
         transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
         if any(translation):
             transformations.append({"type": "translation", "translation": translation})

@@ -41,6 +41,7 @@ from virtual_tiff.arrays.nodes import JSON, PART, FileArray, Group
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.metadata.ome_xml import Ome
+from virtual_tiff.metadata.slides import KnownSlide
 from virtual_tiff.tiff import LimitError, Tag, Tiff, TiffError, UnsupportedError
 
 __all__ = ["stack"]
@@ -50,12 +51,13 @@ _IMAGE = "image"
 type _Pages = Sequence[Page | None]
 
 
-def stack(
+def stack(  # noqa: PLR0913 (all that decides what the pages are)
     tiff: Tiff,
     options: Options,
     *,
     coordinates: bool,
     ome: Ome | None = None,
+    slide: KnownSlide | None = None,
     of_set: bool = False,
     named: bool = True,
 ) -> Group:
@@ -71,6 +73,8 @@ def stack(
         Whether coordinate arrays stand beside the stack.
     ome
         What the OME-XML says.
+    slide
+        The whole-slide image that the file is.
     of_set
         Whether the file gives its part of the images of a multi-file OME-TIFF: groups, attributes
         and coordinates are those of the whole, and `PART` of each array says where the part lies.
@@ -83,7 +87,15 @@ def stack(
         If a page cannot be read as its tags promise, or pages of one kind lie in chunks of
         different sizes.
     """
-    stacks = partial(_stacks, tiff, coordinates=coordinates, ome=ome, of_set=of_set, named=named)
+    stacks = partial(
+        _stacks,
+        tiff,
+        coordinates=coordinates,
+        ome=ome,
+        slide=slide,
+        of_set=of_set,
+        named=named,
+    )
     try:
         return stacks({}, options)
     except TiffError as error:
@@ -126,6 +138,7 @@ def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
     *,
     coordinates: bool,
     ome: Ome | None,
+    slide: KnownSlide | None,
     of_set: bool,
     named: bool,
 ) -> Group:
@@ -135,6 +148,7 @@ def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
         limits=options.limits,
         refused=refused,
         ome=ome,
+        slide=slide,
         of_set=of_set,
         named=named,
     )
@@ -159,7 +173,7 @@ def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
     if stacks and all(page_stack.ome and page_stack.ome.tiff_data for page_stack in stacks):
         numbered = {str(number): group for number, group in enumerate(groups)}
         return Group(groups=numbered, attributes=bioformats2raw_attributes())
-    names = [page_stack.name.replace("/", ".") for page_stack in stacks]
+    names = [page_stack.title or page_stack.name.replace("/", ".") for page_stack in stacks]
     losses = tuple(loss for page_stack in stacks for loss in page_stack.losses)
     return Group(groups=dict(zip(names, groups, strict=True)), losses=losses)
 
@@ -200,13 +214,18 @@ def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: 
         if coordinates:
             arrays[-1] |= _coordinates(page_stack, image, arrays[-1])
     if len(levels) == 1:
-        return Group(arrays=arrays[0], attributes=_ome(page_stack, levels, [_IMAGE]))
+        attributes = {**page_stack.attributes, **_ome(page_stack, levels, [_IMAGE])}
+        return Group(arrays=arrays[0], attributes=attributes)
     paths = [str(level) for level in range(len(levels))]
     place = levels[0].place
     attributes = multiscales_attributes(
-        [described(path, image, levels[0]) for path, image in zip(paths, levels, strict=True)],
+        [
+            described(path, image, levels[0], page_stack.factors.get(image.ifd.path))
+            for path, image in zip(paths, levels, strict=True)
+        ],
         proj=None if place is None else proj_attributes(place),
     )
+    attributes |= dict(page_stack.attributes)
     attributes |= _ome(page_stack, levels, [f"{path}/{_IMAGE}" for path in paths])
     groups = {path: Group(arrays=of_level) for path, of_level in zip(paths, arrays, strict=True)}
     return Group(groups=groups, attributes=attributes)
@@ -218,7 +237,8 @@ def _ome(page_stack: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) 
         return {}
     full = levels[0].ifd
     factors = [
-        (full.ImageLength / image.ifd.ImageLength, full.ImageWidth / image.ifd.ImageWidth)
+        page_stack.factors.get(image.ifd.path)
+        or (full.ImageLength / image.ifd.ImageLength, full.ImageWidth / image.ifd.ImageWidth)
         for image in levels
     ]
     if page_stack.whole is not None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from virtual_tiff.arrays.conventions import proj_attributes
 from virtual_tiff.arrays.image import ImageArray
+from virtual_tiff.arrays.layouts.find_stacks import slide_attributes, slide_stack
 from virtual_tiff.arrays.layouts.named_arrays import (
     Arrays,
     Names,
@@ -22,9 +23,11 @@ from virtual_tiff.arrays.layouts.named_arrays import (
     name_of,
     pixels_of,
 )
+from virtual_tiff.arrays.layouts.ome_zarr import group_attributes
 from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
 from virtual_tiff.arrays.nodes import Group
 from virtual_tiff.arrays.series import series_of
+from virtual_tiff.metadata.slides import KnownSlide, SlideImage
 from virtual_tiff.tiff import kind_of, warn
 
 __all__ = ["described", "pyramid"]
@@ -33,17 +36,32 @@ _IMAGE = "image"
 _MASK = "mask"
 
 
-def pyramid(images: Sequence[ImageArray], *, coordinates: bool) -> Group:
-    """Return a group of levels; of several images a group that holds one for each."""
+def pyramid(
+    images: Sequence[ImageArray], *, coordinates: bool, slide: KnownSlide | None = None
+) -> Group:
+    """Return a group of levels; of several images a group that holds one for each.
+
+    Parameters
+    ----------
+    images
+        Those to expose.
+    coordinates
+        Whether coordinate arrays stand beside them.
+    slide
+        The whole-slide image that the file is.
+    """
     full = {image.ifd.path: image.full for image in images if image.full is not None}
-    series = series_of([image.ifd for image in images], full)
+    series = series_of([image.ifd for image in images], full, slide)
     families: dict[str, list[ImageArray]] = {}
     for image in images:
         owner = series.owners.get(image.ifd.path, image.ifd)
         families.setdefault(owner.path, []).append(image)
     groups: dict[str, Group] = {}
-    for family in families.values():
-        name, group = name_of(family[0]), _levels(family, coordinates=coordinates)
+    for path, family in families.items():
+        page = series.slide_page(path)
+        name, group = name_of(family[0]), _levels(family, page, coordinates=coordinates)
+        if slide is not None and page is not None and path not in series.names:
+            group = replace(group, attributes=group.attributes | slide_attributes(*slide))
         kind = series.names.get(family[0].ifd.path)
         if kind is not None:
             group = replace(group, attributes={**group.attributes, "associated_image": kind})
@@ -53,8 +71,11 @@ def pyramid(images: Sequence[ImageArray], *, coordinates: bool) -> Group:
     return Group(groups=groups)
 
 
-def _levels(family: Sequence[ImageArray], *, coordinates: bool) -> Group:
-    """Return the group of one image's levels, from large to small."""
+def _levels(family: Sequence[ImageArray], page: SlideImage | None, *, coordinates: bool) -> Group:
+    """Return the group of one image's levels, from large to small.
+
+    `page` is what the vendor of a slide says of it.
+    """
     masks = {pixels_of(image): image for image in reversed(family) if _is_mask(image)}
     images = [image for image in family if not _is_mask(image)] or list(masks.values())
     # not the part that is exposed: a window ends where blocks do, in an overview further out
@@ -74,10 +95,21 @@ def _levels(family: Sequence[ImageArray], *, coordinates: bool) -> Group:
     for mask in () if _is_mask(images[0]) else masks.values():
         warn(f"IFD {mask.ifd.path}: the mask is left out: no image has its size and position")
     place = images[0].place
+    stack = None if page is None else slide_stack(page, [[each.ifd] for each in images], "band")
+    factors = {} if stack is None else stack.factors
     attributes = multiscales_attributes(
-        [described(path, image, images[0]) for path, image in levels.items()],
+        [
+            described(path, image, images[0], factors.get(image.ifd.path))
+            for path, image in levels.items()
+        ],
         proj=None if place is None else proj_attributes(place),
     )
+    if stack is not None and not any(i.region or i.axes.samples_last for i in images):
+        scales = [
+            (f"{entry['asset']}/{_IMAGE}", tuple(entry["transform"]["scale"]))
+            for entry in attributes["multiscales"]["layout"]
+        ]
+        attributes |= group_attributes(stack, scales)
     return Group(groups=groups, attributes=attributes)
 
 
@@ -85,11 +117,26 @@ def _is_mask(image: ImageArray) -> bool:
     return kind_of(image.ifd) == "mask"
 
 
-def described(path: str, image: ImageArray, first: ImageArray) -> Level:
-    """Say how a level lies in the first one: a window begins at blocks of each level's own."""
+def described(
+    path: str, image: ImageArray, first: ImageArray, factor: tuple[float, float] | None = None
+) -> Level:
+    """Say how a level lies in the first one: a window begins at blocks of each level's own.
+
+    Parameters
+    ----------
+    path
+        Of the level's group.
+    image, first
+        The level, and that of full resolution.
+    factor
+        Rows and columns of the full resolution that those of the level stand for; None if their
+        sizes say it.
+    """
     length, width = image.size
-    down = first.ifd.ImageLength / image.ifd.ImageLength
-    across = first.ifd.ImageWidth / image.ifd.ImageWidth
+    down, across = factor or (
+        first.ifd.ImageLength / image.ifd.ImageLength,
+        first.ifd.ImageWidth / image.ifd.ImageWidth,
+    )
     row, column = image.origin
     first_row, first_column = first.origin
     return Level(

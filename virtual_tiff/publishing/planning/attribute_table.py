@@ -39,6 +39,8 @@ ATTRIBUTES: dict[str, Rule] = {
     "_Unsigned": "agree",
     "missing_value": "agree",
     "associated_image": "agree",
+    "slide_format": "agree",
+    "slide_properties": "agree",
     "NODATA_VALUES": "agree",
     "add_offset": "agree",
     "scale_factor": "agree",
