@@ -227,9 +227,11 @@ def _tiled(pixels: Pixels, compression: int) -> dict[str, Any]:
         return {"data": pixels, **_TILE, **_PHOTO}
     if compression == 33003:  # YCbCr, which the stream does not say
         pixels = np.array(Image.fromarray(pixels).convert("YCbCr"))
+    padding = [(0, -n % 128) for n in pixels.shape[:2]]
+    padded = np.pad(pixels, [*padding, (0, 0)], "edge")
     tiles = [
         imagecodecs.jpeg2k_encode(
-            pixels[row : row + 128, column : column + 128].copy(),
+            padded[row : row + 128, column : column + 128].copy(),
             level=50,
             mct=compression != 33003,
             codecformat="j2k",

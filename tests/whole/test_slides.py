@@ -16,9 +16,10 @@ import zarr
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 
+from support import fresh
 from support.locations import locate
 from support.scripts import load_script
-from virtual_tiff import TiffWarning, VirtualTIFF
+from virtual_tiff import TiffWarning, VirtualTIFF, publish
 from virtual_tiff.info import inspect
 from virtual_tiff.metadata.slides import SLIDES as KINDS
 
@@ -293,3 +294,44 @@ def test_texts_that_say_nothing(text: str, tmp_path: Path) -> None:
     group = opened(path)
     assert group["0/image"].shape == (3, 64, 64)
     assert "unit" not in group.attrs["ome"]["multiscales"][0]["axes"][-1]
+
+
+FRESH = """
+import icechunk, numpy as np, openslide, zarr
+place, prefix, path, name = {arguments!r}
+config = icechunk.RepositoryConfig.default()
+repository = icechunk.Repository.open(
+    icechunk.local_filesystem_storage(place),
+    authorize_virtual_chunk_access=icechunk.containers_credentials({{prefix: None}}),
+)
+store = repository.readonly_session("main").store
+group = zarr.open_group(store, mode="r")[name]["0"]
+largest = 0
+with openslide.OpenSlide(path) as slide:
+    for n in range(3):
+        array = group[f"{{n}}/image"]
+        _, rows, columns = array.chunks
+        for y in range(0, array.shape[1], rows):
+            for x in range(0, array.shape[2], columns):
+                tile = np.moveaxis(array[:, y : y + rows, x : x + columns], 0, -1).astype("i2")
+                scale = round(slide.level_downsamples[n])
+                size = tile.shape[1::-1]
+                judged = slide.read_region((x * scale, y * scale), n, size).convert("RGB")
+                largest = max(largest, int(np.abs(tile - np.asarray(judged)).max()))
+print(largest)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["svs", "svs, JPEG 2000", "ndpi"])
+def test_a_published_slide_in_a_fresh_process(kind: str, tmp_path: Path) -> None:
+    """Tile by tile, by imagecodecs-zarr alone, as OpenSlide decodes them."""
+    path = tmp_path / f"slide.{kind[:4].rstrip(',')}"
+    if kind == "ndpi":
+        MAKER.ndpi(path)
+    else:
+        MAKER.svs(path, compression=7 if kind == "svs" else 33005)
+    place = tmp_path / "repository"
+    publish([path], place, ifd_layout="pyramid")
+    arguments = (str(place), f"{tmp_path.as_uri()}/", str(path), path.stem)
+    assert int(fresh.run(FRESH.format(arguments=arguments))) <= 1

@@ -40,7 +40,7 @@ ATTRIBUTES: dict[str, Rule] = {
     "missing_value": "agree",
     "associated_image": "agree",
     "slide_format": "agree",
-    "slide_properties": "agree",
+    "slide_properties": "may differ",
     "NODATA_VALUES": "agree",
     "add_offset": "agree",
     "scale_factor": "agree",
