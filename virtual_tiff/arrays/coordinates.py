@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numcodecs.vlen import VLenUTF8
+from numpy.typing import NDArray
 
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.nodes import InlineArray
@@ -20,7 +21,7 @@ from virtual_tiff.metadata.control_points import gcps_attribute
 from virtual_tiff.metadata.place import Place
 from virtual_tiff.metadata.rpc import rpcs_attribute
 
-__all__ = ["axis_array", "band_array", "has_axes", "spatial_ref_array"]
+__all__ = ["axis_array", "band_array", "has_axes", "plane_array", "spatial_ref_array"]
 
 type JSON = dict[str, Any]
 
@@ -109,6 +110,47 @@ def _band(values: tuple[Any, ...], kind: str, axis: str, name: str) -> InlineArr
         return _array("string", data, {}, dimension)
     data_type, dtype = ("int64", "<i8") if kind == "int" else ("float64", "<f8")
     return _array(data_type, np.asarray(values, dtype).tobytes(), {}, dimension)
+
+
+def plane_array(values: NDArray[Any], axes: Sequence[str], units: str) -> InlineArray | None:
+    """Return a value for each plane of an image, along the axes on which it depends.
+
+    Parameters
+    ----------
+    values
+        Numbers, NaN for those that are unknown, or texts.
+    axes
+        Names of the dimensions.
+    units
+        "" for none.
+
+    Returns
+    -------
+    InlineArray or None
+        None if no value is known.
+    """
+    is_text = values.dtype == object
+    kept = list(axes)
+    for number in reversed(range(len(kept))):
+        first = values.take([0], axis=number)
+        same = values == first
+        if not is_text:
+            same |= np.isnan(values) & np.isnan(first)
+        if bool(np.all(same)):
+            values = first.take(0, axis=number)
+            del kept[number]
+    if not any(values.ravel()) if is_text else not np.isfinite(values).any():
+        return None
+    attributes = {"units": units} if units else {}
+    if is_text:
+        data = bytes(VLenUTF8().encode(np.asarray(values, dtype=object).ravel()))
+        array = _array("string", data, attributes)
+    else:
+        array = _array("float64", values.astype("<f8").tobytes(), attributes)
+    shape = list(values.shape)
+    grid = {"name": "regular", "configuration": {"chunk_shape": shape}}
+    metadata = array.metadata | {"shape": shape, "chunk_grid": grid, "dimension_names": kept}
+    return InlineArray(metadata=metadata, data=array.data, axes=Axes(kept))
 
 
 def spatial_ref_array(place: Place) -> InlineArray:

@@ -6,9 +6,10 @@ and ignores further directories. tifffile's `series_imagej` is the rule where co
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise, product
+from itertools import islice, pairwise, product
 from math import isfinite
 
 from virtual_tiff.tiff import (
@@ -21,12 +22,12 @@ from virtual_tiff.tiff import (
     block_layout,
 )
 
-__all__ = ["ImageJ", "contiguous_run", "parse_imagej"]
+__all__ = ["UNITS", "ImageJ", "contiguous_run", "imagej_metadata", "parse_imagej"]
 
 _ORDERS = {"czt", "ctz", "zct", "ztc", "tcz", "tzc"}
 _COUNTS = ("images", "channels", "slices", "frames")
 _COUNT_DIGITS = 18
-_UNITS = {
+UNITS = {
     **dict.fromkeys(("micron", "microns", "um", "\\u00b5m", "\u03bcm"), "\u00b5m"),
     "pixels": "pixel",
     "inch": "in",
@@ -66,7 +67,7 @@ class ImageJ:
     def spacing(self, ifd: ImageFileDirectory) -> dict[str, tuple[float, str]]:
         """Return the distance of two neighbours and its unit, by `X`, `Y`, `Z` and `T`."""
         unit = self.items.get("unit", "").strip()
-        unit = _UNITS.get(unit.lower(), unit)
+        unit = UNITS.get(unit.lower(), unit)
         steps = {"T": (self._number("finterval"), "s")}
         if not steps["T"][0] and (rate := self._number("fps")):
             steps["T"] = 1 / rate, "s"
@@ -114,6 +115,45 @@ def parse_imagej(description: str | None) -> ImageJ | None:
     order = items.get("order", "").strip().lower()
     counts = {name: _count(items.get(name, "")) for name in _COUNTS}
     return ImageJ(**counts, order=order if order in _ORDERS else "czt", items=items)
+
+
+_LUT_BYTES = 3 * 256
+
+
+def imagej_metadata(
+    ifd: ImageFileDirectory,
+) -> tuple[list[str], list[tuple[float, float]], list[str]]:
+    """Return labels of the images, ranges of values and colours (RRGGBB) of the channels.
+
+    The tag IJMetadata, as ImageJ's TiffDecoder reads it: a header that counts items of each type,
+    then the items, with their lengths in IJMetadataByteCounts. What is wrong says nothing.
+    """
+    if Tag.IJMetadata not in ifd.entries or Tag.IJMetadataByteCounts not in ifd.entries:
+        return [], [], []
+    data = ifd.raw(Tag.IJMetadata) or b""
+    lengths = list(ifd.integers(Tag.IJMetadataByteCounts) or ())
+    order = "little" if ifd.variant.byte_order == "little" else "big"
+    sign = "<" if order == "little" else ">"
+    if not lengths or len(data) < sum(lengths) or data[:4] not in (b"IJIJ", b"JIJI"):
+        return [], [], []
+    types = struct.iter_unpack(f"{sign}4sI", data[4 : lengths[0]][: (lengths[0] - 4) // 8 * 8])
+    labels: list[str] = []
+    ranges: list[tuple[float, float]] = []
+    colors: list[str] = []
+    at, following = lengths[0], iter(lengths[1:])
+    for name, count in types:
+        for nbytes in islice(following, count):
+            item = data[at : at + nbytes]
+            at += nbytes
+            kind = name if order == "big" else name[::-1]
+            if kind == b"labl":
+                labels.append(item.decode("utf-16-le" if order == "little" else "utf-16-be"))
+            elif kind == b"rang":
+                ranges += struct.iter_unpack(f"{sign}2d", item[: len(item) // 16 * 16])
+            elif kind == b"luts" and len(item) == _LUT_BYTES:
+                colors.append(item[255::256].hex().upper())
+    known = [(low, high) for low, high in ranges if isfinite(low) and isfinite(high) and low < high]
+    return labels, known if len(known) == len(ranges) else [], colors
 
 
 def _count(text: str) -> int:

@@ -18,12 +18,14 @@ from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
 from virtual_tiff.tiff import Limits, warn
 
 __all__ = [
+    "WHOLE_IMAGE",
     "Ome",
     "OmeChannel",
     "OmeImage",
     "OmePlate",
     "OmeTiffData",
     "OmeWell",
+    "PlaneValues",
     "Planes",
     "find_planes",
     "metadata_file",
@@ -33,6 +35,8 @@ __all__ = [
 _DIMENSION_ORDERS = {"XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC"}
 _DEFAULT_UNITS = {"X": "µm", "Y": "µm", "Z": "µm", "T": "s"}
 """Default units of PhysicalSize and TimeIncrement, in `ome.xsd`."""
+WHOLE_IMAGE = (-1, -1, -1)
+"""In the place of T, C and Z: all planes of an image."""
 _MOST_WELLS = 1000
 """Rows and columns of a plate: the largest of trade have 48 rows and 72 columns."""
 
@@ -45,6 +49,8 @@ class OmeChannel:
     color: str | None
     """RRGGBB."""
     samples: int
+    window: tuple[float, float] | None = None
+    """The values that are shown as black and as the full colour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,16 @@ class OmeTiffData:
     uuid: str | None
     """The UUID of the file that has the directories; None is this one."""
     file_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaneValues:
+    """A number of each plane, as far as it is stated."""
+
+    units: str
+    """As OME writes it."""
+    values: Mapping[tuple[int, int, int], float]
+    """By T, C and Z; by `WHOLE_IMAGE` that of all planes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +94,8 @@ class OmeImage:
     id: str | None = field(default=None, compare=False)
     modulo: Mapping[str, tuple[str, int]] = field(default_factory=dict, compare=False)
     """By `Z`, `C` or `T`: name and length of the axis that its planes go through at each step."""
+    planes: Mapping[str, PlaneValues] = field(default_factory=dict, compare=False)
+    """What is said of each plane, by the name of its coordinate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +340,58 @@ def _image(image: Element, pixels: Element) -> OmeImage:
         spacing=_spacings(pixels),
         channels=tuple(map(_channel, children(pixels, "Channel"))),
         tiff_data=tuple(map(_tiff_data, children(pixels, "TiffData"))),
+        planes=_plane_values(image, pixels),
     )
+
+
+_OF_PLANES = {
+    "position_x": ("PositionX", "reference frame"),
+    "position_y": ("PositionY", "reference frame"),
+    "position_z": ("PositionZ", "reference frame"),
+    "delta_t": ("DeltaT", "s"),
+    "exposure_time": ("ExposureTime", "s"),
+}
+"""By the name of a coordinate: the attribute of Plane, and its default unit in `ome.xsd`."""
+_MOST_PLANES = 4096
+"""An image of more planes has no coordinates of them: a manifest would hold megabytes of them."""
+
+
+def _plane_values(image: Element, pixels: Element) -> dict[str, PlaneValues]:
+    """Return where each plane was taken, and when; StageLabel says it of the whole image."""
+    units: dict[str, str] = {}
+    values: dict[str, dict[tuple[int, int, int], float]] = {}
+    for number, plane in enumerate(children(pixels, "Plane")):
+        if number >= _MOST_PLANES:
+            return {}
+        try:
+            at = tuple(_whole(plane, f"The{axis}") or 0 for axis in "TCZ")
+        except ValueError:
+            continue
+        for name, (attribute, unit) in _OF_PLANES.items():
+            value = _number(plane, attribute)
+            if value is not None:
+                values.setdefault(name, {})[at[0], at[1], at[2]] = value
+                units.setdefault(name, plane.get(f"{attribute}Unit", unit))
+                if plane.get(f"{attribute}Unit", unit) != units[name]:
+                    return {}
+    stage = next(children(image, "StageLabel"), None)
+    if stage is not None and not any(name.startswith("position") for name in values):
+        for axis in "XYZ":
+            value = _number(stage, axis)
+            if value is not None:
+                name = f"position_{axis.lower()}"
+                units[name] = stage.get(f"{axis}Unit", _OF_PLANES[name][1])
+                values[name] = {WHOLE_IMAGE: value}
+    return {name: PlaneValues(units=units[name], values=values[name]) for name in values}
+
+
+def _number(element: Element, name: str) -> float | None:
+    """Return an attribute that is a finite number; None if it is none."""
+    try:
+        value = float(element.get(name, "nan"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _whole(element: Element, name: str) -> int | None:

@@ -12,9 +12,9 @@ import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import batched, pairwise
 
-from virtual_tiff.metadata.imagej import parse_imagej
+from virtual_tiff.metadata.imagej import UNITS, imagej_metadata, parse_imagej
 from virtual_tiff.metadata.ome_xml import OmeChannel
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
 
@@ -37,6 +37,8 @@ class PageAxes:
     """Whether one directory stands for all pages, whose data follow each other."""
     places: tuple[tuple[int, ...], ...] | None = None
     """The place of each page along the axes, where they are not in C order."""
+    values: Mapping[str, tuple[Sequence[float] | Sequence[str], str]] = field(default_factory=dict)
+    """What is said of each page, and its unit, by the name of a coordinate."""
 
     @property
     def count(self) -> int:
@@ -89,23 +91,73 @@ _UIC2_LONGS = 6
 
 def _metamorph(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
     ifd = ifds[0]
-    values = ifd.integers(Tag.UIC2tag) if Tag.UIC2tag in ifd.entries else None
-    if values is None or len(values) < _UIC2_LONGS:
+    longs = ifd.integers(Tag.UIC2tag) if Tag.UIC2tag in ifd.entries else None
+    if longs is None or len(longs) < _UIC2_LONGS:
         return None
-    numbers = list(values)
-    planes = len(numbers) // _UIC2_LONGS
-    distances = [numbers[at] for at in range(0, planes * _UIC2_LONGS, _UIC2_LONGS)]
-    times = [tuple(numbers[at + 2 : at + 4]) for at in range(0, planes * _UIC2_LONGS, _UIC2_LONGS)]
+    planes = list(batched(longs, _UIC2_LONGS))
+    planes = planes[: len(longs) // _UIC2_LONGS]
+    distances = [top / bottom if bottom else 0.0 for top, bottom, *_ in planes]
+    times = [day * _DAY + moment for _, _, day, moment, *_ in planes]  # milliseconds
+    step, units = _metamorph_calibration(ifd)
+    spacing = {axis: (size, units) for axis, size in step.items()}
     axis = "page"
-    spacing = {}
     if all(distances):
         axis = "z"
-        steps = {n / d for n, d in zip(distances, numbers[1::_UIC2_LONGS], strict=False) if d}
-        if len(steps) == 1:
-            spacing["Z"] = steps.pop(), "µm"
+        if len(set(distances)) == 1:
+            spacing["Z"] = distances[0], units or "µm"
     elif all(one != other for one, other in pairwise(times)):
         axis = "t"
-    return PageAxes(lengths={axis: planes}, spacing=spacing, without_directory=True)
+    values: dict[str, tuple[Sequence[float], str]] = {}
+    if len(set(times)) > 1:
+        values["delta_t"] = [(time - times[0]) / 1000 for time in times], "s"
+    for name, column in _metamorph_positions(ifd, len(planes)).items():
+        values[name] = column, ""
+    return PageAxes(
+        lengths={axis: len(planes)}, spacing=spacing, without_directory=True, values=values
+    )
+
+
+_DAY = 24 * 60 * 60 * 1000
+_SPATIAL_CALIBRATION, _X_CALIBRATION, _Y_CALIBRATION, _CALIBRATION_UNITS = 3, 4, 5, 6
+"""Items of UIC1tag."""
+_STAGE_POSITION = 28
+"""Item of UIC4tag."""
+
+
+def _block(ifd: ImageFileDirectory, tag: int) -> bytes:
+    """Return the block where the value of a tag is, which is longer than its count says."""
+    entry = ifd.entries.get(tag)
+    return b"" if entry is None else ifd.referenced.get(entry.offset, b"")
+
+
+def _metamorph_calibration(ifd: ImageFileDirectory) -> tuple[dict[str, float], str]:
+    """Return the size of a pixel by axis, and its unit."""
+    order, data = _order(ifd), _block(ifd, Tag.UIC1tag)
+    items = dict(struct.iter_unpack(f"{order}2I", data[: len(data) // 8 * 8]))
+    if not items.get(_SPATIAL_CALIBRATION):
+        return {}, ""
+    sizes = {}
+    for axis, item in (("X", _X_CALIBRATION), ("Y", _Y_CALIBRATION)):
+        value = ifd.referenced.get(items.get(item, 0), b"")
+        top, bottom = struct.unpack_from(f"{order}2I", value) if len(value) >= 8 else (0, 0)
+        if top and bottom:
+            sizes[axis] = top / bottom
+    text = ifd.referenced.get(items.get(_CALIBRATION_UNITS, 0), b"")
+    length = struct.unpack_from(f"{order}I", text)[0] if len(text) >= 4 else 0
+    units = text[4 : 4 + length].split(b"\0")[0].decode("latin-1").strip().lower()
+    return ({}, "") if units in ("", "pixel", "pixels") else (sizes, UNITS.get(units, units))
+
+
+def _metamorph_positions(ifd: ImageFileDirectory, planes: int) -> dict[str, list[float]]:
+    """Return where the stage was at each plane."""
+    order, data = _order(ifd), _block(ifd, Tag.UIC4tag)
+    if len(data) < 2 + 16 * planes:
+        return {}
+    if struct.unpack_from(f"{order}H", data)[0] != _STAGE_POSITION:  # the first, if it is there
+        return {}
+    longs = struct.unpack_from(f"{order}{4 * planes}i", data, 2)
+    pairs = [(top / bottom if bottom else math.nan) for top, bottom in batched(longs, 2)]
+    return {"position_x": pairs[::2], "position_y": pairs[1::2]}
 
 
 # ------------------------------------------------------------------------ tifffile, shaped
@@ -176,7 +228,59 @@ def _lsm(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
     if math.isfinite(interval) and interval > 0:
         spacing["T"] = interval, "s"
     axes = [axis for axis in _LSM_ORDERS[scan_type] if not (axis == "c" and in_page)]
-    return PageAxes(lengths={axis: lengths[axis] for axis in axes}, samples="c", spacing=spacing)
+    lengths = {axis: lengths[axis] for axis in axes}
+    values = {}
+    stamps = _lsm_times(ifd, data)
+    if len(stamps) == times > 1 and "t" in axes:
+        inner = math.prod(list(lengths.values())[axes.index("t") + 1 :])
+        of_pages = [stamp - stamps[0] for stamp in stamps for _ in range(inner)]
+        values["delta_t"] = of_pages * (math.prod(lengths.values()) // len(of_pages)), "s"
+    return PageAxes(
+        lengths=lengths,
+        samples="c",
+        spacing=spacing,
+        channels=_lsm_channels(ifd, data) if channels > 0 else (),
+        values=values,
+    )
+
+
+def _lsm_times(ifd: ImageFileDirectory, info: bytes) -> tuple[float, ...]:
+    """Return when each step of time was, in seconds."""
+    order = _order(ifd)
+    offset = struct.unpack_from(f"{order}I", info, 132)[0] if len(info) >= 136 else 0
+    block = ifd.referenced.get(offset, b"")
+    size, count = struct.unpack_from(f"{order}2i", block) if len(block) >= 8 else (0, 0)
+    if count < 1 or size != 8 + 8 * count or len(block) < size:
+        return ()
+    return struct.unpack_from(f"{order}{count}d", block, 8)
+
+
+def _lsm_channels(ifd: ImageFileDirectory, info: bytes) -> tuple[OmeChannel, ...]:
+    """Return names and colours of the channels, of the block ChannelColors."""
+    order = _order(ifd)
+    block = ifd.referenced.get(struct.unpack_from(f"{order}I", info, 108)[0], b"")
+    if len(block) < 24:
+        return ()
+    _size, colors, names, color_at, name_at, mono = struct.unpack_from(f"{order}6I", block)
+    if colors != names or not 0 < colors <= _MOST_CHANNELS:
+        return ()
+    channels = []
+    for number in range(colors):
+        rgb = block[color_at + 4 * number :][:3]
+        length = int.from_bytes(block[name_at : name_at + 4], "little" if order == "<" else "big")
+        text = block[name_at + 4 : name_at + 4 + length]
+        name_at += 4 + length
+        channels.append(
+            OmeChannel(
+                name=text.split(b"\0")[0].decode("latin-1").strip() or None,
+                color=rgb.hex().upper() if len(rgb) == 3 and not mono else None,
+                samples=1,
+            )
+        )
+    return tuple(channels)
+
+
+_MOST_CHANNELS = 256
 
 
 # ------------------------------------------------------------------------------ Olympus
@@ -216,6 +320,14 @@ def _fluoview(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
 
 # ------------------------------------------------------------------------ Micro-Manager
 
+_MM_VALUES = {
+    "position_x": ("XPositionUm", "µm", 1.0),
+    "position_y": ("YPositionUm", "µm", 1.0),
+    "position_z": ("ZPositionUm", "µm", 1.0),
+    "delta_t": ("ElapsedTime-ms", "s", 1e-3),
+    "exposure_time": ("Exposure-ms", "s", 1e-3),
+}
+"""By the name of a coordinate: key, unit, and what the number is multiplied with."""
 _MM_INDICES = {"t": "FrameIndex", "p": "PositionIndex", "c": "ChannelIndex", "z": "SliceIndex"}
 
 
@@ -225,17 +337,20 @@ def _micro_manager(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | Non
     places = []
     names: dict[int, str] = {}
     spacing = {}
+    values: dict[str, list[float]] = {name: [] for name in _MM_VALUES}
     for ifd in ifds:
         said = json.loads(ifd.text(Tag.MicroManagerMetadata) or "{}")
         place = tuple(said.get(key, 0) for key in _MM_INDICES.values())
         if not all(type(index) is int and 0 <= index < len(ifds) for index in place):
             return None
         places.append(place)
+        for coordinate, (key, _, factor) in _MM_VALUES.items():
+            values[coordinate].append(_finite(said.get(key)) * factor)
         if isinstance(name := said.get("Channel"), str):
             names[place[2]] = name
         for axis, key in (("X", "PixelSizeUm"), ("Y", "PixelSizeUm"), ("Z", "z-step_um")):
-            if type(size := said.get(key)) in (int, float) and math.isfinite(size) and size > 0:
-                spacing[axis] = float(size), "µm"
+            if (size := _finite(said.get(key))) > 0:
+                spacing[axis] = size, "µm"
     lengths = [max(column) + 1 for column in zip(*places, strict=True)]
     if len(set(places)) < len(places) or math.prod(lengths) > 2 * len(places):
         return None
@@ -245,7 +360,14 @@ def _micro_manager(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | Non
         spacing=spacing,
         channels=tuple(OmeChannel(name=name, color=None, samples=1) for name in known),
         places=tuple(places),
+        values={name: (values[name], unit) for name, (_, unit, _) in _MM_VALUES.items()},
     )
+
+
+def _finite(value: object) -> float:
+    """Return a number of JSON; NaN if it is none."""
+    number = float(value) if isinstance(value, int | float) else math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 # ---------------------------------------------------------------------------- ScanImage
@@ -290,11 +412,53 @@ def _imagej(ifds: Sequence[ImageFileDirectory], description: str) -> PageAxes | 
     if imagej is None:
         return None
     lengths = imagej.lengths(ifd.SamplesPerPixel)
+    texts, ranges, colors = imagej_metadata(ifd)
+    pages = math.prod(lengths.values())
+    channels = [
+        OmeChannel(
+            name=None,
+            color=colors[number] if len(colors) == imagej.channels else None,
+            samples=1,
+            window=ranges[number] if len(ranges) == imagej.channels else None,
+        )
+        for number in range(imagej.channels if colors or ranges else 0)
+    ]
     return PageAxes(
         lengths=lengths,
         samples="c" if imagej.channels > lengths["c"] else "s",
         spacing=imagej.spacing(ifd),
+        channels=tuple(channels),
+        values={"label": (texts, "")} if len(texts) == pages > 1 else {},
     )
+
+
+# ---------------------------------------------------------------------------- NIH Image
+
+_NIH = "8s5h96s2h36s3hd3h4h2h48sB15sBB2hfhfhff"
+"""NIHImageHeader up to PixelAspectRatio."""
+_NIH_ID = b"IPICIMAG"
+_NIH_UNITS = ("nm", "µm", "mm", "cm", "m", "km", "in", "ft", "mi")
+
+
+def _nih_image(ifds: Sequence[ImageFileDirectory], _: str) -> PageAxes | None:
+    ifd = ifds[0]
+    data, layout = _bytes(ifd, Tag.NIHImageHeader), f"{_order(ifd)}{_NIH}"
+    if len(data) < struct.calcsize(layout) or not data.startswith(_NIH_ID):
+        return None
+    fields = struct.unpack_from(layout, data)
+    pixels_a_unit, units = fields[13], fields[16]
+    slices, distance, _current, interval, ratio = fields[-5:]
+    spacing = {}
+    if 0 <= units < len(_NIH_UNITS) and math.isfinite(pixels_a_unit) and pixels_a_unit > 0:
+        unit = _NIH_UNITS[units]
+        spacing["X"] = 1 / pixels_a_unit, unit
+        spacing["Y"] = (ratio if math.isfinite(ratio) and ratio > 0 else 1) / pixels_a_unit, unit
+        if math.isfinite(distance) and distance > 0:
+            spacing["Z"] = distance / pixels_a_unit, unit
+    if math.isfinite(interval) and interval > 0:
+        spacing["T"] = interval, "s"
+    axis = "t" if "T" in spacing else "z" if distance > 0 else "page"
+    return PageAxes(lengths={axis: max(1, slices)}, spacing=spacing, without_directory=True)
 
 
 KINDS = (
@@ -316,6 +480,11 @@ KINDS = (
         read=_scan_image,
     ),
     Kind(name="tifffile, shaped", source="tifffile's series_shaped", read=_shaped),
+    Kind(
+        name="NIH Image",
+        source="ImageJ's TiffDecoder: NIH_IMAGE_HDR; tifffile's NIH_IMAGE_HEADER",
+        read=_nih_image,
+    ),
     Kind(name="ImageJ", source="ImageJ's TiffDecoder; tifffile's series_imagej", read=_imagej),
 )
 """In the order in which they are tried: the others may have an ImageJ description too."""

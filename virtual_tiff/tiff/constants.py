@@ -178,6 +178,8 @@ class Tag(IntEnum):
     MDFileUnits = 33452
     ModelPixelScale = 33550
     IPTC = 33723
+    UIC1tag = 33628  # MetaMorph: pairs of an item and its value, or the value's offset
+    UIC4tag = 33631  # MetaMorph: where each plane was taken
     UIC2tag = 33629  # MetaMorph: six LONGs for each plane, counted as one RATIONAL
     ModelTiepoint = 33922
     RasterPadding = 34019  # TIFF/IT
@@ -195,9 +197,12 @@ class Tag(IntEnum):
     StoNits = 37439  # SGI LogLuv
     ImageSourceData = 37724
     InteroperabilityIFD = 40965
+    NIHImageHeader = 43314
     GDAL_METADATA = 42112
     GDAL_NODATA = 42113
     # DNG 1.7
+    IJMetadataByteCounts = 50838  # ImageJ
+    IJMetadata = 50839
     MicroManagerMetadata = 51123
     DNGVersion = 50706
     DNGBackwardVersion = 50707

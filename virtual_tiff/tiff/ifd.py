@@ -142,7 +142,8 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     subifds: tuple[ImageFileDirectory, ...] = ()
     """The directories that tag SubIFDs (330) points to, in its order."""
     referenced: Mapping[int, bytes] = field(default_factory=dict, repr=False)
-    """Bytes that tags of JPEG images point to, by their offset; see `old_jpeg.pointed`."""
+    """Bytes that tags of JPEG images and microscopes point to, by their offset; see
+    `old_jpeg.pointed` and `microscopes`."""
 
     limits: Limits = field(default_factory=Limits, repr=False)
     """The limits that the file was read with."""

@@ -26,6 +26,7 @@ from .ifd import ImageFileDirectory
 from .large import with_high_words
 from .limits import Limits
 from .losses import Loss
+from .microscopes import pointed_by_microscope, pointed_by_value
 from .ndpi import with_restart_intervals
 from .old_jpeg import POINTERS, pointed, repaired
 from .source import ByteRange
@@ -436,9 +437,16 @@ class Walk:
         return [new for i, offset in enumerate(offsets) for new in self._child(node, i, offset)]
 
     def _references(self, node: _Node, entry: Entry) -> list[Request]:
-        """Ask for the bytes that a JPEG image's tag points to, as far as the file has them."""
+        """Ask for the bytes that a tag of a JPEG image or of a microscope points to."""
+        ranges = pointed(node.entries, entry.tag, self._variant)
+        return self._ask(
+            node, ranges or pointed_by_microscope(node.entries, entry.tag, self._variant)
+        )
+
+    def _ask(self, node: _Node, ranges: Iterable[tuple[int, int]]) -> list[Request]:
+        """Ask for what is pointed to, as far as the file has it."""
         requests = []
-        for offset, nbytes in pointed(node.entries, entry.tag, self._variant):
+        for offset, nbytes in ranges:
             length = min(nbytes, self._size - offset)
             if length > 0:
                 self._count(node, length)
@@ -447,9 +455,11 @@ class Walk:
         return requests
 
     def _take_reference(self, node: _Node, offset: int, data: memoryview) -> list[Request]:
-        if len(data) > len(node.referenced.get(offset, b"")):
-            node.referenced[offset] = bytes(data)
-        return []
+        if len(data) <= len(node.referenced.get(offset, b"")):
+            return []
+        node.referenced[offset] = bytes(data)
+        further = pointed_by_value(node.entries, offset, node.referenced[offset], self._variant)
+        return self._ask(node, further)
 
     def _child(self, node: _Node, index: int, offset: int) -> list[Request]:
         path = f"{node.path}/{index}"

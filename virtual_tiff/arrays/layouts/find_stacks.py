@@ -7,6 +7,7 @@ stack along `page`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -15,12 +16,20 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.layouts.page_kinds import groups_of_one_shape, signatures
 from virtual_tiff.arrays.series import series_of
 from virtual_tiff.metadata.imagej import ImageJ, contiguous_run, parse_imagej
-from virtual_tiff.metadata.ome_xml import Ome, OmeImage, Planes, find_planes, parse_ome
+from virtual_tiff.metadata.ome_xml import (
+    WHOLE_IMAGE,
+    Ome,
+    OmeImage,
+    Planes,
+    find_planes,
+    parse_ome,
+)
 from virtual_tiff.metadata.page_axes import Kind, PageAxes, page_axes
 from virtual_tiff.metadata.slides import (
     KnownSlide,
@@ -94,6 +103,9 @@ class Stack:
     """Position of the first pixel by axis, in the unit of its spacing."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Of the group: what the vendor of a slide says of it."""
+    values: Mapping[str, tuple[NDArray[Any], str]] = field(default_factory=dict)
+    """What metadata say of each plane of the image, in the shape of `whole` or else of `shape`, and
+    its unit, by the name of a coordinate."""
 
     @property
     def ifd(self) -> ImageFileDirectory:
@@ -298,7 +310,25 @@ def _ome_stack(
         ome=image,
         first={axis: start for axis, start in starts.items() if axis in axes and start},
         whole=tuple(whole[axis] for axis in axes) if of_set else None,
+        values=_values_of_planes(image, whole, {} if of_set else starts),
     )
+
+
+def _values_of_planes(
+    image: OmeImage, lengths: Mapping[str, int], starts: Mapping[str, int]
+) -> dict[str, tuple[NDArray[Any], str]]:
+    """Return what OME-XML says of the planes of such a part of an image, by T, C and Z."""
+    shape = tuple(lengths[axis] for axis in "tcz")
+    first = tuple(starts.get(axis, 0) for axis in "tcz")
+    arrays: dict[str, tuple[NDArray[Any], str]] = {}
+    for name, stated in image.planes.items():
+        array = np.full(shape, stated.values.get(WHOLE_IMAGE, math.nan))
+        for plane, value in stated.values.items():
+            at = tuple(place - start for place, start in zip(plane, first, strict=True))
+            if all(0 <= place < length for place, length in zip(at, shape, strict=True)):
+                array[at] = value
+        arrays[name] = array, stated.units
+    return arrays
 
 
 def _with_modulo(
@@ -451,6 +481,15 @@ def _named(stack: Stack, axes: PageAxes) -> Stack:
         positions={},
         numbers=stack.numbers if order == ["page"] else (),
         ome=None if "page" in order else image,
+        values={
+            name: (
+                np.array([values[rank] if rank >= 0 else blank for rank in ranks], dtype=kind),
+                unit,
+            )
+            for name, (values, unit) in axes.values.items()
+            if len(values) == len(stack.pages)
+            for blank, kind in [("", object) if isinstance(values[0], str) else (math.nan, float)]
+        },
     )
 
 

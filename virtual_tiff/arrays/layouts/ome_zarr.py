@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from math import isfinite, prod
 from typing import Any
 
@@ -239,6 +240,10 @@ def _channels(stack: Stack) -> list[dict[str, Any]]:
     pages = _pages_of_channels(stack, planes)
     colors = _colors_of_maps(stack, pages)
     ranges = [_statistics(of_channel) if samples == 1 else None for of_channel in pages]
+    apart = samples > 1 and len(known) == planes * samples  # a Channel for each sample
+    if known and samples == 1:
+        shown = [channel.window for channel in known[first : first + planes]]
+        ranges = [one or other for one, other in zip_longest(shown, ranges)]
     windows = [_window(stack, values) for values in ranges]
     named = samples > 1 or any(colors) or any(ranges)
     named = named or any(channel.name or channel.color for channel in known)
@@ -252,6 +257,9 @@ def _channels(stack: Stack) -> list[dict[str, Any]]:
         channel = replace(channel, color=channel.color or colors[plane])
         for sample in range(samples):
             label, color = _label(stack.ome, channel, number, sample, samples, planes)
+            if apart:
+                own = known[number * samples + sample]
+                label, color = own.name or label, own.color or color
             active = len(channels) < _MOST_ACTIVE
             channels.append(
                 {"label": label, "color": color, "active": active, "window": windows[plane]}

@@ -15,7 +15,7 @@ from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.chunks import ChunkPlan
 from virtual_tiff.arrays.conventions import place_attributes, proj_attributes
-from virtual_tiff.arrays.coordinates import band_array
+from virtual_tiff.arrays.coordinates import band_array, plane_array
 from virtual_tiff.arrays.image import (
     ImageArray,
     Options,
@@ -37,7 +37,7 @@ from virtual_tiff.arrays.layouts.ome_zarr import (
 from virtual_tiff.arrays.layouts.page_kinds import signatures
 from virtual_tiff.arrays.layouts.pyramid import described
 from virtual_tiff.arrays.multiscales import multiscales_attributes
-from virtual_tiff.arrays.nodes import JSON, PART, FileArray, Group
+from virtual_tiff.arrays.nodes import JSON, PART, FileArray, Group, InlineArray
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
 from virtual_tiff.metadata.ome_xml import Ome
@@ -411,6 +411,7 @@ def _references(page_stack: Stack, first: ImageArray) -> JSON:
     attributes = references(bands, Names())
     listed = [attributes["coordinates"]] if "coordinates" in attributes else []
     listed += [_position(axis) for axis in page_stack.positions]
+    listed += _values(page_stack)
     return attributes | ({"coordinates": " ".join(listed)} if listed else {})
 
 
@@ -419,6 +420,7 @@ def _coordinates(page_stack: Stack, first: ImageArray, existing: Arrays) -> Arra
     arrays: Arrays = dict(coordinate_arrays(bands, Names(), existing))
     for axis, positions in page_stack.positions.items():
         arrays[_position(axis)] = band_array(positions, page_stack.axes[0])
+    arrays |= _values(page_stack)
     if page_stack.numbers:
         arrays["page"] = band_array(page_stack.numbers, "page")
     names = [] if page_stack.ome is None else [channel.name for channel in page_stack.ome.channels]
@@ -428,6 +430,21 @@ def _coordinates(page_stack: Stack, first: ImageArray, existing: Arrays) -> Arra
     texts = [name for name in names if name]
     if lengths.get("c") == len(set(texts)) == len(names):
         arrays["c"] = band_array(texts, "c")
+    return arrays
+
+
+def _values(page_stack: Stack) -> dict[str, InlineArray]:
+    """Return what metadata say of each plane, as coordinates."""
+    arrays: dict[str, InlineArray] = {}
+    axes = page_stack.axes
+    for name, (values, units) in page_stack.values.items():
+        of_planes = values.reshape(page_stack.whole or page_stack.shape)
+        if page_stack.sample_axis in axes:  # each plane has several channels
+            at = axes.index(page_stack.sample_axis)
+            of_planes = np.repeat(of_planes, page_stack.ifd.SamplesPerPixel, axis=at)
+        array = plane_array(of_planes, axes, units)
+        if array is not None:
+            arrays[name] = array
     return arrays
 
 

@@ -142,6 +142,13 @@ ATTRIBUTES: dict[str, Rule] = {
     "TIFFTAG_MAKE": "may differ",
     "TIFFTAG_MODEL": "may differ",
     "TIFFTAG_PAGENAME": "may differ",
+    # where and when each plane of an image was taken
+    "position_x": "may differ",
+    "position_y": "may differ",
+    "position_z": "may differ",
+    "delta_t": "may differ",
+    "exposure_time": "may differ",
+    "label": "may differ",
     # the size of a print, and ranges for display, which no reader applies
     "TIFFTAG_XRESOLUTION": "may differ",
     "TIFFTAG_YRESOLUTION": "may differ",

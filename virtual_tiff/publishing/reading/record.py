@@ -363,12 +363,9 @@ _COORDINATE = "virtual_tiff:coordinate"
 
 
 def _may_differ(name: str, axes: Sequence[str], metadata: JSON) -> bool:
-    """Whether a coordinate says something of each band that may differ from file to file."""
-    return (
-        tuple(axes) == ("band",)
-        and metadata["dimension_names"] != [name]
-        and rule_of(name) in (None, "may differ")
-    )
+    """Whether a coordinate says something of each band or plane that may differ among files."""
+    of_bands = tuple(axes) == ("band",) and metadata["dimension_names"] != [name]
+    return rule_of(name) == "may differ" or (of_bands and rule_of(name) is None)
 
 
 def _stand_in(name: str, metadata: JSON, data: bytes) -> JSON:
