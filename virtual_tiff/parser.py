@@ -17,6 +17,7 @@ from virtual_tiff.arrays.axes import SampleOrder
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.image import ImageArray, Options, charge, image_array
 from virtual_tiff.arrays.nodes import SET, Group, file_arrays, with_losses
+from virtual_tiff.arrays.one_dataset import as_one_dataset
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
@@ -460,6 +461,7 @@ def _stored(
 ) -> CheckedManifestStore:
     if nodes.losses:
         warn(f"{url}: {truncation(nodes.losses, state.size)}; these parts cannot be read")
+    nodes = as_one_dataset(nodes)
     return CheckedManifestStore(
         manifest_group(nodes, url),
         registry=registry,

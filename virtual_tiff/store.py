@@ -102,8 +102,9 @@ class CheckedManifestStore(ManifestStore):
     ) -> xr.Dataset:
         """Return VirtualiZarr's dataset; by default with the values of all that is inlined."""
         if loadable_variables is None:
-            loadable_variables = _inlined(self._group)
-        return super().to_virtual_dataset(group, loadable_variables, decode_times)
+            loadable_variables = _inlined(self._group, below=False)
+        dataset = super().to_virtual_dataset(group, loadable_variables, decode_times)
+        return _without_stated_place(dataset)
 
     def to_virtual_datatree(
         self,
@@ -114,10 +115,11 @@ class CheckedManifestStore(ManifestStore):
     ) -> xr.DataTree:
         """Return VirtualiZarr's tree; by default with the values of all that is inlined."""
         if loadable_variables is None:
-            loadable_variables = _inlined(self._group)
-        return super().to_virtual_datatree(
+            loadable_variables = _inlined(self._group, below=True)
+        tree = super().to_virtual_datatree(
             group, loadable_variables=loadable_variables, decode_times=decode_times
         )
+        return tree.map_over_datasets(_without_stated_place)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -243,16 +245,62 @@ def _named_arrays(group: ManifestGroup, prefix: str = "") -> Iterator[tuple[str,
         yield from _named_arrays(below, f"{prefix}{name}/")
 
 
-def _inlined(group: ManifestGroup) -> list[str] | None:
-    """Return the names of arrays, in all groups, whose values are in the store, not in a file."""
-    names = {
-        path.rpartition("/")[2]: None
-        for path, array in _named_arrays(group)
-        if (entry := array.manifest.get_entry((0,) * array.ndim)) is not None
-        and entry["path"] == INLINED_CHUNK_PATH
-        and next(_paths(array), None) is None
-    }
-    return list(names) or None
+def _inlined(group: ManifestGroup, *, below: bool) -> list[str] | None:
+    """Return the names of arrays whose values are in the store, not in a file.
+
+    VirtualiZarr takes one list of names for all groups, so that a name counts only if it is that of
+    such an array in each group that has it.
+
+    Parameters
+    ----------
+    group
+        The root group.
+    below
+        Whether the groups below it count.
+    """
+    arrays = _named_arrays(group) if below else iter(group.arrays.items())
+    inlined: dict[str, bool] = {}
+    for path, array in arrays:
+        entry = array.manifest.get_entry((0,) * array.ndim)
+        name = path.rpartition("/")[2]
+        within = entry is not None and entry["path"] == INLINED_CHUNK_PATH
+        within = within and next(_paths(array), None) is None
+        inlined[name] = within and inlined.get(name, True)
+    return [name for name, within in inlined.items() if within] or None
+
+
+_OF_ONE_FILE = {
+    *("spatial:transform", "spatial:shape", "spatial:bbox", "spatial:registration"),
+    *("spatial:dimensions", "model_pixel_scale", "model_tiepoint", "model_transformation"),
+}
+"""Attributes that say where the pixels of one file lie."""
+
+_SPATIAL = "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4"
+"""The convention `spatial`."""
+
+
+def _without_stated_place(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a virtual dataset whose coordinates alone say where pixels lie, where they can.
+
+    xarray keeps the attributes of the first dataset that it concatenates, or refuses to merge
+    them; coordinates are joined, and are right of a mosaic too.
+    """
+    changed = dataset.copy()
+    stated = set()
+    for name, variable in changed.variables.items():
+        dimensions = variable.attrs.get("spatial:dimensions")
+        if dimensions is None or not all(each in changed.variables for each in dimensions):
+            if "grid_mapping" in variable.attrs:
+                stated.add(variable.attrs["grid_mapping"])
+            continue
+        attributes = {k: v for k, v in variable.attrs.items() if k not in _OF_ONE_FILE}
+        kept = [e for e in attributes.pop("zarr_conventions", []) if e.get("uuid") != _SPATIAL]
+        attributes |= {"zarr_conventions": kept} if kept else {}
+        changed[name].attrs = attributes
+    for name in {v.attrs.get("grid_mapping") for v in changed.variables.values()} - stated:
+        if name in changed.variables:
+            changed[name].attrs.pop("GeoTransform", None)
+    return changed
 
 
 def _table_row(path: str, array: ManifestArray) -> list[str]:

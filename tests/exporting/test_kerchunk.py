@@ -115,7 +115,7 @@ def test_parquet_holds_the_same(kind: str, tmp_path: Path) -> None:
     expected = made(tmp_path / "a.tif", kind)
     exported = to_kerchunk(store_of(tmp_path / "a.tif"), tmp_path / "a.parq", format="parquet")
     np.testing.assert_array_equal(read(tmp_path / "a.parq", 2), expected)
-    assert (exported.references, exported.arrays) == (9, 3 if kind == "rgb" else 1)
+    assert (exported.references, exported.arrays) == (9, 2 if kind == "rgb" else 1)
 
 
 NAMES = ["geo_nodata", "geo_bands", "sparse_tiles_nodata", "cog_float_nan_predictor"]

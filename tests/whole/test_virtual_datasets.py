@@ -9,11 +9,14 @@ from typing import Any
 import icechunk
 import numpy as np
 import pytest
+import rasterio
+import rioxarray  # noqa: F401 (the accessor)
 import tifffile
 import xarray as xr
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
-from virtualizarr import open_virtual_dataset
+from rasterio.transform import from_origin
+from virtualizarr import open_virtual_dataset, open_virtual_mfdataset
 
 from virtual_tiff import VirtualTIFF
 
@@ -135,3 +138,48 @@ def test_what_is_written_has_the_standard_codecs(tmp_path: Path) -> None:
     assert codecs == ["imagecodecs_floatpred", "numcodecs.zlib"]
     found = through_icechunk(virtual, tmp_path)["0"]
     np.testing.assert_array_equal(found.values, pixels)
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> list[Path]:
+    """Four tiles that touch."""
+    paths = []
+    for row in range(2):
+        for column in range(2):
+            path = tmp_path / f"{row}{column}.tif"
+            transform = from_origin(500_000 + column * 320, 4_650_000 - row * 320, 10, 10)
+            profile = {"driver": "GTiff", "width": 32, "height": 32, "count": 1, "dtype": "uint8"}
+            with rasterio.open(path, "w", **profile, crs=32633, transform=transform) as file:
+                file.write(np.full((1, 32, 32), 2 * row + column, "u1"))
+            paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("how", ["combine_by_coords", "open_virtual_mfdataset"])
+def test_adjacent_tiles_are_combined_and_lie_where_they_are(
+    how: str, tiles: list[Path], tmp_path: Path
+) -> None:
+    if how == "combine_by_coords":
+        mosaic = xr.combine_by_coords(opened(tiles))
+    else:
+        urls = [path.as_uri() for path in tiles]
+        mosaic = open_virtual_mfdataset(urls, registry=REGISTRY, parser=VirtualTIFF())
+    found = through_icechunk(mosaic, tmp_path)
+    assert found.rio.bounds() == (500_000, 4_649_360, 500_640, 4_650_000)
+    assert found.rio.transform() == from_origin(500_000, 4_650_000, 10, 10)
+    assert found.rio.crs.to_epsg() == 32633
+    assert not any("spatial:" in name or "model_" in name[:8] for name in _places(found))
+    corners = found["0"].values[::63, ::63].tolist()
+    assert corners == [[0, 1], [2, 3]]
+
+
+def _places(dataset: xr.Dataset) -> list[str]:
+    names = [name for variable in dataset.variables.values() for name in variable.attrs]
+    return [name for name in names if name not in ("model_type", "spatial_ref")]
+
+
+def test_a_virtual_dataset_without_coordinates_keeps_its_place(tiles: list[Path]) -> None:
+    parser = VirtualTIFF(coordinates=False)
+    virtual = open_virtual_dataset(tiles[3].as_uri(), registry=REGISTRY, parser=parser)
+    assert virtual["0"].attrs["spatial:bbox"] == [500_320, 4_649_360, 500_640, 4_649_680]
+    assert list(virtual.variables) == ["0"]

@@ -100,8 +100,9 @@ def test_the_names_of_dimensions_are_those_of_the_first_array_of_a_size():
         ("y", "x"),
         ("y_1", "x_1"),
     ]
-    assert set(dataset.coords) == {"x", "y", "spatial_ref", "x_1", "y_1", "spatial_ref_1"}
-    assert dataset["3"].attrs["grid_mapping"] == "spatial_ref_1"
+    assert set(dataset.coords) == {"x", "y", "spatial_ref", "x_1", "y_1"}
+    assert dataset["3"].attrs["grid_mapping"] == "spatial_ref"
+    assert dataset["3"].rio.resolution() == (20, -20)
 
 
 def test_a_subifd_names_its_dimensions_by_its_path():
