@@ -286,6 +286,19 @@ def test_other_layouts_are_as_before(name: str, folder: Path) -> None:
             )
 
 
+def test_what_the_metadata_call_a_level_and_is_none(tmp_path: Path) -> None:
+    """A level has its image's pixels, whatever the XML says; it is an image of its own else."""
+    path = tmp_path / "a.scn"
+    MAKER.scn(path, scenes=1)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        bits = file.pages[4].tags["SampleFormat" if "SampleFormat" in file.pages[4].tags else 277]
+        data[bits.valueoffset] = 4  # samples of a pixel
+    path.write_bytes(data)
+    group = opened(path)
+    assert [array.shape for array in levels_of(group["2"])] == [(3, 768, 1024), (3, 384, 512)]
+
+
 @pytest.mark.parametrize("text", ["Aperio", "Aperio x\r\n|MPP = many|MPP", "Aperio|MPP = nan"])
 def test_texts_that_say_nothing(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.svs"

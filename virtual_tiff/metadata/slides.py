@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from xml.etree.ElementTree import Element
 
@@ -116,11 +116,42 @@ def slide_of(chain: _Chain) -> KnownSlide | None:
     for kind in SLIDES if chain else ():
         try:
             slide = kind.read(chain)
+            if slide is not None and slide.images:
+                return kind, replace(slide, images=tuple(map(_checked, slide.images)))
         except (TiffError, ValueError, OverflowError, ZeroDivisionError):
             continue
-        if slide is not None and slide.images:
-            return kind, slide
     return None
+
+
+def _checked(image: SlideImage) -> SlideImage:
+    """Return an image without the levels that are none, whatever the vendor's metadata say."""
+    full = image.levels[0][0]
+    kept = [
+        n
+        for n, pages in enumerate(image.levels)
+        if len(pages) == len(image.levels[0])
+        and all(alike(page, full) and _size(page) == _size(pages[0]) for page in pages)
+        and (n == 0 or _area(pages[0]) < _area(full))
+    ]
+    if len(kept) == len(image.levels):
+        return image
+    if 0 not in kept:
+        msg = f"the pages of IFD {full.path} and its channels or planes differ"
+        raise ValueError(msg)
+
+    def those[T](each: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(each[n] for n in kept) if each else ()
+
+    return replace(
+        image,
+        levels=those(image.levels),
+        spacing=those(image.spacing),
+        sizes=those(image.sizes),
+    )
+
+
+def _area(ifd: ImageFileDirectory) -> int:
+    return ifd.ImageLength * ifd.ImageWidth
 
 
 # ------------------------------------------------------------- what all vendors have in common

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from operator import add, sub
+from typing import NamedTuple
 
 from .constants import FIELD_TYPES, Compression, Tag
 from .entry import Entry, numbers
@@ -42,6 +44,22 @@ _SURPLUS = 2 * _UNIT
 _MOST = 65_500
 """libjpeg's JPEG_MAX_DIMENSION; of larger images the frame header has no true size."""
 _LONG8 = FIELD_TYPES[16]
+
+type _Pair = tuple[int, int]
+"""Columns and rows."""
+type _Places = tuple[Sequence[int], Sequence[int]]
+"""Offsets and byte counts."""
+_NONE: _Places = ((), ())
+
+
+class _Stream(NamedTuple):
+    """The JPEG of a level."""
+
+    offset: int
+    nbytes: int
+    frame: Frame | None
+    interval: int
+    """Its restart interval, in MCUs."""
 
 
 def stream_header(
@@ -66,12 +84,12 @@ def stream_header(
     if Tag.NDPI_FileFormat not in entries or tag not in (Tag.StripOffsets, Tag.NDPI_McuStarts):
         return None
     offset = _first(entries, Tag.StripOffsets, variant)
-    if not offset or _first(entries, Tag.Compression, variant) != Compression.JPEG:
+    if offset <= 0 or _first(entries, Tag.Compression, variant) != Compression.JPEG:
         return None
     if Tag.NDPI_McuStarts not in entries:
         return offset, _USUAL_HEADER_BYTES
     nbytes = _first(entries, Tag.NDPI_McuStarts, variant)
-    return (offset, min(nbytes, _HEADER_BYTES)) if nbytes else None
+    return (offset, min(nbytes, _HEADER_BYTES)) if nbytes > 0 else None
 
 
 def with_restart_intervals(
@@ -92,41 +110,37 @@ def with_restart_intervals(
     """
     if Tag.NDPI_FileFormat not in entries or Tag.TileWidth in entries:
         return entries
-    sizes = [_all(entries, tag, variant) for tag in (Tag.ImageWidth, Tag.ImageLength)]
-    strips = [_all(entries, tag, variant) for tag in (Tag.StripOffsets, Tag.StripByteCounts)]
+    sizes = [_numbers(entries, tag, variant) for tag in (Tag.ImageWidth, Tag.ImageLength)]
+    strips = [_numbers(entries, tag, variant) for tag in (Tag.StripOffsets, Tag.StripByteCounts)]
     if not all(len(values) == 1 for values in (*sizes, *strips)):
         return entries
     (width,), (length,) = sizes
     (offset,), (nbytes,) = strips
-    stream = referenced.get(offset)
-    if stream is None:
+    header = referenced.get(offset)
+    if header is None or min(width, length) < 1:
         return entries
-    starts = _starts(entries, variant)
-    try:
-        header = JpegHeader.parse(stream)
-        frame = Frame.parse(header.frame) if header.frame else None
-    except FormatError:
-        header, frame = JpegHeader(), None
-    if not starts:
-        if frame is None or not _is_larger(frame, width, length):
-            return entries
-        tile, places = (frame.width, frame.height), ([offset], [nbytes])
-    else:
-        tile = _interval_size(header, frame, width, length)
-        placed = _placed(starts, nbytes, frame, (width, length), tile)
-        if placed is None:
-            warn(
-                f"IFD {path}: the {len(starts):,} restart intervals of McuStarts are not those of "
-                "the JPEG stream; the level is one block"
-            )
-            return entries
-        begins, counts = placed
-        places = ([offset + begin for begin in begins], counts)
-    if frame is None:
+    count = entries[Tag.NDPI_McuStarts].count if Tag.NDPI_McuStarts in entries else 0
+    frame, interval = _frame_and_interval(header)
+    stream = _Stream(offset, nbytes, frame, interval)
+    if frame is None and count:
         warn(
             f"IFD {path}: the JPEG stream at {offset:,} has no header that can be read, so its "
             "pixels cannot be decoded"
         )
+        tile = width, min(2 * _UNIT, length)  # a row of MCUs
+        places = _places(entries, variant, stream, -(-length // tile[1]))
+    elif count:
+        tile, places = _intervals(entries, variant, stream, (width, length))
+    elif frame is not None and _is_larger(frame, width, length):
+        tile, places = (frame.width, frame.height), ([offset], [nbytes])
+    else:
+        return entries
+    if not places[0]:
+        warn(
+            f"IFD {path}: the {count:,} restart intervals of McuStarts are not those of the JPEG "
+            "stream; the level is one block"
+        )
+        return entries
     tags = (Tag.TileWidth, Tag.TileLength, Tag.TileOffsets, Tag.TileByteCounts)
     values = ([tile[0]], [tile[1]], *places)
     made = {int(tag): _entry(tag, each, variant) for tag, each in zip(tags, values, strict=True)}
@@ -138,7 +152,7 @@ def interval_header(ifd: ImageFileDirectory) -> bytes | None:
     if Tag.NDPI_McuStarts not in ifd.entries or ifd.TileWidth is None or ifd.TileLength is None:
         return None
     offset = ifd.integer(Tag.StripOffsets) or 0
-    if ifd.integer(Tag.TileOffsets) == offset:
+    if ifd.integer(Tag.TileOffsets) == offset or max(ifd.TileWidth, ifd.TileLength) > _MOST:
         return None
     stream = ifd.referenced.get(offset, b"")
     header = JpegHeader.parse(stream)
@@ -149,57 +163,58 @@ def interval_header(ifd: ImageFileDirectory) -> bytes | None:
     return stream[:at] + size + stream[at + len(size) : header.nbytes]
 
 
-def _starts(entries: Mapping[int, Entry], variant: Variant) -> list[int]:
-    """Return where the restart intervals begin in the stream; [] if nothing says it."""
-    low = _all(entries, Tag.NDPI_McuStarts, variant)
-    high = _all(entries, Tag.NDPI_McuStartsHighBytes, variant)
-    if len(high) != len(low):
-        return low
-    return [start | word << 32 for start, word in zip(low, high, strict=True)]
+def _frame_and_interval(stream: bytes) -> tuple[Frame | None, int]:
+    """Return the frame and the restart interval of a stream; None and 0 if they cannot be read."""
+    try:
+        header = JpegHeader.parse(stream)
+        return Frame.parse(header.frame) if header.frame else None, header.restart_interval or 0
+    except FormatError:
+        return None, 0
 
 
-def _interval_size(
-    header: JpegHeader, frame: Frame | None, width: int, length: int
-) -> tuple[int, int]:
-    """Return columns and rows of an interval; without a frame those of a row of MCUs."""
-    if frame is None:
-        return width, min(2 * _UNIT, length)
-    across, down = frame.largest_sampling
-    return (header.restart_interval or 0) * across * _UNIT, down * _UNIT
+def _intervals(
+    entries: Mapping[int, Entry], variant: Variant, stream: _Stream, size: _Pair
+) -> tuple[_Pair, _Places]:
+    """Return columns and rows of an interval, and where the intervals of the image are.
 
-
-def _placed(
-    starts: list[int],
-    nbytes: int,
-    frame: Frame | None,
-    size: tuple[int, int],
-    tile: tuple[int, int],
-) -> tuple[list[int], list[int]] | None:
-    """Return where the intervals of the image begin, and their bytes.
-
-    None if they are not rectangles, or not as many as the stream has.
+    There are none if they are not rectangles that fill the JPEG's rows, or not as many.
     """
-    ends = [*starts[1:], nbytes]
-    counts = [end - begin for begin, end in zip(starts, ends, strict=True)]
-    if min(counts) <= 0:
-        return None
-    if frame is None:  # the stream cannot be decoded, so there is nothing to contradict
-        return starts, counts
-    if 0 in tile or max(tile) > _MOST:
-        return None
-    unit = frame.largest_sampling[0] * _UNIT
+    frame = stream.frame
+    if frame is None:
+        return size, _NONE
+    across, down = frame.largest_sampling
+    tile = stream.interval * across * _UNIT, down * _UNIT
     stored = (frame.width, frame.height) if _is_larger(frame, *size) else size
+    unit = across * _UNIT  # the last MCU of a row goes on beyond the image
+    if 0 in tile or max(tile) > _MOST or -(-stored[0] // unit) * unit % tile[0]:
+        return tile, _NONE
     columns, rows = (-(-whole // each) for whole, each in zip(stored, tile, strict=True))
-    if -(-stored[0] // unit) * unit % tile[0] or columns * rows != len(starts):
-        return None
-    across, down = (-(-whole // each) for whole, each in zip(size, tile, strict=True))
-    if across == columns:
-        return starts[: down * columns], counts[: down * columns]
-    kept = [slice(row * columns, row * columns + across) for row in range(down)]
-    begins, lengths = (
-        list(chain.from_iterable(v[part] for part in kept)) for v in (starts, counts)
-    )
-    return begins, lengths
+    if columns * rows != entries[Tag.NDPI_McuStarts].count:
+        return tile, _NONE
+    begins, counts = _places(entries, variant, stream, columns * rows)
+    shown, _ = (-(-whole // each) for whole, each in zip(size, tile, strict=True))
+    if shown < columns:
+        begins, counts = (
+            [v for at in range(0, len(values), columns) for v in values[at : at + shown]]
+            for values in (begins, counts)
+        )
+    return tile, (begins, counts)
+
+
+def _places(entries: Mapping[int, Entry], variant: Variant, stream: _Stream, most: int) -> _Places:
+    """Return where the intervals begin in the file, and their bytes; none if they do not increase.
+
+    There may be millions, so none becomes an object of its own.
+    """
+    starts: Sequence[int] = _numbers(entries, Tag.NDPI_McuStarts, variant)
+    high = _numbers(entries, Tag.NDPI_McuStartsHighBytes, variant)
+    try:
+        if len(high) == len(starts):
+            starts = array("Q", map(add, starts, map((2**32).__mul__, high)))
+        counts = array("Q", map(sub, chain(starts[1:], [stream.nbytes]), starts))
+        return array("Q", map(stream.offset.__add__, starts))[:most], counts[:most]
+    except OverflowError:
+        return _NONE
 
 
 def _is_larger(frame: Frame, width: int, length: int) -> bool:
@@ -208,19 +223,19 @@ def _is_larger(frame: Frame, width: int, length: int) -> bool:
     return any(surplus) and all(0 <= number < _SURPLUS for number in surplus)
 
 
-def _all(entries: Mapping[int, Entry], tag: Tag, variant: Variant) -> list[int]:
-    """Return the whole numbers of a tag; [] if it has none."""
+def _numbers(entries: Mapping[int, Entry], tag: Tag, variant: Variant) -> memoryview:
+    """Return the whole numbers of a tag; none if it has none."""
     entry = entries.get(tag)
     if entry is None or not entry.data or not entry.field_type.is_integer:
-        return []
-    return numbers(entry, variant).tolist()
+        return memoryview(b"")
+    return numbers(entry, variant)
 
 
 def _first(entries: Mapping[int, Entry], tag: Tag, variant: Variant) -> int:
-    return next(iter(_all(entries, tag, variant)), 0)
+    return next(iter(_numbers(entries, tag, variant)), 0)
 
 
-def _entry(tag: Tag, values: list[int], variant: Variant) -> Entry:
+def _entry(tag: Tag, values: Sequence[int], variant: Variant) -> Entry:
     words = array("Q", values)
     if variant.byte_order != sys.byteorder:
         words.byteswap()
