@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import warnings
 from dataclasses import replace
@@ -17,9 +18,11 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 from PIL import Image
 
+from support.locations import locate
 from support.scripts import load_script
 from tiff.test_large import has_holes
 from virtual_tiff import TiffWarning, VirtualTIFF
+from virtual_tiff.info import inspect
 
 SLIDES = load_script("make_slides")
 LOCAL = ObjectStoreRegistry({"file://": LocalStore()})
@@ -176,3 +179,33 @@ def test_a_level_of_a_hundred_thousand_pixels(tmp_path: Path) -> None:
         np.abs(np.moveaxis(array[:, :8, :2048], 0, -1).astype("i2") - SLIDES.scene(8, 2048)).mean()
         < 3
     )
+
+
+@pytest.mark.parametrize("label", ["", "A1", "Slide 7"])
+@pytest.mark.parametrize("more", [0, 30], ids=["few tags", "many tags"])
+def test_texts_stand_outside_of_the_directory(label: str, more: int, tmp_path: Path) -> None:
+    """However short they are: a classic TIFF has those of 4 bytes in their entries."""
+    path = tmp_path / "a.ndpi"
+    texts = {65427: label, **{65500 + n: "x" for n in range(more)}}
+    stream = SLIDES.jpeg(SLIDES.scene(64, 96))
+    pages = [
+        SLIDES.Page(width=96, length=64, stream=stream, lens=20.0 - n, texts=texts)
+        for n in range(2)
+    ]
+    SLIDES.write_ndpi(path, pages)
+    group = opened(path, ifd_layout="pyramid")["0"]
+    assert group.attrs["slide_properties"].get("hamamatsu.Reference", "") == label
+    assert opened(path, ifd=1)["1"].attrs["TIFFTAG_MAKE"] == "Hamamatsu"
+    (info,) = asyncio.run(inspect(locate([path], {})))
+    assert info.variant == "II NDPI"
+
+
+def test_a_tiff_that_has_kept_the_tag_is_a_classic_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    pixels = SLIDES.scene(64, 96)
+    tags = [(65420, "I", 1, 1, True), (65427, "s", 0, "A1", True)]
+    for _ in range(2):
+        tifffile.imwrite(path, pixels, extratags=tags, append=True, metadata=None)
+    group = opened(path)
+    for n in range(2):
+        np.testing.assert_array_equal(rgb(group[str(n)]), pixels)

@@ -122,7 +122,7 @@ class FileInfo:
     last_modified: str | None = None
     """Time of the last modification, ISO 8601."""
     variant: str | None = None
-    """`"II"`, `"MM"`, `"II BigTIFF"`, `"MM BigTIFF"` or, for a slide above 4 GiB, `"II NDPI"`."""
+    """`"II"`, `"MM"`, `"II BigTIFF"`, `"MM BigTIFF"` or, for a slide of Hamamatsu, `"II NDPI"`."""
     directories: tuple[DirectoryInfo, ...] = ()
     """The directories of the chain, each followed by its SubIFDs."""
     error: str | None = None

@@ -31,8 +31,9 @@ from .header import Variant
 from .ifd import ImageFileDirectory
 from .jpeg import Frame, JpegHeader
 
-__all__ = ["interval_header", "stream_header", "with_restart_intervals"]
+__all__ = ["interval_header", "is_ndpi", "possible_ndpi", "stream_header", "with_restart_intervals"]
 
+_ENTRY_BYTES = 12
 _HEADER_BYTES = 2**17
 """What is read at most of a stream to find its header."""
 _USUAL_HEADER_BYTES = 2**12
@@ -60,6 +61,36 @@ class _Stream(NamedTuple):
     frame: Frame | None
     interval: int
     """Its restart interval, in MCUs."""
+
+
+def possible_ndpi(directory: memoryview, count: int, variant: Variant) -> int:
+    """Return the bytes that tell whether a classic TIFF's first directory is one of NDPI; else 0.
+
+    Parameters
+    ----------
+    directory
+        Its first bytes.
+    count
+        Its entries.
+    variant
+        The file's variant, as its header says it.
+    """
+    if variant.bigtiff or variant.high_words or variant.byte_order != "little":
+        return 0
+    end = min(2 + count * _ENTRY_BYTES, len(directory) - 1)
+    tags = (bytes(directory[at : at + 2]) for at in range(2, end, _ENTRY_BYTES))
+    tag = int(Tag.NDPI_FileFormat).to_bytes(2, "little")
+    return 2 + count * _ENTRY_BYTES + 8 + 4 * count if tag in tags else 0
+
+
+def is_ndpi(directory: memoryview, count: int) -> bool:
+    """Return whether the first directory of a classic TIFF that has the tag is one of NDPI.
+
+    Its entries are followed by a next offset of 64 bits and by high words, all of them 0 below
+    4 GiB. A TIFF of another writer that has kept the tag has other bytes there.
+    """
+    after = bytes(directory[2 + count * _ENTRY_BYTES + 4 :][: 4 + 4 * count])
+    return len(after) == 4 + 4 * count and not any(after)
 
 
 def stream_header(

@@ -152,7 +152,7 @@ async def read_tiff(
     walk = Walk(header.variant, state.size, limits or Limits(), alone, ghost)
     await _follow(walk, source, hints, header.first_ifd_offset)
     tiff = Tiff(
-        header=header,
+        header=replace(header, variant=walk.variant),
         state=state,
         ifds=walk.finish(),
         refused=walk.refused,

@@ -21,13 +21,13 @@ from .entry import Entry, numbers, parse_entries, split_directory
 from .errors import FormatError, TiffError, TruncatedError, warn
 from .forecast import Forecast
 from .ghost import Ghost
-from .header import Variant
+from .header import NDPI, Variant
 from .ifd import ImageFileDirectory
 from .large import with_high_words
 from .limits import Limits
 from .losses import Loss
 from .microscopes import pointed_by_microscope, pointed_by_value
-from .ndpi import with_restart_intervals
+from .ndpi import is_ndpi, possible_ndpi, with_restart_intervals
 from .old_jpeg import POINTERS, pointed, repaired
 from .source import ByteRange
 from .subfiles import full_image_of, is_full
@@ -115,7 +115,8 @@ class Walk:
         wanted: int | str | None = None,
         ghost: Ghost | None = None,
     ) -> None:
-        self._variant = variant
+        self.variant = variant
+        """Of the file; its first directory may show that it is an NDPI."""
         self._size = size
         self._limits = limits
         self._wanted = None if wanted is None else str(wanted)
@@ -138,7 +139,7 @@ class Walk:
         """Ask for the first directory."""
         if offset == 0:
             msg = "the header has no offset of a directory"
-            raise FormatError(msg, offset=self._variant.header_bytes - self._variant.offset.size)
+            raise FormatError(msg, offset=self.variant.header_bytes - self.variant.offset.size)
         return self._directory(_Node("0", offset), self._chain)
 
     def receive(self, requests: list[Request], buffers: list[memoryview]) -> list[Request]:
@@ -212,7 +213,7 @@ class Walk:
             path=node.path,
             offset=node.offset,
             next_offset=node.next_offset,
-            variant=self._variant,
+            variant=self.variant,
             entries=node.entries,
             limits=self._limits,
         )
@@ -232,7 +233,7 @@ class Walk:
             path=node.path,
             offset=node.offset,
             next_offset=node.next_offset,
-            variant=self._variant,
+            variant=self.variant,
             entries=self._meant(node),
             # a directory that took a second read was noted behind its siblings
             subifds=self._built(sorted(node.subifds, key=_place)),
@@ -242,7 +243,7 @@ class Walk:
 
     def _meant(self, node: _Node) -> Mapping[int, Entry]:
         """Return the entries of a directory as they are meant, where a kind of files needs that."""
-        variant, referenced, path = self._variant, node.referenced, node.path
+        variant, referenced, path = self.variant, node.referenced, node.path
         entries = repaired(node.entries, referenced, variant, self._size, path)
         return with_restart_intervals(with_high_words(entries, variant), referenced, variant, path)
 
@@ -264,8 +265,12 @@ class Walk:
     ) -> list[Request]:
         try:
             count = self._entry_count(node, data)
-            wanted = min(self._directory_bytes(count), self._size - node.offset)
-            if len(data) < wanted and count > _FIRST_ENTRIES:
+            wanted = self._directory_bytes(count)
+            ndpi = possible_ndpi(data, count, self.variant) if node.path == "0" else 0
+            if ndpi and len(data) >= min(ndpi, self._size - node.offset) and is_ndpi(data, count):
+                self.variant = NDPI
+            wanted = min(max(wanted, ndpi), self._size - node.offset)
+            if len(data) < wanted:
                 take = partial(self._take_directory, node, siblings)
                 return [Request(node.offset, wanted, take, node)]
             self._claim(node, self._directory_bytes(count))
@@ -295,17 +300,17 @@ class Walk:
             warn(f"IFD {node.path} is left out because it cannot be read: {error}")
 
     def _directory_bytes(self, entries: int) -> int:
-        variant = self._variant
+        variant = self.variant
         return variant.entry_count.size + entries * variant.entry.size + variant.offset.size
 
     def _entry_count(self, node: _Node, data: memoryview) -> int:
-        if len(data) < self._variant.entry_count.size:
+        if len(data) < self.variant.entry_count.size:
             msg = (
                 f"a directory should begin at {node.offset:,}, but the file has {self._size:,} "
                 "bytes"
             )
             raise TruncatedError(msg)
-        count: int = self._variant.entry_count.unpack_from(data)[0]
+        count: int = self.variant.entry_count.unpack_from(data)[0]
         if count == 0:
             msg = "the directory has no entries"
             raise FormatError(msg)
@@ -325,7 +330,7 @@ class Walk:
 
     def _fill(self, node: _Node, data: memoryview, count: int) -> None:
         """Decode the entries and the next offset, which may be cut off as in libtiff."""
-        variant = self._variant
+        variant = self.variant
         begin = variant.entry_count.size
         nbytes = begin + count * variant.entry.size
         if variant.high_words:
@@ -426,7 +431,7 @@ class Walk:
                 "ignored"
             )
             return []
-        offsets = numbers(entry, self._variant)
+        offsets = numbers(entry, self.variant)
         try:
             self._limits.check("directories", len(offsets), "SubIFDs", ifd=node.path)
         except TiffError as error:
@@ -438,9 +443,9 @@ class Walk:
 
     def _references(self, node: _Node, entry: Entry) -> list[Request]:
         """Ask for the bytes that a tag of a JPEG image or of a microscope points to."""
-        ranges = pointed(node.entries, entry.tag, self._variant)
+        ranges = pointed(node.entries, entry.tag, self.variant)
         return self._ask(
-            node, ranges or pointed_by_microscope(node.entries, entry.tag, self._variant)
+            node, ranges or pointed_by_microscope(node.entries, entry.tag, self.variant)
         )
 
     def _ask(self, node: _Node, ranges: Iterable[tuple[int, int]]) -> list[Request]:
@@ -458,7 +463,7 @@ class Walk:
         if len(data) <= len(node.referenced.get(offset, b"")):
             return []
         node.referenced[offset] = bytes(data)
-        further = pointed_by_value(node.entries, offset, node.referenced[offset], self._variant)
+        further = pointed_by_value(node.entries, offset, node.referenced[offset], self.variant)
         return self._ask(node, further)
 
     def _child(self, node: _Node, index: int, offset: int) -> list[Request]:
