@@ -70,6 +70,8 @@ class Page:
     """ASCII tags by number."""
     z: int = 0
     """ZOffsetFromSlideCenter, nanometres."""
+    gray: bool = False
+    """Whether the stream is a JPEG XR of 16-bit gray, which the tags do not say."""
     nbytes: int | None = None
     """StripByteCounts, if not those of the stream."""
 
@@ -122,8 +124,8 @@ def _tags(page: Page, place: int) -> list[tuple[int, int, int, int | bytes]]:
         (256, 4, 1, page.width),
         (257, 4, 1, page.length),
         (258, 3, 3, struct.pack("<3H", 8, 8, 8)),
-        (259, 3, 1, 7),
-        (262, 3, 1, 6),
+        (259, 3, 1, 22610 if page.gray else 7),
+        (262, 3, 1, 2 if page.gray else 6),
         (273, 4, 1, place),
         (277, 3, 1, 3),
         (278, 4, 1, page.length),
@@ -136,6 +138,8 @@ def _tags(page: Page, place: int) -> list[tuple[int, int, int, int | bytes]]:
         (65423, 9, 1, -340_000 & 0xFFFFFFFF),
         (65424, 9, 1, page.z & 0xFFFFFFFF),
     ]
+    if page.gray:
+        tags.append((65441, 4, 1, 6))
     if page.resolution:
         tags += [
             (282, _RATIONAL, 1, struct.pack("<2I", page.resolution, 1)),

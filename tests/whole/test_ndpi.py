@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -209,3 +210,21 @@ def test_a_tiff_that_has_kept_the_tag_is_a_classic_one(tmp_path: Path) -> None:
     group = opened(path)
     for n in range(2):
         np.testing.assert_array_equal(rgb(group[str(n)]), pixels)
+
+
+def test_fluorescence_in_16_bits(tmp_path: Path) -> None:
+    """The tags say RGB of 8 bits, and CaptureMode what is there."""
+    path = tmp_path / "a.ndpi"
+    y, x = np.mgrid[:64, :96]
+    pixels = (y * 600 + x * 70).astype("u2")
+    stream = imagecodecs.jpegxr_encode(pixels, level=100)
+    pages = [SLIDES.Page(width=96, length=64, stream=stream, lens=20.0, gray=True)]
+    pages.append(
+        SLIDES.Page(width=96, length=64, stream=SLIDES.jpeg(SLIDES.scene(64, 96)), lens=-1)
+    )
+    SLIDES.write_ndpi(path, pages)
+    group = opened(path)
+    judged = tifffile.imread(path, key=0)
+    assert (group["0"].dtype, group["0"].shape) == (judged.dtype, judged.shape)
+    np.testing.assert_array_equal(group["0"][...], judged)
+    assert group["1"].shape == (3, 64, 96)

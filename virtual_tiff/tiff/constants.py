@@ -249,6 +249,7 @@ class Tag(IntEnum):
     NDPI_McuStarts = 65426
     NDPI_SlideLabel = 65427
     NDPI_McuStartsHighBytes = 65432
+    NDPI_CaptureMode = 65441
     NDPI_ScannerSerialNumber = 65442
     NDPI_Comments = 65449
 

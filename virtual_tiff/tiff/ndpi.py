@@ -24,14 +24,21 @@ from itertools import chain
 from operator import add, sub
 from typing import NamedTuple
 
-from .constants import FIELD_TYPES, Compression, Tag
-from .entry import Entry, numbers
+from .constants import FIELD_TYPES, Compression, Photometric, SampleFormat, Tag
+from .entry import Entry, numbers, rationals
 from .errors import FormatError, warn
 from .header import Variant
 from .ifd import ImageFileDirectory
 from .jpeg import Frame, JpegHeader
 
-__all__ = ["interval_header", "is_ndpi", "possible_ndpi", "stream_header", "with_restart_intervals"]
+__all__ = [
+    "interval_header",
+    "is_ndpi",
+    "possible_ndpi",
+    "stream_header",
+    "with_meant_samples",
+    "with_restart_intervals",
+]
 
 _ENTRY_BYTES = 12
 _HEADER_BYTES = 2**17
@@ -176,6 +183,27 @@ def with_restart_intervals(
     values = ([tile[0]], [tile[1]], *places)
     made = {int(tag): _entry(tag, each, variant) for tag, each in zip(tags, values, strict=True)}
     return {**entries, **made}
+
+
+def with_meant_samples(entries: Mapping[int, Entry], variant: Variant) -> Mapping[int, Entry]:
+    """Return the entries of a level with the samples that its blocks have.
+
+    Fluorescence is scanned in 16-bit gray (CaptureMode 6 and above), and the tags say RGB of 8 bits
+    all the same. The macro is RGB. tifffile's `_ndpi_load_pages` has the same rule.
+    """
+    if Tag.NDPI_FileFormat not in entries or _first(entries, Tag.NDPI_CaptureMode, variant) < 6:
+        return entries
+    lens = entries.get(Tag.NDPI_Magnification)
+    known = lens is not None and lens.data is not None and lens.field_type.name == "FLOAT"
+    if known and lens is not None and rationals(lens, variant)[0] <= 0:
+        return entries
+    meant = {
+        Tag.BitsPerSample: 16,
+        Tag.PhotometricInterpretation: Photometric.MinIsBlack,
+        Tag.SamplesPerPixel: 1,
+        Tag.SampleFormat: SampleFormat.UnsignedInteger,
+    }
+    return {**entries, **{int(tag): _entry(tag, [value], variant) for tag, value in meant.items()}}
 
 
 def interval_header(ifd: ImageFileDirectory) -> bytes | None:

@@ -27,7 +27,7 @@ from .large import with_high_words
 from .limits import Limits
 from .losses import Loss
 from .microscopes import pointed_by_microscope, pointed_by_value
-from .ndpi import is_ndpi, possible_ndpi, with_restart_intervals
+from .ndpi import is_ndpi, possible_ndpi, with_meant_samples, with_restart_intervals
 from .old_jpeg import POINTERS, pointed, repaired
 from .source import ByteRange
 from .subfiles import full_image_of, is_full
@@ -245,7 +245,8 @@ class Walk:
         """Return the entries of a directory as they are meant, where a kind of files needs that."""
         variant, referenced, path = self.variant, node.referenced, node.path
         entries = repaired(node.entries, referenced, variant, self._size, path)
-        return with_restart_intervals(with_high_words(entries, variant), referenced, variant, path)
+        entries = with_meant_samples(with_high_words(entries, variant), variant)
+        return with_restart_intervals(entries, referenced, variant, path)
 
     def _directory(self, node: _Node, siblings: list[_Node]) -> list[Request]:
         """Ask for a directory whose length is not known yet."""
