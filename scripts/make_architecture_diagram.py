@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "info": ("info: what is in a file", "info"),
     "publishing": ("publishing: many files, one commit", "publishing"),
     "exporting": ("exporting: references in the forms of others", "exporting"),
-    "door": ("the front door: VirtualTIFF and its store", "parser manifest store tuning"),
+    "door": ("the front door: VirtualTIFF and its store", "parser manifest store tuning datasets"),
     "layouts": ("arrays/layouts", "arrays.layouts"),
     "arrays": ("arrays: arrays and groups as plain data", "arrays"),
     "metadata": ("metadata: what numbers mean, and where they lie", "metadata"),

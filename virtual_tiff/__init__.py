@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from virtual_tiff.codecs.compat_050.images import register_codecs_of_050
+    from virtual_tiff.datasets import masked, open, writable  # noqa: A004 (as rasterio's)
     from virtual_tiff.exporting import Exported, to_kerchunk
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish, publish_async, remove
@@ -44,6 +45,8 @@ __all__ = [
     "UnsupportedError",
     "VirtualTIFF",
     "__version__",
+    "masked",
+    "open",
     "open_published",
     "publish",
     "publish_async",
@@ -53,6 +56,7 @@ __all__ = [
     "tune_zarr",
     "verify",
     "verify_async",
+    "writable",
 ]
 
 _HOMES = {
@@ -61,6 +65,8 @@ _HOMES = {
     "SourceError": "virtual_tiff.sources.object_source",
     "Tuning": "virtual_tiff.tuning",
     "VirtualTIFF": "virtual_tiff.parser",
+    "masked": "virtual_tiff.datasets",
+    "open": "virtual_tiff.datasets",
     "open_published": "virtual_tiff.publishing.repository.opening",
     "publish": "virtual_tiff.publishing",
     "publish_async": "virtual_tiff.publishing",
@@ -70,6 +76,7 @@ _HOMES = {
     "remove": "virtual_tiff.publishing",
     "verify": "virtual_tiff.publishing.verification",
     "verify_async": "virtual_tiff.publishing.verification",
+    "writable": "virtual_tiff.datasets",
 }
 
 

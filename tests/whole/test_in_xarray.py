@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy as np
 import pytest
 import rasterio
-import rioxarray  # noqa: F401 (the accessor)
+import rioxarray
+import tifffile
 import xarray as xr
 from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 
+import virtual_tiff
+from support.http import HttpServer
 from virtual_tiff import VirtualTIFF
 
 SPECIAL = Path(__file__).parents[2] / "testdata" / "special"
@@ -69,3 +73,123 @@ def test_dask_chooses_chunks_of_files_with_several_bands(name: str) -> None:
 
 def test_texts_of_bands_are_attributes() -> None:
     assert opened("cog_rgb", chunks=None)["0"].attrs["colorinterp"] == ["red", "green", "blue"]
+
+
+# ---- missing values
+
+
+def masked_by_rioxarray(path: Path) -> np.ndarray[Any, Any]:
+    array: Any = rioxarray.open_rasterio(path, masked=True)
+    return array.values
+
+
+def with_alpha(path: Path) -> Path:
+    """Write RGBA by GDAL."""
+    pixels = np.arange(4 * 40 * 60, dtype="u1").reshape(4, 40, 60)
+    pixels[3] = np.where(np.arange(60) % 7 < 3, 0, 255)
+    profile = {"driver": "GTiff", "width": 60, "height": 40, "count": 4, "dtype": "uint8"}
+    with rasterio.open(path, "w", **profile, photometric="RGB", alpha="yes") as file:
+        file.write(pixels)
+    return path
+
+
+MASKED = ["cog_rgb_mask", "mask_strips", "mask_tiles", "geo_nodata", "geo_nodata_nan", "alpha"]
+
+
+@pytest.mark.parametrize("chunks", [None, {}], ids=["lazy", "dask"])
+@pytest.mark.parametrize("name", MASKED)
+def test_what_is_missing_is_what_rioxarray_says(name: str, chunks: Any, tmp_path: Path) -> None:
+    path = SPECIAL / f"{name}.tif"
+    if name == "alpha":
+        path = with_alpha(tmp_path / "alpha.tif")
+    expected = masked_by_rioxarray(path)
+    dataset = virtual_tiff.open(path, masked=True, chunks=chunks)
+    found = dataset["0"]
+    assert isinstance(found.data, dask.array.Array) == (chunks is not None)
+    np.testing.assert_array_equal(found.values.reshape(expected.shape), expected)
+    part = found.isel(x=slice(5, 50, 3), y=7)
+    np.testing.assert_array_equal(part.values, found.values[..., 7, 5:50:3])
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    path = with_alpha(tmp_path / "a.tif")
+    dataset = virtual_tiff.open(path, masked=True)
+    path.rename(tmp_path / "b.tif")
+    with pytest.raises(OSError, match="no such object"):
+        dataset["0"].load()
+    (tmp_path / "b.tif").rename(path)
+    one = dataset["0"][3, 2, 4].values
+    assert one == masked_by_rioxarray(path)[3, 2, 4]
+
+
+def test_nodata_that_xarray_did_not_apply() -> None:
+    store = VirtualTIFF()((SPECIAL / "geo_nodata.tif").as_uri(), REGISTRY)
+    raw = xr.open_zarr(store, consolidated=False, chunks=None, mask_and_scale=False)
+    found = virtual_tiff.masked(raw)["0"].values
+    np.testing.assert_array_equal(found, masked_by_rioxarray(SPECIAL / "geo_nodata.tif")[0])
+
+
+def test_a_tree_is_masked() -> None:
+    tree = virtual_tiff.open(SPECIAL / "cog_rgb_mask.tif", masked=True, ifd_layout="pyramid")
+    found = tree["0"]["image"].values
+    np.testing.assert_array_equal(found, masked_by_rioxarray(SPECIAL / "cog_rgb_mask.tif"))
+
+
+# ---- opened by a line
+
+
+def test_a_path_a_name_and_a_url_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = SPECIAL / "cog.tif"
+    monkeypatch.chdir(SPECIAL)
+    with rasterio.open(path) as file:
+        for name in (path, "cog.tif", path.as_uri()):
+            dataset = virtual_tiff.open(name)
+            np.testing.assert_array_equal(dataset["0"].values, file.read(1))
+            assert list(dataset.data_vars) == ["0"]
+    with HttpServer({"cog.tif": path.read_bytes()}) as server:
+        options = {"allow_http": True}
+        dataset = virtual_tiff.open(f"{server.url}/cog.tif", store_options=options)
+        assert dataset["0"].shape == (40, 60)
+
+
+def test_options_are_those_of_the_parser() -> None:
+    assert set(virtual_tiff.open(SPECIAL / "cog.tif", overviews=True).data_vars) == {"0", "1", "2"}
+    tree = virtual_tiff.open(SPECIAL / "cog.tif", ifd_layout="nested")
+    assert isinstance(tree, xr.DataTree)
+    with pytest.raises(ValueError, match="names 4 files"):
+        virtual_tiff.open(SPECIAL / "pages_*.tif")
+    with pytest.raises(FileNotFoundError):
+        virtual_tiff.open(SPECIAL / "none.tif")
+
+
+# ---- written
+
+
+@pytest.mark.parametrize("kind", ["netcdf", "zarr"])
+@pytest.mark.parametrize("name", ["geo_bands", "geo_scale_offset", "cog_rgb_mask", "cog", "jpeg"])
+def test_what_is_written_reads_the_same(name: str, kind: str, tmp_path: Path) -> None:
+    if kind == "netcdf":
+        pytest.importorskip("netCDF4")
+    path = SPECIAL / f"{name}.tif"
+    if name == "jpeg":
+        path = tmp_path / "jpeg.tif"
+        pixels = np.full((64, 64, 3), (200, 100, 50), "u1")
+        tifffile.imwrite(path, pixels, photometric="ycbcr", compression="jpeg", tile=(16, 16))
+    dataset = virtual_tiff.open(path)
+    if name == "jpeg" and kind == "zarr":
+        with pytest.raises(NotImplementedError, match=r"virtual_tiff.writable\(ds\)"):
+            dataset.to_zarr(tmp_path / "refused.zarr", consolidated=False)
+    target = tmp_path / f"out.{kind}"
+    copy = virtual_tiff.writable(dataset)
+    if kind == "netcdf":
+        copy.to_netcdf(target, engine="netcdf4")
+        found = xr.open_dataset(target, engine="netcdf4", decode_coords="all")
+    else:
+        copy.to_zarr(target, consolidated=False)
+        found = xr.open_zarr(target, chunks=None, consolidated=False, decode_coords="all")
+    for variable in dataset.variables:
+        np.testing.assert_array_equal(found[variable].values, dataset[variable].values)
+    if "spatial_ref" in dataset:
+        assert found.rio.crs == dataset.rio.crs
+        assert found.rio.transform() == dataset.rio.transform()
+    assert found["0"].encoding.get("_FillValue") == dataset["0"].encoding.get("_FillValue")

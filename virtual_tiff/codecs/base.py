@@ -76,7 +76,10 @@ class ReadingCodec:
         return self._decode_sync(chunk_data, chunk_spec)
 
     def _encode_sync(self, chunk_data: Any, chunk_spec: ArraySpec) -> Never:  # noqa: ANN401
-        msg = f"{self.name} reads TIFFs and does not write; choose other codecs for a new array"
+        msg = (
+            f"{self.name} reads TIFFs and does not write; choose other codecs for a new array, or"
+            " write virtual_tiff.writable(ds) in xarray"
+        )
         raise NotImplementedError(msg)
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Never:  # noqa: ANN401

@@ -113,8 +113,7 @@ class GuardCodec:
 
     def to_dict(self) -> JSON:
         """Return the metadata of the standard codec."""
-        metadata: JSON = self.standard.to_dict()
-        return metadata
+        return dict(self.codecs[self.entry])  # a class may have bytes where JSON has a text
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
         """Return what the standard codec makes of a chunk's specification."""
