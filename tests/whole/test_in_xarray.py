@@ -193,3 +193,12 @@ def test_what_is_written_reads_the_same(name: str, kind: str, tmp_path: Path) ->
         assert found.rio.crs == dataset.rio.crs
         assert found.rio.transform() == dataset.rio.transform()
     assert found["0"].encoding.get("_FillValue") == dataset["0"].encoding.get("_FillValue")
+
+
+def test_an_encoder_that_fails_names_the_call(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 48, 3), "u1")
+    path = tmp_path / "webp.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", compression="webp", tile=(16, 16))
+    dataset = virtual_tiff.open(path)
+    with pytest.raises(ValueError, match=r"imagecodecs_webp cannot write.*virtual_tiff.writable"):
+        dataset.to_zarr(tmp_path / "a.zarr", consolidated=False)

@@ -113,7 +113,8 @@ class GuardCodec:
 
     def to_dict(self) -> JSON:
         """Return the metadata of the standard codec."""
-        return dict(self.codecs[self.entry])  # a class may have bytes where JSON has a text
+        metadata: JSON = self.standard.to_dict()
+        return metadata
 
     def resolve_metadata(self, chunk_spec: ArraySpec) -> ArraySpec:
         """Return what the standard codec makes of a chunk's specification."""
@@ -137,7 +138,17 @@ class GuardCodec:
         # JPEG would lose pixels once more, so it is refused, as all that only reads is
         decoder = self._chain[self.entry]
         encoder = decoder if isinstance(decoder, BlockJpegCodec) else self.standard
-        return encoder._encode_sync(chunk_data, chunk_spec)  # noqa: SLF001
+        try:
+            return encoder._encode_sync(chunk_data, chunk_spec)  # noqa: SLF001
+        except NotImplementedError:
+            raise
+        except Exception as error:  # libraries raise what they like
+            name = self.standard.to_dict()["name"]
+            msg = (
+                f"{name} cannot write this chunk ({error}); choose other codecs for a new array, or"
+                " write virtual_tiff.writable(ds) in xarray"
+            )
+            raise ValueError(msg) from error
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: ArraySpec) -> Any:  # noqa: ANN401
         return await asyncio.to_thread(self._encode_sync, chunk_data, chunk_spec)
