@@ -16,6 +16,7 @@ from virtual_tiff.arrays import layouts
 from virtual_tiff.arrays.axes import SampleOrder
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.image import ImageArray, Options, charge, image_array
+from virtual_tiff.arrays.layouts.ome_zarr_versions import OmeZarrVersion, group_in_version
 from virtual_tiff.arrays.nodes import SET, Group, file_arrays, with_losses
 from virtual_tiff.arrays.one_dataset import as_one_dataset
 from virtual_tiff.arrays.selection.bounding_box import CrsInput
@@ -108,6 +109,8 @@ class VirtualTIFF:
         `"named"`: in the layout `"stack"` the pages of ImageJ, MetaMorph, LSM, FluoView and
         tifffile lie along the axes that their metadata name: `t`, `c`, `z` and others, `s` for
         the samples of a pixel. `"page"`: along `page`, as those of any other file.
+    ome_zarr
+        The version of OME-Zarr's attributes of images, plates and wells: `"0.5"` or `"0.6"`.
 
     Raises
     ------
@@ -137,6 +140,7 @@ class VirtualTIFF:
     exact: bool = False
     reading: Reading = field(default_factory=Reading)
     page_axes: Literal["named", "page"] = "named"
+    ome_zarr: OmeZarrVersion = "0.5"
     _options: Options = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +159,9 @@ class VirtualTIFF:
             raise ValueError(msg)
         if self.page_axes not in ("named", "page"):
             msg = f"page_axes must be 'named' or 'page', not {self.page_axes!r}"
+            raise ValueError(msg)
+        if self.ome_zarr not in ("0.5", "0.6"):
+            msg = f"ome_zarr must be '0.5' or '0.6', not {self.ome_zarr!r}"
             raise ValueError(msg)
         for name in ("merge_strips", "coordinates"):
             if not isinstance(getattr(self, name), bool):
@@ -362,7 +369,8 @@ class VirtualTIFF:
                 ome = await self._ome(tiff, partial(_beside, source, path, url))
             of_set = of_set and ome is not None and len(ome.files) > 1
             if not (of_set or self.ifd_layout == "stack"):
-                return self._group(tiff, slide), tiff.state
+                group = self._group(tiff, slide)
+                return group_in_version(group, self.ome_zarr), tiff.state
             group = layouts.stack(
                 tiff,
                 self._budgeted(tiff),
@@ -374,7 +382,7 @@ class VirtualTIFF:
             )
             if of_set and ome is not None:
                 group = replace(group, attributes={**group.attributes, SET: list(ome.files)})
-            return with_losses(group, tiff.losses), tiff.state
+            return group_in_version(with_losses(group, tiff.losses), self.ome_zarr), tiff.state
         except TiffError as error:
             raise error.locate(url=url) from error.__cause__
         finally:

@@ -27,7 +27,7 @@ _PASSED = (
     *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
     *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     "any_compression",
-    *("ifd", "ifd_layout", "page_axes", "merge_strips", "overviews", "coordinates"),
+    *("ifd", "ifd_layout", "page_axes", "ome_zarr", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
 
@@ -138,6 +138,11 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         default="named",
         help="the axes of the pages of ImageJ, MetaMorph, LSM, FluoView and tifffile in the layout"
         " stack: named (default: t, c, z and others, as their metadata name them) or page",
+    )
+    option(
+        "--ome-zarr",
+        default="0.5",
+        help="the version of OME-Zarr's attributes: 0.5 (default) or 0.6",
     )
     option("--no-overviews", dest="overviews", action="store_false", help="leave out overviews")
     option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from virtual_tiff.arrays.layouts.ome_zarr_versions import as_written, in_version_05
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.plan import Part, joined
 
@@ -29,14 +30,16 @@ def with_fitting_ome(part: Part) -> Part:
 
 
 def _fitting(group: str, attributes: JSON, arrays: Mapping[str, JSON]) -> JSON:
+    version = attributes.get("ome", {}).get("version", "0.5")
+    attributes = in_version_05(attributes)
     ome = attributes.get("ome", {})
     if "multiscales" not in ome:
-        return attributes
+        return as_written(attributes, version)
     multiscales = [_multiscale(group, each, arrays) for each in ome["multiscales"]]
     fitting = [each for each in multiscales if each is not None]
     if len(fitting) < len(multiscales):
         return {name: value for name, value in attributes.items() if name != "ome"}
-    return attributes | {"ome": ome | {"multiscales": fitting}}
+    return as_written(attributes | {"ome": ome | {"multiscales": fitting}}, version)
 
 
 def _multiscale(group: str, multiscale: JSON, arrays: Mapping[str, JSON]) -> JSON | None:
