@@ -88,6 +88,8 @@ class HttpServer:
         """Status and Location that paths answer with."""
         self.alter: Callable[[dict[str, str], bytes], bytes] | None = None
         """Changes the headers and the body of each answer that has one: a cache between."""
+        self.headers: Mapping[str, str] = {}
+        """Sent with each answer, that of an error too."""
         self.on_request: Callable[[str], None] | None = None
         """Called with the path of each request, before it is answered."""
         self.requests: list[Request] = []
@@ -312,7 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status, sent, body = self._answer(path, with_body=with_body)
         self.send_response(status)
-        for name, value in sent.items():
+        for name, value in {**sent, **owner.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

@@ -32,13 +32,15 @@ from zarr.core.sync import sync
 
 
 @dataclass(frozen=True, slots=True)
-class _Packages:
+class Packages:
+    """Packages of npm, and options of its installation."""
+
     names: tuple[str, ...]
     options: tuple[str, ...] = ()
 
 
 # Icechunk as WebAssembly: its native build wants a newer glibc than many machines have.
-_ZARRITA = _Packages(
+_ZARRITA = Packages(
     (
         "zarrita@0.7.5",
         "@earthmover/icechunk@2.2.2",
@@ -47,7 +49,7 @@ _ZARRITA = _Packages(
     ("--cpu=wasm32",),
 )
 # Skia, which is what a browser decodes images and draws on a canvas with; and JPEG in JavaScript.
-_IMAGES = _Packages(("@napi-rs/canvas@1.1.1", "jpeg-js@0.4.4"))
+_IMAGES = Packages(("@napi-rs/canvas@1.1.1", "jpeg-js@0.4.4"))
 
 _SCRIPT = Path(__file__).with_name("zarrita.mjs")
 CODECS = Path(__file__).parent.parent.parent / "javascript" / "virtual-tiff-codecs.mjs"
@@ -262,7 +264,7 @@ def _program(name: str) -> str:
 
 
 @cache
-def _outcome(packages: _Packages) -> tuple[Path, str]:
+def _outcome(packages: Packages) -> tuple[Path, str]:
     """Return the folder of the installed packages, and what went wrong if it is not there."""
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = sha256("\n".join((*packages.names, _SCRIPT.read_text())).encode()).hexdigest()[:16]
@@ -293,7 +295,7 @@ def _outcome(packages: _Packages) -> tuple[Path, str]:
     return home, ""
 
 
-def installed(packages: _Packages = _ZARRITA) -> Path:
+def installed(packages: Packages = _ZARRITA) -> Path:
     """Return the folder of packages of npm, and install them; skip the test if that fails."""
     _program("node")
     _program("npm")

@@ -1,0 +1,77 @@
+"""Published cubes in headless Chromium: Icechunk as WebAssembly, zarrita and our codecs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from support.browser import ANY_ORIGIN, Browser, bundled, served
+from support.http import HttpServer
+from support.scripts import load_script
+from virtual_tiff.publishing import publish
+
+SLIDES = load_script("make_slides")
+EXAMPLES = Path(__file__).parents[2] / "javascript" / "examples"
+PICTURES = os.environ.get("VIRTUAL_TIFF_PICTURES")
+"""A folder for the pictures of the pages."""
+
+PIXELS = """(() => {
+  const canvas = document.querySelector("canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [canvas.height, canvas.width, Array.from(data)];
+})()"""
+
+
+async def pixels(browser: Browser) -> NDArray[np.uint8]:
+    height, width, data = await browser.value(PIXELS)
+    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("slide.svs", SLIDES.svs), ("slide.ndpi", SLIDES.ndpi), ("qupath.ome.tif", SLIDES.qupath)],
+)
+async def test_a_slide_in_the_browser(
+    name: str, make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    files = tmp_path / "data" / "slides"
+    files.mkdir(parents=True)
+    make(files / name)
+    page = bundled(EXAMPLES / "slide", tmp_path / "page")
+    with HttpServer(tmp_path / "data") as server, served(page) as site:
+        server.headers = ANY_ORIGIN
+        url = f"{server.url}/slides/{name}"
+        done = publish([url], tmp_path / "data" / "cube", ifd_layout="stack")
+        full = "/0/image"  # of an image with levels
+        group = next(a.path.removesuffix(full) for a in done.arrays if a.path.endswith(full))
+        query = {"repository": f"{server.url}/cube", "files": done.containers[0], "group": group}
+        async with Browser(900, 600) as browser:
+            await browser.open(f"{site}?{urlencode(query)}", until="document.title === 'drawn'")
+            if PICTURES:
+                await browser.screenshot(Path(PICTURES, f"{name}.png"))
+            # the full resolution, a pixel of the slide for one of the screen
+            await browser.value(
+                "Object.assign(view, { size: slide.levels[0].pixel[1],"
+                " left: slide.levels[0].corner[1], top: slide.levels[0].corner[0] }); draw()"
+            )
+            await browser.wait("document.title === 'drawn'")
+            drawn = await pixels(browser)
+            assert (await browser.value("slide.unit")) == "micrometer", browser.log
+    with tifffile.TiffFile(files / name) as tiff:
+        series: Any = tiff.series[0]
+        image = series.asarray()
+    if image.ndim == 3 and image.shape[0] in (3, 4):
+        image = np.moveaxis(image, 0, -1)
+    length, width = min(image.shape[0], 600), min(image.shape[1], 900)
+    difference = np.abs(drawn[:length, :width].astype(int) - image[:length, :width])
+    assert difference.mean() < 2, f"{difference.mean()} {browser.log}"
+    assert np.quantile(difference, 0.99) <= 8

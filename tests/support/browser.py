@@ -1,0 +1,215 @@
+"""A real browser: headless Chromium, which opens a page that was bundled by esbuild.
+
+Chromium is Debian's package (`apt-get install chromium`); the packages of npm are installed once
+into the user's cache. Where something is missing the test that asks is skipped and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, Self
+
+import pytest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from support.node import CODECS, Packages, installed
+
+PAGES = Packages(
+    (
+        "zarrita@0.7.5",
+        "@earthmover/icechunk@2.2.2",
+        "@earthmover/icechunk-wasm32-wasi@2.2.2",
+        "esbuild-wasm@0.28.2",
+    ),
+    ("--cpu=wasm32",),
+)
+"""What the pages of `javascript/examples` are made of."""
+
+_SECONDS = 40
+_WORKER = "@earthmover/icechunk-wasm32-wasi/wasi-worker-browser.mjs"
+"""Where a page looks for Icechunk's worker, unless its bundler knows better."""
+_ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+"""Icechunk's threads share memory, which browsers allow a page that is isolated from others."""
+ANY_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Content-Range, ETag, Last-Modified",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+"""What a server of files answers pages of other origins with."""
+
+
+def bundled(page: Path, folder: Path) -> Path:
+    """Bundle a page as its makers would, with what Icechunk needs beside it; return its folder."""
+    home = installed(PAGES)
+    modules = home / "node_modules"
+    shutil.copytree(page, folder, dirs_exist_ok=True)
+    worker = modules / "@earthmover" / "icechunk-wasm32-wasi"
+    shutil.copy(next(worker.glob("*.wasm")), folder)
+    common = ["--bundle", "--format=esm", "--platform=browser", "--log-level=error"]
+    script = next(page.glob("*.mjs"))
+    for entry, out in (
+        (script, folder / f"{script.stem}.js"),
+        (worker / "wasi-worker-browser.mjs", folder / _WORKER),
+    ):
+        command = [
+            *("node", str(modules / "esbuild-wasm" / "bin" / "esbuild"), str(entry), *common),
+            *("--target=esnext", f"--outfile={out}", f"--alias:virtual-tiff-codecs={CODECS}"),
+        ]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            env={"NODE_PATH": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        )
+        assert not done.returncode, done.stderr
+    return folder
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a page from 127.0.0.1, isolated from other origins."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            for name, value in _ISOLATED.items():
+                self.send_header(name, value)
+            super().end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Browser:
+    """One page of a headless Chromium, asked over the DevTools protocol; closed by `with`."""
+
+    def __init__(self, width: int = 1200, height: int = 800) -> None:
+        program = shutil.which("chromium") or shutil.which("chromium-browser")
+        if program is None:
+            pytest.skip("chromium is not installed")
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        options = [
+            *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+            *("--disable-background-networking", "--no-first-run", "--remote-debugging-port=0"),
+            *("--disable-component-update", f"--window-size={width},{height}"),
+        ]
+        command = [program, *options, f"--user-data-dir={self._profile.name}", "about:blank"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._url = self._address()
+        self._size = width, height
+        self._messages = 0
+        self.log: list[str] = []
+        """What the page wrote to the console, and its errors."""
+
+    def _address(self) -> str:
+        """Return where the page is asked, once Chromium says it."""
+        file = Path(self._profile.name, "DevToolsActivePort")
+        end = time.monotonic() + _SECONDS
+        while not (file.exists() and file.read_text().count("\n")):
+            assert time.monotonic() < end, "Chromium has not started"
+            time.sleep(0.05)
+        port = file.read_text().split()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
+            pages = json.load(answer)
+        return str(next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page"))
+
+    async def __aenter__(self) -> Self:
+        self._socket: WebSocketClientConnection = await websocket_connect(
+            self._url, max_message_size=2**28
+        )
+        width, height = self._size
+        await self._ask("Runtime.enable")
+        await self._ask("Log.enable")
+        await self._ask(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+        self._profile.cleanup()
+
+    async def open(self, url: str, *, until: str = "document.readyState === 'complete'") -> None:
+        """Open a page, and wait until an expression of JavaScript is true."""
+        await self._ask("Page.navigate", {"url": url})
+        await self.wait(until)
+
+    async def wait(self, until: str) -> None:
+        """Wait until an expression of JavaScript is true."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                while not await self.value(until):  # noqa: ASYNC110 (the page says nothing)
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            msg = f"{until} was not true within {_SECONDS} s; the page said {self.log[-5:]}"
+            raise AssertionError(msg) from None
+
+    async def value(self, expression: str) -> Any:
+        """Return what an expression of JavaScript gives, as JSON has it."""
+        options = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        result = (await self._ask("Runtime.evaluate", options))["result"]
+        return result.get("value")
+
+    async def screenshot(self, path: Path) -> Path:
+        """Save a picture of the page."""
+        data = (await self._ask("Page.captureScreenshot", {"format": "png"}))["data"]
+        path.write_bytes(b64decode(data))  # noqa: ASYNC240 (nothing else goes on)
+        return path
+
+    async def _ask(self, method: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        self._messages += 1
+        number = self._messages
+        message = {"id": number, "method": method, "params": dict(parameters or {})}
+        await self._socket.write_message(json.dumps(message))
+        while True:
+            text = await self._socket.read_message()
+            assert text is not None, "Chromium has closed the connection"
+            answer = json.loads(text)
+            if answer.get("id") == number:
+                assert "error" not in answer, answer["error"]
+                return answer["result"]
+            self._note(answer)
+
+    def _note(self, event: Mapping[str, Any]) -> None:
+        parameters = event.get("params", {})
+        if event.get("method") == "Runtime.consoleAPICalled":
+            values = (str(each.get("value", each)) for each in parameters["args"])
+            self.log.append(" ".join(values))
+        elif event.get("method") == "Runtime.exceptionThrown":
+            details = parameters["exceptionDetails"]
+            text = details.get("exception", {}).get("description", details["text"])
+            self.log.append(f"error: {text}")
+        elif event.get("method") == "Log.entryAdded":
+            entry = parameters["entry"]
+            self.log.append(f"{entry['level']}: {entry['text']} {entry.get('url', '')}")
