@@ -312,7 +312,10 @@ def test_reader_that_goes_away() -> None:
     [
         (
             ("",),
-            {"info", "publish", "remove", "verify", "move", "log", "expire", "gc", "completion"},
+            {
+                *("info", "publish", "export", "remove", "verify", "move", "log", "expire", "gc"),
+                "completion",
+            },
         ),
         (("info", "--j"), {"--json"}),
         (("--debug", "info", "--m"), {"--map"}),
