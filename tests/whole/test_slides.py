@@ -299,6 +299,21 @@ def test_what_the_metadata_call_a_level_and_is_none(tmp_path: Path) -> None:
     assert [array.shape for array in levels_of(group["2"])] == [(3, 768, 1024), (3, 384, 512)]
 
 
+@pytest.mark.parametrize("layout", ["pyramid", "stack"])
+@pytest.mark.parametrize("name", MAKER.SLIDES)
+def test_levels_that_are_chosen(name: str, layout: str, folder: Path) -> None:
+    path = folder / MAKER.SLIDES[name][0]
+    whole, part = (opened(path, layout, overviews=chosen) for chosen in (True, (1,)))
+    main = [key for key, each in images_of(whole).items() if "associated_image" not in each.attrs]
+    for key in main:
+        image = images_of(whole)[key]
+        chosen = images_of(part)[key]
+        sizes = [array.shape for array in levels_of(image)]
+        assert [array.shape for array in levels_of(chosen)] == [sizes[0], sizes[2]]
+        assert scales_of(chosen) == [scales_of(image)[0], scales_of(image)[2]]
+    assert images_of(part).keys() == images_of(whole).keys()
+
+
 @pytest.mark.parametrize("text", ["Aperio", "Aperio x\r\n|MPP = many|MPP", "Aperio|MPP = nan"])
 def test_texts_that_say_nothing(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.svs"

@@ -19,7 +19,6 @@ from virtual_tiff.metadata.slides import (
     MACRO,
     KnownSlide,
     Slide,
-    SlideImage,
     alike,
     can_be_level,
     slide_of,
@@ -44,24 +43,6 @@ class Series:
     """By path of an associated image: thumbnail, label or macro."""
     slide: Slide | None = None
     """What the vendor of a slide says of it."""
-
-    def slide_page(self, path: str) -> SlideImage | None:
-        """Return the image of the slide that a directory shows at full resolution.
-
-        Of an image of several pages, the one of the directory; a channel's name is its own.
-        """
-        for image in () if self.slide is None else self.slide.images:
-            for number, page in enumerate(image.levels[0]):
-                if page.path == path:
-                    channel = image.channels[number : number + 1] if image.axis == "c" else ()
-                    return replace(
-                        image,
-                        levels=tuple((pages[number],) for pages in image.levels),
-                        axis="",
-                        name=next((each.name for each in channel), None) or image.name,
-                        channels=channel,
-                    )
-        return None
 
 
 def series_of(

@@ -78,6 +78,17 @@ class SlideImage:
     """Rows and columns of each level that are no padding; () if they are those of the tags."""
     channels: tuple[OmeChannel, ...] = ()
 
+    def page(self, number: int) -> SlideImage:
+        """Return the image of one page alone, with its levels; a channel's name is its own."""
+        channel = self.channels[number : number + 1] if self.axis == "c" else ()
+        return replace(
+            self,
+            levels=tuple((pages[number],) for pages in self.levels),
+            axis="",
+            name=next((each.name for each in channel), None) or self.name,
+            channels=channel,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slide:

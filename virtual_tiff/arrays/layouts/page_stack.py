@@ -153,7 +153,13 @@ def _stacks(  # noqa: PLR0913 (all that decides what the pages are)
         named=named,
     )
     if options.selection.overviews is not True:
-        kept = [options.selection.levels(len(each.levels)) for each in stacks]
+        # a slide's label has none, whatever is asked for
+        kept = [
+            []
+            if "associated_image" in each.attributes
+            else options.selection.levels(len(each.levels))
+            for each in stacks
+        ]
         stacks = [
             replace(each, levels=tuple(each.levels[level] for level in levels))
             for each, levels in zip(stacks, kept, strict=True)

@@ -52,13 +52,19 @@ def pyramid(
     """
     full = {image.ifd.path: image.full for image in images if image.full is not None}
     series = series_of([image.ifd for image in images], full, slide)
+    pages = {
+        page.path: (image, number)
+        for image in (() if series.slide is None else series.slide.images)
+        for number, page in enumerate(image.levels[0])
+    }
     families: dict[str, list[ImageArray]] = {}
     for image in images:
         owner = series.owners.get(image.ifd.path, image.ifd)
         families.setdefault(owner.path, []).append(image)
     groups: dict[str, Group] = {}
     for path, family in families.items():
-        page = series.slide_page(path)
+        of_slide, number = pages.get(path, (None, 0))
+        page = None if of_slide is None else of_slide.page(number)
         name, group = name_of(family[0]), _levels(family, page, coordinates=coordinates)
         if slide is not None and page is not None and path not in series.names:
             group = replace(group, attributes=group.attributes | slide_attributes(*slide))

@@ -93,9 +93,10 @@ def _left_out(
         if ifd.path in series.owners:
             of_image.setdefault(series.owners[ifd.path].path, []).append(ifd)
     left_out: set[str] = set()
-    for belonging in of_image.values():
+    for path, belonging in of_image.items():
         levels = [ifd for ifd in belonging if kind_of(ifd) != "mask"]
-        kept = set(selection.levels(len(levels)))
+        # a slide's label need not have those that are asked for
+        kept = set() if path in series.names else set(selection.levels(len(levels)))
         sizes = {_size(ifd) for level, ifd in enumerate(levels) if level not in kept}
         left_out |= {ifd.path for ifd in belonging if _size(ifd) in sizes}
     return left_out
