@@ -333,19 +333,23 @@ def _qpi(kind: str, channel: str = "") -> str:
 
 
 def qptiff(path: Path, *, channels: int = 3) -> None:
-    """Write an Akoya QPTIFF: channels, a thumbnail, reduced channels, overview and label."""
+    """Write an Akoya QPTIFF: channels, a thumbnail, reduced channels, overview and label.
+
+    Without channels its pages are RGB, as of a slide in bright field.
+    """
     colors = ("0,0,255", "0,255,0", "255,0,0", "255,255,0")
     names = ("DAPI", "FITC", "Cy5", "TRITC")
     options: dict[str, Any] = {"software": "PerkinElmer-QPI", "metadata": None}
     with tifffile.TiffWriter(path) as writer:
         for level, (length, width) in enumerate(_SIZES):
-            for n in range(channels):
+            for n in range(max(channels, 1)):
                 kind = "ReducedResolution" if level else "FullResolution"
                 channel = f"<Name>{names[n]}</Name><Color>{colors[n]}</Color>"
+                pixels = scene(length, width, n)
                 writer.write(
-                    scene(length, width, n)[..., 0].copy(),
-                    description=_qpi(kind, channel),
-                    photometric="minisblack",
+                    pixels[..., 0].copy() if channels else pixels,
+                    description=_qpi(kind, channel if channels else ""),
+                    photometric="minisblack" if channels else "rgb",
                     compression="lzw",
                     tile=(128, 128),
                     subfiletype=1 if level else 0,

@@ -265,6 +265,28 @@ def test_channels_of_akoya(folder: Path) -> None:
     assert [channel["color"] for channel in channels] == ["0000FF", "00FF00", "FF0000"]
 
 
+def test_channels_as_pages(folder: Path) -> None:
+    group = opened(folder / "akoya.qptiff", "stack", page_axes="page")["0"]
+    assert group["0/image"].metadata.dimension_names == ("page", "y", "x")
+    assert "ome" not in group.attrs
+
+
+@pytest.mark.parametrize("layout", ["pyramid", "stack"])
+def test_akoya_in_colours(layout: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.qptiff"
+    MAKER.qptiff(path, channels=0)
+    group = opened(path, layout)["0"]
+    assert [array.shape for array in levels_of(group)] == [
+        (3, 768, 1024),
+        (3, 384, 512),
+        (3, 192, 256),
+    ]
+    assert scales_of(group)[0] == [1.0, 0.5, 0.5]
+    with tifffile.TiffFile(path) as file:
+        theirs = np.moveaxis(file.series[0].levels[1].asarray()[..., :], -1, -3).squeeze()
+    np.testing.assert_array_equal(levels_of(group)[1][...], theirs)
+
+
 def test_tiles_of_ventana_are_not_stitched(folder: Path) -> None:
     with pytest.warns(TiffWarning, match="overlap and are not stitched"):
         opened(folder / "ventana.bif")

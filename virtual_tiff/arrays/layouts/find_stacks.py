@@ -189,7 +189,7 @@ def find_stacks(  # noqa: PLR0913 (all that decides what the pages are)
             return stacks
         warn("the OME-XML describes no image of this file; its pages are exposed without it")
     stacks = []
-    if slide is not None:
+    if slide is not None and named:
         stacks = _slide_stacks(*slide, images, numbered=bool(refused))
     elif named and (kind := page_axes(images, description)) is not None:
         stacks = _named_stacks(*kind, images, file_size, limits, numbered=bool(refused))
