@@ -167,7 +167,7 @@ def test_coordinates_cost_nothing_when_they_are_read():
     store, registry = counting({"a.tif": (SPECIAL / "geo_bands.tif").read_bytes()})
     dataset = xr.open_zarr(VirtualTIFF()("memory:///a.tif", registry))
     store.clear()
-    for name in ("x", "y", "band", "spatial_ref", "units"):
+    for name in ("x", "y", "band", "spatial_ref", "scale_factor"):
         assert dataset[name].load().size
     assert store.calls == []
 
