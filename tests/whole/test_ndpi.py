@@ -39,6 +39,7 @@ def rgb(array: Any) -> Any:
 
 
 @pytest.mark.parametrize("subsampling", [0, 1], ids=["4:4:4", "4:2:2"])
+@pytest.mark.long
 @pytest.mark.parametrize("base", [12, 2**32 + 4096])
 def test_levels_are_those_of_openslide(subsampling: int, base: int, tmp_path: Path) -> None:
     if base > 2**32 and not has_holes(tmp_path):
@@ -228,3 +229,12 @@ def test_fluorescence_in_16_bits(tmp_path: Path) -> None:
     assert (group["0"].dtype, group["0"].shape) == (judged.dtype, judged.shape)
     np.testing.assert_array_equal(group["0"][...], judged)
     assert group["1"].shape == (3, 64, 96)
+
+
+def test_a_slide_is_opened_with_few_requests(tmp_path: Path) -> None:
+    """Directories lie behind the pixels, headers in the streams: those of all levels at once."""
+    path = tmp_path / "a.ndpi"
+    SLIDES.ndpi(path, base=200_000)
+    (info,) = asyncio.run(inspect(locate([path], {})))
+    assert info.requests <= 10
+    assert info.round_trips <= 4

@@ -219,6 +219,7 @@ def test_focal_planes_of_hamamatsu(tmp_path: Path) -> None:
     np.testing.assert_array_equal(group["0/image"][:, 2], flat["4"][...])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [(1000, 1100), (1024, 1152), (900, 1281)])
 def test_padded_levels_of_philips(size: tuple[int, int], tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"

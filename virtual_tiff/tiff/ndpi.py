@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _ENTRY_BYTES = 12
+_FILE_FORMAT = int(Tag.NDPI_FileFormat).to_bytes(2, "little")
 _HEADER_BYTES = 2**17
 """What is read at most of a stream to find its header."""
 _USUAL_HEADER_BYTES = 2**12
@@ -84,10 +85,11 @@ def possible_ndpi(directory: memoryview, count: int, variant: Variant) -> int:
     """
     if variant.bigtiff or variant.high_words or variant.byte_order != "little":
         return 0
-    end = min(2 + count * _ENTRY_BYTES, len(directory) - 1)
-    tags = (bytes(directory[at : at + 2]) for at in range(2, end, _ENTRY_BYTES))
-    tag = int(Tag.NDPI_FileFormat).to_bytes(2, "little")
-    return 2 + count * _ENTRY_BYTES + 8 + 4 * count if tag in tags else 0
+    entries = bytes(directory[2 : 2 + count * _ENTRY_BYTES])
+    at = entries.find(_FILE_FORMAT)
+    while at > 0 and at % _ENTRY_BYTES:
+        at = entries.find(_FILE_FORMAT, at + 1)
+    return 2 + count * _ENTRY_BYTES + 8 + 4 * count if at >= 0 else 0
 
 
 def is_ndpi(directory: memoryview, count: int) -> bool:
