@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from docs.fenced import blocks_of
 from support.browser import ANY_ORIGIN, Browser, bundled, served
 from support.http import HttpServer
 from support.scripts import load_script
@@ -20,6 +21,7 @@ from virtual_tiff.publishing import publish
 
 SLIDES = load_script("make_slides")
 EXAMPLES = Path(__file__).parents[2] / "javascript" / "examples"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "slide-in-the-browser.md"
 PICTURES = os.environ.get("VIRTUAL_TIFF_PICTURES")
 """A folder for the pictures of the pages."""
 
@@ -35,10 +37,22 @@ async def pixels(browser: Browser) -> NDArray[np.uint8]:
     return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
 
 
+def tutorial(path: Path) -> None:
+    """Make the slide of the tutorial by its first block."""
+    (block, *_) = blocks_of(TUTORIAL)
+    code = block.text.replace('"slide.ome.tif"', repr(str(path)))
+    exec(compile(code, str(TUTORIAL), "exec"), {})
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "make"),
-    [("slide.svs", SLIDES.svs), ("slide.ndpi", SLIDES.ndpi), ("qupath.ome.tif", SLIDES.qupath)],
+    [
+        ("slide.svs", SLIDES.svs),
+        ("slide.ndpi", SLIDES.ndpi),
+        ("qupath.ome.tif", SLIDES.qupath),
+        ("slide.ome.tif", tutorial),
+    ],
 )
 async def test_a_slide_in_the_browser(
     name: str, make: Callable[[Path], None], tmp_path: Path
