@@ -288,6 +288,28 @@ def test_akoya_in_colours(layout: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(levels_of(group)[1][...], theirs)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_akoya_by_the_order_of_pages(channels: int, tmp_path: Path) -> None:
+    """Without ImageType, as tifffile does it."""
+    path = tmp_path / "a.qptiff"
+    options: dict[str, Any] = {"software": "PerkinElmer-QPI", "metadata": None}
+    with tifffile.TiffWriter(path) as writer:
+        for size in ((512, 384), (120, 90), (256, 192), (128, 96), (100, 300), (90, 96)):
+            count = channels if size[0] in (512, 256, 128) else 1
+            for n in range(count):
+                pixels = MAKER.scene(*size, n)[..., 0].copy()
+                writer.write(
+                    pixels, tile=(64, 64) if size[0] in (512, 256, 128) else None, **options
+                )
+    group = opened(path, "stack")
+    with tifffile.TiffFile(path) as file:
+        theirs = {NAMES.get(series.name, "0"): series for series in file.series}
+        assert theirs.keys() == images_of(group).keys()
+        for key, series in theirs.items():
+            for array, level in zip(levels_of(group[key]), series.levels, strict=True):
+                np.testing.assert_array_equal(array[...], level.asarray())
+
+
 def test_tiles_of_ventana_are_not_stitched(folder: Path) -> None:
     with pytest.warns(TiffWarning, match="overlap and are not stitched"):
         opened(folder / "ventana.bif")

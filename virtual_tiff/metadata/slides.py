@@ -514,31 +514,35 @@ _QPI_NAMES = {"Thumbnail": "thumbnail", "Overview": "macro", "Label": "label"}
 
 
 def _qptiff(chain: _Chain) -> Slide | None:
-    """ImageType of each page's XML says what it is; the pages of a level are its channels."""
-    if f"<{_QPI_ROOT}" not in (description_of(chain[0]) or ""):
+    """ImageType of each page's XML says what it is; the pages of a level are its channels.
+
+    Where no page says it, their order does: channels, thumbnail, reduced channels, macro, label.
+    """
+    software = chain[0].text(Tag.Software) if Tag.Software in chain[0].entries else None
+    texts = {ifd.path: description_of(ifd) or "" for ifd in chain}
+    known = f"<{_QPI_ROOT}" in texts[chain[0].path]
+    if not known and not (software or "").startswith("PerkinElmer-QPI"):
         return None
-    names: dict[str, str] = {}
-    pages: list[ImageFileDirectory] = []
-    documents: list[Element] = []
-    for ifd in chain:
-        text = description_of(ifd) or ""
-        root = _xml(ifd, text) if f"<{_QPI_ROOT}" in text else None
-        kind = None if root is None else _text(root, "ImageType")
-        if kind in _QPI_NAMES:
-            names[ifd.path] = _QPI_NAMES[kind]
-        elif kind in ("FullResolution", "ReducedResolution"):
-            pages.append(ifd)
-            if root is not None and _size(ifd) == _size(pages[0]):
-                documents.append(root)
+    documents = {
+        ifd.path: root
+        for ifd in chain
+        if f"<{_QPI_ROOT}" in texts[ifd.path] and (root := _xml(ifd, texts[ifd.path])) is not None
+    }
+    kinds = {path: _text(root, "ImageType") or "" for path, root in documents.items()}
+    if any(kinds.values()):
+        names = {path: _QPI_NAMES[kind] for path, kind in kinds.items() if kind in _QPI_NAMES}
+        pages = [ifd for ifd in chain if kinds.get(ifd.path, "").endswith("Resolution")]
+    else:
+        pages, names = _qpi_order(chain)
+    if not pages or pages[0] is not chain[0]:
+        return None
     levels = _by_size(pages)
-    if not levels or pages[0] is not chain[0]:
-        return None
-    if len({len(level) for level in levels}) > 1:
-        return None
-    first = documents[0]
-    size = _number(next((each.text for each in _descendants(first, "PixelSizeMicrons")), None))
+    channels = [documents[ifd.path] for ifd in levels[0] if ifd.path in documents]
+    several = len(channels) == len(levels[0]) > 1
+    sizes = (each.text for root in channels[:1] for each in _descendants(root, "PixelSizeMicrons"))
+    size = _number(next(sizes, None))
     own = _resolution(chain[0]) if size is None or size <= 0 else (size, size)
-    items = ((local_name(each), (each.text or "").strip()) for each in first if not len(each))
+    items = [(local_name(e), (e.text or "").strip()) for r in channels[:1] for e in r if not len(e)]
     skipped = {"ImageType", "Name", "Color"}
     return Slide(
         images=(
@@ -546,7 +550,7 @@ def _qptiff(chain: _Chain) -> Slide | None:
                 levels=tuple(levels),
                 axis="c" if len(levels[0]) > 1 else "",
                 spacing=_spacing_of_levels(levels, own),
-                channels=tuple(map(_qpi_channel, documents)) if len(levels[0]) > 1 else (),
+                channels=tuple(map(_qpi_channel, channels)) if several else (),
             ),
         ),
         associated=names,
@@ -554,6 +558,21 @@ def _qptiff(chain: _Chain) -> Slide | None:
             (f"akoya.{name}", value) for name, value in items if value and name not in skipped
         ),
     )
+
+
+def _qpi_order(chain: _Chain) -> tuple[list[ImageFileDirectory], dict[str, str]]:
+    """Return the pages of all levels, and the names of the others, by their order alone."""
+    full = chain[0]
+    pages = list(takewhile(lambda ifd: _size(ifd) == _size(full) and alike(ifd, full), chain))
+    count, at = len(pages), len(pages) + 1
+    names = {ifd.path: "thumbnail" for ifd in chain[count:at]}
+    while _is_tiled(full) and len(level := chain[at : at + count]) == count:
+        if len({_size(ifd) for ifd in level}) > 1 or not can_be_level(level[0], pages[-1]):
+            break
+        pages += level
+        at += count
+    rest = zip(chain[at:], ("macro", "label"), strict=False)
+    return pages, names | {ifd.path: name for ifd, name in rest}
 
 
 def _qpi_channel(root: Element) -> OmeChannel:
@@ -575,7 +594,8 @@ def _leica(chain: _Chain) -> Slide | None:
     An image that shows all of the slide is its macro.
     """
     text = description_of(chain[0]) or ""
-    root = _xml(chain[0], text) if _SCN in text else None
+    is_scn = _SCN in text or text[-10:].strip().endswith("</scn>")
+    root = _xml(chain[0], text) if is_scn else None
     collection = None if root is None else next(children(root, "collection"), None)
     if collection is None:
         return None
@@ -651,6 +671,8 @@ def _leica_image(image: Element, by_path: Mapping[str, ImageFileDirectory]) -> S
             (nanometres or 0) / 1000 / n for nanometres, n in zip(sizes, lengths, strict=True)
         )
         spacing = (down, across)
+    else:
+        spacing = _resolution(pages[0][0])
     step = _number(None if view is None else view.get("spacingZ"))
     return SlideImage(
         levels=pages,
@@ -677,15 +699,16 @@ def _ventana(chain: _Chain) -> Slide | None:
             root, source = _xml(ifd, decode_text(raw.rstrip(b"\0"))), ifd
             break
     scan = None if root is None else next(_descendants(root, "iScan"), None)
-    if scan is None:
+    if scan is None and not any(Tag.XMP in ifd.entries for ifd in chain):
         return None
+    scan = Element("iScan") if scan is None else scan
     names: dict[str, str] = {}
     levels: list[tuple[int, float | None, ImageFileDirectory]] = []
     for ifd in chain:
         text = (description_of(ifd) or "").strip()
         words = dict(word.partition("=")[::2] for word in text.split())
         name = next((n for prefix, n in _BIF_NAMES.items() if text.startswith(prefix)), None)
-        if words.get("level", "").isdecimal():
+        if words.get("level", "").isdecimal() and "mag" in words:
             levels.append((int(words["level"]), _number(words.get("mag")), ifd))
         elif name is not None:
             names.setdefault(ifd.path, name)
