@@ -847,8 +847,8 @@ SLIDES: tuple[SlideKind, ...] = (
     SlideKind(
         name="Akoya QPTIFF",
         source="PerkinElmer's PKI_Image Format; Bio-Formats' VectraReader",
-        levels="ImageType FullResolution and ReducedResolution, or else the order of pages; those of "
-        "one size are channels",
+        levels="ImageType FullResolution and ReducedResolution, or else the order of pages; those "
+        "of one size are channels",
         associated="thumbnail, macro (Overview), label",
         spacing="PixelSizeMicrons in the XML, or XResolution",
         read=_qptiff,
