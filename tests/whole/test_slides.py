@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,36 @@ def test_akoya_in_colours(layout: str, tmp_path: Path) -> None:
     with tifffile.TiffFile(path) as file:
         theirs = np.moveaxis(file.series[0].levels[1].asarray()[..., :], -1, -3).squeeze()
     np.testing.assert_array_equal(levels_of(group)[1][...], theirs)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("axes", ["CYX", "TCYX"])
+def test_planes_with_levels_in_ome(axes: str, renamed: bool, tmp_path: Path) -> None:
+    """Bio-Formats and QuPath name the file in each TiffData, whose users rename it."""
+    path = tmp_path / "a.ome.tif"
+    count = 3 if axes == "CYX" else 6
+    planes = np.stack([MAKER.scene(128, 192, n)[..., 0] for n in range(count)])
+    planes = planes.reshape((2, 3, 128, 192)[-len(axes) :])
+    metadata: dict[str, Any] = {"axes": axes, "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+    metadata["Channel"] = {"Name": ["A", "B", "C"]}
+    tile = {"tile": (64, 64), "photometric": "minisblack"}
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        writer.write(planes, subifds=1, metadata=metadata, **tile)
+        writer.write(planes[..., ::2, ::2], subfiletype=1, metadata=None, **tile)
+    xml = tifffile.tiffcomment(path)
+    uuid = "urn:uuid:94e3c2a5-2a4c-4d3f-9d0a-1f2e3d4c5b6a"
+    xml = xml.replace("<OME ", f'<OME UUID="{uuid}" ', 1) if "UUID=" not in xml else xml
+    xml = re.sub(r' UUID="[^"]*"', f' UUID="{uuid}"', xml)
+    named = f'<UUID FileName="{"b" if renamed else "a"}.ome.tif">{uuid}</UUID>'
+    xml = re.sub(r"<TiffData([^>]*)/>", rf"<TiffData\1>{named}</TiffData>", xml)
+    tifffile.tiffcomment(path, xml.encode())
+    group = opened(path)
+    assert len(images_of(group)) == count
+    for n, image in enumerate(images_of(group).values()):
+        assert [array.shape for array in levels_of(image)] == [(128, 192), (64, 96)]
+        assert scales_of(image) == [[0.5, 0.25], [1.0, 0.5]]
+        if axes == "CYX":
+            assert image.attrs["ome"]["multiscales"][0]["name"] == "ABC"[n]
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -18,6 +18,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from pathlib import PurePosixPath
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.ome_xml import OmeChannel, find_planes, parse_ome
@@ -28,6 +30,7 @@ from virtual_tiff.tiff import (
     Tag,
     TiffError,
     decode_text,
+    source_name,
     subfile_bits,
     warn,
 )
@@ -778,8 +781,9 @@ def _ome_pyramid(chain: _Chain) -> Slide | None:
     if not any(ifd.subifds for ifd in chain) or "OME" not in (text or ""):
         return None
     ome = parse_ome(text, ifd=chain[0].path, limits=chain[0].limits)
-    if ome is None or ome.files:
+    if ome is None:
         return None
+    ome = ome.of_file(unquote(PurePosixPath(source_name.get() or "").name) or None)
     by_number = {int(ifd.path): ifd for ifd in chain}
     images: list[SlideImage] = []
     for image in ome.images:
@@ -789,11 +793,11 @@ def _ome_pyramid(chain: _Chain) -> Slide | None:
             ifd_count=max(by_number) + 1,
             max_planes=len(chain),
         )
-        if planes is None:
-            return None
+        if planes is None:  # another file has it
+            continue
         axes = [axis for axis, n in zip("tcz", planes.shape, strict=True) if n > 1]
         known = tuple(by_number[n] for n in planes.ifds if n is not None and n in by_number)
-        if not known or len(known) < len(planes.ifds) or len(axes) > 1:
+        if not known or len(known) < len(planes.ifds):
             return None
         reduced = [
             _by_size(sub for sub in page.subifds if can_be_level(sub, page)) for page in known
@@ -801,15 +805,16 @@ def _ome_pyramid(chain: _Chain) -> Slide | None:
         depth = min(map(len, reduced))
         levels = (known, *(tuple(of[k][0] for of in reduced) for k in range(depth)))
         y, x = (_in_micrometres(image.spacing.get(axis)) for axis in "YX")
-        images.append(
-            SlideImage(
-                levels=levels,
-                axis="".join(axes),
-                name=image.name,
-                spacing=_spacing_of_levels(levels, None if y is None or x is None else (y, x)),
-                channels=image.channels,
-            )
+        whole = SlideImage(
+            levels=levels,
+            axis="".join(axes),
+            name=image.name,
+            spacing=_spacing_of_levels(levels, None if y is None or x is None else (y, x)),
+            channels=image.channels,
         )
+        # along several axes each plane is an image: only the layout pyramid asks for them
+        alone = len(axes) > 1
+        images += [whole.page(n) for n in range(len(known))] if alone else [whole]
     return Slide(images=tuple(images))
 
 
