@@ -40,7 +40,6 @@ def test_keywords_are_divided_between_publish_and_the_parser() -> None:
         ({"layout": "group per file", "concat": "time"}, "stacks nothing: concat must be None"),
         ({"layout": "stack"}, "layout 'stack' needs concat"),
         ({"per_scene": "gcps"}, "per_scene needs concat"),
-        ({"group": "(.*)_"}, "group needs concat"),
         ({"replace_changed": True}, "replace_changed needs append=True"),
     ],
 )

@@ -108,7 +108,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         whose groups are the name, as `r"_T(?P<tile>\d\d[A-Z]{3})_"` (one with a `/` is searched in
         the path), the name of a STAC property, a function or a mapping of urls, or a CSV file with
         the columns url and group. Each group is arranged by itself. `append` remembers an
-        expression or a property.
+        expression or a property. Without `concat` it names the group of each file;
+        `IMAGE/labels/NAME` is a label image of OME-Zarr.
     order
         The order of the files, which decides where overlapping ones have a first and a last: the
         name of a STAC property, as `"eo:cloud_cover"`, a function or a mapping of urls, a CSV file

@@ -116,9 +116,6 @@ class PublishOptions:
         if self.scenes and self.concat is None and not self.append:
             msg = "per_scene needs concat, the dimension along which the scenes are stacked"
             raise ValueError(msg)
-        if self.group is not None and self.concat is None and not self.append:
-            msg = "group needs concat, the dimensions of the cube that each group becomes"
-            raise ValueError(msg)
         if self.layout == "group per file" and self.concat is not None:
             msg = "layout 'group per file' stacks nothing: concat must be None"
             raise ValueError(msg)

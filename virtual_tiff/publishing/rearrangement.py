@@ -25,8 +25,8 @@ from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.planning.rearrange import Published, Rearranged, rearranged
 from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.spool import KeptRecord, LedgerRow, MissingDataError, Spool
+from virtual_tiff.publishing.repository.keys import metadata_of
 from virtual_tiff.publishing.repository.ledger import Ledger
-from virtual_tiff.publishing.repository.mover import metadata_of
 from virtual_tiff.publishing.repository.records import read_data, read_records
 from virtual_tiff.tiff import redacted
 

@@ -22,7 +22,7 @@ from virtual_tiff.publishing.options import PublishOptions
 from virtual_tiff.publishing.planning.plan import Plan
 from virtual_tiff.publishing.reading.spool import Spool
 from virtual_tiff.publishing.rearrangement import with_kept_options
-from virtual_tiff.publishing.repository.mover import metadata_of
+from virtual_tiff.publishing.repository.keys import metadata_of
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.publishing.run import Publication
 from virtual_tiff.sources.listings import NameMatcher, names_of_list

@@ -123,8 +123,14 @@ def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
     """Lay out each file as a group of its own; one after another, as there may be many."""
     spool = catalogue.spool
     urls = {n: spool.url(n) for files in catalogue.sets for n in files.numbers.tolist()}
+    own = {
+        urls[n]: files.group
+        for files in catalogue.sets
+        if files.group
+        for n in files.numbers.tolist()
+    }
     names = new_group_names(
-        [urls[n] for n in sorted(urls)], existing.group_of, existing.groups, existing.nodes
+        [urls[n] for n in sorted(urls)], existing.group_of, existing.groups, existing.nodes, own
     )
     group_of = dict(zip(sorted(urls), names, strict=True))
 

@@ -25,6 +25,7 @@ __all__ = [
     "NodeNames",
     "described",
     "group_names",
+    "image_of_label",
     "is_zarr_name",
     "new_group_names",
     "variable_names",
@@ -52,8 +53,23 @@ def group_names(urls: Sequence[str]) -> list[str]:
     if len(set(names)) < len(names):
         common = posixpath.commonpath([str(path.parent) for path in paths])
         names = [str(path.relative_to(common).with_suffix("")) for path in paths]
+    _check_groups(urls, names, "publish them separately, or rename them")
+    return names
+
+
+def image_of_label(group: str) -> str | None:
+    """Return the group of the image that a group has labels of, OME-Zarr's `IMAGE/labels/NAME`."""
+    image, marker, name = group.rpartition("/labels/")
+    return image if marker and "/" not in name else None
+
+
+def _check_groups(urls: Sequence[str], names: Sequence[str], remedy: str) -> None:
     taken = Counter(names)
-    parents = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    parents = {
+        str(parent)
+        for name in names
+        for parent in PurePosixPath(image_of_label(name) or name).parents
+    }
     wrong = {
         "would be one group": [name for name in names if taken[name] > 1],
         "would be a group within another file's": [name for name in names if name in parents],
@@ -64,12 +80,10 @@ def group_names(urls: Sequence[str]) -> list[str]:
     }
     for why, which in wrong.items():
         if which:
-            files = ", ".join(
-                url for url, name in zip(urls, names, strict=True) if name == which[0]
-            )
-            msg = f"{files}: {which[0]!r} {why}; publish them separately, or rename them"
+            files = [url for url, name in zip(urls, names, strict=True) if name == which[0]]
+            more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+            msg = f"{', '.join(files[:3])}{more}: {which[0]!r} {why}; {remedy}"
             raise PublishError(msg)
-    return names
 
 
 def new_group_names(
@@ -77,6 +91,7 @@ def new_group_names(
     known: Mapping[str, str],
     groups: AbstractSet[str] = frozenset(),
     nodes: AbstractSet[str] = frozenset(),
+    own: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return a group's name for each file, beside those that have one already.
 
@@ -90,6 +105,8 @@ def new_group_names(
         The groups of all files that are published.
     nodes
         The same, with the groups above them.
+    own
+        The groups that the user names, by url.
 
     Raises
     ------
@@ -97,8 +114,17 @@ def new_group_names(
         If that does not tell them apart.
     """
     new = [url for url in urls if url not in known]
-    names = dict(zip(new, group_names(new), strict=True)) if new else {}
-    above = {name: set(parents(name)) - {""} for name in names.values()}
+    if own:
+        names = {url: own[url] for url in new}
+        _check_groups(
+            new,
+            list(names.values()),
+            "give each file a group of its own, or stack the files of a group along a dimension"
+            " (concat, --concat)",
+        )
+    else:
+        names = dict(zip(new, group_names(new), strict=True)) if new else {}
+    above = {name: set(parents(image_of_label(name) or name)) - {""} for name in names.values()}
     taken = nodes & set(above)
     files_above = groups & set().union(*above.values())
     for url, name in names.items():

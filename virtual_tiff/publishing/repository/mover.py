@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,18 +9,12 @@ import icechunk
 import numpy as np
 from zarr.core.sync import sync
 
-from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.planning.plan import Integers, document
 from virtual_tiff.publishing.planning.rearrange import Moves
-from virtual_tiff.publishing.repository.keys import key_of_node, read_key, write_keys
+from virtual_tiff.publishing.repository.keys import key_of_node, metadata_of, write_keys
+from virtual_tiff.publishing.repository.labels import remove_group
 
-__all__ = ["metadata_of", "move"]
-
-
-def metadata_of(store: icechunk.IcechunkStore, path: str) -> JSON | None:
-    """Return the `zarr.json` of a node; None if there is none."""
-    stored = read_key(store, key_of_node(path))
-    return None if stored is None else json.loads(stored)
+__all__ = ["move"]
 
 
 def move(
@@ -44,7 +37,7 @@ def move(
         By path of an array: its shape after the move, which the caller writes.
     """
     for path in removed:
-        sync(store.delete_dir(path))
+        remove_group(store, path)
     for path, each in moves.items():
         sync(_clear(store, path, each.cleared))
         if each.numbers is None:

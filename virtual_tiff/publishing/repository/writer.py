@@ -32,7 +32,8 @@ from virtual_tiff.publishing.planning.plan import (
 from virtual_tiff.publishing.reading.spool import LedgerRow, Spool
 from virtual_tiff.publishing.repository import batches, references
 from virtual_tiff.publishing.repository.batches import Batches
-from virtual_tiff.publishing.repository.keys import key_of_node, write_keys
+from virtual_tiff.publishing.repository.keys import key_of_node, metadata_of, write_keys
+from virtual_tiff.publishing.repository.labels import list_labels
 from virtual_tiff.publishing.repository.ledger import LedgerRows
 from virtual_tiff.publishing.repository.records import RecordRows
 from virtual_tiff.publishing.repository.references import (
@@ -130,6 +131,7 @@ class Writer:
             for part in parts:
                 self._write_members(part, plan.splits, fork)
         self._try_codecs()
+        list_labels(self._store, self.written.groups, self.written.arrays)
         return self.written
 
     def _end_full_batch(self, *, between: bool) -> None:
@@ -151,8 +153,12 @@ class Writer:
         groups: dict[str, JSON] = {}
         for path, attributes in part.groups.items():
             for above in parents(path):
-                if above not in self.written.groups:
-                    groups.setdefault(above, part.groups.get(above, {}))
+                if above in part.groups:
+                    groups.setdefault(above, part.groups[above])
+                elif above not in self.written.groups:
+                    self.written.groups.add(above)
+                    if metadata_of(self._store, above) is None:  # an image may be there
+                        groups.setdefault(above, {})
             groups[path] = dict(attributes)
         for path, attributes in groups.items():
             self.written.groups.add(path)
