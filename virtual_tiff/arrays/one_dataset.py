@@ -133,11 +133,14 @@ def _with_texts_as_attributes(arrays: Arrays) -> Arrays:
 
 def _attribute_name(name: str, array: InlineArray) -> str:
     """Return the name of an attribute: xarray takes `units` for one text."""
-    (dimension,) = array.metadata["dimension_names"]
-    suffix = dimension.removeprefix("band")
+    dimensions = array.metadata["dimension_names"]
+    suffix = dimensions[0].removeprefix("band") if len(dimensions) == 1 else ""
     plain = name.removesuffix(suffix) if suffix else name
     return "band_units" if plain == "units" else plain
 
 
-def _values(array: InlineArray) -> list[str]:
-    return [str(text) for text in np.asarray(VLenUTF8().decode(array.data))]
+def _values(array: InlineArray) -> str | list[Any]:
+    """Return a text, a list, or lists within lists along several dimensions."""
+    texts = np.asarray(VLenUTF8().decode(array.data)).reshape(array.metadata["shape"])
+    values: str | list[Any] = texts.astype(object).tolist()
+    return values
