@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import odc.stac  # type: ignore[import-not-found]
+import odc.stac
 import pystac
 import xarray as xr
 import zarr

@@ -208,7 +208,7 @@ _HEAD = """# The command line
 
 Made by `python scripts/make_command_line_docs.py` from the parsers; do not edit.
 
-`virtual-tiff COMMAND`, or `python -m virtual_tiff COMMAND`. An error is one line on stderr;
+`virtual-tiff COMMAND`, or `python -m virtual_tiff COMMAND`. An error is a message on stderr;
 `--debug`, before or after the command, shows the traceback too.
 """
 

@@ -98,7 +98,7 @@ _PIXELS = "samples.packed_pixels:PackedPixelsCodec"
 _PARTS = "samples.complex_parts:ComplexPartsCodec"
 _FLOAT24 = "samples.float24_predictor:Float24PredictorCodec"
 _COMPLEX = "libtiff's SAMPLEFORMAT_COMPLEXINT, SAMPLEFORMAT_COMPLEXIEEEFP"
-_STRIPS = "TIFF 6.0 section 3, StripsPerImage"
+_STRIPS = "TIFF 6.0 section 8, StripsPerImage"
 
 SAMPLE_CODECS = (
     CodecDescription("bytes", tag=None, readers=_NOT_GDAL | {"GDAL"}),

@@ -158,7 +158,7 @@ _VERTICAL = frozenset(
 def _vertical_scale(ifd: ImageFileDirectory) -> tuple[float, float] | None:
     """Return scale and offset of heights that ModelPixelScale and ModelTiepoint give.
 
-    GeoTIFF 1.1 section 7.2: Z = (z - z0) * ScaleZ + Z0. GDAL applies it (`GTiffDataset::
+    GeoTIFF 1.1 annex B.6: Z = (z - z0) * ScaleZ + Z0. GDAL applies it (`GTiffDataset::
     LoadGeoreferencingAndPamIfNeeded`), above what GDAL_METADATA says, to an image of one band
     where the CRS has heights, which that of GeoTIFF 1.0 has not. A ScaleZ of 0, which writers
     of flat images leave there and which would make all heights one, is not taken.

@@ -1,6 +1,6 @@
 """Where the pixels of an image lie: the affine transform, or ground control points.
 
-GeoTIFF 1.1 (OGC 19-008r4) section 7.2, "Coordinate transformations": ModelTransformation,
+GeoTIFF 1.1 (OGC 19-008r4) section 7.3, "Coordinate transformations": ModelTransformation,
 or ModelPixelScale with ModelTiepoint. What readers have come to accept is the rule of
 GDAL's GTiff driver; the comments name it.
 """

@@ -26,7 +26,7 @@ _MOST_VALUES = 256
 
 
 class GeoKey(IntEnum):
-    """GeoKeys by their number, GeoTIFF 1.1 annex D, with libgeotiff's additions."""
+    """GeoKeys by their number, GeoTIFF 1.1 annex E, with libgeotiff's additions."""
 
     GTModelTypeGeoKey = 1024
     GTRasterTypeGeoKey = 1025

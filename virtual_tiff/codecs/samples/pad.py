@@ -1,6 +1,6 @@
 """Brings a short last strip to the chunk's size.
 
-TIFF 6.0 section 3: "StripsPerImage = floor((ImageLength + RowsPerStrip - 1) /
+TIFF 6.0 section 8: "StripsPerImage = floor((ImageLength + RowsPerStrip - 1) /
 RowsPerStrip)", and the last strip holds the rows that are left. A regular Zarr grid
 wants every chunk whole; the rows added here lie below the image and are never seen.
 """
