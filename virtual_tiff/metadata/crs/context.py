@@ -14,7 +14,7 @@ USER_DEFINED = 32767
 """GeoTIFF 1.1, 7.1.3: the value is given by other keys."""
 
 _LAST_RESERVED = 1000
-"""GeoTIFF 1.0, section 6.3, and 1.1, sections 7.4 and 7.5: 1 to 1000 are no EPSG datums, ellipsoids or CRSs."""
+"""GeoTIFF 1.0, section 6.3; 1.1, sections 7.4, 7.5: up to 1000 no datums, ellipsoids or CRSs."""
 
 
 _MOST = 1e18
