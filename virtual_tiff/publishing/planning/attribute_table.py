@@ -47,6 +47,7 @@ ATTRIBUTES: dict[str, Rule] = {
     "scales": "agree",
     "offsets": "agree",
     "units": "agree",
+    "band_units": "agree",
     "unit_type": "agree",
     "flag_masks": "agree",
     "flag_meanings": "agree",
