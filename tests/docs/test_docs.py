@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import zarr
@@ -51,14 +50,7 @@ def buckets(s3: S3) -> S3:
     for bucket, objects in OBJECTS.items():
         place = s3.with_bucket(bucket)
         for key, path in objects.items():
-            place.upload(path, key)
-            acl = Request(
-                f"{place.endpoint}/{bucket}/{key}?acl",
-                method="PUT",
-                headers={"x-amz-acl": "public-read", "Authorization": "AWS testing:testing"},
-            )
-            with build_opener(ProxyHandler({})).open(acl):
-                pass
+            place.make_public(place.upload(path, key))
     return s3
 
 

@@ -19,7 +19,7 @@ from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.publishing.repository.containers import containers_of, saved_containers
-from virtual_tiff.sources.access import plain_options, s3_credentials_provider, s3_setting
+from virtual_tiff.sources.access import credentials_provider, plain_options, s3_setting
 from virtual_tiff.sources.locations import Stores
 from virtual_tiff.sources.object_source import store_error
 
@@ -149,12 +149,12 @@ def test_boto3_gives_the_credentials_of_a_profile(
 def test_no_credentials_are_looked_for_where_there_are_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert s3_credentials_provider("s3://b", {"skip_signature": "true"}) is None
-    assert s3_credentials_provider("s3://b", {"access_key_id": "k"}) is None
+    assert credentials_provider("s3://b", "s3", {"skip_signature": "true"}) is None
+    assert credentials_provider("s3://b", "s3", {"access_key_id": "k"}) is None
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
-    assert s3_credentials_provider("s3://b", {}) is None
+    assert credentials_provider("s3://b", "s3", {}) is None
     monkeypatch.setenv("AWS_PROFILE", "mine")  # comes after keys, as with boto3
-    assert s3_credentials_provider("s3://b", {}) is None
+    assert credentials_provider("s3://b", "s3", {}) is None
 
 
 def test_a_store_that_looks_for_credentials_goes_to_another_process() -> None:

@@ -84,6 +84,8 @@ class HttpServer:
         self.if_match = if_match
         self.failures = failures
         self.refuse_head = False
+        self.required: dict[str, str] = {}
+        """Headers without which each request is refused with 401."""
         self.redirects: dict[str, tuple[int, str]] = {}
         """Status and Location that paths answer with."""
         self.alter: Callable[[dict[str, str], bytes], bytes] | None = None
@@ -321,6 +323,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str, *, with_body: bool) -> tuple[int, dict[str, str], bytes]:
         owner = self.server.owner
+        if any(self.headers[name] != value for name, value in owner.required.items()):
+            return HTTPStatus.UNAUTHORIZED, {"Content-Length": "0"}, b""
         if owner.refuse_head and self.command == "HEAD":
             return HTTPStatus.METHOD_NOT_ALLOWED, {"Content-Length": "0"}, b""
         if path in owner.redirects:

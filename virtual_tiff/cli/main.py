@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
+from virtual_tiff.cli.access import add_access
 from virtual_tiff.cli.common import LEFT_CHANGED, add_debug
 from virtual_tiff.cli.export import add_export
 from virtual_tiff.cli.history import add_expire, add_gc, add_log
@@ -158,6 +159,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_verify(commands)
     add_move(commands)
     add_export(commands)
+    add_access(commands)
     add_log(commands)
     add_expire(commands)
     add_gc(commands)

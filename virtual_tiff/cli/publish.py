@@ -26,7 +26,7 @@ _PASSED = (
     *("concat", "layout", "time", "variable", "group", "order", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
     *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
-    "any_compression",
+    *("any_compression", "container", "save_access"),
     *("ifd", "ifd_layout", "page_axes", "ome_zarr", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
@@ -245,6 +245,21 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="put blocks of Deflate, of Zstandard and uncompressed ones into one array, whose"
         " readers need this package",
     )
+    option(
+        "--container",
+        metavar="PREFIX",
+        action="append",
+        default=[],
+        help="a url prefix that the repository may refer to, as s3://bucket/, which readers"
+        " authorise; may be repeated (default: the folder of all files of a bucket, up to one that"
+        " is named after a year, a date, a number or a tile)",
+    )
+    option(
+        "--save-access",
+        action="store_true",
+        help="with --append: save what --store-option says of the files' stores, as a new endpoint,"
+        " where the repository says otherwise; without it that is an error",
+    )
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(
         "--quiet", action="store_true", help="print only the Python code that opens the repository"
@@ -285,6 +300,12 @@ def _run(options: argparse.Namespace) -> int:
             progress=None if options.quiet else show_progress,
             **({"remote_schemes": options.remote_schemes} if options.remote_schemes else {}),
             **{name: getattr(options, name) for name in _PASSED},
+        )
+    if published.new_containers:
+        print(
+            "virtual-tiff: warning: new container, which readers have to authorise from now on (the"
+            f" code printed here does): {', '.join(published.new_containers)}",
+            file=sys.stderr,
         )
     for name, error in published.failures.items():
         print(f"virtual-tiff: error: {name}: {error}", file=sys.stderr)

@@ -44,6 +44,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     message: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     store_options: Mapping[str, Any] | None = None,
+    container: str | Sequence[str] = (),
+    save_access: bool = False,
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
     concurrency: int = 64,
     parallel: Parallel = False,
@@ -140,7 +142,16 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     store_options
         obstore's options of the sources' stores, as `{"region": "us-west-2",
         "skip_signature": True}`. Region, endpoint and whether to sign are saved in the
-        repository, credentials are not.
+        repository, credentials and HTTP headers are not. With `append`, settings that are left out
+        are those that the repository has saved; others than these are an error.
+    container
+        Url prefixes (or local folders) that the repository may refer to, as `"s3://bucket/"`: a
+        reader authorises each of them. By default it is the folder that all files of a bucket have
+        in common, up to the first one that is named after a year, a date, a number or a tile.
+        Files outside of those given get one by this rule.
+    save_access
+        With `append`: save for readers the settings that `store_options` have and the repository
+        has otherwise, as a new endpoint, for all its references to these stores.
     remote_schemes
         The schemes of urls that a list or a STAC document may name which is remote itself; by
         default those of remote objects. Files of this machine are refused, unless `"file"` is
@@ -234,6 +245,8 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         message=message,
         metadata=metadata,
         store_options=store_options,
+        container=container,
+        save_access=save_access,
         remote_schemes=remote_schemes,
         concurrency=concurrency,
         parallel=parallel,

@@ -46,6 +46,7 @@ from virtual_tiff.publishing.repository.containers import (
     SourceStores,
     containers_of,
     saved_containers,
+    saved_options,
 )
 from virtual_tiff.publishing.repository.ledger import (
     LEDGER,
@@ -466,7 +467,12 @@ class _Move:
             self.sources.find(rows)
             self.stores = SourceStores(repository.config, self._options)
             saved = tuple(saved_containers(repository.config, self._options))
-        new = containers_of(self._locations(), self._options, [c.prefix for c in saved])
+        new = containers_of(
+            self._locations(),
+            self._options,
+            [c.prefix for c in saved],
+            saved=saved_options(saved),
+        )
         self._containers: tuple[Container, ...] = (*saved, *new)
 
     def _locations(self) -> Iterator[Location]:

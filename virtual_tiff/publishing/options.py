@@ -20,6 +20,7 @@ from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.portable import Portability
 from virtual_tiff.publishing.reading.workers import Progress, Reader, Truncated
 from virtual_tiff.publishing.repository.batches import is_temporary
+from virtual_tiff.publishing.repository.containers import wanted_prefix
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
 from virtual_tiff.sources.running import check_concurrency
 
@@ -55,6 +56,8 @@ class PublishOptions:
     message: str | None = None
     metadata: Mapping[str, Any] | None = None
     store_options: Mapping[str, Any] | None = None
+    container: str | Sequence[str] = ()
+    save_access: bool = False
     remote_schemes: Sequence[str] = REMOTE_SCHEMES
     concurrency: int = 64
     parallel: Parallel = False
@@ -80,6 +83,7 @@ class PublishOptions:
         return cls(**own, parser_options=parser_options)
 
     def __post_init__(self) -> None:
+        self.containers  # noqa: B018 (it checks the option)
         names = [self.concat] if isinstance(self.concat, str) else self.concat
         if names is not None and (
             not isinstance(names, Sequence)
@@ -140,6 +144,15 @@ class PublishOptions:
         """The dimensions of `concat`."""
         names = self.concat or ()
         return tuple(names.split(",")) if isinstance(names, str) else tuple(names)
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """The prefixes of containers that the user asks for."""
+        if self.save_access and not self.append:
+            msg = "save_access needs append=True; a new repository saves what is used"
+            raise ValueError(msg)
+        names = [self.container] if isinstance(self.container, str) else self.container
+        return tuple(map(wanted_prefix, names))
 
     @property
     def scenes(self) -> tuple[str, ...]:
@@ -262,6 +275,7 @@ _ALLOWED: dict[str, Sequence[Any]] = {
     "truncated": ("refuse", "missing", "keep"),
     "append": (True, False),
     "replace_changed": (True, False),
+    "save_access": (True, False),
     "portable": (None, True, False),
     "any_compression": (True, False),
 }

@@ -43,6 +43,9 @@ class Published:
     """The other arrays."""
     containers: tuple[str, ...]
     """Url prefixes that a reader has to authorise."""
+    new_containers: tuple[str, ...] = ()
+    """Those that a repository with others got by this run: the code by which readers opened it
+    before does not authorise them."""
     left_out: Mapping[str, tuple[str, ...]]
     """By path of the array (or group): attributes in which the files differ, and that are no
     coordinates."""

@@ -82,7 +82,10 @@ from virtual_tiff.publishing.repository.containers import (
     SourceStores,
     access_to,
     containers_of,
+    renewed,
     saved_containers,
+    saved_options,
+    with_headers,
 )
 from virtual_tiff.publishing.repository.history import FILES
 from virtual_tiff.publishing.repository.how_to_open import how_to_open
@@ -141,6 +144,8 @@ class Publication:
     _rearrangement: Rearrangement | None = None
     _unread: list[str] = field(default_factory=list)
     """Urls of published files that have to be read again."""
+    _new_containers: tuple[str, ...] = ()
+    """Prefixes of containers that a repository with others gets."""
     _repository: icechunk.Repository | None = None
     _base: str | None = None
     """The commit that the ledger was read from; None if there is none."""
@@ -192,6 +197,7 @@ class Publication:
             find_items,
             self.sources,
             store_options=options.store_options,
+            saved=saved_options(self._saved_containers()),
             remote_schemes=options.remote_schemes,
             **_placing(options, self._arrangement().axes),
         )
@@ -379,11 +385,24 @@ class Publication:
         """Find the prefixes of the files, beside those that the repository has."""
         store_options = self.options.store_options or {}
         locations = (item.location for _, item in self.spool.items())
-        saved: tuple[Container, ...] = ()
-        if self._repository is not None:
-            saved = tuple(saved_containers(self._repository.config, store_options))
-        new = containers_of(locations, store_options, [c.prefix for c in saved])
+        saved = self._saved_containers()
+        new = containers_of(
+            locations,
+            store_options,
+            [c.prefix for c in saved],
+            saved=saved_options(saved),
+            wanted=self.options.containers,
+        )
+        self._new_containers = tuple(c.prefix for c in new) if saved else ()
         self.containers = (*saved, *new)
+
+    def _saved_containers(self) -> tuple[Container, ...]:
+        """Return the containers of the repository, as this run leaves them."""
+        if self._repository is None:
+            return ()
+        options = self.options.store_options or {}
+        saved = saved_containers(self._repository.config, options)
+        return renewed(saved, options) if self.options.save_access else saved
 
     def _base_store(self) -> icechunk.IcechunkStore:
         """Return the store of the base: of all that was published when this run began."""
@@ -591,8 +610,9 @@ class Publication:
 
     def _nothing_new(self) -> Published:
         assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
-        if self.target.path is None:
-            save_containers(self.target.storage(), ())  # and settings that suit its place
+        if self.target.path is None or self._new_containers or self.options.save_access:
+            # and settings that suit its place
+            save_containers(self.target.storage(), self.containers)
         if any(map(is_temporary, self._repository.list_branches())):
             with suppress(PublishError), self.target.writing(()) as repository:
                 remove_left_branches(repository)
@@ -615,6 +635,7 @@ class Publication:
             arrays=tuple(written.arrays.values()),
             coordinates=tuple(written.coordinates.values()),
             containers=tuple(container.prefix for container in self.containers),
+            new_containers=self._new_containers,
             left_out=plan.left_out,
             failures=spool.failures(),
             truncated=spool.truncated(),
@@ -637,7 +658,9 @@ class Publication:
                 rectilinear=written.rectilinear,
             ),
             repository=icechunk.Repository.open(
-                self.target.storage(), authorize_virtual_chunk_access=access_to(self.containers)
+                self.target.storage(),
+                with_headers(icechunk.RepositoryConfig(), self.containers),
+                authorize_virtual_chunk_access=access_to(self.containers),
             ),
         )
 

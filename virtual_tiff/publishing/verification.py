@@ -24,7 +24,7 @@ from virtual_tiff.publishing.repository.ledger import (
     rows_since,
 )
 from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
-from virtual_tiff.publishing.repository.settings import is_unsafe
+from virtual_tiff.publishing.repository.settings import remarks_on
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.listed_states import (
     LEAST_OF_A_PAGE,
@@ -256,7 +256,7 @@ async def verify_async(  # noqa: PLR0913 (the options of a command)
         differing=tuple(differing),
         left_out=counts.total() - counts[usual] - len(differing),
         of=total if rows is not None else None,
-        remarks=_remarks(opened),
+        remarks=remarks_on(opened),
         _all=lambda: chain.from_iterable(known_sources(session, _BATCH, rows)),
     )
 
@@ -291,18 +291,6 @@ def _commit_at(
     time = moment(since, "since")
     commits = repository.ancestry(snapshot_id=session.snapshot_id)
     return next((commit.id for commit in commits if commit.written_at <= time), None)
-
-
-def _remarks(repository: icechunk.Repository) -> tuple[str, ...]:
-    if not is_unsafe(repository.storage, repository.config.storage):
-        return ()
-    return (
-        (
-            "the repository was made on a disk and copied: of two programs that commit to it at"
-            " the same time, the commit of one can be lost. publish, remove and move of this"
-            " package mend its settings when they write to it"
-        ),
-    )
 
 
 def _usual(known: KnownSource) -> Status:

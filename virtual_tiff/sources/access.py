@@ -23,13 +23,21 @@ from urllib.parse import urlsplit
 
 __all__ = [
     "CLIENT_OPTIONS",
+    "CREDENTIALS",
+    "ENDPOINTS",
     "account_of",
+    "credentials_provider",
+    "differing_settings",
+    "given_settings",
+    "headers_of",
     "is_anonymous",
     "is_true",
+    "kind_of",
     "plain_options",
-    "s3_credentials_provider",
     "s3_setting",
-    "with_s3_settings",
+    "setting",
+    "with_saved",
+    "with_settings",
 ]
 
 CLIENT_OPTIONS = frozenset(
@@ -42,21 +50,86 @@ CLIENT_OPTIONS = frozenset(
 )
 """obstore's options of the HTTP client, which it wants apart from those of a store."""
 
-_S3_SETTINGS = {
-    "endpoint": (
-        ("endpoint", "endpoint_url", "endpoint_url_s3"),
-        ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-    ),
-    "region": (("region", "default_region"), ("AWS_REGION", "AWS_DEFAULT_REGION")),
-    "skip_signature": (("skip_signature",), ("AWS_SKIP_SIGNATURE",)),
-    "request_payer": (("request_payer", "requester_pays"), ("AWS_REQUEST_PAYER",)),
+_SETTINGS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "s3": {
+        "endpoint": (
+            ("endpoint", "endpoint_url", "endpoint_url_s3"),
+            ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+        ),
+        "region": (("region", "default_region"), ("AWS_REGION", "AWS_DEFAULT_REGION")),
+        "skip_signature": (("skip_signature",), ("AWS_SKIP_SIGNATURE",)),
+        "request_payer": (("request_payer", "requester_pays"), ("AWS_REQUEST_PAYER",)),
+        "virtual_hosted_style_request": (
+            ("virtual_hosted_style_request",),
+            ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST",),
+        ),
+    },
+    "gs": {
+        "google_base_url": (("google_base_url", "base_url"), ("GOOGLE_BASE_URL",)),
+        "skip_signature": (("skip_signature",), ("GOOGLE_SKIP_SIGNATURE",)),
+    },
+    "az": {
+        "account_name": (
+            ("account_name", "azure_storage_account_name"),
+            ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT"),
+        ),
+        "azure_storage_endpoint": (
+            ("azure_storage_endpoint", "azure_endpoint", "endpoint"),
+            ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+        ),
+        "skip_signature": (("skip_signature",), ("AZURE_SKIP_SIGNATURE",)),
+    },
 }
-"""The options of a setting without `aws_`, and its variables; the first that has a value counts."""
+"""What is saved of each kind of store, by obstore's names: the options of a setting without `aws_`,
+and its variables; the first that has a value counts."""
+
+ENDPOINTS = {"s3": "endpoint", "gs": "google_base_url", "az": "azure_storage_endpoint"}
+"""The setting that is the address of a service."""
+
+SWITCHES = frozenset(("skip_signature", "request_payer", "virtual_hosted_style_request"))
+
+_GOOGLE_CREDENTIALS = {
+    **dict.fromkeys(
+        ("service_account", "service_account_path", "google_service_account"),
+        "service_account_file",
+    ),
+    "google_service_account_path": "service_account_file",
+    "service_account_key": "service_account_key",
+    "google_service_account_key": "service_account_key",
+    "application_credentials": "application_credentials",
+    "google_application_credentials": "application_credentials",
+    **dict.fromkeys(("bearer_token", "google_bearer_token"), "bearer_token"),
+}
+_AZURE_CREDENTIALS = {
+    **dict.fromkeys(
+        ("account_key", "access_key", "azure_storage_account_key", "azure_storage_access_key"),
+        "access_key",
+    ),
+    **dict.fromkeys(("sas_token", "sas_key", "azure_storage_sas_token"), "sas_token"),
+    **dict.fromkeys(("bearer_token", "token", "azure_storage_token"), "bearer_token"),
+}
+CREDENTIALS: dict[str, dict[str, str]] = {
+    "s3": {name: name for name in ("access_key_id", "secret_access_key", "session_token")},
+    "gs": _GOOGLE_CREDENTIALS,
+    "az": _AZURE_CREDENTIALS,
+    "http": {"bearer_token": "bearer_token", "default_headers": "headers"},
+}
+"""By kind of store the options that are credentials, and the names that Icechunk has for them."""
+
+_KINDS = {
+    **dict.fromkeys(("s3", "s3a"), "s3"),
+    **dict.fromkeys(("gs", "gcs"), "gs"),
+    **dict.fromkeys(("http", "https"), "http"),
+    **dict.fromkeys(("az", "adl", "azure", "abfs", "abfss"), "az"),
+}
+
+
+def kind_of(url: str) -> str:
+    """Return the kind of store of a url: `s3`, `gs`, `az`, `http`, or `file`."""
+    return _KINDS.get(url.partition("://")[0].lower(), "file")
+
 
 _PREFIXES = ("aws_", "google_", "azure_")
-_SKIP_SIGNATURE = {"s3": "AWS", "gs": "GOOGLE", "gcs": "GOOGLE"}
-_ACCOUNT_OPTIONS = ("account_name", "azure_storage_account_name")
-_ACCOUNT_VARIABLES = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,25 +143,98 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
-    """Return a setting of S3, of `_S3_SETTINGS`: from plain options, else from the environment."""
-    value = _s3_value(options, name)
-    return None if value is None else str(value)
-
-
-def _s3_value(options: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 (a word, or a switch)
-    names, variables = _S3_SETTINGS[name]
+def setting(options: Mapping[str, Any], kind: str, name: str) -> Any:  # noqa: ANN401 (a word, a switch)
+    """Return a setting of a kind of store: from plain options, else from the environment."""
+    names, variables = _SETTINGS[kind][name]
     values = [options[key] for key in names if key in options]
     values += [os.environ[key] for key in variables if os.environ.get(key)]
     return values[0] if values else None
 
 
-def with_s3_settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain options with each setting of S3 that the environment has, by its one name."""
-    names = {name for names_of_options, _ in _S3_SETTINGS.values() for name in names_of_options}
-    rest = {key: value for key, value in options.items() if key not in names}
-    settings = {name: _s3_value(options, name) for name in _S3_SETTINGS}
+def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
+    """Return a setting of S3 as text: from plain options, the environment, or the profile."""
+    value = setting(options, "s3", name)
+    if value is None and name in ("region", "endpoint"):
+        value = _profile().get("region" if name == "region" else "endpoint_url")
+    return None if value is None else str(value)
+
+
+@cache
+def _profile_of(name: str | None, path: str) -> Mapping[str, Any]:
+    """Return the settings of a profile of AWS, where the credentials of profiles are used."""
+    if find_spec("botocore") is None or not (name or os.path.exists(path)):  # noqa: PTH110
+        return {}
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (an extra, and slow to load)
+    from botocore.session import Session  # noqa: PLC0415
+
+    try:
+        settings: Mapping[str, Any] = Session(profile=name).get_scoped_config()
+    except BotoCoreError:  # there is no such profile: the search for credentials says so
+        return {}
+    return settings
+
+
+def _profile() -> Mapping[str, Any]:
+    default = os.path.expanduser("~/.aws/config")  # noqa: PTH111 (there may be no home)
+    path = os.environ.get("AWS_CONFIG_FILE") or default
+    return _profile_of(os.environ.get("AWS_PROFILE"), path)
+
+
+def with_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return plain options with each setting that the environment has, by its one name."""
+    rest = {key: value for key, value in options.items() if key not in _names(kind)}
+    if kind == "s3":
+        words = {name: s3_setting(options, name) for name in ("region", "endpoint")}
+        rest |= {name: value for name, value in words.items() if value is not None}
+    settings = {name: setting(options, kind, name) for name in _SETTINGS[kind]}
     return rest | {name: value for name, value in settings.items() if value is not None}
+
+
+def _names(kind: str) -> set[str]:
+    return {name for names, _ in _SETTINGS.get(kind, {}).values() for name in names}
+
+
+def given_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the settings that plain options themselves name, by their one name."""
+    return {
+        name: next(options[key] for key in names if key in options)
+        for name, (names, _) in _SETTINGS.get(kind, {}).items()
+        if any(key in options for key in names)
+    }
+
+
+def with_saved(options: Mapping[str, Any], saved: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return plain options with what a repository has saved; options go before.
+
+    Keys sign requests, whatever is saved.
+    """
+    given = given_settings(options, kind)
+    if kind == "s3" and "endpoint" in given:  # another service, whose style is not known
+        saved = {k: v for k, v in saved.items() if k != "virtual_hosted_style_request"}
+    if options.keys() & CREDENTIALS.get(kind, {}).keys() or "credential_provider" in options:
+        saved = {k: v for k, v in saved.items() if k != "skip_signature"}
+    rest = {key: value for key, value in options.items() if key not in _names(kind)}
+    return rest | dict(saved) | given
+
+
+def differing_settings(
+    options: Mapping[str, Any], saved: Mapping[str, Any], kind: str
+) -> dict[str, tuple[Any, Any]]:
+    """Return by name the settings that options and repository say differently: saved, given."""
+    given = given_settings(options, kind)
+    keys = options.keys() & (CREDENTIALS.get(kind, {}).keys() | {"credential_provider"})
+    if keys and is_true(saved.get("skip_signature")):
+        given.setdefault("skip_signature", False)
+    differences = {}
+    for name, value in given.items():
+        before, now = saved.get(name), value
+        if name in SWITCHES:
+            before, now = is_true(before), is_true(value)
+        elif name == ENDPOINTS.get(kind):
+            before, now = str(before or "").rstrip("/"), str(value).rstrip("/")
+        if before != now:
+            differences[name] = (before, now)
+    return differences
 
 
 def is_true(value: object) -> bool:
@@ -96,59 +242,144 @@ def is_true(value: object) -> bool:
     return str(value).lower() in ("true", "1", "yes", "on", "y")
 
 
-def is_anonymous(options: Mapping[str, Any], scheme: str) -> bool:
+def is_anonymous(options: Mapping[str, Any], kind: str) -> bool:
     """Whether requests are not signed, by plain options or by the environment."""
-    variable = f"{_SKIP_SIGNATURE.get(scheme, 'AZURE')}_SKIP_SIGNATURE"
-    return is_true(options.get("skip_signature", os.environ.get(variable)))
+    return is_true(setting(options, kind, "skip_signature"))
 
 
 def account_of(options: Mapping[str, Any]) -> str | None:
     """Return the name of Azure's account, by plain options or by the environment."""
-    values = [options.get(name) for name in _ACCOUNT_OPTIONS]
-    values += [os.environ.get(name) for name in _ACCOUNT_VARIABLES]
-    return next((str(value) for value in values if value), None)
+    value = setting(options, "az", "account_name")
+    return None if value is None else str(value)
 
 
-_FROM_ENVIRONMENT = (
-    *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-)
+def headers_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that options want in each request over HTTP.
+
+    `default_headers` is a mapping or, as on a command line, a text as `Name: value`. They are
+    taken for secrets, and saved nowhere.
+
+    Raises
+    ------
+    ValueError
+        If a text is not of this form; it is not repeated, as it may be a secret.
+    """
+    headers = options.get("default_headers") or {}
+    if isinstance(headers, str):
+        pairs = [line.partition(":") for line in headers.splitlines() if line.strip()]
+        if not all(name.strip() and sign for name, sign, _ in pairs):
+            msg = "default_headers must be of the form 'Name: value'"
+            raise ValueError(msg)
+        headers = {name.strip(): value.strip() for name, _, value in pairs}
+    token = options.get("bearer_token")
+    return dict(headers) | ({} if token is None else {"Authorization": f"Bearer {token}"})
+
+
+_FROM_ENVIRONMENT = {
+    "s3": (
+        *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    ),
+    "gs": (
+        *("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+        "GOOGLE_BEARER_TOKEN",
+    ),
+    "az": (
+        *("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+        *("AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_TOKEN", "AZURE_STORAGE_CLIENT_SECRET"),
+        *("AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_USE_AZURE_CLI"),
+        *("AZURE_STORAGE_USE_EMULATOR", "IDENTITY_ENDPOINT", "MSI_ENDPOINT"),
+    ),
+}
 """Variables of credentials that obstore itself reads."""
 
+_OF_OBSTORE = {
+    "s3": {"access_key_id"},
+    "gs": {*_GOOGLE_CREDENTIALS},
+    "az": {
+        *_AZURE_CREDENTIALS,
+        *("client_secret", "azure_client_secret", "azure_storage_client_secret"),
+        *("use_emulator", "azure_storage_use_emulator", "use_azure_cli", "azure_use_azure_cli"),
+        *("federated_token_file", "azure_federated_token_file", "msi_endpoint"),
+    },
+}
+"""Options by which obstore itself finds credentials."""
 
-def s3_credentials_provider(root: str, options: Mapping[str, Any]) -> Any | None:  # noqa: ANN401
+_CHAINS = {"s3": "boto3", "gs": "google.auth", "az": "azure.identity"}
+"""The package that knows all ways to credentials, by kind of store."""
+
+_ADVICE = {
+    "s3": (
+        "set AWS_PROFILE or AWS_ACCESS_KEY_ID",
+        "profiles and SSO need boto3: extra aws",
+        ("metadata_endpoint", "AWS_METADATA_ENDPOINT"),
+    ),
+    "gs": (
+        "set GOOGLE_APPLICATION_CREDENTIALS, or log in by gcloud auth application-default login",
+        "identity federation needs google-auth: extra gcs",
+        ("google_metadata_endpoint", "GCE_METADATA_ROOT"),
+    ),
+    "az": (
+        "set AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_CLIENT_SECRET",
+        "az login and others need azure-identity: extra azure",
+        ("msi_endpoint", "MSI_ENDPOINT"),
+    ),
+}
+"""By kind of store: the advice where there are no credentials, what is possible with its package,
+and the option and the variable of the address of a metadata service."""
+
+
+def credentials_provider(root: str, kind: str, options: Mapping[str, Any]) -> Any | None:  # noqa: ANN401
     """Return what gives a store its credentials; None if obstore finds them by itself."""
-    given = options.keys() & {"access_key_id", "credential_provider"}
-    profile = os.environ.get("AWS_PROFILE") and find_spec("boto3") is not None
-    # keys of the environment go before a profile, as with botocore
-    first = _FROM_ENVIRONMENT[:1] if profile else _FROM_ENVIRONMENT
-    from_environment = any(map(os.environ.get, first))
-    if given or from_environment or is_anonymous(options, "s3"):
+    given = options.keys() & (_OF_OBSTORE[kind] | {"credential_provider"})
+    names = _FROM_ENVIRONMENT[kind]
+    has_package = _is_installed(_CHAINS[kind])
+    if kind == "s3" and os.environ.get("AWS_PROFILE") and has_package:
+        names = names[:1]  # keys of the environment go before a profile, as with botocore
+    if given or any(map(os.environ.get, names)) or is_anonymous(options, kind):
         return None
-    if find_spec("boto3") is None and _has_metadata_service(options.get("metadata_endpoint")):
+    if kind == "gs" and not has_package and _has_google_file():
         return None
-    return _AwsCredentials(root)
+    option, variable = _ADVICE[kind][2]
+    if not has_package and _has_metadata_service(options.get(option), variable):
+        return None
+    return _Credentials(root, kind)
 
 
-class _AwsCredentials:
-    """Credentials of boto3's chain, looked up at the first request; that there are none is kept."""
+def _has_google_file() -> bool:
+    """Whether there is a file of default credentials, of the kinds that obstore reads."""
+    path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") or os.path.expanduser(  # noqa: PTH111
+        "~/.config/gcloud/application_default_credentials.json"
+    )
+    return os.path.exists(path)  # noqa: PTH110 (there may be no home)
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of google or azure, too, there is nothing
+        return False
+
+
+class _Credentials:
+    """Credentials of a chain, looked up at the first request; that there are none is kept."""
+
+    def __init__(self, root: str, kind: str) -> None:
+        self._root, self._kind = root, kind
         self._lock = threading.Lock()
         self._provider: Any = None
         self._error: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _AwsCredentials, (self._root,)
+        return _Credentials, (self._root, self._kind)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _AwsCredentials) and self._root == other._root
+        return isinstance(other, _Credentials) and self._root == other._root
 
     def __hash__(self) -> int:
         return hash(self._root)
 
-    def __call__(self) -> Any:  # noqa: ANN401 (obstore's S3Credential)
+    def __call__(self) -> Any:  # noqa: ANN401 (a credential of obstore)
         with self._lock:
             if self._error is None and self._provider is None:
                 self._find()
@@ -157,31 +388,74 @@ class _AwsCredentials:
             return self._provider()
 
     def _find(self) -> None:
-        reason = "" if find_spec("boto3") else " (profiles and SSO need boto3: extra aws)"
+        advice, with_package, (_, variable) = _ADVICE[self._kind]
+        reason = "" if _is_installed(_CHAINS[self._kind]) else f" ({with_package})"
         if not reason:
-            from boto3.session import Session  # noqa: PLC0415 (an extra, and slow to load)
-            from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
-
             try:
-                session = Session()
-                if session.get_credentials() is not None:
-                    self._provider = Boto3CredentialProvider(session)
-                    return
-            except Exception as error:  # noqa: BLE001 (botocore has many, of profiles and of SSO)
-                reason = f" ({str(error).partition('\n')[0]})"
-        self._error = (
-            f"no credentials for {self._root}; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or for public"
-            f" data --store-option skip_signature=true{reason}"
+                # a chain asks a metadata service with many retries
+                if self._kind == "s3" or _has_file_or_service(self._kind, variable):
+                    self._provider = _PROVIDERS[self._kind]()
+            except Exception as error:  # noqa: BLE001 (each package has many, of profiles and SSO)
+                reason = f" ({str(error).strip().partition('\n')[0]})"
+        if self._provider is None:
+            self._error = (
+                f"no credentials for {self._root}; {advice}, or for public data --store-option"
+                f" skip_signature=true{reason}"
+            )
+
+
+def _has_file_or_service(kind: str, variable: str) -> bool:
+    """Whether there is anything that the chain of Google or Azure could find.
+
+    Without a file of default credentials, Google's chain asks the metadata service for seconds.
+    """
+    return kind != "gs" or _has_google_file() or _has_metadata_service(None, variable)
+
+
+def _of_boto3() -> Any:  # noqa: ANN401 (a provider of obstore)
+    from boto3.session import Session  # noqa: PLC0415 (an extra, and slow to load)
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    session = Session()
+    return None if session.get_credentials() is None else Boto3CredentialProvider(session)
+
+
+def _of_google() -> Any:  # noqa: ANN401
+    from obstore.auth.google import GoogleCredentialProvider  # noqa: PLC0415 (an extra)
+
+    return GoogleCredentialProvider()
+
+
+def _of_azure() -> Any:  # noqa: ANN401
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 (an extra)
+    from obstore.auth.azure import AzureCredentialProvider  # noqa: PLC0415
+
+    service = _has_metadata_service(None, "MSI_ENDPOINT")
+    provider = AzureCredentialProvider(
+        credential=DefaultAzureCredential(
+            exclude_managed_identity_credential=not service,
+            exclude_interactive_browser_credential=True,
+            process_timeout=_SECONDS_OF_A_PROGRAM,
         )
+    )
+    provider()  # that there are none is found out here, once
+    return provider
+
+
+_SECONDS_OF_A_PROGRAM = 4
+"""Seconds that a command of Azure may take to give a token."""
+
+_PROVIDERS = {"s3": _of_boto3, "gs": _of_google, "az": _of_azure}
+"""Functions that return a provider of each kind, or None."""
 
 
 @cache
-def _has_metadata_service(endpoint: str | None) -> bool:
+def _has_metadata_service(endpoint: str | None, variable: str) -> bool:
     """Whether this machine is one of a cloud that gives it credentials; asked once a process."""
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False
-    address = endpoint or os.environ.get("AWS_METADATA_ENDPOINT") or "http://169.254.169.254"
-    parts = urlsplit(address)
+    address = endpoint or os.environ.get(variable) or "http://169.254.169.254"
+    parts = urlsplit(address if "://" in address else f"http://{address}")
     try:
         socket.create_connection((parts.hostname or "", parts.port or 80), timeout=1).close()
     except OSError:

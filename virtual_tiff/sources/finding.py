@@ -77,6 +77,7 @@ def find_files(
     sources: Any,  # noqa: ANN401 (names, dicts, whatever has to_dict)
     *,
     store_options: Mapping[str, Any] | None = None,
+    saved: Mapping[str, Mapping[str, Any]] | None = None,
     assets: Sequence[str] | None = None,
     for_references: bool,
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
@@ -99,6 +100,8 @@ def find_files(
         stac-geoparquet (`.parquet`).
     store_options
         obstore's options of the stores and of the HTTP client.
+    saved
+        Settings of a repository by the root of a bucket, which options may not contradict.
     assets
         Keys of STAC assets; None takes those that are TIFFs with data.
     for_references
@@ -120,7 +123,7 @@ def find_files(
         msg = f"remote_schemes must be some of {', '.join(sorted(allowed))}, not {remote_schemes!r}"
         raise ValueError(msg)
     finder = _Finder(
-        stores=Stores(store_options or {}),
+        stores=Stores(store_options or {}, saved, strict=True),
         assets=None if assets is None else tuple(assets),
         for_references=for_references,
         remote_schemes=frozenset(remote_schemes),

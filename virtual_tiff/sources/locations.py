@@ -19,11 +19,16 @@ from obstore.store import HTTPStore, LocalStore, from_url
 
 from virtual_tiff.sources.access import (
     CLIENT_OPTIONS,
-    account_of,
+    CREDENTIALS,
+    ENDPOINTS,
+    credentials_provider,
+    differing_settings,
+    headers_of,
+    kind_of,
     plain_options,
-    s3_credentials_provider,
-    s3_setting,
-    with_s3_settings,
+    setting,
+    with_saved,
+    with_settings,
 )
 from virtual_tiff.sources.object_source import first_line
 from virtual_tiff.sources.urls import (
@@ -59,10 +64,9 @@ class Location:
 def check_endpoint(options: Mapping[str, Any]) -> None:
     """Refuse a server's address with a secret, as it is saved in what is published."""
     options = plain_options(options)
-    azure = ("azure_storage_endpoint", "azure_endpoint")
-    addresses = [str(options[name]) for name in azure if name in options]
-    for address in (s3_setting(options, "endpoint"), *addresses):
-        if address is not None and (secret := secret_in(address)):
+    for kind, name in ENDPOINTS.items():
+        address = str(setting(options, kind, name) or "")
+        if secret := secret_in(address):
             msg = (
                 f"the endpoint {redacted(address)} has a {secret}, which would be published with"
                 " the repository; give credentials as separate store options"
@@ -75,15 +79,33 @@ _ALIASES = {"gcs": "gs", "s3a": "s3"}
 
 
 class Stores:
-    """Makes the stores: one for each bucket, host, or file system, of obstore's options."""
+    """Makes the stores: one for each bucket, host, or file system, of obstore's options.
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        options = plain_options(options)
-        self._client = {k: v for k, v in options.items() if k in CLIENT_OPTIONS}
-        self._config = {k: v for k, v in options.items() if k not in CLIENT_OPTIONS}
+    Parameters
+    ----------
+    options
+        The user's.
+    saved
+        By the root of a bucket the settings that a repository has saved. They go before the
+        environment.
+    strict
+        Whether options that differ from what is saved are an error: who appends would read
+        files with other settings than readers.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        saved: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self._options = plain_options(options)
+        self._saved = saved or {}
+        self._strict = strict
         self._stores: dict[str, Any] = {}
         """By the root of a bucket, host or file system; or by a url that has its own store."""
-        self._unused = set(options)
+        self._unused = set(self._options)
 
     def locate(self, name: str) -> Location:
         """Return the object that a path or url names; nothing is asked of its store."""
@@ -152,31 +174,39 @@ class Stores:
         scheme = scheme_of(root)
         if scheme == "file":
             return LocalStore()
-        s3_endpoint = s3_setting(self._config, "endpoint") or ""
-        server = s3_endpoint if scheme == "s3" else root
-        without_tls = {"allow_http": True} if scheme_of(server) == "http" else {}
-        client: Any = without_tls | self._client
-        self._unused -= set(self._client)
+        kind = kind_of(root)
+        saved = self._saved.get(self.root_of(root), {})
+        if not self._strict:  # the environment may know better than that nothing is said
+            saved = {name: value for name, value in saved.items() if value is not False}
+        if self._strict and saved and (different := differing_settings(self._options, saved, kind)):
+            name, (before, now) = next(iter(different.items()))
+            msg = (
+                f"the repository says of {root} that {name} is {before}, and not {now}, as the"
+                " store options say: leave the option out, or save what it says for all readers"
+                " (save_access=True, --save-access)"
+            )
+            raise ValueError(redacted(msg))
+        options = with_saved(self._options, saved, kind)
+        if kind in ENDPOINTS:
+            options = with_settings(options, kind)
+        server = str(options.get(ENDPOINTS[kind], "")) if kind in ENDPOINTS else root
+        client: Any = {"allow_http": True} if scheme_of(server) == "http" else {}
+        client |= {k: v for k, v in options.items() if k in CLIENT_OPTIONS}
+        config = {
+            k: v for k, v in options.items() if k not in CLIENT_OPTIONS and k != "default_headers"
+        }
+        self._unused -= set(client)
         try:
-            if scheme in ("http", "https"):
+            if kind == "http":
+                self._unused -= set(CREDENTIALS[kind])
+                if headers := headers_of(options):
+                    client["default_headers"] = headers
                 return HTTPStore.from_url(root, client_options=client, **settings)
-            config = self._config_of(root, str(scheme))
+            if kind in ENDPOINTS and (provider := credentials_provider(root, kind, config)):
+                config["credential_provider"] = provider
             store = from_url(f"{root}/", client_options=client or None, **config)
         except (BaseError, TypeError, ValueError) as error:
             msg = redacted(f"{redacted(root)}: {first_line(error)}")
             raise ValueError(msg) from scrubbed(error)
-        self._unused -= set(self._config)
+        self._unused -= set(self._options) - {"default_headers"}
         return store
-
-    def _config_of(self, root: str, scheme: str) -> dict[str, Any]:
-        """Return the store's options, with what else would be left to obstore's own search."""
-        if scheme == "s3":
-            config = with_s3_settings(self._config)
-            if (provider := s3_credentials_provider(root, config)) is not None:
-                config["credential_provider"] = provider
-            return config
-        named = any("account_name" in key or "emulator" in key for key in self._config)
-        if scheme not in ("az", "azure", "abfs", "abfss") or named:
-            return self._config
-        account = account_of(self._config)
-        return self._config | ({} if account is None else {"account_name": account})

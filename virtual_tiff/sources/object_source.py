@@ -320,9 +320,8 @@ def store_error(error: Exception, subject: str) -> OSError:
 
 
 _DENIED_BY_SERVER = (
-    "the server wants a login, or does not give this file to everybody; readers of what is"
-    " published over HTTP cannot log in either: use a url that all can read, or an address of the"
-    " archive with s3://, gs:// or az://"
+    "the server wants a login, or does not give this file to everybody; give the store option"
+    " bearer_token or default_headers, which each reader needs too, as they are never saved"
 )
 _DENIED_BY_AZURE = (
     "check the credentials (AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or"

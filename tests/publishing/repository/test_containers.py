@@ -19,9 +19,10 @@ from virtual_tiff.publishing.repository.containers import (
     config_with,
     containers_of,
     saved_containers,
+    saved_options,
 )
 from virtual_tiff.publishing.repository.target import target_of
-from virtual_tiff.sources.access import is_true, plain_options
+from virtual_tiff.sources.access import is_true, kind_of, plain_options, with_saved
 from virtual_tiff.sources.locations import Location
 
 
@@ -178,7 +179,8 @@ def test_switches_are_read_as_obstore_reads_them(value: Any, true: bool) -> None
 
 
 def options_of(root: str, options: dict[str, Any], *saved: Container) -> dict[str, Any]:
-    return SourceStores(config_with(saved), options)._options_of(root)
+    options = SourceStores(config_with(saved), options)._options_of(root)
+    return with_saved(options, saved_options(saved).get(root, {}), kind_of(root))
 
 
 SERVICE = Container(
@@ -192,7 +194,7 @@ SERVICE = Container(
 def test_sources_are_asked_with_what_their_container_knows() -> None:
     known = {
         "region": "eu", "endpoint": "https://h", "virtual_hosted_style_request": False,
-        "skip_signature": True,
+        "skip_signature": True, "request_payer": False,
     }  # fmt: skip
     assert options_of("s3://b", {}, SERVICE) == known
     assert options_of("s3://b2", {}, SERVICE) == {}
@@ -215,7 +217,9 @@ def test_options_go_before_what_a_container_knows(
 ) -> None:
     known = options_of("s3://b", {}, SERVICE)
     expected = {name: value for name, value in known.items() if name not in lacking}
-    assert options_of("s3://b", given, SERVICE) == expected | plain_options(given)
+    plain = plain_options(given)
+    plain = {{"endpoint_url": "endpoint"}.get(name, name): value for name, value in plain.items()}
+    assert options_of("s3://b", given, SERVICE) == expected | plain
 
 
 def test_options_of_buckets_are_not_for_servers_beside_them() -> None:

@@ -56,6 +56,7 @@ def find_items(
     sources: Any,  # noqa: ANN401 (names, dicts, whatever has to_dict)
     *,
     store_options: Mapping[str, Any] | None = None,
+    saved: Mapping[str, Mapping[str, Any]] | None = None,
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
     **placement: Any,  # noqa: ANN401 (as `Placement.of` takes them)
 ) -> Iterable[Item]:
@@ -63,7 +64,7 @@ def find_items(
 
     Parameters
     ----------
-    sources, store_options, remote_schemes
+    sources, store_options, saved, remote_schemes
         As `virtual_tiff.sources.finding.find_files` takes them.
     **placement
         See `Placement.of`.
@@ -86,6 +87,7 @@ def find_items(
     files = find_files(
         sources,
         store_options=store_options,
+        saved=saved,
         assets=place.assets,
         for_references=True,
         remote_schemes=remote_schemes,

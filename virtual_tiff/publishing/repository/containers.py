@@ -9,11 +9,13 @@ user's store options are divided here, for everybody who needs them: into the sa
 
 from __future__ import annotations
 
+import inspect
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, takewhile
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,14 +26,24 @@ from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.repository.settings import ONE_REQUEST, RETRIES
 from virtual_tiff.sources.access import (
     CLIENT_OPTIONS,
-    account_of,
+    CREDENTIALS,
+    ENDPOINTS,
+    credentials_provider,
+    differing_settings,
+    given_settings,
+    headers_of,
     is_anonymous,
     is_true,
+    kind_of,
     plain_options,
     s3_setting,
+    setting,
+    with_saved,
 )
 from virtual_tiff.sources.locations import Location, Stores
-from virtual_tiff.sources.urls import path_of, root_of, scheme_of
+from virtual_tiff.sources.running import run_to_end
+from virtual_tiff.sources.urls import file_path, path_of, reference_to, root_of, scheme_of
+from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = [
     "READER_OPTIONS",
@@ -41,40 +53,16 @@ __all__ = [
     "config_with",
     "containers_of",
     "let_reader_pay",
+    "renewed",
     "saved_containers",
+    "saved_options",
+    "saved_settings",
+    "wanted_prefix",
+    "with_headers",
 ]
 
-SECRETS = ("access_key_id", "secret_access_key", "session_token")
-"""The store options that are credentials of S3."""
-
-_GOOGLE_ARGUMENTS = {
-    **dict.fromkeys(
-        ("service_account", "service_account_path", "google_service_account"),
-        "service_account_file",
-    ),
-    "google_service_account_path": "service_account_file",
-    "service_account_key": "service_account_key",
-    "google_service_account_key": "service_account_key",
-    "application_credentials": "application_credentials",
-    "google_application_credentials": "application_credentials",
-}
-_AZURE_ARGUMENTS = {
-    **dict.fromkeys(
-        ("account_key", "access_key", "azure_storage_account_key", "azure_storage_access_key"),
-        "access_key",
-    ),
-    **dict.fromkeys(("sas_token", "sas_key", "azure_storage_sas_token"), "sas_token"),
-    **dict.fromkeys(("bearer_token", "token", "azure_storage_token"), "bearer_token"),
-}
-_ARGUMENTS = {
-    "s3": {name: name for name in SECRETS},
-    "gs": _GOOGLE_ARGUMENTS,
-    "gcs": _GOOGLE_ARGUMENTS,
-}
-"""By scheme the store options that are credentials, and the arguments of Icechunk's functions."""
-
 READER_OPTIONS = frozenset(
-    ("skip_signature", "request_payer", *SECRETS, *_GOOGLE_ARGUMENTS, *_AZURE_ARGUMENTS)
+    ("skip_signature", "request_payer", "credential_provider", *chain(*CREDENTIALS.values()))
 )
 """The store options of a reader; what else there is to say is saved in the repository."""
 
@@ -88,21 +76,60 @@ class Container:
     credentials: Any
     code: str
     """Python for the credentials of a reader."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Headers of each request over HTTP, of this process: they are not saved."""
+    renewed: bool = False
+    """Whether its settings are to be saved in place of others."""
 
 
 def containers_of(
-    locations: Iterable[Location], options: Mapping[str, Any], known: Iterable[str] = ()
+    locations: Iterable[Location],
+    options: Mapping[str, Any],
+    known: Iterable[str] = (),
+    *,
+    saved: Mapping[str, Mapping[str, Any]] | None = None,
+    wanted: Iterable[str] = (),
 ) -> tuple[Container, ...]:
     """Return a container for each bucket, host, or directory below the root.
 
     Objects below one of the `known` prefixes, of containers that are saved already, need no
-    other. The locations are looked at once.
+    other. The locations are looked at once. A prefix ends before the first folder that an archive
+    will have others of, such as that of a year, so that it serves the files of next year too.
+
+    Parameters
+    ----------
+    locations
+        The objects.
+    options
+        obstore's options, of the user.
+    known
+        Prefixes of containers that are saved already.
+    saved
+        By the root of a bucket the settings that are saved of it, which a new container gets too.
+    wanted
+        Prefixes that the user asks for.
+
+    Raises
+    ------
+    ValueError
+        If no object is below a wanted prefix.
+    PublishError
+        If Icechunk cannot have a container of a file.
     """
     options = plain_options(options)
+    saved = saved or {}
     known = tuple(known)
+    unused = dict.fromkeys(prefix for prefix in wanted if prefix not in known)
+    firsts: dict[str, Location] = {}
+    """By wanted prefix the first object below."""
     folders: dict[tuple[str, str], tuple[str, Location]] = {}
+    known = (*known, *unused)
     within: tuple[str, ...] = known
     for location in locations:
+        if unused and location.url.startswith(tuple(unused)):
+            for prefix in [prefix for prefix in unused if location.url.startswith(prefix)]:
+                firsts[prefix] = location
+                del unused[prefix]
         if location.url.startswith(within):
             continue
         parts = urlsplit(location.url)
@@ -122,53 +149,113 @@ def containers_of(
                 if at != "file://" or of.strip("/")
             ),
         )
-    containers = {}
+    if unused:
+        msg = f"no file is below the container {redacted(next(iter(unused)))}; check its name"
+        raise ValueError(msg)
     for (root, _), (folder, first) in folders.items():
-        # Icechunk 2.3 does not find a container again whose prefix is percent-encoded
-        plain = takewhile(lambda part: "%" not in part, folder.split("/"))
-        prefix = f"{root}{'/'.join(plain).rstrip('/')}/"
+        prefix = f"{root}{_kept(folder, local=root == 'file://')}/"
         if prefix == "file:///":
             msg = (
                 f"{first.name}: Icechunk reads local files only below a directory of the root whose"
                 " name has no blanks or other special characters; move the files to one"
             )
             raise PublishError(msg)
-        containers[prefix] = _container(prefix, first, options)
-    return tuple(containers.values())
+        firsts[prefix] = first
+    return tuple(
+        _container(prefix, with_saved(options, saved.get(root_of(prefix), {}), kind_of(prefix)), at)
+        for prefix, at in firsts.items()
+    )
 
 
-def _container(prefix: str, location: Location, options: Mapping[str, Any]) -> Container:
-    scheme = str(scheme_of(prefix))
-    if scheme == "file":
+_CHANGING = re.compile(
+    r"\d+|.*(?:(?:19|20)\d\d|\d{5}|=).*|t?\d\d[a-z]{3}|h\d\dv\d\d", re.IGNORECASE
+)
+"""Folders that an archive has many of: numbers, years, dates, tiles, partitions as `month=1`."""
+
+
+def _kept(folder: str, *, local: bool) -> str:
+    """Return the part of a folder's path that the whole archive will have."""
+    # Icechunk 2.3 does not find a container again whose prefix is percent-encoded
+    parts = [*takewhile(lambda part: "%" not in part, folder.rstrip("/").split("/"))]
+    least = 2 if local else 1  # a container of files has a directory
+    kept = [*takewhile(lambda part: not _CHANGING.fullmatch(part), parts[least:])]
+    return "/".join([*parts[:least], *kept])
+
+
+def wanted_prefix(name: str) -> str:
+    """Return the prefix of the container that a user asks for, as a url or a local path.
+
+    Raises
+    ------
+    ValueError
+        If Icechunk cannot have it.
+    """
+    if scheme_of(name) in (None, "file"):
+        prefix = reference_to("file://", Path(file_path(name)).expanduser().resolve().as_posix())
+    else:
+        root = Stores.root_of(name)
+        prefix = reference_to(root, name.partition("://")[2].partition("/")[2])
+    prefix = f"{prefix.rstrip('/')}/"
+    if prefix == "file:/" or "%" in prefix or secret_in(prefix):
+        msg = (
+            f"{redacted(name)} cannot be a container: Icechunk wants a bucket, or a folder whose"
+            " name has no blanks or other special characters, and not the root of the disk"
+        )
+        raise ValueError(msg)
+    return prefix
+
+
+def renewed(containers: Iterable[Container], options: Mapping[str, Any]) -> tuple[Container, ...]:
+    """Return containers with what options say of their stores, to be saved for readers."""
+    options = plain_options(options)
+    results = []
+    for each in containers:
+        settings = saved_settings(each.prefix, each.store)
+        if differing_settings(options, settings, kind_of(each.prefix)):
+            after = with_saved(options, settings, kind_of(each.prefix))
+            results.append(replace(_container(each.prefix, after), renewed=True))
+        else:
+            results.append(each)
+    return tuple(results)
+
+
+def _container(
+    prefix: str, options: Mapping[str, Any], location: Location | None = None
+) -> Container:
+    kind = kind_of(prefix)
+    endpoint = s3_setting(options, "endpoint") if kind == "s3" else None
+    if kind == "file":
         store: Any = icechunk.local_filesystem_store(prefix.removeprefix("file://"))
-    elif scheme in ("http", "https"):
+    elif kind == "http":
         store = icechunk.http_store()
-    elif scheme in ("gs", "gcs"):
-        store = icechunk.gcs_store(_UNSIGNED if is_anonymous(options, scheme) else None)
-    elif scheme == "s3":
-        endpoint = s3_setting(options, "endpoint")
+    elif kind == "s3":
         store = icechunk.s3_store(
             region=s3_setting(options, "region") or _DEFAULT_REGION,
             endpoint_url=endpoint,
             allow_http=endpoint is not None and scheme_of(endpoint) == "http",
-            anonymous=is_anonymous(options, scheme),
+            anonymous=is_anonymous(options, kind),
             requester_pays=is_true(s3_setting(options, "request_payer")),
             s3_compatible=endpoint is not None,
             force_path_style=endpoint is not None
-            and not is_true(options.get("virtual_hosted_style_request")),
+            and not is_true(s3_setting(options, "virtual_hosted_style_request")),
         )
     else:
-        account = location.store.config.get("account_name") or account_of(options)
-        if account is None:
-            msg = f"{prefix} needs its account: AZURE_STORAGE_ACCOUNT_NAME, or account_name"
-            raise PublishError(msg)
-        unsigned = _UNSIGNED if is_anonymous(options, scheme) else None
-        store = azure_store(account=account, config=unsigned)
+        config = {"skip_signature": "true"} if is_anonymous(options, kind) else {}
+        if address := setting(options, kind, ENDPOINTS[kind]):
+            config[ENDPOINTS[kind]] = str(address)
+            if scheme_of(str(address)) == "http":
+                config["allow_http"] = "true"
+        if kind == "gs":
+            store = icechunk.gcs_store(config or None)
+        else:
+            account = None if location is None else location.store.config.get("account_name")
+            account = account or setting(options, kind, "account_name")
+            if account is None:
+                msg = f"{prefix} needs its account: AZURE_STORAGE_ACCOUNT_NAME, or account_name"
+                raise PublishError(msg)
+            store = azure_store(account=str(account), config=config or None)
     return _with_access(prefix, store, options)
 
-
-_UNSIGNED = {"skip_signature": "true"}
-"""The setting, of GCS and of Azure, that says to readers that requests are not signed."""
 
 _DEFAULT_REGION = "us-east-1"
 """The region that obstore takes where there is none; Icechunk would search for another."""
@@ -180,15 +267,15 @@ def saved_containers(
     """Return the containers that a repository has, with credentials of obstore's options."""
     options = plain_options(options)
     saved = config.virtual_chunk_containers or {}
-    return tuple(_with_access(prefix, saved[prefix].store, options) for prefix in saved)
+    return tuple(_with_access(prefix, saved[prefix].store, options) for prefix in sorted(saved))
 
 
 _MAKERS: dict[str, Callable[..., Any]] = {
     "s3": icechunk.s3_credentials,
     "gs": icechunk.gcs_credentials,
-    "gcs": icechunk.gcs_credentials,
+    "az": icechunk.azure_credentials,
 }
-"""The function that makes credentials, by scheme; that of all other schemes is Azure's."""
+"""The function that makes credentials, by kind of store."""
 
 
 def _with_access(prefix: str, store: Any, options: Mapping[str, Any]) -> Container:  # noqa: ANN401
@@ -197,49 +284,101 @@ def _with_access(prefix: str, store: Any, options: Mapping[str, Any]) -> Contain
     Requests are anonymous if the options say so, or else if the container does. The code never
     has a secret: readers need credentials of their own.
     """
-    scheme = str(scheme_of(prefix))
-    if scheme in ("file", "http", "https"):
-        name = "LocalFileSystemAccess" if scheme == "file" else "HttpAccess"
-        credentials: Any = getattr(icechunk.credentials, name)
-        code = f"icechunk.credentials.{name}"
-        return Container(prefix=prefix, store=store, credentials=credentials, code=code)
+    kind = kind_of(prefix)
+    if kind not in _MAKERS:
+        name = "LocalFileSystemAccess" if kind == "file" else "HttpAccess"
+        return Container(
+            prefix=prefix,
+            store=store,
+            credentials=getattr(icechunk.credentials, name),
+            code=f"icechunk.credentials.{name}",
+            headers=headers_of(options) if kind == "http" else {},
+        )
     unsigned = options.get("skip_signature")
-    anonymous = _saved_settings(store).get("anonymous") if unsigned is None else is_true(unsigned)
-    access = "anonymous" if anonymous else "from_env"
-    make = _MAKERS.get(scheme, icechunk.azure_credentials)
+    if unsigned is None:
+        unsigned = saved_settings(prefix, store).get("skip_signature")
+    access = "anonymous" if is_true(unsigned) else "from_env"
+    make = _MAKERS[kind]
     secrets = {
-        argument: options[name]
-        for name, argument in _ARGUMENTS.get(scheme, _AZURE_ARGUMENTS).items()
-        if name in options
+        argument: options[name] for name, argument in CREDENTIALS[kind].items() if name in options
     }
+    provider = options.get("credential_provider")
+    if provider is None and kind != "s3" and not secrets and access == "from_env":
+        provider = credentials_provider(root_of(prefix), kind, options)
+    if provider is not None:
+        secrets = {"get_credentials": _Refreshed(kind=kind, provider=provider)}
     credentials = make(**(secrets or {access: True}))
     code = f"icechunk.{make.__name__}({access}=True)"
     return Container(prefix=prefix, store=store, credentials=credentials, code=code)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refreshed:
+    """What Icechunk calls for new credentials: those of a provider of obstore."""
+
+    kind: str
+    provider: Any
+
+    def __call__(self) -> Any:  # noqa: ANN401 (Icechunk's, of each kind)
+        given = self.provider()
+        if inspect.isawaitable(given):
+            given = run_to_end(_awaited(given))
+        until = given.get("expires_at")
+        if self.kind == "s3":
+            return icechunk.S3StaticCredentials(
+                given["access_key_id"], given["secret_access_key"], given.get("token"), until
+            )
+        if self.kind == "gs":
+            return icechunk.GcsBearerCredential(given["token"], expires_after=until)
+        kinds = icechunk.AzureRefreshableCredential
+        if "access_key" in given:
+            return kinds.AccessKey(given["access_key"], expires_after=until)
+        if "sas_token" in given:
+            return kinds.SasToken(given["sas_token"], expires_after=until)
+        return kinds.BearerToken(given["token"], expires_after=until)
+
+
+async def _awaited(work: Any) -> Any:  # noqa: ANN401 (an awaitable of anything)
+    return await work
+
+
 def let_reader_pay(config: icechunk.RepositoryConfig) -> None:
     """Change the containers of S3 so that their requests are paid for by who makes them."""
-    for prefix, container in (config.virtual_chunk_containers or {}).items():
-        if scheme_of(prefix) == "s3":
-            settings = _saved_settings(container.store)
-            store = icechunk.s3_store(
-                **settings | {"requester_pays": True},
-                s3_compatible="endpoint_url" in settings,
+    for each in renewed(saved_containers(config, {}), {"request_payer": True}):
+        if each.renewed:
+            config.set_virtual_chunk_container(
+                icechunk.VirtualChunkContainer(each.prefix, each.store)
             )
-            config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
 
 
-def _saved_settings(store: Any) -> dict[str, Any]:  # noqa: ANN401 (Icechunk's union of stores)
-    """Return what a container says of its service: of S3's, or else anonymity and account."""
-    options = getattr(store, "_0", None)
-    if isinstance(options, dict):
-        unsigned = {"anonymous": True} if is_true(options.get("skip_signature")) else {}
-        return unsigned | {key: options[key] for key in ("account",) if key in options}
-    names = ("region", "endpoint_url", "allow_http", "anonymous", "force_path_style")
+def saved_settings(prefix: str, store: Any) -> dict[str, Any]:  # noqa: ANN401 (Icechunk's union)
+    """Return what a container says of its service, by obstore's names."""
+    kind = kind_of(prefix)
+    options: Any = getattr(store, "_0", None)
+    if hasattr(options, "endpoint_url"):  # the settings of S3, which others too may have
+        endpoint = options.endpoint_url
+        style = {} if endpoint is None else {"endpoint": endpoint}
+        if endpoint is not None:
+            style["virtual_hosted_style_request"] = not options.force_path_style
+        return style | {
+            "region": options.region or _DEFAULT_REGION,
+            "skip_signature": bool(options.anonymous),
+            "request_payer": bool(options.requester_pays),
+        }
+    if kind not in _MAKERS:
+        return {}
+    options = dict(options or {})
+    if "account" in options:
+        options["account_name"] = options.pop("account")
+    settings = given_settings(plain_options(options), kind)
+    return settings | {"skip_signature": is_true(settings.get("skip_signature"))}
+
+
+def saved_options(containers: Iterable[Container]) -> dict[str, dict[str, Any]]:
+    """Return by the root of a bucket what is saved of it, of the broadest of its containers."""
     return {
-        name: value
-        for name in (*names, "requester_pays")
-        if (value := getattr(options, name, None)) is not None
+        root_of(each.prefix): saved_settings(each.prefix, each.store)
+        for each in sorted(containers, key=lambda each: len(each.prefix), reverse=True)
     }
 
 
@@ -251,8 +390,7 @@ class SourceStores:
     """
 
     def __init__(self, config: icechunk.RepositoryConfig, options: Mapping[str, Any]) -> None:
-        saved = config.virtual_chunk_containers or {}
-        self._containers = {prefix: container.store for prefix, container in saved.items()}
+        self._saved = saved_options(saved_containers(config, {}))
         self._options = plain_options(options)
         self._stores: dict[str, Any] = {}
 
@@ -260,36 +398,21 @@ class SourceStores:
         """Return the store of a url, and the object's path within it, or raise a ValueError."""
         root = root_of(url)
         if root not in self._stores:
-            stores = Stores(self._options_of(root))
+            stores = Stores(self._options_of(root), self._saved)
             self._stores[root] = stores.locate(f"{root}/_").store
             stores.check_used()
         return self._stores[root], path_of(url)
 
     def _options_of(self, root: str) -> dict[str, Any]:
-        scheme = scheme_of(root)
-        if scheme == "file":
+        """Return the options for a root: what is meant for a bucket is not refused beside one."""
+        kind = kind_of(root)
+        if kind == "file":
             return {}
-        if scheme in ("http", "https"):
-            # what is meant for a bucket beside them is not refused
-            mixed = any(not prefix.startswith(("http", "file")) for prefix in self._containers)
-            return {k: v for k, v in self._options.items() if not mixed or k in CLIENT_OPTIONS}
-        options = self._options
-        stores = (s for prefix, s in self._containers.items() if prefix.startswith(f"{root}/"))
-        saved = _saved_settings(next(stores, None))
-        defaults: dict[str, Any] = {}
-        if "account" in saved and not any("account_name" in name for name in options):
-            defaults["account_name"] = saved["account"]
-        if "region" in saved and not any("region" in name for name in options):
-            defaults["region"] = saved["region"]
-        if "endpoint_url" in saved and not any("endpoint" in name for name in options):
-            defaults["endpoint"] = saved["endpoint_url"]
-            defaults["virtual_hosted_style_request"] = not saved.get("force_path_style")
-        arguments = _ARGUMENTS.get(str(scheme), _AZURE_ARGUMENTS)
-        if saved.get("anonymous") and not options.keys() & arguments.keys():
-            defaults["skip_signature"] = True
-        if saved.get("requester_pays"):
-            defaults["request_payer"] = True
-        return defaults | options
+        buckets = any(kind_of(other) in _MAKERS for other in self._saved)
+        if kind != "http" or not buckets:
+            return self._options
+        mine = CLIENT_OPTIONS | CREDENTIALS[kind].keys()
+        return {k: v for k, v in self._options.items() if k in mine}
 
 
 def config_with(
@@ -352,6 +475,21 @@ repository may have thousands of groups with coordinates, of which a reader want
 
 _MOST_SCANNED = 1000
 """Arrays, in the order of their paths."""
+
+
+def with_headers(
+    config: icechunk.RepositoryConfig, containers: Sequence[Container]
+) -> icechunk.RepositoryConfig:
+    """Return the configuration with which this process opens a repository; it is not saved.
+
+    Icechunk takes either all saved containers or all of those given.
+    """
+    if any(container.headers for container in containers):
+        for each in containers:
+            headers = dict(each.headers)
+            store = icechunk.http_store(headers=headers) if headers else each.store
+            config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(each.prefix, store))
+    return config
 
 
 def access_to(containers: Iterable[Container]) -> dict[str, Any]:

@@ -24,7 +24,11 @@ def how_to_open(
     Where Dask is installed, `open_zarr` would by default make each chunk a task of Dask, which has
     a thread for each processor, and so as many requests at once: hence `chunks=None`.
     """
+    containers = tuple(containers)
     access = ", ".join(f"{c.prefix!r}: {c.code}" for c in containers)
+    headers = _headers(containers)
+    arguments = "storage, config, " if headers else "storage, "
+    arguments += "authorize_virtual_chunk_access=access"
     store = f"repo.readonly_session({branch!r}).store"
     opened = (
         f"ds = xarray.open_zarr({store}, chunks=None, consolidated=False)"
@@ -33,11 +37,29 @@ def how_to_open(
     )
     return "\n".join(
         [
-            "import icechunk, xarray, zarr",
+            f"import icechunk, {'os, ' if headers else ''}xarray, zarr",
             f"zarr.config.set({zarr_settings(rectilinear=rectilinear)})",
             target.code,
             f"access = icechunk.containers_credentials({{{access}}})",
-            "repo = icechunk.Repository.open(storage, authorize_virtual_chunk_access=access)",
+            *headers,
+            f"repo = icechunk.Repository.open({arguments})",
             opened,
         ]
     )
+
+
+def _headers(containers: Iterable[Container]) -> list[str]:
+    """Return lines that give web servers the headers of a reader, from variables of that name."""
+    lines = []
+    for each in containers:
+        if not each.headers:
+            continue
+        values = ", ".join(f"{n!r}: os.environ[{_variable(n)!r}]" for n in sorted(each.headers))
+        store = f"icechunk.http_store(headers={{{values}}})"
+        container = f"icechunk.VirtualChunkContainer({each.prefix!r}, {store})"
+        lines.append(f"config.set_virtual_chunk_container({container})")
+    return ["config = icechunk.Repository.fetch_config(storage)", *lines] if lines else []
+
+
+def _variable(header: str) -> str:
+    return header.upper().replace("-", "_")

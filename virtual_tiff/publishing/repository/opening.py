@@ -14,6 +14,7 @@ from virtual_tiff.publishing.repository.containers import (
     READER_OPTIONS,
     let_reader_pay,
     saved_containers,
+    with_headers,
 )
 from virtual_tiff.publishing.repository.settings import ONE_REQUEST, with_retries
 from virtual_tiff.publishing.repository.target import target_of
@@ -196,6 +197,7 @@ def _access(
             " (region and endpoint are saved in the repository)"
         )
         raise ValueError(msg)
+    with_headers(config, containers)
     if is_true(options.get("request_payer")):
         let_reader_pay(config)
     return {c.prefix: credentials.get(c.prefix) or c.credentials for c in containers}

@@ -16,7 +16,14 @@ from __future__ import annotations
 
 import icechunk
 
-__all__ = ["ONE_REQUEST", "RETRIES", "is_unsafe", "suitable_settings", "with_retries"]
+__all__ = [
+    "ONE_REQUEST",
+    "RETRIES",
+    "is_unsafe",
+    "remarks_on",
+    "suitable_settings",
+    "with_retries",
+]
 
 ONE_REQUEST = icechunk.StorageConcurrencySettings(
     max_concurrent_requests_for_object=5, ideal_concurrent_request_size=8 * 2**20
@@ -57,6 +64,27 @@ def suitable_settings(
         saved.unsafe_use_conditional_update = saved.unsafe_use_metadata = False
         changed = True
     return saved if changed else None
+
+
+def remarks_on(repository: icechunk.Repository) -> tuple[str, ...]:
+    """Return what is wrong with the settings that a repository has saved, in words."""
+    saved = icechunk.Repository.fetch_config(repository.storage)  # opened with others, perhaps
+    settings = None if saved is None else saved.storage
+    remarks = []
+    mended = "publish, remove and move of this package mend its settings when they write to it"
+    if is_unsafe(repository.storage, settings):
+        remarks.append(
+            "the repository was made on a disk and copied: of two programs that commit to it at"
+            f" the same time, the commit of one can be lost. {mended}"
+        )
+    prefixes = () if saved is None else saved.virtual_chunk_containers or ()
+    network = any(not prefix.startswith("file:") for prefix in prefixes)
+    if network and settings is not None and with_retries(settings):
+        remarks.append(
+            "the repository has the setting max_tries 1: a reader who does not use open_published"
+            f" fails at the first request that a server refuses for being too busy (429). {mended}"
+        )
+    return tuple(remarks)
 
 
 def with_retries(settings: icechunk.StorageSettings) -> bool:

@@ -17,7 +17,13 @@ import icechunk
 
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.repository.batches import is_temporary
-from virtual_tiff.publishing.repository.containers import Container, access_to, config_with
+from virtual_tiff.publishing.repository.containers import (
+    Container,
+    access_to,
+    config_with,
+    saved_settings,
+    with_headers,
+)
 from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.publishing.repository.settings import suitable_settings
 from virtual_tiff.sources.access import account_of, s3_setting
@@ -164,7 +170,8 @@ class Target:
                 raise PublishError(msg) from error
         else:
             save_containers(storage, containers)
-        config = icechunk.RepositoryConfig(caching=_CACHING)  # of this process; it is not saved
+        # of this process; it is not saved
+        config = with_headers(icechunk.RepositoryConfig(caching=_CACHING), containers)
         return icechunk.Repository.open(storage, config, access)
 
 
@@ -173,7 +180,7 @@ _CACHING = icechunk.CachingConfig(num_chunk_refs=200_000)
 
 
 def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) -> None:
-    """Save the containers that a repository lacks, and settings that suit its place.
+    """Save the containers that a repository lacks or has otherwise, and suitable settings.
 
     Icechunk replaces the whole configuration, whatever another publisher has saved since it
     was read; so this is done before a commit, and once more after it.
@@ -181,13 +188,22 @@ def save_containers(storage: icechunk.Storage, containers: Sequence[Container]) 
     for _ in range(_ATTEMPTS):
         saved = icechunk.Repository.fetch_config(storage)
         known = dict(saved.virtual_chunk_containers or {}) if saved is not None else {}
+        lacking = [c for c in containers if c.prefix not in known]
+        lacking += [c for c in containers if c.renewed and _differs(c, known.get(c.prefix))]
         settings = suitable_settings(storage, saved.storage if saved is not None else None)
-        if settings is None and all(container.prefix in known for container in containers):
+        if settings is None and not lacking:
             return
-        config = config_with(containers, saved if known else None)
+        config = config_with(lacking, saved if known else None)
         if settings is not None:
             config.storage = settings
         icechunk.Repository.open(storage, config, access_to(containers)).save_config()
+
+
+def _differs(container: Container, known: icechunk.VirtualChunkContainer | None) -> bool:
+    prefix = container.prefix
+    return known is not None and (
+        saved_settings(prefix, container.store) != saved_settings(prefix, known.store)
+    )
 
 
 _ATTEMPTS = 5
