@@ -193,7 +193,7 @@ def test_without_credentials_a_hundred_files_end_with_one_line(tmp_path: Path) -
         ("s3://b/1.tif", "request_payer=true"),
         ("gs://b/1.tif", "GOOGLE_APPLICATION_CREDENTIALS"),
         ("az://b/1.tif", "AZURE_STORAGE_ACCOUNT_KEY"),
-        ("https://h/1.tif", "cannot log in either"),
+        ("https://h/1.tif", "bearer_token or default_headers"),
         ("file:///d/1.tif", "permissions of the file"),
     ],
 )
