@@ -313,10 +313,8 @@ def test_reader_that_goes_away() -> None:
         (
             ("",),
             {
-                {
-                    *("info", "publish", "export", "remove", "verify", "move", "access", "log"),
-                    *("expire", "gc", "completion"),
-                },
+                *("info", "publish", "export", "remove", "verify", "move", "access", "log"),
+                *("expire", "gc", "completion"),
             },
         ),
         (("info", "--j"), {"--json"}),
