@@ -558,14 +558,14 @@ def test_containers_are_saved(tmp_path: Path) -> None:
 def test_container_of_a_directory_with_blanks(tmp_path: Path) -> None:
     """Icechunk 2.3 does not find a container again whose prefix is percent-encoded."""
     files = []
-    for name in ("with blank", "year=2023,a+b(c)", "ünï#x%20y"):
+    for name in ("with blank", "x,a+b(c)", "ünï#x%20y"):
         (tmp_path / name).mkdir()
         files.append(Path(shutil.copy2(COG, tmp_path / name / "a b?#.tif")))
     for path in files:
         found = read(publish(path, "memory://", concat="n", check=True))
         np.testing.assert_array_equal(found[0], pixels(COG))
     assert publish(files[0], "memory://").containers == (f"file://{tmp_path}/",)
-    assert publish(files[1], "memory://").containers == (f"file://{tmp_path}/year=2023,a+b(c)/",)
+    assert publish(files[1], "memory://").containers == (f"file://{tmp_path}/x,a+b(c)/",)
 
 
 def test_commit_says_what_it_is(tmp_path: Path) -> None:
