@@ -13,7 +13,7 @@ from typing import Any
 import icechunk
 import pytest
 import zarr
-from obstore.exceptions import PermissionDeniedError
+from obstore.exceptions import GenericError, PermissionDeniedError
 
 from support.locations import locate
 from support.s3 import S3, SETTINGS
@@ -202,3 +202,11 @@ def test_a_refusal_says_what_to_do_for_its_kind_of_store(url: str, advice: str) 
     assert isinstance(error, PermissionError)
     assert advice in str(error)
     assert ("S3" in str(error)) == url.startswith("s3:")
+
+
+@pytest.mark.parametrize("url", ["s3://b/d/", "gs://b/d/", "az://b/d/"])
+def test_a_refused_listing_is_a_refusal(url: str) -> None:
+    words = "Error performing list request: Server returned non-2xx status code: 403 Forbidden"
+    error = store_error(GenericError(words), url)
+    assert isinstance(error, PermissionError)
+    assert "check the credentials" in str(error)

@@ -233,3 +233,9 @@ def test_a_file_restored_with_its_time_is_unchanged_for_all(tmp_path: Path) -> N
     assert verify(tmp_path / "cube").counts["unchanged"] == 1
     again = publish([path], tmp_path / "cube", append=True, **options)
     assert (again.unchanged, again.changed) == (1, ())
+
+
+def test_a_listing_of_azure_has_no_quotes() -> None:
+    listed, asked = SourceState(size=1, etag="0x8D1"), SourceState(size=1, etag='"0x8D1"')
+    assert same_object(listed, asked, url="az://c/1.tif").same
+    assert same_object(asked, SourceState(size=1, etag="0x8D2"), url="az://c/1.tif").other

@@ -51,6 +51,9 @@ _ZARRITA = Packages(
 # Skia, which is what a browser decodes images and draws on a canvas with; and JPEG in JavaScript.
 _IMAGES = Packages(("@napi-rs/canvas@1.1.1", "jpeg-js@0.4.4"))
 
+AZURITE = Packages(("azurite@3.37.0",))
+"""Azure's storage, as a server."""
+
 _SCRIPT = Path(__file__).with_name("zarrita.mjs")
 CODECS = Path(__file__).parent.parent.parent / "javascript" / "virtual-tiff-codecs.mjs"
 """The module with the codecs that zarrita lacks."""
