@@ -18,6 +18,7 @@ from obstore.exceptions import GenericError, PermissionDeniedError
 from support.locations import locate
 from support.s3 import S3, SETTINGS
 from virtual_tiff import open_published, publish, verify
+from virtual_tiff.cli.main import main
 from virtual_tiff.publishing.repository.containers import containers_of, saved_containers
 from virtual_tiff.sources.access import credentials_provider, plain_options, s3_setting
 from virtual_tiff.sources.locations import Stores
@@ -210,3 +211,25 @@ def test_a_refused_listing_is_a_refusal(url: str) -> None:
     error = store_error(GenericError(words), url)
     assert isinstance(error, PermissionError)
     assert "check the credentials" in str(error)
+
+
+def test_region_and_endpoint_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("botocore")
+    path = tmp_path / "config"
+    path.write_text("[profile mine]\nregion = eu-north-1\nendpoint_url = https://h\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    assert container("s3://b/a/1.tif").store._0.region == "eu-north-1"
+    assert s3_setting({}, "endpoint") == "https://h"
+    assert s3_setting({"region": "x"}, "region") == "x"
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert s3_setting({}, "region") == "eu-west-1"
+
+
+def test_info_of_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish([COG], tmp_path / "cube")
+    assert main(["info", str(tmp_path / "cube")]) == 0
+    output = capsys.readouterr().out
+    assert "an Icechunk repository" in output
+    assert f"{COG.parent.as_uri()}/" in output
+    assert "warning" not in output

@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from virtual_tiff.cli.common import add_common
+from virtual_tiff.cli.access import access_lines
+from virtual_tiff.cli.common import add_common, quiet_icechunk
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
@@ -43,7 +44,29 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     add_common(command, _run)
 
 
+def _is_repository(name: str) -> bool:
+    """Whether a local folder holds an Icechunk repository, whose TIFFs are elsewhere."""
+    folder = Path(name)
+    return (folder / "snapshots").is_dir() and (
+        (folder / "repo").is_file() or (folder / "refs").is_dir()
+    )
+
+
+def _run_repository(options: argparse.Namespace) -> int:
+    """Show what is saved of a repository's sources, and what is wrong with its settings."""
+    from virtual_tiff.publishing.access import access  # noqa: PLC0415 (takes long to load)
+
+    quiet_icechunk()
+    (name,) = options.files
+    result = access(name)
+    lines = [f"{name}: an Icechunk repository, which refers to files below", *access_lines(result)]
+    print(json.dumps(result.to_json(), indent=2) if options.json else printable("\n".join(lines)))
+    return 0
+
+
 def _run(options: argparse.Namespace) -> int:
+    if len(options.files) == 1 and _is_repository(options.files[0]):
+        return _run_repository(options)
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import examine, inspect, render  # noqa: PLC0415
     from virtual_tiff.sources.finding import find_files  # noqa: PLC0415
