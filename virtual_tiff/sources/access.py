@@ -12,6 +12,7 @@ there are none is found out once.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -438,7 +439,13 @@ def _of_azure() -> Any:  # noqa: ANN401
             process_timeout=_SECONDS_OF_A_PROGRAM,
         )
     )
-    provider()  # that there are none is found out here, once
+    log = logging.getLogger("azure.identity")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it logs each way that it has tried; the error says it too
+    try:
+        provider()  # that there are none is found out here, once
+    finally:
+        log.setLevel(level)
     return provider
 
 
