@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, Never
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from obspec_utils.registry import ObjectStoreRegistry
 from virtualizarr.manifests import ManifestArray, ManifestGroup, ManifestStore
-from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH
-from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest
+from virtualizarr.manifests.manifest import INLINED_CHUNK_PATH, ChunkEntry
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    SuffixByteRequest,
+)
 from zarr.core.buffer import Buffer, BufferPrototype, cpu, default_buffer_prototype
 
 from virtual_tiff.arrays.axes import Axes
@@ -126,23 +132,74 @@ class CheckedManifestStore(ManifestStore):
     ) -> Buffer | None:
         """Return the value of a key; in an array's `zarr.json`, with a guard around its codecs."""
         node, within = _node(self._group, key)
-        if isinstance(node, ManifestGroup) and within != "zarr.json":
-            return None  # VirtualiZarr would give the metadata of the group above
+        if within != "zarr.json" and _chunk_at(node, within) is None:
+            return None  # VirtualiZarr would give the metadata of the group above, or raise
+        if byte_range is not None and not isinstance(byte_range, _RANGES):
+            msg = f"Unexpected byte_range, got {byte_range}."
+            raise TypeError(msg)
         try:
             block = self._block(key)
             if block is None:
-                value = await super().get(key, prototype, byte_range)
+                value = await super().get(key, prototype)
             else:
                 value = self._block_bytes(key, await self._bytes(*block), prototype)
-                value = value if byte_range is None else value[_range(byte_range)]
         except Exception as error:  # stores share no class of errors
             raise store_error(error, str(_Block(self._group, key))) from error
         if value is not None and within == "zarr.json" and isinstance(node, ManifestArray):
             first = node.manifest.get_entry((0,) * node.ndim)
             if first is None or first["path"] != INLINED_CHUNK_PATH:
                 metadata = guarded(json.loads(value.to_bytes()), _plane(self._axes, key, within))
-                return prototype.buffer.from_bytes(json.dumps(metadata).encode())
-        return value
+                value = prototype.buffer.from_bytes(json.dumps(metadata).encode())
+        return value if value is None or byte_range is None else value[_range(byte_range)]
+
+    # The rest of zarr's interface of stores, for reading
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, CheckedManifestStore) and _equal(self._group, other.group)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Return parts of several values."""
+        parts = [self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+        return list(await asyncio.gather(*parts))
+
+    async def exists(self, key: str) -> bool:
+        """Whether the store has a value for a key."""
+        node, within = _node(self._group, key)
+        return within == "zarr.json" or _chunk_at(node, within) is not None
+
+    async def getsize(self, key: str) -> int:
+        """Return the bytes of a value; a chunk is not read for that."""
+        node, within = _node(self._group, key)
+        entry = _chunk_at(node, within)
+        return await super().getsize(key) if entry is None else int(entry["length"])
+
+    async def list(self) -> AsyncGenerator[str, None]:
+        """Yield all keys."""
+        for key in _keys(self._group):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
+        """Yield all keys that begin with a prefix."""
+        *above, _ = prefix.split("/")  # the last part may be the begin of a name
+        node, within = _node(self._group, "/".join(above))
+        path = "/".join(above).removesuffix(within).rstrip("/")
+        for key in _keys(node, f"{path}/" if path else ""):
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncGenerator[str, None]:
+        """Yield the names of keys and groups of keys right below a prefix."""
+        node, within = _node(self._group, prefix.rstrip("/"))
+        for name in _names_below(node, within):
+            yield name
 
     async def _bytes(self, store: Any, path: str, start: int, end: int) -> Any:  # noqa: ANN401
         if not self._supports_sync_io:
@@ -203,9 +260,7 @@ class CheckedManifestStore(ManifestStore):
     def _block(self, key: str) -> tuple[Any, str, int, int] | None:
         """Return store, path, and range of a chunk; None where it is not plain bytes of a file."""
         node, within = _node(self._group, key)
-        if isinstance(node, ManifestGroup) or not within.startswith("c/"):
-            return None
-        entry = node.manifest.get_entry(tuple(map(int, within[2:].split("/"))))
+        entry = _chunk_at(node, within)
         if entry is None or entry["path"] == INLINED_CHUNK_PATH:
             return None
         start = int(entry["offset"])
@@ -230,11 +285,82 @@ class CheckedManifestStore(ManifestStore):
         return value
 
 
+_RANGES = (RangeByteRequest, OffsetByteRequest, SuffixByteRequest)
+
 _LOCAL_READS = 2
 """Local reads at a time: memory that is filled while others wait to be decoded costs more than
 the reads. Chunks of 8 MiB took 3 times as long by zarr's default of 10."""
 
 _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _chunk_at(node: ManifestGroup | ManifestArray, within: str) -> ChunkEntry | None:
+    """Return where a chunk is; None if there is none, or a key is of no chunk."""
+    if isinstance(node, ManifestGroup) or not (within == "c" or within.startswith("c/")):
+        return None
+    numbers = within[2:].split("/") if "/" in within else []
+    grid = node.manifest.shape_chunk_grid
+    if len(numbers) != len(grid) or not all(map(_is_number, numbers)):
+        return None
+    index = tuple(map(int, numbers))
+    if any(n >= length for n, length in zip(index, grid, strict=True)):
+        return None
+    return node.manifest.get_entry(index)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a part of a key is a chunk's: digits without zeros in front."""
+    return text.isdecimal() and text.isascii() and (text == "0" or text[0] != "0")
+
+
+def _chunks_of(array: ManifestArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which chunks there are, in the shape of the grid."""
+    return np.asarray(array.manifest._paths != "")  # noqa: SLF001 (each by `get_entry` takes µs)
+
+
+def _keys(node: ManifestGroup | ManifestArray, prefix: str = "") -> Iterator[str]:
+    """Yield the keys of a node and of all below it; `prefix` is its own path."""
+    yield f"{prefix}zarr.json"
+    if isinstance(node, ManifestGroup):
+        for name in node:
+            yield from _keys(node[name], f"{prefix}{name}/")
+    else:
+        for index in np.argwhere(_chunks_of(node)):
+            yield "/".join([f"{prefix}c", *map(str, index)])
+
+
+def _names_below(node: ManifestGroup | ManifestArray, within: str) -> Iterator[str]:
+    """Yield the names right below a node, or below the part of a chunk's key within it."""
+    if isinstance(node, ManifestGroup):
+        if not within:
+            yield from ("zarr.json", *node)
+        return
+    chunks = _chunks_of(node)
+    first, *numbers = within.split("/") if within else [""]
+    if not first:
+        yield "zarr.json"
+        if chunks.any():
+            yield "c"
+    elif first == "c" and len(numbers) < chunks.ndim and all(map(_is_number, numbers)):
+        index = tuple(map(int, numbers))
+        if all(n < length for n, length in zip(index, chunks.shape, strict=False)):
+            part = chunks[index]
+            rows = part.reshape(part.shape[0], -1).any(axis=1)
+            yield from map(str, np.flatnonzero(rows))
+
+
+def _equal(one: ManifestGroup, other: ManifestGroup) -> bool:
+    """Whether two groups hold the same, and refer to the same bytes."""
+    if list(one) != list(other) or one.metadata != other.metadata:
+        return False
+    return all(_equal_nodes(one[name], other[name]) for name in one)
+
+
+def _equal_nodes(a: ManifestGroup | ManifestArray, b: ManifestGroup | ManifestArray) -> bool:
+    if isinstance(a, ManifestGroup) or isinstance(b, ManifestGroup):
+        return isinstance(a, ManifestGroup) and isinstance(b, ManifestGroup) and _equal(a, b)
+    same = a.metadata.to_dict() == b.metadata.to_dict()
+    return same and bool(a.manifest == b.manifest)
 
 
 def _named_arrays(group: ManifestGroup, prefix: str = "") -> Iterator[tuple[str, ManifestArray]]:
