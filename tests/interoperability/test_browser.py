@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from docs.fenced import blocks_of
-from support.browser import ANY_ORIGIN, Browser, bundled, served
+from support.browser import ANY_ORIGIN, VIV, Browser, bundled, served
 from support.http import HttpServer
+from support.node import export_zarr
 from support.scripts import load_script
 from virtual_tiff.publishing import publish
 
@@ -89,3 +91,36 @@ async def test_a_slide_in_the_browser(
     difference = np.abs(drawn[:length, :width].astype(int) - image[:length, :width])
     assert difference.mean() < 2, f"{difference.mean()} {browser.log}"
     assert np.quantile(difference, 0.99) <= 8
+
+
+@pytest.mark.long
+async def test_an_image_in_viv(tmp_path: Path) -> None:
+    """viv reads OME-Zarr over plain HTTP: the cube's keys as they are, in a folder."""
+    y, x = np.mgrid[0:256, 0:384]
+    planes = [128 + 120 * np.sin((x + 40 * n) / 30) * np.cos(y / (20 + 5 * n)) for n in range(6)]
+    stack = np.array(planes).reshape(2, 3, 256, 384).astype("u1")
+    path = tmp_path / "cells.ome.tif"
+    metadata = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP", "RFP"]}}
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        writer.write(stack, subifds=1, metadata=metadata, tile=(128, 128))
+        writer.write(stack[..., ::2, ::2], subfiletype=1, tile=(128, 128))
+    done = publish([path], "memory://", ifd_layout="stack")
+    folder = tmp_path / "data"
+    export_zarr(done.repository.readonly_session("main").store, folder)
+    page = bundled(Path(__file__).parent / "viv", tmp_path / "page", VIV)
+    with HttpServer(folder) as server, served(page) as site:
+        server.headers = ANY_ORIGIN
+        query = urlencode({"source": f"{server.url}/cells.ome"})
+        async with Browser(600, 400) as browser:
+            await browser.open(f"{site}?{query}", until="document.title === 'drawn'")
+            picture = await browser.screenshot(Path(PICTURES or tmp_path, "viv.png"))
+            with Image.open(picture) as drawn:
+                assert np.asarray(drawn.convert("RGB")).std(axis=(0, 1)).min() > 20
+            for level, factor in ((0, 1), (1, 2)):
+                height, width, values = await browser.value(f"raster({level}, {{c: 1, z: 1}})")
+                expected = stack[1, 1, ::factor, ::factor]
+                np.testing.assert_array_equal(
+                    np.array(values, "u1").reshape(height, width), expected
+                )
+            names = await browser.value("metadata.omero.channels.map(({ label }) => label)")
+            assert names == ["DAPI", "GFP", "RFP"]

@@ -38,6 +38,9 @@ PAGES = Packages(
 )
 """What the pages of `javascript/examples` are made of."""
 
+VIV = Packages(("@hms-dbmi/viv@0.21.0", "esbuild-wasm@0.28.2"), ("--legacy-peer-deps=false",))
+"""viv, with what it draws with."""
+
 _SECONDS = 40
 _WORKER = "@earthmover/icechunk-wasm32-wasi/wasi-worker-browser.mjs"
 """Where a page looks for Icechunk's worker, unless its bundler knows better."""
@@ -54,19 +57,19 @@ ANY_ORIGIN = {
 """What a server of files answers pages of other origins with."""
 
 
-def bundled(page: Path, folder: Path) -> Path:
+def bundled(page: Path, folder: Path, packages: Packages = PAGES) -> Path:
     """Bundle a page as its makers would, with what Icechunk needs beside it; return its folder."""
-    home = installed(PAGES)
+    home = installed(packages)
     modules = home / "node_modules"
     shutil.copytree(page, folder, dirs_exist_ok=True)
-    worker = modules / "@earthmover" / "icechunk-wasm32-wasi"
-    shutil.copy(next(worker.glob("*.wasm")), folder)
     common = ["--bundle", "--format=esm", "--platform=browser", "--log-level=error"]
     script = next(page.glob("*.mjs"))
-    for entry, out in (
-        (script, folder / f"{script.stem}.js"),
-        (worker / "wasi-worker-browser.mjs", folder / _WORKER),
-    ):
+    entries = [(script, folder / f"{script.stem}.js")]
+    worker = modules / "@earthmover" / "icechunk-wasm32-wasi"
+    if worker.exists():
+        shutil.copy(next(worker.glob("*.wasm")), folder)
+        entries.append((worker / "wasi-worker-browser.mjs", folder / _WORKER))
+    for entry, out in entries:
         command = [
             *("node", str(modules / "esbuild-wasm" / "bin" / "esbuild"), str(entry), *common),
             *("--target=esnext", f"--outfile={out}", f"--alias:virtual-tiff-codecs={CODECS}"),
@@ -115,7 +118,8 @@ class Browser:
             pytest.skip("chromium is not installed")
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         options = [
-            *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+            *("--headless=new", "--no-sandbox", "--hide-scrollbars"),
+            *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
             *("--disable-background-networking", "--no-first-run", "--remote-debugging-port=0"),
             *("--disable-component-update", f"--window-size={width},{height}"),
         ]
