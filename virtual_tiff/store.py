@@ -132,13 +132,14 @@ class CheckedManifestStore(ManifestStore):
     ) -> Buffer | None:
         """Return the value of a key; in an array's `zarr.json`, with a guard around its codecs."""
         node, within = _node(self._group, key)
-        if within != "zarr.json" and _chunk_at(node, within) is None:
+        entry = _chunk_at(node, within)
+        if within != "zarr.json" and entry is None:
             return None  # VirtualiZarr would give the metadata of the group above, or raise
         if byte_range is not None and not isinstance(byte_range, _RANGES):
             msg = f"Unexpected byte_range, got {byte_range}."
             raise TypeError(msg)
         try:
-            block = self._block(key)
+            block = self._block(entry)
             if block is None:
                 value = await super().get(key, prototype)
             else:
@@ -236,7 +237,7 @@ class CheckedManifestStore(ManifestStore):
             whole = self.get_sync(key, prototype=prototype)
             return whole and whole[_range(byte_range)]
         try:
-            block = self._block(key)
+            block = self._block(_chunk_at(*_node(self._group, key)))
             if block is not None:
                 store, path, start, end = block
                 data = store.get_range(path, start=start, end=end)
@@ -257,10 +258,8 @@ class CheckedManifestStore(ManifestStore):
         msg = f"{key} cannot be written: a virtual store is read-only"
         raise ValueError(msg)
 
-    def _block(self, key: str) -> tuple[Any, str, int, int] | None:
+    def _block(self, entry: ChunkEntry | None) -> tuple[Any, str, int, int] | None:
         """Return store, path, and range of a chunk; None where it is not plain bytes of a file."""
-        node, within = _node(self._group, key)
-        entry = _chunk_at(node, within)
         if entry is None or entry["path"] == INLINED_CHUNK_PATH:
             return None
         start = int(entry["offset"])

@@ -70,6 +70,13 @@ KINDS: dict[str, Callable[[Path], None]] = {
 VERSIONS = ("0.5", "0.6")
 
 
+def of_each_image(test: Callable[..., None]) -> Callable[..., None]:
+    """Parametrize a test by the kinds of files and the versions of OME-Zarr."""
+    for names, values in (("version", VERSIONS), ("kind", KINDS)):
+        test = pytest.mark.parametrize(names, values)(test)
+    return pytest.mark.long(test)
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """Publish a file, and copy the cube to a folder, key by key, as other readers need it."""
@@ -111,9 +118,7 @@ def levels_of(group: Path) -> list[Array]:
     return [level[...] for level in levels]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@of_each_image
 def test_every_image_is_valid(
     kind: str, version: str, published: Callable[[str, str], Path]
 ) -> None:
@@ -126,9 +131,7 @@ def test_every_image_is_valid(
         assert image.ome_attributes.version == version
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@of_each_image
 def test_ome_zarr_py(kind: str, version: str, published: Callable[[str, str], Path]) -> None:
     pytest.importorskip("ome_zarr", reason="ome-zarr is not installed")
     from ome_zarr.classes.image import OMEZarrMultiscale
@@ -144,9 +147,7 @@ def test_ome_zarr_py(kind: str, version: str, published: Callable[[str, str], Pa
         np.testing.assert_array_equal(np.asarray(node.data[0]), levels[0])
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@of_each_image
 def test_bioio(kind: str, version: str, published: Callable[[str, str], Path]) -> None:
     bioio = pytest.importorskip("bioio_ome_zarr", reason="bioio-ome-zarr is not installed")
     for group in image_groups(published(kind, version)):
@@ -160,9 +161,7 @@ def test_bioio(kind: str, version: str, published: Callable[[str, str], Path]) -
             assert reader.physical_pixel_sizes == (2.0, 0.25, 0.25)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@of_each_image
 def test_napari(kind: str, version: str, published: Callable[[str, str], Path]) -> None:
     napari = pytest.importorskip("napari_ome_zarr", reason="napari-ome-zarr is not installed")
     for group in image_groups(published(kind, version)):

@@ -7,7 +7,7 @@ attributes are those that rioxarray and GDAL's Zarr driver read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -105,9 +105,7 @@ def band_array(
 def _band(values: tuple[Any, ...], kind: str, axis: str, name: str) -> InlineArray:
     dimension = len(values), axis, name
     if kind == "str":
-        texts = [str(text).encode(errors="replace").decode() for text in values]
-        data = bytes(VLenUTF8().encode(np.array(texts, dtype=object)))
-        return _array("string", data, {}, dimension)
+        return _array("string", _encoded_texts(values), {}, dimension)
     data_type, dtype = ("int64", "<i8") if kind == "int" else ("float64", "<f8")
     return _array(data_type, np.asarray(values, dtype).tobytes(), {}, dimension)
 
@@ -142,15 +140,10 @@ def plane_array(values: NDArray[Any], axes: Sequence[str], units: str) -> Inline
     if not any(values.ravel()) if is_text else not np.isfinite(values).any():
         return None
     attributes = {"units": units} if units else {}
+    dimensions = zip(np.shape(values), kept, kept, strict=True)
     if is_text:
-        data = bytes(VLenUTF8().encode(np.asarray(values, dtype=object).ravel()))
-        array = _array("string", data, attributes)
-    else:
-        array = _array("float64", values.astype("<f8").tobytes(), attributes)
-    shape = list(values.shape)
-    grid = {"name": "regular", "configuration": {"chunk_shape": shape}}
-    metadata = array.metadata | {"shape": shape, "chunk_grid": grid, "dimension_names": kept}
-    return InlineArray(metadata=metadata, data=array.data, axes=Axes(kept))
+        return _array("string", _encoded_texts(values.ravel()), attributes, *dimensions)
+    return _array("float64", values.astype("<f8").tobytes(), attributes, *dimensions)
 
 
 def spatial_ref_array(place: Place) -> InlineArray:
@@ -210,12 +203,17 @@ _SERIALIZERS: Mapping[str, JSON] = {
 _FILL_VALUES: Mapping[str, object] = {"string": "", "int64": 0, "float64": "NaN"}
 
 
+def _encoded_texts(texts: Iterable[Any]) -> bytes:
+    decoded = [str(text).encode(errors="replace").decode() for text in texts]
+    return bytes(VLenUTF8().encode(np.array(decoded, dtype=object)))
+
+
 def _array(
-    data_type: str, data: bytes, attributes: JSON, dimension: tuple[int, str, str] | None = None
+    data_type: str, data: bytes, attributes: JSON, *dimensions: tuple[int, str, str]
 ) -> InlineArray:
-    """Return an array along a dimension, given as size, axis and name; or a scalar."""
-    size, axis, name = dimension or (0, "", "")
-    shape, names, axes = ([size], [name], [axis]) if dimension else ([], [], [])
+    """Return an array along dimensions, given as size, axis and name; a scalar without."""
+    shape = [size for size, _, _ in dimensions]
+    names = [name for _, _, name in dimensions]
     metadata = {
         "zarr_format": 3,
         "node_type": "array",
@@ -229,4 +227,5 @@ def _array(
         "dimension_names": names,
         "storage_transformers": [],
     }
-    return InlineArray(metadata=metadata, data=data, axes=Axes(axes))
+    axes = Axes([axis for _, axis, _ in dimensions])
+    return InlineArray(metadata=metadata, data=data, axes=axes)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_debug, key_and_value, quiet_icechunk
+from virtual_tiff.cli.common import add_debug, key_and_value, print_result, quiet_icechunk
 from virtual_tiff.text.numbers import counted
-from virtual_tiff.tiff import printable, redacted
+from virtual_tiff.tiff import redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.publishing.access import Access
@@ -61,12 +60,10 @@ def _run(options: argparse.Namespace) -> int:
         result = set_access(options.repository, dict(options.settings), container=options.container)
     else:
         result = access(options.repository)
-    if options.json:
-        print(json.dumps(result.to_json(), indent=2))
-    else:
-        print(printable("\n".join(access_lines(result))))
-        if options.settings:
-            print(f"changed: {counted(len(result.changed), 'container')}")
+    lines = [*access_lines(result)]
+    if options.settings:
+        lines.append(f"changed: {counted(len(result.changed), 'container')}")
+    print_result(result, lines, as_json=options.json)
     return 0
 
 

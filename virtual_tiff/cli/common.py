@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any, Protocol
+
+from virtual_tiff.tiff import printable
 
 __all__ = [
     "LEFT_CHANGED",
@@ -18,6 +22,7 @@ __all__ = [
     "add_repository",
     "age_or_time",
     "key_and_value",
+    "print_result",
     "progress_bar",
     "quiet_icechunk",
 ]
@@ -80,6 +85,16 @@ def age_or_time(text: str) -> datetime | timedelta:
         msg = f"{text!r} is no age, as 30d, 12h or 8w, and no time, as 2026-10-01"
         raise argparse.ArgumentTypeError(msg) from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+class _Result(Protocol):
+    def to_json(self) -> dict[str, Any]: ...
+
+
+def print_result(result: _Result, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print a result as JSON, or as its lines."""
+    text = json.dumps(result.to_json(), indent=2) if as_json else printable("\n".join(lines))
+    print(text)
 
 
 def quiet_icechunk() -> None:

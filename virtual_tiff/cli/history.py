@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_debug, age_or_time, quiet_icechunk
+from virtual_tiff.cli.common import add_debug, age_or_time, print_result, quiet_icechunk
 from virtual_tiff.text.numbers import counted, human_size
-from virtual_tiff.tiff import printable
 
 if TYPE_CHECKING:
     from virtual_tiff.publishing import Commit, Expiration, Garbage, History, LeftBranch
@@ -89,13 +87,8 @@ def _log(options: argparse.Namespace) -> int:
 
     quiet_icechunk()
     history = log(options.repository, branch=options.branch, limit=options.limit)
-    _print(history, _history_lines(history), as_json=options.json)
+    print_result(history, _history_lines(history), as_json=options.json)
     return 0
-
-
-def _print(result: History | Expiration | Garbage, lines: Iterable[str], *, as_json: bool) -> None:
-    text = json.dumps(result.to_json(), indent=2) if as_json else printable("\n".join(lines))
-    print(text)
 
 
 def _history_lines(history: History) -> Iterator[str]:
@@ -144,7 +137,7 @@ def _expire(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
         force=options.force,
     )
-    _print(expiration, _expiration_lines(expiration), as_json=options.json)
+    print_result(expiration, _expiration_lines(expiration), as_json=options.json)
     return 0
 
 
@@ -175,7 +168,7 @@ def _gc(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
         force=options.force,
     )
-    _print(garbage, _garbage_lines(garbage), as_json=options.json)
+    print_result(garbage, _garbage_lines(garbage), as_json=options.json)
     return 1 if garbage.failed else 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from virtual_tiff.cli.access import access_lines
-from virtual_tiff.cli.common import add_common, quiet_icechunk
+from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
@@ -60,7 +60,7 @@ def _run_repository(options: argparse.Namespace) -> int:
     (name,) = options.files
     result = access(name)
     lines = [f"{name}: an Icechunk repository, which refers to files below", *access_lines(result)]
-    print(json.dumps(result.to_json(), indent=2) if options.json else printable("\n".join(lines)))
+    print_result(result, lines, as_json=options.json)
     return 0
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from virtual_tiff.cli.common import add_common, add_repository, key_and_value, quiet_icechunk
+from virtual_tiff.cli.common import (
+    add_common,
+    add_repository,
+    key_and_value,
+    print_result,
+    quiet_icechunk,
+)
 from virtual_tiff.text.numbers import counted
-from virtual_tiff.tiff import printable, redacted
+from virtual_tiff.tiff import redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.publishing.removal import Removed
@@ -74,10 +79,8 @@ def _run(options: argparse.Namespace) -> int:
         metadata=dict(options.metadata),
         store_options=dict(options.store_option),
     )
-    if options.json:
-        print(json.dumps(removed.to_json(), indent=2))
-    elif not options.quiet:
-        print(printable("\n".join(_report(removed, options.repository))))
+    if options.json or not options.quiet:
+        print_result(removed, _report(removed, options.repository), as_json=options.json)
     return 0
 
 

@@ -132,7 +132,7 @@ def imagej_metadata(
         return [], [], []
     data = ifd.raw(Tag.IJMetadata) or b""
     lengths = list(ifd.integers(Tag.IJMetadataByteCounts) or ())
-    order = "little" if ifd.variant.byte_order == "little" else "big"
+    order = ifd.variant.byte_order
     sign = "<" if order == "little" else ">"
     if not lengths or len(data) < sum(lengths) or data[:4] not in (b"IJIJ", b"JIJI"):
         return [], [], []
@@ -147,7 +147,8 @@ def imagej_metadata(
             at += nbytes
             kind = name if order == "big" else name[::-1]
             if kind == b"labl":
-                labels.append(item.decode("utf-16-le" if order == "little" else "utf-16-be"))
+                encoding = "utf-16-le" if order == "little" else "utf-16-be"
+                labels.append(item.decode(encoding, errors="replace"))
             elif kind == b"rang":
                 ranges += struct.iter_unpack(f"{sign}2d", item[: len(item) // 16 * 16])
             elif kind == b"luts" and len(item) == _LUT_BYTES:

@@ -310,7 +310,7 @@ def store_error(error: Exception, subject: str) -> OSError:
     if match := re.search(r"no credentials for .*", reason):
         return PermissionError(match[0])
     # a refused listing has no class of its own
-    refused = re.search(r"status code: 40[13]\b|non-2xx status code: 40[13]\b", reason)
+    refused = re.search(r"status code: 40[13]\b", reason)
     if refused or "Permission" in kind or "Unauthenticated" in kind:
         advice = _DENIED.get(scheme_of(subject) or "s3", _DENIED["s3"])
         return PermissionError(f"{subject}: the store failed: {kind}: {reason}; {advice}")

@@ -482,15 +482,18 @@ def _named(stack: Stack, axes: PageAxes) -> Stack:
         numbers=stack.numbers if order == ["page"] else (),
         ome=None if "page" in order else image,
         values={
-            name: (
-                np.array([values[rank] if rank >= 0 else blank for rank in ranks], dtype=kind),
-                unit,
-            )
+            name: (_ranked(values, ranks), unit)
             for name, (values, unit) in axes.values.items()
             if len(values) == len(stack.pages)
-            for blank, kind in [("", object) if isinstance(values[0], str) else (math.nan, float)]
         },
     )
+
+
+def _ranked(values: Sequence[float] | Sequence[str], ranks: Sequence[int]) -> NDArray[Any]:
+    """Return the values of pages in another order; below 0 is a place without a page."""
+    texts = isinstance(values[0], str)
+    blank, kind = ("", object) if texts else (math.nan, float)
+    return np.array([values[rank] if rank >= 0 else blank for rank in ranks], dtype=kind)
 
 
 def _slide_stacks(

@@ -49,6 +49,8 @@ __all__ = ["stack"]
 _IMAGE = "image"
 
 type _Pages = Sequence[Page | None]
+type _OfPlanes = dict[str, InlineArray]
+"""Coordinates that say something of each plane, by name."""
 
 
 def stack(  # noqa: PLR0913 (all that decides what the pages are)
@@ -211,14 +213,15 @@ def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: 
     """Return a stack's group: its array, or a group below for each resolution."""
     if page_stack.ome is not None:  # OME-Zarr wants channels before the rows
         options = replace(options, samples="first")
+    of_planes = _of_planes(page_stack) if coordinates else None
     levels: list[ImageArray] = []
     arrays: list[Arrays] = []
     for pages in (page_stack.pages, *page_stack.levels):
-        image, array = _level(page_stack, pages, file_size, options, coordinates=coordinates)
+        image, array = _level(page_stack, pages, file_size, options, of_planes)
         levels.append(image)
         arrays.append({_IMAGE: array})
-        if coordinates:
-            arrays[-1] |= _coordinates(page_stack, image, arrays[-1])
+        if of_planes is not None:
+            arrays[-1] |= _coordinates(page_stack, image, arrays[-1]) | of_planes
     if len(levels) == 1:
         attributes = {**page_stack.attributes, **_ome(page_stack, levels, [_IMAGE])}
         return Group(arrays=arrays[0], attributes=attributes)
@@ -253,7 +256,11 @@ def _ome(page_stack: Stack, levels: Sequence[ImageArray], paths: Sequence[str]) 
 
 
 def _level(
-    page_stack: Stack, pages: _Pages, file_size: int, options: Options, *, coordinates: bool
+    page_stack: Stack,
+    pages: _Pages,
+    file_size: int,
+    options: Options,
+    of_planes: _OfPlanes | None,
 ) -> tuple[ImageArray, FileArray]:
     """Return the first page's array, and that of all pages."""
     for page in pages:
@@ -270,7 +277,7 @@ def _level(
                 'ifd_layout="flat"'
             )
             raise UnsupportedError(msg, tag=Tag.StripByteCounts, ifd=page.ifd.path)
-    array = _array(page_stack, first, plans, coordinates=coordinates)
+    array = _array(page_stack, first, plans, of_planes)
     losses = [
         loss
         for page, plan in zip(pages, plans, strict=True)
@@ -316,7 +323,10 @@ def _shape(plan: ChunkPlan | None) -> tuple[int, ...] | None:
 
 
 def _array(
-    page_stack: Stack, first: ImageArray, plans: Sequence[ChunkPlan | None], *, coordinates: bool
+    page_stack: Stack,
+    first: ImageArray,
+    plans: Sequence[ChunkPlan | None],
+    of_planes: _OfPlanes | None,
 ) -> FileArray:
     axes = page_stack.dimension_names
     if first.axes.samples_last:
@@ -324,8 +334,8 @@ def _array(
     attributes: JSON = dict(first.metadata["attributes"])
     if "color_map" in attributes and len(color_maps(page_stack)) > 1:
         del attributes["color_map"]  # one for each channel; `omero` has their colours
-    if coordinates:
-        attributes |= _references(page_stack, first)
+    if of_planes is not None:
+        attributes |= _references(page_stack, first, of_planes)
     if first.place is not None:
         attributes |= place_attributes(first.place, ("y", "x"))
     grid, chunks = first.layout.grid, first.chunks
@@ -412,12 +422,12 @@ def _in_order[T: np.generic](of_pages: NDArray[T], page_stack: Stack, axes: Axes
     return np.moveaxis(of_pages, planes_at, axes.index(samples))
 
 
-def _references(page_stack: Stack, first: ImageArray) -> JSON:
+def _references(page_stack: Stack, first: ImageArray, of_planes: _OfPlanes) -> JSON:
     bands = first if page_stack.sample_axis == "band" else replace(first, bands={})
     attributes = references(bands, Names())
     listed = [attributes["coordinates"]] if "coordinates" in attributes else []
     listed += [_position(axis) for axis in page_stack.positions]
-    listed += _values(page_stack)
+    listed += of_planes
     return attributes | ({"coordinates": " ".join(listed)} if listed else {})
 
 
@@ -426,7 +436,6 @@ def _coordinates(page_stack: Stack, first: ImageArray, existing: Arrays) -> Arra
     arrays: Arrays = dict(coordinate_arrays(bands, Names(), existing))
     for axis, positions in page_stack.positions.items():
         arrays[_position(axis)] = band_array(positions, page_stack.axes[0])
-    arrays |= _values(page_stack)
     if page_stack.numbers:
         arrays["page"] = band_array(page_stack.numbers, "page")
     names = [] if page_stack.ome is None else [channel.name for channel in page_stack.ome.channels]
@@ -439,16 +448,16 @@ def _coordinates(page_stack: Stack, first: ImageArray, existing: Arrays) -> Arra
     return arrays
 
 
-def _values(page_stack: Stack) -> dict[str, InlineArray]:
+def _of_planes(page_stack: Stack) -> _OfPlanes:
     """Return what metadata say of each plane, as coordinates."""
-    arrays: dict[str, InlineArray] = {}
+    arrays: _OfPlanes = {}
     axes = page_stack.axes
     for name, (values, units) in page_stack.values.items():
-        of_planes = values.reshape(page_stack.whole or page_stack.shape)
+        shaped = values.reshape(page_stack.whole or page_stack.shape)
         if page_stack.sample_axis in axes:  # each plane has several channels
             at = axes.index(page_stack.sample_axis)
-            of_planes = np.repeat(of_planes, page_stack.ifd.SamplesPerPixel, axis=at)
-        array = plane_array(of_planes, axes, units)
+            shaped = np.repeat(shaped, page_stack.ifd.SamplesPerPixel, axis=at)
+        array = plane_array(shaped, axes, units)
         if array is not None:
             arrays[name] = array
     return arrays

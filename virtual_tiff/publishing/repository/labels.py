@@ -17,7 +17,7 @@ from zarr.core.sync import sync
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.names import image_of_label
-from virtual_tiff.publishing.planning.plan import document
+from virtual_tiff.publishing.planning.plan import document, parents
 from virtual_tiff.publishing.repository.keys import key_of_node, metadata_of, write_keys
 from virtual_tiff.publishing.result import PublishedArray
 
@@ -36,11 +36,16 @@ def list_labels(
     PublishError
         If one of them is no image of integers that OME-Zarr can describe.
     """
-    for group in sorted(groups):
-        if image_of_label(group) is None:
-            continue
+    labels = sorted(group for group in groups if image_of_label(group) is not None)
+    if not labels:
+        return
+    kinds: dict[str, set[str]] = {group: set() for group in labels}
+    for path, array in arrays.items():
+        for above in kinds.keys() & set(parents(path)):
+            kinds[above].add(array.data_type)
+    listed: dict[str, tuple[str, set[str]]] = {}
+    for group in labels:
         attributes = _attributes(store, group)
-        kinds = {a.data_type for path, a in arrays.items() if path.startswith(f"{group}/")}
         if "multiscales" not in attributes.get("ome", {}):
             msg = (
                 f"{group} is called as labels, and its file is no image that OME-Zarr describes:"
@@ -48,13 +53,15 @@ def list_labels(
                 " its axes"
             )
             raise PublishError(msg)
-        if wrong := sorted(kind for kind in kinds if "int" not in kind and kind != "bool"):
+        if wrong := sorted(kind for kind in kinds[group] if "int" not in kind and kind != "bool"):
             msg = f"{group} is called as labels, and labels are integers, not {', '.join(wrong)}"
             raise PublishError(msg)
         ome = attributes["ome"] | {"image-label": {"source": {"image": "../../"}}}
         _write(store, group, attributes | {"ome": ome})
         above, _, name = group.rpartition("/")
-        _list(store, above, add={name}, version=ome["version"])
+        listed.setdefault(above, (ome["version"], set()))[1].add(name)
+    for above, (version, names) in listed.items():
+        _list(store, above, add=names, version=version)
 
 
 def remove_group(store: icechunk.IcechunkStore, path: str) -> None:
