@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
+import zarr
 
 from support.build import LONG, entry, image
 from support.http import HttpServer
+from virtual_tiff import open_published
 from virtual_tiff.cli.main import EXIT_CODES, main
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
@@ -44,7 +46,14 @@ def lines_of(text: str) -> list[str]:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"virtual-tiff {version('virtual-tiff')}\n"
+    first, *others = lines_of(capsys.readouterr().out)
+    assert first == f"virtual-tiff {version('virtual-tiff')}"
+    assert {f"{name} {version(name)}" for name in ("zarr", "icechunk", "xarray")} <= {*others}
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "usage: virtual-tiff" in capsys.readouterr().out
 
 
 def test_entry_point_is_installed() -> None:
@@ -57,7 +66,6 @@ def test_entry_point_is_installed() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["explode"],
         ["info"],
         ["info", COG, "--explode"],
@@ -113,6 +121,28 @@ def test_error_is_one_line(
     assert words in line
     assert printed.out == ""
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--replace-changed"], "--replace-changed needs --append"),
+        (["--inline-limit", "4"], "--inline-limit needs --portable"),
+        (["--bbox-crs", "EPSG:4326"], "--bbox-crs 'EPSG:4326' needs --bbox"),
+        (["--layout", "group-per-variable"], "--layout group-per-variable needs --concat"),
+        (["--bbox", "-9,0,1,2", "--window", "0,0,1,1"], "--window and --bbox exclude each other"),
+        (["--bbox", "-9,0,x,2"], "numbers with commas between them, not '-9,0,x,2'"),
+        (["--concat", "t", "--time", "(a"], "--time '(a' is not a regular expression"),
+        (["--concat", "t", "--values", "(a"], "--values '(a' is not a regular expression"),
+        (["--ifd", "x"], "--ifd must be a number from 0 on, or a path"),
+    ],
+)
+def test_errors_name_options_of_the_command_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", COG, "--to", str(tmp_path / "cube"), *arguments]) == 2
+    (line,) = lines_of(capsys.readouterr().err)
+    assert message in line
 
 
 @pytest.mark.parametrize(
@@ -228,7 +258,7 @@ def test_python_m() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == f"virtual-tiff {version('virtual-tiff')}\n"
+    assert done.stdout.startswith(f"virtual-tiff {version('virtual-tiff')}\n")
 
 
 @pytest.mark.parametrize(
@@ -406,6 +436,51 @@ def test_program_runs_in_a_fresh_process(tmp_path: Path) -> None:
     assert done.stdout == "(3, 40, 60) False\n"
 
 
+def _tile(path: Path, left: float) -> str:
+    """Write a tile of 32 x 32 pixels of one unit, whose bands are stored apart."""
+    transform = rasterio.transform.from_origin(left, 32, 1, 1)
+    profile = {"driver": "GTiff", "width": 32, "height": 32, "count": 2, "dtype": "uint8"}
+    profile |= {"tiled": True, "blockxsize": 16, "blockysize": 16, "interleave": "band"}
+    with rasterio.open(path, "w", transform=transform, crs="EPSG:32633", **profile) as dataset:
+        dataset.write(np.arange(2048, dtype="u1").reshape(2, 32, 32) + int(left) % 7)
+    return str(path)
+
+
+def test_a_part_of_each_file_is_published_and_files_outside_are_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inside, outside = _tile(tmp_path / "a.tif", -20), _tile(tmp_path / "b.tif", 500)
+    command = ["publish", inside, outside, "--to", str(tmp_path / "cube"), "--json"]
+    assert main([*command, "--bbox", "-19,17,-10,30", "--bands", "2"]) == 0
+    printed = capfd.readouterr()
+    result = json.loads(printed.out)
+    assert result["outside"] == [outside]
+    assert result["files"] == 1
+    (array,) = result["arrays"]
+    assert array["shape"] == [1, 16, 16]
+    assert "left out, because they lie outside of the window or the box: 1 file: " in printed.err
+    values = zarr.open_group(open_published(tmp_path / "cube"), mode="r")[array["path"]]
+    with rasterio.open(inside) as dataset:
+        assert np.array_equal(values[0], dataset.read(2)[:16, :16])
+
+
+def test_all_files_outside_are_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = _tile(tmp_path / "a.tif", 500)
+    assert main(["publish", path, "--to", str(tmp_path / "cube"), "--bbox", "0,0,1,1"]) == 1
+    assert "no file has a pixel of the window or the box (1 file" in capfd.readouterr().err
+    assert not (tmp_path / "cube").exists()
+
+
+def test_files_that_are_skipped_have_an_exit_status(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"no TIFF")
+    command = ["publish", SERIES[0], str(bad), "--to", str(tmp_path / "cube"), "-q"]
+    assert main([*command, "--on-error", "skip"]) == 4
+    assert "not a TIFF" in capfd.readouterr().err
+
+
 def test_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["publish", COG, "--to", str(tmp_path / "cube"), "--quiet"]) == 0
     printed = capfd.readouterr()
@@ -460,7 +535,7 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
         f"  {COG}: array 0: chunks 16 x 16, the others 32 x 32",
         f"  {COG}: array 0: nodata not given, the others given",
         (
-            "Publish them in a group for each kind (layout='group per signature', --layout), or"
+            "Publish them in a group for each kind (--layout group-per-signature), or"
             " without concat: then each file has its own group."
         ),
         f"They would form 2 groups: 3 files as {SERIES[0]}; 1 file as {COG}.",

@@ -17,8 +17,10 @@ from virtual_tiff.tiff import printable
 
 __all__ = [
     "LEFT_CHANGED",
+    "LEFT_OUT",
     "add_common",
     "add_debug",
+    "add_quiet",
     "add_repository",
     "age_or_time",
     "key_and_value",
@@ -30,6 +32,9 @@ __all__ = [
 LEFT_CHANGED = 3
 """The exit status of a run that was done, but leaves files that cannot be read as published."""
 
+LEFT_OUT = 4
+"""The exit status of a run that has published all but some files, which cannot be."""
+
 
 def key_and_value(text: str) -> tuple[str, str]:
     """Read an option of the form KEY=VALUE, for argparse."""
@@ -38,6 +43,11 @@ def key_and_value(text: str) -> tuple[str, str]:
         msg = "the value is not of the form KEY=VALUE"  # it may be a secret, so it is not shown
         raise argparse.ArgumentTypeError(msg)
     return key, value
+
+
+def add_quiet(command: argparse.ArgumentParser, effect: str) -> None:
+    """Add `--quiet`, with what it does."""
+    command.add_argument("-q", "--quiet", action="store_true", help=effect)
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:

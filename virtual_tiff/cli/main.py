@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli.access import add_access
-from virtual_tiff.cli.common import LEFT_CHANGED, add_debug
+from virtual_tiff.cli.common import LEFT_CHANGED, LEFT_OUT, add_debug
 from virtual_tiff.cli.export import add_export
 from virtual_tiff.cli.history import add_expire, add_gc, add_log
 from virtual_tiff.cli.info import add_info
@@ -22,6 +22,7 @@ from virtual_tiff.cli.move import add_move
 from virtual_tiff.cli.publish import add_publish
 from virtual_tiff.cli.remove import add_remove
 from virtual_tiff.cli.verify import add_verify
+from virtual_tiff.cli.words import in_options, options_of
 from virtual_tiff.tiff import TiffError, TiffWarning, printable, redacted
 
 __all__ = ["EXIT_CODES", "main", "make_parser", "run"]
@@ -34,6 +35,7 @@ EXIT_CODES = {
     WRONG_USE: "the command is at fault",
     LEFT_CHANGED: "of publish: the new files were published, but others have changed since they"
     " were published, and cannot be read until they are replaced (--replace-changed)",
+    LEFT_OUT: "of publish: files were left out (--on-error skip), and the others were published",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
 
@@ -72,8 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         One of `EXIT_CODES`.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = make_parser()
     try:
-        options = make_parser().parse_args(arguments)
+        if not arguments:
+            parser.print_help()
+            return OK
+        options = parser.parse_args(_with_values(arguments))
         with _one_line_warnings():
             status: int = options.run(options)
             sys.stdout.flush()
@@ -92,10 +98,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = str(error).strip() or type(error).__name__
         if not isinstance(error, (ValueError, OSError, ImportError, RuntimeError)):
             text = f"{type(error).__name__}: {text.partition('\n')[0]}"
-        _print_line("error", text)
         # a wrong option is a ValueError, and so is an error of a file, but of a class of its own
         from_a_file = isinstance(error, (TiffError, OSError))
-        return WRONG_USE if isinstance(error, ValueError) and not from_a_file else FAILED
+        wrong_use = isinstance(error, ValueError) and not from_a_file
+        _print_line("error", in_options(text, options_of(parser), wrong_use=wrong_use))
+        return WRONG_USE if wrong_use else FAILED
+
+
+_WITH_NUMBERS = ("--bbox", "--window")
+"""Options whose values may begin with a minus sign, which argparse takes for another option."""
+
+
+def _with_values(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the values of `_WITH_NUMBERS` joined to their options."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _WITH_NUMBERS and argument.startswith("-"):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _print_line(kind: str, text: str) -> None:
@@ -133,16 +155,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Looks the version up only where it is asked for: that takes 20 ms."""
+    """Looks versions up only where they are asked for: that takes 20 ms."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+        super().__init__(option_strings, dest, nargs=0, help="show the versions and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from virtual_tiff import __version__  # noqa: PLC0415
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
-        print(f"virtual-tiff {__version__}")
+        print(f"virtual-tiff {version('virtual-tiff')}")
+        print(f"Python {'.'.join(map(str, sys.version_info[:3]))}")
+        for name in _LIBRARIES:
+            try:
+                print(f"{name} {version(name)}")
+            except PackageNotFoundError:
+                print(f"{name}: not installed")
         parser.exit()
+
+
+_LIBRARIES = (
+    *("zarr", "virtualizarr", "icechunk", "obstore", "xarray", "numpy", "numcodecs"),
+    *("imagecodecs", "imagecodecs-zarr", "pyproj"),
+)
+"""The packages that decide what is read and written, for reports of faults."""
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.common import (
     LEFT_CHANGED,
+    LEFT_OUT,
     add_common,
+    add_quiet,
     key_and_value,
     progress_bar,
     quiet_icechunk,
@@ -23,13 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["add_publish"]
 
 _PASSED = (
-    *("concat", "layout", "time", "variable", "group", "order", "append", "replace_changed"),
+    *("concat", "time", "variable", "group", "order", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
     *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
     *("any_compression", "container", "save_access"),
     *("ifd", "ifd_layout", "page_axes", "ome_zarr", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
+
+_PASSED_IF_GIVEN = ("bands", "window", "bbox", "bbox_crs", "samples", "exact", "remote_schemes")
+"""The same, of those that have no default here: `--portable` wants other samples, for instance."""
+
+
+_LAYOUTS = (
+    *("stack", "group-per-file", "group-per-variable", "group-per-resolution"),
+    "group-per-signature",
+)
 
 
 def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
@@ -63,8 +75,11 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option(
         "--layout",
-        help="stack, group per file, group per variable, group per resolution (called 10m and so"
-        " on, with shared times), or group per signature (with --concat: files that can be stacked"
+        choices=_LAYOUTS,
+        type=lambda text: text.replace(" ", "-"),
+        metavar="LAYOUT",
+        help="stack, group-per-file, group-per-variable, group-per-resolution (called 10m and so"
+        " on, with shared times), or group-per-signature (with --concat: files that can be stacked"
         " share a group)",
     )
     option(
@@ -122,41 +137,18 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option(
         "--on-error",
+        choices=("raise", "skip"),
         default="raise",
         help="at a file that cannot be read: raise (default), or skip it and publish the others",
     )
     option(
         "--truncated",
+        choices=("refuse", "missing", "keep"),
         default="refuse",
         help="files that end before their last block: refuse (default), missing (publish them;"
         " lost blocks read as the fill value) or keep (publish references to all blocks)",
     )
-    option("--ifd", help="publish only this directory: 0, or 0/1 for a SubIFD")
-    option("--ifd-layout", default="flat", help="flat (default), nested, pyramid or stack")
-    option(
-        "--page-axes",
-        default="named",
-        help="the axes of the pages of ImageJ, MetaMorph, LSM, FluoView and tifffile in the layout"
-        " stack: named (default: t, c, z and others, as their metadata name them) or page",
-    )
-    option(
-        "--ome-zarr",
-        default="0.5",
-        help="the version of OME-Zarr's attributes: 0.5 (default) or 0.6",
-    )
-    option("--no-overviews", dest="overviews", action="store_false", help="leave out overviews")
-    option(
-        "--no-coordinates",
-        dest="coordinates",
-        action="store_false",
-        help="leave out the arrays x, y, band and spatial_ref",
-    )
-    option(
-        "--no-merge-strips",
-        dest="merge_strips",
-        action="store_false",
-        help="make each strip a chunk; otherwise small uncompressed strips are merged",
-    )
+    _add_options_of_parser(command)
     option("--branch", default="main", help="the branch (default: main)")
     option(
         "--tag", help="a tag for the commit, as the name of a release; one that exists is refused"
@@ -215,6 +207,7 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option(
         "--overlap",
+        choices=("error", "first", "last"),
         default="error",
         help="with --concat y,x: which of two overlapping files is shown: first or last in their"
         " order, as GDAL's VRT shows the last one; error (default) refuses them",
@@ -228,6 +221,7 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option(
         "--grid",
+        choices=("auto", "regular", "rectilinear"),
         default="auto",
         help="auto (default) and regular: write a regular chunk grid or refuse the files;"
         " rectilinear: write chunks of several lengths where tiles need them, which zarr reads"
@@ -262,9 +256,106 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(
-        "--quiet", action="store_true", help="print only the Python code that opens the repository"
+        "--json",
+        action="store_true",
+        help="print the result as JSON, for programs, in place of the Python code",
     )
+    add_quiet(command, "print only the Python code that opens the repository")
     add_common(command, _run)
+
+
+def _numbers[T: (int, float)](kind: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """Return a function that reads numbers between commas, for argparse."""
+
+    def read(text: str) -> list[T]:
+        try:
+            return [kind(number) for number in text.split(",")]
+        except ValueError:
+            whole = "whole numbers" if kind is int else "numbers"
+            msg = f"the value must be {whole} with commas between them, not {text!r}"
+            raise argparse.ArgumentTypeError(msg) from None
+
+    return read
+
+
+def _add_options_of_parser(command: argparse.ArgumentParser) -> None:
+    """Add the options of `VirtualTIFF`, which say what of each file is published, and how."""
+    option = command.add_argument
+    option("--ifd", help="publish only this directory: 0, or 0/1 for a SubIFD")
+    option(
+        "--ifd-layout",
+        choices=("flat", "nested", "pyramid", "stack"),
+        default="flat",
+        help="how the directories of a file are arranged (default: flat)",
+    )
+    option(
+        "--page-axes",
+        choices=("named", "page"),
+        default="named",
+        help="the axes of the pages of ImageJ, MetaMorph, LSM, FluoView and tifffile in the layout"
+        " stack: named (default: t, c, z and others, as their metadata name them) or page",
+    )
+    option(
+        "--ome-zarr",
+        choices=("0.5", "0.6"),
+        default="0.5",
+        help="the version of OME-Zarr's attributes (default: 0.5)",
+    )
+    overviews = command.add_mutually_exclusive_group()
+    overviews.add_argument(
+        "--overviews",
+        metavar="LEVELS",
+        type=_numbers(int),
+        default=True,
+        help="publish only these overviews, as 0,1; 0 is the largest one (default: all)",
+    )
+    overviews.add_argument(
+        "--no-overviews", dest="overviews", action="store_false", help="leave out overviews"
+    )
+    option(
+        "--bands",
+        metavar="BANDS",
+        type=lambda text: [int(one) if one.isdecimal() else one for one in text.split(",")],
+        help="publish only these bands, by number from 1 or by name, as 4,3,2 or red,nir; of files"
+        " that store each band apart",
+    )
+    option(
+        "--window",
+        metavar="COLUMN,ROW,WIDTH,HEIGHT",
+        type=_numbers(int),
+        help="publish only this part of each file, in pixels, extended to whole blocks",
+    )
+    option(
+        "--bbox",
+        metavar="LEFT,BOTTOM,RIGHT,TOP",
+        type=_numbers(float),
+        help="publish only this part of each file, in the units of its CRS (or of --bbox-crs),"
+        " extended to whole blocks; files that lie outside are left out and counted",
+    )
+    option("--bbox-crs", metavar="CRS", help="the CRS of --bbox, as EPSG:4326 (needs pyproj)")
+    option(
+        "--exact",
+        action="store_true",
+        help="refuse a window or a box that does not end where blocks do",
+    )
+    option(
+        "--samples",
+        choices=("first", "stored"),
+        help="the order of dimensions where the samples of a pixel lie together: first (default:"
+        " band, y, x) or stored (y, x, band)",
+    )
+    option(
+        "--no-coordinates",
+        dest="coordinates",
+        action="store_false",
+        help="leave out the arrays x, y, band and spatial_ref",
+    )
+    option(
+        "--no-merge-strips",
+        dest="merge_strips",
+        action="store_false",
+        help="make each strip a chunk; otherwise small uncompressed strips are merged",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -293,12 +384,13 @@ def _run(options: argparse.Namespace) -> int:
             options.files,
             options.to,
             values=_values(options.values, (options.concat or "").split(",")),
+            layout=options.layout and options.layout.replace("-", " "),
             assets=options.asset,
             metadata=dict(options.metadata),
             store_options=dict(options.store_option),
             cache=False if options.no_cache else options.cache,
             progress=None if options.quiet else show_progress,
-            **({"remote_schemes": options.remote_schemes} if options.remote_schemes else {}),
+            **{name: value for name in _PASSED_IF_GIVEN if (value := getattr(options, name))},
             **{name: getattr(options, name) for name in _PASSED},
         )
     if published.new_containers:
@@ -315,8 +407,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"virtual-tiff: error: {text}: {urls}", file=sys.stderr)
     if not options.quiet:  # to stderr: stdout holds a Python program and nothing else
         print("\n".join(_summary(published, options)), file=sys.stderr)
-    print(published.how_to_open)
-    return LEFT_CHANGED if published.changed else 0
+    print(json.dumps(published.to_json(), indent=2) if options.json else published.how_to_open)
+    if published.changed:
+        return LEFT_CHANGED
+    return LEFT_OUT if published.failures else 0
 
 
 def _values(texts: list[str] | None, dimensions: list[str]) -> str | dict[str, str] | None:
@@ -367,6 +461,9 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
     if published.failures:
         count = counted(len(published.failures), "file")
         yield f"skipped, because they cannot be read: {count}"
+    if published.outside:
+        count, names = counted(len(published.outside), "file"), listed(published.outside)
+        yield f"left out, because they lie outside of the window or the box: {count}: {names}"
     if published.truncated:
         count = counted(len(published.truncated), "file")
         yield f"truncated: {count}, with {counted(published.lost, 'block')} lost:"
@@ -383,7 +480,8 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
         yield f"readers need, besides icechunk and xarray: {', '.join(published.readers_need)}"
     if options.check:
         yield "read back: the first and the last chunk of each array"
-    yield "open it with"
+    if not options.json:
+        yield "open it with"
 
 
 def _grid_summary(published: Published) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.common import (
     add_common,
+    add_quiet,
     add_repository,
     age_or_time,
     progress_bar,
@@ -48,7 +49,7 @@ def add_verify(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         action="store_true",
         help="print a line of JSON for each source as it is known, and one of the counts",
     )
-    command.add_argument("--quiet", action="store_true", help="print nothing if all is well")
+    add_quiet(command, "print nothing if all is well")
     add_common(command, _run)
 
 

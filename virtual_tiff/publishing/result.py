@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import icechunk
 
@@ -51,6 +52,8 @@ class Published:
     coordinates."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """By name: files that could not be read, and why (with `on_error="skip"`)."""
+    outside: tuple[str, ...] = ()
+    """Names of files that have no pixel of the window or the box, and are left out."""
     truncated: Mapping[str, str] = field(default_factory=dict)
     """By name: truncated files that this run has published, and what they lack."""
     lost: int = 0
@@ -79,6 +82,17 @@ class Published:
     """Six lines of Python, for people who do not have this package."""
     repository: icechunk.Repository = field(repr=False, compare=False)
     """The repository, opened anew for reading, with its containers authorised."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the repository as plain data, for JSON."""
+        plain = {
+            one.name: getattr(self, one.name) for one in fields(self) if one.name != "repository"
+        }
+        for name in ("arrays", "coordinates"):
+            plain[name] = [asdict(array) for array in plain[name]]
+        counts = ("references", "inlined", "inlined_bytes")
+        plain |= {name: getattr(self, name) for name in counts}
+        return plain | {name: dict(v) for name, v in plain.items() if isinstance(v, Mapping)}
 
     @property
     def references(self) -> int:

@@ -209,7 +209,14 @@ class Publication:
         await self._parse_new()
         if options.image_sets:
             await self._complete_image_sets()
-        failures, total = spool.failures(), spool.count()
+        failures, total = spool.failures(), spool.count() - spool.count("outside")
+        if total == 0:
+            (first, *_) = spool.outside()
+            msg = (
+                f"no file has a pixel of the window or the box ({counted(spool.count(), 'file')},"
+                f" the first one is {redacted(first)})"
+            )
+            raise PublishError(msg)
         if not failures or (options.on_error == "skip" and len(failures) < total):
             return
         if len(set(failures.values())) == 1 and len(failures) == total:  # as without credentials
@@ -638,6 +645,7 @@ class Publication:
             new_containers=self._new_containers,
             left_out=plan.left_out,
             failures=spool.failures(),
+            outside=spool.outside(),
             truncated=spool.truncated(),
             lost=spool.lost(),
             unchanged=spool.count("unchanged"),

@@ -105,8 +105,10 @@ def test_a_format_may_be_no_regular_expression() -> None:
     text = r"(?P<time>\d{4}\()=%Y("
     assert value(time_lookup(text), "s3://b/2023(.tif") == time
     assert value(lookups_of(("time", "n"), None, text)["time"], "s3://b/2023(.tif") == time
-    with pytest.raises(ValueError, match=r"time must be one of 'tag', .* or a regular expression"):
+    with pytest.raises(ValueError, match=r"time '\(' is not a regular expression: missing \)"):
         time_lookup("(")
+    with pytest.raises(ValueError, match=r"time must be one of 'tag', .* or a regular expression"):
+        time_lookup("[")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from virtual_tiff.metadata.crs import Crs
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Tag, UnsupportedError
 
-__all__ = ["Selection"]
+__all__ = ["OutsideError", "Selection"]
 
 _TOLERANCE = 1e-3
 """Part of a pixel: a bound this near to a pixel's edge lies on it, as in GDAL, which forgives "up
@@ -25,6 +25,10 @@ to 0.1% of a pixel size for rounding" (pull request 7245)."""
 
 _WINDOW = ("col_off", "row_off", "width", "height")
 """The attributes of `rasterio.windows.Window`, in the order of GDAL's `-srcwin`."""
+
+
+class OutsideError(ValueError):
+    """An image has no pixel of the window or the box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +174,7 @@ class Selection:
             )
             if self.bbox is not None and affine is not None:
                 msg += f" with the bounds {tuple(affine.bounds(*full))} in its own CRS"
-            raise ValueError(msg)
+            raise OutsideError(msg)
         snapped = inside.scaled(full, size).snapped(grid)
         edges = zip(inside.edges, size * 2, snapped.edges, full * 2, strict=True)
         same_ground = all(edge * small == other * large for edge, small, other, large in edges)

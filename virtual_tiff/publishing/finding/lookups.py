@@ -18,7 +18,13 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
-from virtual_tiff.publishing.finding.patterns import PARTS, Pattern, TimePattern, is_pattern
+from virtual_tiff.publishing.finding.patterns import (
+    PARTS,
+    Pattern,
+    TimePattern,
+    is_malformed,
+    is_pattern,
+)
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.stac import TIMES, StacAsset
 from virtual_tiff.sources.times import as_utc, guessed_time, iso_time
@@ -81,6 +87,8 @@ def time_lookup(time: str, option: str = "time") -> Lookup:
     if not isinstance(time, str) or (
         not is_pattern(time.rpartition("=")[0]) and not is_pattern(time)
     ):
+        if isinstance(time, str) and is_malformed(time):
+            Pattern.of(time, option)  # which says why it is none
         allowed = ", ".join(map(repr, ("tag", *TIMES)))
         msg = (
             f"{option} must be one of {allowed}, or a regular expression with a group, as"
@@ -104,7 +112,7 @@ def lookup(  # noqa: PLR0911 (one a kind of source)
     its header is not url, value.
     """
     if isinstance(given, str):
-        if _is_pattern(given):
+        if _is_pattern(given) or (is_malformed(given) and not Path(given).exists()):
             pattern = Pattern.of(given, option)
             hint = pattern.hint()
             return Lookup(value=lambda location, _: pattern.value(location), hint=hint, texts=True)
@@ -281,6 +289,8 @@ def _by_dimension(  # noqa: PLR0911 (one a form that names dimensions)
         if len(axes) == 1 or Path(values).exists():
             return None
         return _named_groups(values, axes)
+    if isinstance(values, str) and is_malformed(values) and not Path(values).exists():
+        Pattern.of(values, "values")  # which says why it is none
     if isinstance(values, os.PathLike) or (
         isinstance(values, str) and not _PROPERTY.fullmatch(values)
     ):

@@ -12,7 +12,7 @@ from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.times import as_utc, guessed_time, time_of
 from virtual_tiff.tiff import redacted
 
-__all__ = ["PARTS", "Pattern", "TimePattern", "is_pattern"]
+__all__ = ["PARTS", "Pattern", "TimePattern", "is_malformed", "is_pattern"]
 
 PARTS = ("year", "month", "day", "doy", "hour", "minute", "second")
 """The names of groups that hold the parts of a time."""
@@ -24,6 +24,15 @@ def is_pattern(text: str) -> bool:
         return re.compile(text).groups > 0
     except re.error:
         return False
+
+
+def is_malformed(text: str) -> bool:
+    """Whether a text was meant as a regular expression with a group, and is none."""
+    try:
+        re.compile(text)
+    except re.error:
+        return "(" in text
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ class Failure:
 
     url: str
     error: str
+    outside: bool = False
+    """Whether the file has no pixel of the window or the box that is published."""
 
 
 class Lost(NamedTuple):

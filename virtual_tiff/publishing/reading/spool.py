@@ -3,8 +3,8 @@
 Four kinds of knowledge meet here, and all of them are tables, so that they can be joined:
 
 - `item`: the files that the user names, in order, with coordinates, variable and group, the
-  state that a listing or a HEAD has told, and a status: `new`, `read`, `failed`, `unchanged` or
-  `changed`.
+  state that a listing or a HEAD has told, and a status: `new`, `read`, `failed`, `outside` (of the
+  box that is published), `unchanged` or `changed`.
 - `published`: the rows of the repository's ledger.
 - `kept`: the records of published files without their references, as the repository keeps them, for
   a run that has to arrange all files anew. Their numbers are negative: they come before the items.
@@ -797,8 +797,9 @@ class Spool:
     def add(self, n: int, result: Record | Failure) -> None:
         """Take the result of reading an item."""
         if isinstance(result, Failure):
-            update = "UPDATE item SET status = 'failed', error = ? WHERE n = ?"
-            self._db.execute(update, (result.error, n))
+            update = "UPDATE item SET status = ?, error = ? WHERE n = ?"
+            status = "outside" if result.outside else "failed"
+            self._db.execute(update, (status, result.error, n))
             return
         template = self._text(result.template)
         if result.inline and template not in self._with_data:
@@ -834,6 +835,11 @@ class Spool:
         """Return the errors by the names of their files."""
         rows = self._db.execute("SELECT name, error FROM item WHERE status = 'failed' ORDER BY n")
         return dict(rows.fetchall())
+
+    def outside(self) -> tuple[str, ...]:
+        """Return the names of the files that have no pixel of the window or the box."""
+        rows = self._db.execute("SELECT name FROM item WHERE status = 'outside' ORDER BY n")
+        return tuple(name for (name,) in rows)
 
     def truncated(self) -> dict[str, str]:
         """Return what truncated files lack that are published, by the files' names."""

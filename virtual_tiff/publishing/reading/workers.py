@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from virtual_tiff.arrays.nodes import Group, without_lost
+from virtual_tiff.arrays.selection.selection import OutsideError
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.engines import Engine
 from virtual_tiff.publishing.finding.items import Item
@@ -105,7 +106,9 @@ class Tally:
     def add(self, result: Record | Failure) -> None:
         """Count one file, and report."""
         now = self._now
-        if isinstance(result, Failure):
+        if isinstance(result, Failure) and result.outside:
+            self._now = replace(now, files=now.files + 1)
+        elif isinstance(result, Failure):
             self._now = replace(now, files=now.files + 1, failed=now.failed + 1)
         else:
             self._now = replace(
@@ -151,6 +154,8 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
             per_scene=reader.per_scene,
             join_bands=reader.join_bands,
         )
+    except OutsideError as error:
+        return Failure(location.url, str(error), outside=True)
     except (TiffError, OSError, ValueError) as error:
         return Failure(location.url, str(error))
     except Exception as error:  # noqa: BLE001 (one file must not take the others with it)
