@@ -18,7 +18,7 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
     names: dict[str, str] = {}
     for action in _actions(parser):
         longest = max(action.option_strings, key=len, default="")
-        # an option that switches something off is called `--no-…`
+        # an option that switches something off has `no` before the name
         on = not isinstance(action, argparse._StoreFalseAction)  # noqa: SLF001 (argparse's own)
         if on and longest.startswith("--") and action.dest != "help":
             names[action.dest] = longest
@@ -81,10 +81,13 @@ def _without_spaces(value: str) -> str:
     return value.strip("'\"").replace(" ", "-")
 
 
+_NO = "no-"
+
+
 def _assigned(match: re.Match[str], names: dict[str, str]) -> str:
     option, value = names[match[1]], match[2]
     if value == "True":
         return option
     if value == "False":
-        return f"--no-{option.removeprefix('--')}"
+        return f"--{_NO}{option.removeprefix('--')}"
     return f"{option} {value.strip('()[]').replace(', ', ',')}"
