@@ -16,6 +16,7 @@ from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.finding.lookups import is_time
 from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
+from virtual_tiff.publishing.planning.group_places import with_group_places
 from virtual_tiff.publishing.planning.image_set import image_set, is_image_set
 from virtual_tiff.publishing.planning.mosaic import at_one_place, on_one_grid, signature
 from virtual_tiff.publishing.planning.names import LEDGER, is_zarr_name, new_group_names
@@ -103,7 +104,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         for group, sets in sets_of
     ]
     return Plan(
-        parts=iter([with_fitting_ome(group.part) for group in groups]),
+        parts=iter([with_group_places(with_fitting_ome(group.part)) for group in groups]),
         files=files,
         how=f"along {', '.join(arrangement.axes)}",
         states={**existing.states, **{group.group: group.state for group in groups}},
@@ -138,7 +139,7 @@ def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
         yield Part(groups={"": {}}, arrays={})
         for files in catalogue.sets:
             for i, n in enumerate(files.numbers.tolist()):
-                yield _own_group(catalogue, files, i, group_of[n])
+                yield with_group_places(_own_group(catalogue, files, i, group_of[n]))
 
     return parts()  # a generator of its own, so that wrong names are refused before all else
 
