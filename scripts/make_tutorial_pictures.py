@@ -198,10 +198,10 @@ def scenes_grid(folder: Path) -> Iterator[str]:
 def scenes_ndvi(tree: Any) -> Iterator[str]:  # noqa: ANN401 (a DataTree)
     """Yield the vegetation index of each tile and date."""
     palette = [_NONE, *_ramp([(0, 150, 98, 52), (0.5, 214, 196, 92), (1, 26, 105, 40)])]
-    tiles = sorted(name for name in tree.children if "0" in tree[name].data_vars)
+    tiles = sorted(name for name in tree.children if "data" in tree[name].data_vars)
     side = 190
     for row, tile in enumerate(tiles):
-        cube = tree[tile]["0"]
+        cube = tree[tile]["data"]
         red, infrared = cube.sel(band="B04").values, cube.sel(band="B08").values
         index = (infrared - red) / (infrared + red)
         y = 50 + row * (side + 24)

@@ -404,15 +404,17 @@ def test_stdout_is_a_program(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert len(lines_of(printed.out)) == 6
     names: dict[str, Any] = {}
     exec(printed.out, names)
-    found = names["ds"]["0"].values
+    found = names["ds"]["scene"].values
     for position, path in enumerate(SERIES):
         with rasterio.open(path) as dataset:
             expected = dataset.read(1, masked=True).astype("f4").filled(np.nan)
         np.testing.assert_array_equal(found[position], expected)
     summary = lines_of(printed.err)
+    assert summary[2].startswith("time has no coordinates, so it counts the files: --time tag")
     assert summary[0].startswith(f"published 3 files with 12 references to {cube}: main is now ")
     assert summary[1:] == [
-        "  0  uint16 (time: 3, y: 40, x: 60)",
+        "  scene  uint16 (time: 3, y: 40, x: 60)",
+        summary[2],
         "read back: the first and the last chunk of each array",
         "open it with",
     ]
@@ -429,7 +431,7 @@ def test_program_runs_in_a_fresh_process(tmp_path: Path) -> None:
             stdout=script,
             check=True,
         )
-        script.write("import sys\nprint(ds['0'].shape, 'virtual_tiff' in sys.modules)\n")
+        script.write("import sys\nprint(ds['scene'].shape, 'virtual_tiff' in sys.modules)\n")
     done = subprocess.run(
         [sys.executable, tmp_path / "open.py"], capture_output=True, text=True, check=True
     )
@@ -515,7 +517,7 @@ def test_attributes_left_out_are_said(tmp_path: Path, capfd: pytest.CaptureFixtu
         dataset.transform @= rasterio.Affine.translation(dataset.width, 0)
     files = [str(TESTDATA / "special" / "geo_point.tif"), str(other)]
     assert main(["publish", *files, "--to", str(tmp_path / "cube"), "--concat", "x"]) == 0
-    assert "attributes left out because they differ: 0: model_tiepoint" in capfd.readouterr().err
+    assert "attributes left out because they differ: data: model_tiepoint" in capfd.readouterr().err
 
 
 def test_no_merge_strips(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

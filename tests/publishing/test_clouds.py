@@ -93,6 +93,6 @@ def test_a_repository_in_azure(
     assert main(["publish", urls[0], *line]) == 0
     assert main(["publish", *urls, *line, "--append"]) == 0
     code = capsys.readouterr().out.split("import icechunk")[-1]
-    shown = run(f"import icechunk{code}\nprint(ds['0'].values.any(), ds.sizes['time'])")
+    shown = run(f"import icechunk{code}\nprint(ds.scene.values.any(), ds.sizes['time'])")
     assert shown.split() == ["True", "3"]
     assert main(["verify", "az://archive/published"]) == 0

@@ -90,7 +90,7 @@ def test_a_list_of_files(
     (tmp_path / "list.txt").write_text("# three days\n" + "\n".join(scenes) + "\n")
     command = ["publish", f"@{tmp_path}/list.txt", "--to", str(tmp_path / "cube")]
     assert main([*command, "--concat", "t", "--values", r"(\d)\.tif"]) == 0
-    assert "  0  uint16 (t: 3, y: 64, x: 96)" in said(capfd)
+    assert "  data  uint16 (t: 3, y: 64, x: 96)" in said(capfd)
 
 
 def test_what_was_read_is_kept_unless_told_otherwise(scenes: list[str], tmp_path: Path) -> None:

@@ -383,6 +383,7 @@ _RUNS = int(os.environ.get("VIRTUAL_TIFF_RUNS", "4"))
 def test_runs_that_share_a_cache(shared: bool, scenes: list[Path], tmp_path: Path) -> None:
     """Runs at once over several repositories: all succeed, or say which is busy."""
     command = [sys.executable, "-m", "virtual_tiff", "publish", *map(str, scenes), "--append"]
+    command += ["--variable-name", "0"]
     command += ["--concat", "time", "--time", "tag"]
     command += ["--cache", str(tmp_path / "cache")] if shared else []
     repositories = min(4, _RUNS // 2)

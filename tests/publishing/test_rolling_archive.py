@@ -52,7 +52,7 @@ def holds(cube: Path, scenes: dict[str, Path]) -> bool:
     """Whether the cube has these days, with the pixels that GDAL reads in these files."""
     ds = xr.open_zarr(open_published(cube), consolidated=False, mask_and_scale=False)
     days = [str(day)[:10] for day in ds["time"].values]
-    values = ds["0"].values
+    values = ds["data"].values
     return days == list(scenes) and all(
         np.array_equal(value, pixels(path))
         for value, path in zip(values, scenes.values(), strict=True)

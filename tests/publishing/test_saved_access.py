@@ -213,7 +213,7 @@ def test_a_new_container_is_announced_and_a_broad_one_used(
     old_code = capsys.readouterr().out
     assert main(["publish", *urls, "--to", str(wide), *STACK, "--append", "--quiet"]) == 0
     assert "new container" not in capsys.readouterr().err
-    assert run(old_code + "\nprint(ds['0'].values.any(), ds.sizes['time'])").split() == [
+    assert run(old_code + "\nprint(ds['scene'].values.any(), ds.sizes['time'])").split() == [
         "True",
         "3",
     ]

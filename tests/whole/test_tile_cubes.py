@@ -68,7 +68,7 @@ def test_one_command(scenes: list[Scene], tmp_path: Path) -> None:
     import virtual_tiff
 
     cube = str(tmp_path / "cubes")
-    command = ["publish", str(scenes[0].path.parent), "--to", cube]
+    command = ["publish", str(scenes[0].path.parent), "--to", cube, "--variable-name", "0"]
     command += ["--concat", "time,band,y,x", "--values", NAMES, "--group", TILE]
     assert main([*command, "--grid", "rectilinear"]) == 0
     assert_cubes(virtual_tiff.open_published(cube), scenes, {"33UUP": "33UUP", "33UVP": "33UVP"})

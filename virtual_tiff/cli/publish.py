@@ -102,6 +102,12 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " or asset, for the key of the STAC asset",
     )
     option(
+        "--variable-name",
+        metavar="NAME",
+        help="the name of the array of a cube (default: what the names of the files have in common,"
+        " or data)",
+    )
+    option(
         "--group",
         help="one cube a group, which a pattern finds in the name, as '_T(\\d\\d[A-Z]{3})_'; or a"
         " CSV file with the columns url and group, or the name of a STAC property",
@@ -386,6 +392,7 @@ def _run(options: argparse.Namespace) -> int:
             values=_values(options.values, (options.concat or "").split(",")),
             layout=options.layout and options.layout.replace("-", " "),
             assets=options.asset,
+            variable_name=options.variable_name or (None if options.variable else "auto"),
             metadata=dict(options.metadata),
             store_options=dict(options.store_option),
             cache=False if options.no_cache else options.cache,
@@ -476,12 +483,28 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
     if published.replaced:
         yield f"changed, and published again: {counted(len(published.replaced), 'file')}"
     yield from _grid_summary(published)
+    yield from _unplaced(published, (options.concat or "").split(","))
     if published.readers_need:
         yield f"readers need, besides icechunk and xarray: {', '.join(published.readers_need)}"
     if options.check:
         yield "read back: the first and the last chunk of each array"
     if not options.json:
         yield "open it with"
+
+
+def _unplaced(published: Published, dimensions: list[str]) -> Iterator[str]:
+    """Yield the new dimensions along which the files have no coordinates, and what gives some."""
+    from virtual_tiff.publishing.finding.lookups import is_time  # noqa: PLC0415 (see _run)
+
+    placed = {array.path.rpartition("/")[2] for array in published.coordinates}
+    for name in dimensions:
+        if not published.new or name in ("y", "x", "band", "") or name in placed:
+            continue
+        if is_time(name):
+            options = "--time tag takes the files' DateTime, --time '(\\d{8})' dates in their names"
+        else:
+            options = f"--values {name}=PATTERN takes them from the files' names"
+        yield f"{name} has no coordinates, so it counts the files: {options}"
 
 
 def _grid_summary(published: Published) -> Iterator[str]:

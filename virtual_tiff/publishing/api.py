@@ -31,6 +31,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     layout: Layout | None = None,
     time: str | None = None,
     variable: str | None = None,
+    variable_name: str | None = None,
     values: Values | None = None,
     group: Values | None = None,
     order: Values | None = None,
@@ -105,6 +106,11 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         (a pattern, a list, a function, a CSV file, `"asset"`, `"tag"`, a STAC property), a pattern
         with groups of these names, as `r"_(?P<time>\d{8})_(?P<band>B\d\d)"`, or a CSV file
         whose header has url and these names; `time` gives those of the dimension time or t.
+    variable_name
+        The name of the variable of files that have none: that of the array of a cube, in the place
+        of `"0"`. `"auto"` takes what the names of the files have in common, or `data`, where
+        `ifd_layout` is `"flat"`. With `append`, None and `"auto"` take the name that the
+        repository has.
     group
         One cube for each group of files, in one repository and one commit: a regular expression
         whose groups are the name, as `r"_T(?P<tile>\d\d[A-Z]{3})_"` (one with a `/` is searched in
@@ -232,6 +238,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         layout=layout,
         time=time,
         variable=variable,
+        variable_name=variable_name,
         values=values,
         group=group,
         order=order,

@@ -15,6 +15,7 @@ from virtual_tiff.publishing.finding.lookups import Values
 from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRules, Overlap
+from virtual_tiff.publishing.planning.names import is_zarr_name
 from virtual_tiff.publishing.planning.tile_grid import SNAP
 from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.portable import Portability
@@ -24,7 +25,10 @@ from virtual_tiff.publishing.repository.containers import wanted_prefix
 from virtual_tiff.sources.finding import REMOTE_SCHEMES
 from virtual_tiff.sources.running import check_concurrency
 
-__all__ = ["PublishOptions"]
+__all__ = ["AUTO", "PublishOptions"]
+
+AUTO = "auto"
+"""The value of `variable_name` that takes what the files' names have in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class PublishOptions:
     layout: Layout | None = None
     time: str | None = None
     variable: str | None = None
+    variable_name: str | None = None
     values: Values | None = None
     group: Values | None = None
     order: Values | None = None
@@ -126,6 +131,8 @@ class PublishOptions:
         if self.layout not in (None, "group per file") and self.concat is None and not self.append:
             msg = f"layout {self.layout!r} needs concat, the dimension to stack along"
             raise ValueError(msg)
+        if self.variable_name is not None:
+            self._check_variable_name(self.variable_name)
         if self.replace_changed and not self.append:
             msg = "replace_changed needs append=True"
             raise ValueError(msg)
@@ -138,6 +145,17 @@ class PublishOptions:
             )
             raise ValueError(msg)
         VirtualTIFF(**self.parser_options)  # checks them
+
+    def _check_variable_name(self, name: object) -> None:
+        if not isinstance(name, str) or "/" in name or not is_zarr_name(name):
+            msg = f"variable_name must be the name of an array, not {name!r}"
+            raise ValueError(msg)
+        if self.variable is not None:
+            msg = "variable_name names one variable, and variable finds several in the files' names"
+            raise ValueError(msg)
+        if self.layout == "group per file":
+            msg = "variable_name names the array of a cube: layout 'group per file' makes none"
+            raise ValueError(msg)
 
     @property
     def axes(self) -> tuple[str, ...]:

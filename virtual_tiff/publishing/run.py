@@ -56,10 +56,10 @@ from virtual_tiff.publishing.errors import (
     icechunk_errors,
 )
 from virtual_tiff.publishing.finding.items import Placement, find_items
-from virtual_tiff.publishing.options import PublishOptions
+from virtual_tiff.publishing.options import AUTO, PublishOptions
 from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, Arrangement, arrange
 from virtual_tiff.publishing.planning.declared import declared_nodata
-from virtual_tiff.publishing.planning.names import group_names
+from virtual_tiff.publishing.planning.names import common_name, group_names
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.image_sets import group_sets, missing_files
@@ -112,7 +112,7 @@ from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.sources.urls import file_path, is_remote
-from virtual_tiff.text.numbers import counted
+from virtual_tiff.text.numbers import counted, listed
 from virtual_tiff.tiff import TiffWarning, redacted
 
 __all__ = ["Publication"]
@@ -206,6 +206,7 @@ class Publication:
         options = self.options = self._for_grid(options)
         if not append:
             await await_thread(self._look_at_target)
+        await await_thread(self._name_variable)
         await self._parse_new()
         if options.image_sets:
             await self._complete_image_sets()
@@ -324,6 +325,39 @@ class Publication:
         overlap = "last" if options.overlap == "error" and grid.last_wins else options.overlap
         concat = options.axes or grid.axes
         return replace(options, concat=concat, overlap=overlap, nodata=nodata)
+
+    def _name_variable(self) -> None:
+        """Give the files without a variable the one of the options, or of the repository.
+
+        Raises
+        ------
+        ValueError
+            If the repository has several variables, and nothing says which one it is.
+        """
+        options, spool = self.options, self.spool
+        name = options.variable_name
+        states = self.ledger.states.values() if self.ledger is not None else ()
+        published = {variable for state in states for variable in state.templates}
+        some = next(spool.item_names(without_variable=True), None)
+        chosen = name not in (None, AUTO)
+        if some is None or (not chosen and ("" in published or not (name or published))):
+            return
+        if chosen:
+            if not (options.axes or published):
+                msg = "variable_name names the array of a cube, and without concat there is none"
+                raise ValueError(msg)
+            spool.set_variable(str(name))
+        elif len(published) > 1:
+            msg = (
+                f"{redacted(some)} may be of any variable of {self.target.name},"
+                f" {listed(sorted(published))}; say which one by variable_name or variable"
+            )
+            raise ValueError(msg)
+        elif published:
+            spool.set_variable(*published)
+        elif options.axes and options.parser_options.get("ifd_layout", "flat") == "flat":
+            taken = {*options.axes, "band", "spatial_ref", "x", "y"}
+            spool.set_variable(common_name(spool.item_names(without_variable=True), taken))
 
     def _settled_options(self) -> PublishOptions:
         """Return the options with those that a repository remembers."""

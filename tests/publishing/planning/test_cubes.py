@@ -260,7 +260,7 @@ def test_scenes_of_stac_items(tmp_path: Path) -> None:
 def test_the_command(values: list[str], tmp_path: Path) -> None:
     files = tiles(tmp_path / "in")
     command = ["publish", f"{tmp_path}/in", "--to", f"{tmp_path}/cube", "--quiet", "--no-cache"]
-    command += ["--concat", "time,band,y,x"]
+    command += ["--concat", "time,band,y,x", "--variable-name", "0"]
     command += [part for text in values for part in ("--values", text)]
     command += ["--time", r"_(\d{8})_"] if values == [r"band=_(B\d+)_"] else []
     assert main(command) == 0

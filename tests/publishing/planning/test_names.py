@@ -16,13 +16,14 @@ import tifffile
 
 from support.scenes import dataset_of, pixels, read, scene
 from virtual_tiff.publishing import PublishError, publish
-from virtual_tiff.publishing.planning.names import group_names, new_group_names
+from virtual_tiff.publishing.planning.names import common_name, group_names, new_group_names
 
 SOURCES = {
     "concat, a new dimension: its coordinate": "test_a_dimension_that_is_called_as_something_else",
     "concat, a new dimension without coordinates": "test_a_dimension_without_values_too",
     "variable, by a pattern: its first array": "test_variables_that_are_called_as_something_else",
     "variable, the others: {variable}_{array}": "test_variables_that_are_called_as_something_else",
+    "variable_name, given or of the files' names": "test_the_name_of_the_array_of_a_cube",
     "variable, a key of a STAC asset": "test_assets_that_are_called_as_something_else",
     "a group for each variable": "test_groups_of_variables",
     "a group for each file: its name": "test_files_that_are_called_as_something_else",
@@ -325,3 +326,72 @@ def test_sources_of_names_have_their_tests() -> None:
     for held in SOURCES.values():
         if held.startswith("test_"):
             assert any(name.startswith(held.rstrip("…")) for name in tests), held
+
+
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        (["scene_2023-01-01.tif", "scene_2023-01-11.tif"], "scene"),
+        (["s3://b/S2B_T10TFR_20231223/B04.tif", "s3://b/S2A_T10TFR_20240102/B04.tif"], "B04"),
+        (["LC08_L2SP_042034_20230101_B4.TIF", "LC08_L2SP_042034_20230117_B4.TIF"], "LC08_L2SP_B4"),
+        (["dem-N47.tif", "dem-N48.tif", "dem-S01.tif"], "dem"),
+        (["a.tif", "b.tif"], "data"),
+        (["2023.tif", "2024.tif"], "data"),
+        (["y_1.tif", "y_2.tif"], "data"),
+        (["temperature.tif"], "temperature"),
+        (["a%20field_1.tif", "a%20field_2.tif"], "a_field"),
+        (["short_2.tif", "short_2_b.tif"], "short"),
+        (["w" * 40 + "1.tif"], "data"),
+        ([], "data"),
+    ],
+)
+def test_the_words_that_all_names_have(names: list[str], common: str) -> None:
+    assert common_name(names, taken={"x", "y", "time"}) == common
+
+
+def test_the_name_of_the_array_of_a_cube(tmp_path: Path) -> None:
+    first, second, third = (
+        scene(tmp_path / f"rain_{day}.tif", day, shape=(128, 128)) for day in (1, 2, 3)
+    )
+    day = r"_(\d+)\.tif"
+    cube = tmp_path / "cube"
+    options: dict[str, Any] = {"concat": "day", "values": day}
+    published = publish([first], cube, variable_name="auto", **options)
+    assert [array.path for array in published.arrays] == ["rain"]
+    for path, name in ((second, None), (third, "auto")):  # the repository's name
+        published = publish([path], cube, append=True, variable_name=name, **options)
+    assert [array.shape for array in published.arrays] == [(3, 128, 128)]
+    np.testing.assert_array_equal(read(published, "rain")[2], pixels(third))
+    other = scene(tmp_path / "wind_1.tif", 4, shape=(128, 128))
+    published = publish([other], cube, append=True, variable_name="wind", **options)
+    np.testing.assert_array_equal(read(published, "wind")[0], pixels(other))
+    late = scene(tmp_path / "late_4.tif", 5, shape=(128, 128))
+    with pytest.raises(ValueError, match=r"may be of any variable of .*rain.*wind"):
+        publish([late], cube, append=True, **options)
+    published = publish([late], cube, append=True, variable_name="rain", **options)
+    np.testing.assert_array_equal(read(published, "rain")[3], pixels(late))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"variable_name": "a/b", "concat": "n"}, "the name of an array, not 'a/b'"),
+        ({"variable_name": "", "concat": "n"}, "the name of an array, not ''"),
+        ({"variable_name": "v", "concat": "n", "variable": "(.)"}, "names one variable"),
+        ({"variable_name": "v"}, "without concat there is none"),
+        ({"variable_name": "v", "layout": "group per file"}, "makes none"),
+        ({"variable_name": "y", "concat": "n"}, "variable 'y' and the coordinate"),
+    ],
+)
+def test_names_of_arrays_that_are_refused(
+    options: dict[str, Any], words: str, files: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises((ValueError, PublishError), match=words):
+        publish(files, tmp_path / "r", **options)
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_layouts_of_conventions_keep_their_names(files: list[Path], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"concat": "n", "variable_name": "auto", "ifd_layout": "pyramid"}
+    published = publish(files, tmp_path / "cube", **options)
+    assert {array.path for array in published.arrays} == {"0/image"}

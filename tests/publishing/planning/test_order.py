@@ -82,6 +82,7 @@ def test_the_command_and_a_table(tmp_path: Path) -> None:
     lines = [f"{path},{CLOUDS[name]}" for name, path in files.items()]
     (tmp_path / "clouds.csv").write_text("\n".join(["url,order", *lines]))
     command = ["publish", f"{tmp_path}/in", "--to", f"{tmp_path}/cube", "--quiet", "--no-cache"]
+    command += ["--variable-name", "0"]
     command += ["--concat", "y,x", "--overlap", "first", "--order", f"{tmp_path}/clouds.csv"]
     assert main(command) == 0
     in_order = [files[name] for name in sorted(CLOUDS, key=CLOUDS.__getitem__)]

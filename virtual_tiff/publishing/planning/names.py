@@ -8,8 +8,9 @@ before anything is written. Names that differ in case alone are two names, as in
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -23,6 +24,7 @@ from virtual_tiff.publishing.reading.record import Template
 __all__ = [
     "LEDGER",
     "NodeNames",
+    "common_name",
     "described",
     "group_names",
     "image_of_label",
@@ -55,6 +57,29 @@ def group_names(urls: Sequence[str]) -> list[str]:
         names = [str(path.relative_to(common).with_suffix("")) for path in paths]
     _check_groups(urls, names, "publish them separately, or rename them")
     return names
+
+
+def common_name(names: Iterable[str], taken: Collection[str] = ()) -> str:
+    """Return what the names of files have in common, or `data`.
+
+    These are the words that begin with a letter and stand at the same place in all names:
+    `scene_20230101.tif` and `scene_20230111.tif` have `scene`. `taken` are names that the arrays
+    of coordinates have.
+    """
+    common: list[str] | None = None
+    for name in names:
+        words = _WORD.findall(PurePosixPath(unquote(urlsplit(name).path)).stem)
+        pairs = zip(words if common is None else common, words, strict=False)
+        common = [word if word == other else "" for word, other in pairs]
+        if not any(common):
+            break
+    found = "_".join(word for word in common or () if word[:1].isalpha())
+    return found if found and len(found) <= _LONGEST and found not in taken else "data"
+
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_LONGEST = 32
+"""Characters of a name that somebody still likes to type."""
 
 
 def image_of_label(group: str) -> str | None:

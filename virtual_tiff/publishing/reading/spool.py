@@ -519,6 +519,16 @@ class Spool:
             ((group, n) for n in numbers),
         )
 
+    def set_variable(self, name: str) -> None:
+        """Give items a variable, unless they have one."""
+        self._db.execute("UPDATE item SET variable = ? WHERE variable IS NULL", (name,))
+
+    def item_names(self, *, without_variable: bool = False) -> Iterator[str]:
+        """Yield the names of all items, or of those without a variable."""
+        where = "variable IS NULL" if without_variable else "1"
+        query = f"SELECT name FROM item WHERE {where} ORDER BY n"  # noqa: S608 (ours)
+        return (name for (name,) in self._db.execute(query))
+
     def item_urls(self) -> Iterator[str]:
         """Yield the urls of all items."""
         return (url for (url,) in self._db.execute("SELECT url FROM item"))
