@@ -77,6 +77,7 @@ from virtual_tiff.publishing.rearrangement import (
 )
 from virtual_tiff.publishing.repository import batches
 from virtual_tiff.publishing.repository.batches import Batches, is_temporary, remove_left_branches
+from virtual_tiff.publishing.repository.consolidated import consolidate, consolidated_members
 from virtual_tiff.publishing.repository.containers import (
     Container,
     SourceStores,
@@ -88,7 +89,7 @@ from virtual_tiff.publishing.repository.containers import (
     with_headers,
 )
 from virtual_tiff.publishing.repository.history import FILES
-from virtual_tiff.publishing.repository.how_to_open import how_to_open
+from virtual_tiff.publishing.repository.how_to_open import how_to_open, sample_dimensions
 from virtual_tiff.publishing.repository.ledger import (
     LEDGER,
     Ledger,
@@ -571,6 +572,7 @@ class Publication:
                     )
                     if options.check:
                         read_back(sessions.store, [*written.arrays, *written.coordinates])
+                    consolidate(sessions.store)
                     metadata[FILES] = self._file_counts(written)
                     self._writing = True
                     snapshot = sessions.commit(metadata)
@@ -669,6 +671,11 @@ class Publication:
         self, plan: Plan, written: Written, snapshot: str, *, new: bool = True
     ) -> Published:
         options, spool = self.options, self.spool
+        if new:
+            dimensions = [array.dimensions for array in written.arrays.values()]
+        else:
+            members = consolidated_members(self._base_store())
+            dimensions = [tuple(each.get("dimension_names") or ()) for each in members.values()]
         return Published(
             snapshot=snapshot,
             branch=options.branch,
@@ -698,6 +705,7 @@ class Publication:
                 options.branch,
                 groups=bool(written.groups - {""}),
                 rectilinear=written.rectilinear,
+                samples=sample_dimensions(dimensions),
             ),
             repository=icechunk.Repository.open(
                 self.target.storage(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from virtual_tiff.publishing.repository.containers import Container
 from virtual_tiff.publishing.repository.opening import zarr_settings
 from virtual_tiff.publishing.repository.target import Target
 
-__all__ = ["how_to_open"]
+__all__ = ["how_to_open", "sample_dimensions"]
 
 
 def how_to_open(
@@ -18,8 +18,12 @@ def how_to_open(
     *,
     groups: bool,
     rectilinear: bool = False,
+    samples: Sequence[str] = (),
 ) -> str:
     """Return some lines of Python that open the repository in xarray.
+
+    `samples` are dimensions that stand last, as `sample_dimensions` returns them: they are moved in
+    front, where rioxarray and rio-tiler demand them.
 
     Where Dask is installed, `open_zarr` would by default make each chunk a task of Dask, which has
     a thread for each processor, and so as many requests at once: hence `chunks=None`.
@@ -35,6 +39,11 @@ def how_to_open(
         if not groups
         else f'tree = xarray.open_datatree({store}, engine="zarr", consolidated=False)'
     )
+    in_front = f'ds.transpose({", ".join(map(repr, samples))}, ..., missing_dims="ignore")'
+    if samples and groups:
+        opened += f"\ntree = tree.map_over_datasets(lambda ds: {in_front})"
+    elif samples:
+        opened += f"\nds = {in_front}"
     return "\n".join(
         [
             f"import icechunk, {'os, ' if headers else ''}xarray, zarr",
@@ -46,6 +55,15 @@ def how_to_open(
             opened,
         ]
     )
+
+
+def sample_dimensions(arrays: Iterable[Sequence[str]]) -> list[str]:
+    """Return the dimensions of the samples of a pixel in arrays that have them last, (y, x, band).
+
+    They lie so in the files, and the arrays of a portable repository keep that order.
+    """
+    last = {dimensions[-1] for dimensions in arrays if len(dimensions) > 2}
+    return sorted(name for name in last if name.startswith("band"))
 
 
 def _headers(containers: Iterable[Container]) -> list[str]:
