@@ -1,4 +1,4 @@
-"""Consolidated metadata: readers over plain HTTP, who can list nothing, find all that is published."""
+"""Consolidated metadata: readers over plain HTTP, who can list nothing, find all arrays."""
 
 from __future__ import annotations
 

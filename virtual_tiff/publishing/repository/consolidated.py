@@ -1,9 +1,9 @@
 """Consolidated metadata: the `zarr.json` of all nodes, within that of the root.
 
 A reader that is given nothing but urls can list no folder, and so finds no variable: xarray over
-plain HTTP, tile servers, OpenLayers. Such a reader takes the names and metadata of a group's members
-from its `zarr.json`, under `consolidated_metadata`, as zarr-python has written it since 3.0. Readers
-of Icechunk have a snapshot that lists all nodes and need none of it; zarr-python ignores it there.
+plain HTTP, tile servers, OpenLayers. It takes the names and metadata of a group's members from
+`consolidated_metadata` in the group's `zarr.json`, as zarr-python has written it since 3.0.
+Readers of Icechunk have a snapshot that lists all nodes; zarr-python ignores the copy there.
 
 Each run writes it anew, so it is that of the commit. A repository with very many groups has none:
 each reader would load all of it.
