@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,18 +14,21 @@ from xarray.backends.zarr import FillValueCoder
 from xarray.core import indexing
 
 from virtual_tiff.parser import VirtualTIFF
-from virtual_tiff.sources.finding import find_files
+from virtual_tiff.sources.finding import SourceFile, find_files
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import Photometric
 
 __all__ = ["masked", "open", "writable"]
 
 
-def open(  # noqa: A001 (as rasterio's and xarray's)
-    name: str | os.PathLike[str],
+def open(  # noqa: A001, PLR0913 (as rasterio's and xarray's; options by name)
+    name: str | os.PathLike[str] | Mapping[str, Any],
     *,
     masked: bool = False,
     chunks: Any = None,  # noqa: ANN401 (xarray's)
+    sidecars: bool | None = None,
+    asset: str | None = None,
+    raster_bands: bool | Sequence[Mapping[str, Any]] = False,
     store_options: Mapping[str, Any] | None = None,
     **options: Any,  # noqa: ANN401 (the parser's)
 ) -> xr.Dataset | xr.DataTree:
@@ -34,11 +37,22 @@ def open(  # noqa: A001 (as rasterio's and xarray's)
     Parameters
     ----------
     name
-        A path or a url: `"scene.tif"`, `"s3://bucket/scene.tif"`, `"https://host/scene.tif"`.
+        A path or a url: `"scene.tif"`, `"s3://bucket/scene.tif"`, `"https://host/scene.tif"`; or
+        a STAC item: its path, its url or a dict.
     masked
         Whether mask, alpha and nodata are missing values; see `masked`.
     chunks
         As xarray's: None reads by xarray alone, `"auto"` and others by Dask.
+    sidecars
+        Whether files beside the TIFF count, as in GDAL: `scene.tif.aux.xml` above the tags, the
+        world file `scene.tfw` where there is no transform, the overviews `scene.tif.ovr` and the
+        mask `scene.tif.msk` where the file has none. None reads those of local files; of remote
+        ones each costs a request. They belong to the file's first image.
+    asset
+        The key of the asset, if the STAC item has several TIFFs.
+    raster_bands
+        Scale, offset, unit and nodata of the bands, where the file says nothing: True takes
+        `raster:bands` (or `bands`) of the STAC asset; a list has one mapping for each band.
     store_options
         obstore's options of the file's store, such as `{"skip_signature": True}`.
     options
@@ -64,17 +78,33 @@ def open(  # noqa: A001 (as rasterio's and xarray's)
     >>> import virtual_tiff
     >>> ds = virtual_tiff.open("scene.tif")  # doctest: +SKIP
     """
-    files = list(find_files([os.fspath(name)], store_options=store_options, for_references=True))
+    assets = None if asset is None else [asset]
+    files = list(
+        find_files([name], store_options=store_options, assets=assets, for_references=True)
+    )
     if len(files) != 1:
-        msg = f"{os.fspath(name)} names {counted(len(files), 'file')}; give the name of one"
+        called = os.fspath(name) if isinstance(name, str | os.PathLike) else "the STAC item"
+        advice = "give the name of one"
+        if any(file.asset for file in files):
+            keys = ", ".join(file.asset.key for file in files if file.asset)
+            advice = f"say which by asset=, one of {keys}"
+        msg = f"{called} names {counted(len(files), 'file')}; {advice}"
         raise ValueError(msg)
     location = files[0].location
+    if sidecars is None:
+        sidecars = location.url.startswith("file:")
+    if raster_bands is True:
+        raster_bands = _raster_bands(files[0])
     layout = options.get("ifd_layout", "flat")
     grouped = layout in ("nested", "pyramid")
     if not grouped and layout == "flat" and options.get("ifd") is None:
         options = {"overviews": False} | options
     store = VirtualTIFF(**options).parse_object_sync(
-        location.store, location.path, url=location.url
+        location.store,
+        location.path,
+        url=location.url,
+        sidecars=sidecars and bool(location.path),  # a url with a query is of one object alone
+        raster_bands=raster_bands or (),
     )
     settings: Any = {"consolidated": False, "zarr_format": 3, "chunks": chunks}
     opened: xr.Dataset | xr.DataTree
@@ -83,6 +113,17 @@ def open(  # noqa: A001 (as rasterio's and xarray's)
     else:
         opened = xr.open_zarr(store, **settings)
     return _masked(opened) if masked else opened
+
+
+def _raster_bands(file: SourceFile) -> Sequence[Mapping[str, Any]]:
+    """Return what the STAC asset of a file says of its bands."""
+    properties = {} if file.asset is None else file.asset.properties
+    bands = properties.get("raster:bands") or properties.get("bands")
+    if not bands:
+        what = "the file is named by no STAC item" if file.asset is None else "the asset has none"
+        msg = f"raster_bands=True takes raster:bands of a STAC asset, and {what}"
+        raise ValueError(msg)
+    return list(bands)
 
 
 # ---- missing values

@@ -246,7 +246,7 @@ def _manifest_array(array: FileArray | InlineArray, url: str) -> ManifestArray:
     shape = array.chunk_grid
     offsets, lengths = array.offsets.reshape(shape), array.byte_counts.reshape(shape)
     manifest = ChunkManifest.from_arrays(
-        paths=_paths(lengths, url),
+        paths=_paths(lengths, array.url or url),
         offsets=offsets,
         lengths=lengths,
         validate_paths=False,  # there is one, and it was resolved to a store

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from obspec_utils.registry import ObjectStoreRegistry
 
@@ -34,6 +34,7 @@ from virtual_tiff.sources.object_source import (
     source_of,
 )
 from virtual_tiff.sources.running import check_concurrency, in_parallel, run_to_end
+from virtual_tiff.sources.sidecars import Beside, Parts, with_sidecars
 from virtual_tiff.sources.urls import object_url, reference_of, resolve_reference, scheme_of
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
@@ -234,10 +235,13 @@ class VirtualTIFF:
         path: str,
         *,
         url: str | None = None,
+        sidecars: bool = False,
+        raster_bands: Sequence[Mapping[str, Any]] = (),
     ) -> CheckedManifestStore:
         """Parse one object of a store, as `parse_object` does; works wherever `__call__` does."""
         url = _reference_to_object(store, path, url)
-        nodes, state = self._nodes_at_once(store, path, url)
+        beside = Beside(files=sidecars, raster_bands=raster_bands)
+        nodes, state = self._nodes_at_once(store, path, url, beside)
         return _stored(nodes, state, url, located=(store, path))
 
     async def parse_object(
@@ -246,6 +250,8 @@ class VirtualTIFF:
         path: str,
         *,
         url: str | None = None,
+        sidecars: bool = False,
+        raster_bands: Sequence[Mapping[str, Any]] = (),
     ) -> CheckedManifestStore:
         """Parse one object of a store: no registry is needed to find it.
 
@@ -258,6 +264,13 @@ class VirtualTIFF:
         url
             The object's url, percent-encoded: references get it, and errors name it. None for
             the url that a store of obstore states by its bucket, host, or directory.
+        sidecars
+            Whether files beside it count as in GDAL: `.aux.xml`, world files, `.ovr` and `.msk`.
+            They are of the first directory: with another `ifd`, and in the layout `"stack"`,
+            they are left out.
+        raster_bands
+            `raster:bands` of the STAC asset, or its `bands`: scale, offset, unit and nodata of each
+            band, where the file says nothing.
 
         Raises
         ------
@@ -276,7 +289,8 @@ class VirtualTIFF:
         >>> await VirtualTIFF().parse_object(store, "2023/a.tif")  # doctest: +SKIP
         """
         url = _reference_to_object(store, path, url)
-        nodes, state = await self.parse_nodes(store, path, url=url)
+        beside = Beside(files=sidecars, raster_bands=raster_bands)
+        nodes, state = await self._nodes(partial(source_of, store), path, url, beside=beside)
         return _stored(nodes, state, url, located=(store, path))
 
     async def parse_nodes(
@@ -343,14 +357,27 @@ class VirtualTIFF:
         await in_parallel(enumerate(places), work, min(concurrency, len(places)))
         return results
 
-    def _nodes_at_once(self, store: Any, path: str, url: str) -> tuple[Group, SourceState]:  # noqa: ANN401
+    def _nodes_at_once(
+        self,
+        store: Any,  # noqa: ANN401 (duck-typed)
+        path: str,
+        url: str,
+        beside: Beside | None = None,
+    ) -> tuple[Group, SourceState]:
         """Do what `parse_nodes` does, in a script, a thread, or a running event loop."""
         if blocks_safely(store):
-            return run_blocking(self._nodes(partial(BlockingObspecSource, store), path, url))
-        return run_to_end(self._nodes(partial(ObspecSource, store), path, url))
+            blocking = partial(BlockingObspecSource, store)
+            return run_blocking(self._nodes(blocking, path, url, beside=beside))
+        return run_to_end(self._nodes(partial(ObspecSource, store), path, url, beside=beside))
 
     async def _nodes(
-        self, source: Callable[[str, str], ByteSource], path: str, url: str, *, of_set: bool = False
+        self,
+        source: Callable[[str, str], ByteSource],
+        path: str,
+        url: str,
+        *,
+        of_set: bool = False,
+        beside: Beside | None = None,
     ) -> tuple[Group, SourceState]:
         token = source_name.set(url)
         try:
@@ -359,6 +386,20 @@ class VirtualTIFF:
                 ifd=self.ifd,
                 limits=self.limits,
             )
+            parts = Parts()
+            if beside is not None and (beside.files or beside.raster_bands):
+                tiff, parts = await with_sidecars(
+                    tiff,
+                    replace(
+                        beside,
+                        parts=self.ifd is None and self.ifd_layout != "stack",
+                        overviews=self.overviews is not False,
+                    ),
+                    partial(_beside, source, path, url),
+                    name=posixpath.basename(path) or unquote(url.rpartition("/")[2]),
+                    limits=self.limits,
+                    reading=self.reading,
+                )
             slide = None
             if self.ifd is None and self.ifd_layout in ("pyramid", "stack"):
                 slide = slide_of([ifd for ifd in tiff.ifds if ifd.describes_image])
@@ -369,7 +410,7 @@ class VirtualTIFF:
                 ome = await self._ome(tiff, partial(_beside, source, path, url))
             of_set = of_set and ome is not None and len(ome.files) > 1
             if not (of_set or self.ifd_layout == "stack"):
-                group = self._group(tiff, slide)
+                group = self._group(tiff, slide, parts, url)
                 return group_in_version(group, self.ome_zarr), tiff.state
             group = layouts.stack(
                 tiff,
@@ -412,7 +453,7 @@ class VirtualTIFF:
     def _budgeted(self, tiff: Tiff) -> Options:
         return replace(self._options, budget=Budget(self.limits, tiff.state.size))
 
-    def _group(self, tiff: Tiff, slide: KnownSlide | None) -> Group:
+    def _group(self, tiff: Tiff, slide: KnownSlide | None, parts: Parts, url: str) -> Group:
         options = self._budgeted(tiff)
         directories = exposed(tiff, self._options.selection, all_of_them=self.ifd is None)
         images: list[ImageArray] = []
@@ -420,7 +461,11 @@ class VirtualTIFF:
         for ifd, full in directories:
             try:
                 charge(ifd, options)
-                images.append(image_array(ifd, full, file_size=tiff.state.size, options=options))
+                size = parts.sizes.get(ifd.path, tiff.state.size)
+                image = image_array(ifd, full, file_size=size, options=options)
+                if ifd.path in parts.names:
+                    image = replace(image, url=_url_beside(url, parts.names[ifd.path]))
+                images.append(image)
             except TiffError as error:
                 error.locate(ifd=ifd.path)
                 if self.ifd is not None or not can_be_left_out(error, ifd.path):
@@ -452,8 +497,11 @@ _NAMES_FILES = re.compile(r"<(?:\w+:)?(?:UUID|BinaryOnly)\b")
 
 def _beside(source: Callable[[str, str], ByteSource], path: str, url: str, name: str) -> ByteSource:
     """Return the source of a file in the folder of another one."""
-    folder = posixpath.dirname(path)
-    return source(posixpath.join(folder, name), f"{url.rpartition('/')[0]}/{quote(name)}")
+    return source(posixpath.join(posixpath.dirname(path), name), _url_beside(url, name))
+
+
+def _url_beside(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{quote(name)}"
 
 
 _SELECTION = [field.name for field in fields(Selection)]
@@ -470,10 +518,17 @@ def _stored(
     if nodes.losses:
         warn(f"{url}: {truncation(nodes.losses, state.size)}; these parts cannot be read")
     nodes = as_one_dataset(nodes)
+    objects = {}
+    if located is not None:
+        store, path = located
+        objects[url] = located
+        for other in {array.url for _, array in file_arrays(nodes)} - {None}:
+            name = unquote(str(other).rpartition("/")[2])
+            objects[str(other)] = store, posixpath.join(posixpath.dirname(path), name)
     return CheckedManifestStore(
         manifest_group(nodes, url),
         registry=registry,
-        objects=None if located is None else {url: located},
+        objects=objects or None,
         axes={path: array.axes for path, array in file_arrays(nodes)},
     )
 

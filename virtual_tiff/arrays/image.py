@@ -83,6 +83,8 @@ class ImageArray:
     """As `zarr.json` has them, with the axes for dimension names."""
     budget: Budget | None = field(default=None, compare=False, repr=False)
     """The account of its file."""
+    url: str | None = None
+    """Its file, if that is another one beside the first image's."""
 
     @property
     def size(self) -> tuple[int, int]:

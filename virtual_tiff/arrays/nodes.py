@@ -47,6 +47,8 @@ class FileArray:
     """Which chunks lie beyond the file's end, wholly or in part, same shape; None if none."""
     losses: tuple[Loss, ...] = ()
     """The same in words, by directory."""
+    url: str | None = None
+    """The file of the chunks, if it is another one than that of the group."""
 
     @property
     def chunk_grid(self) -> tuple[int, ...]:

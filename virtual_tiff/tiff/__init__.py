@@ -7,6 +7,7 @@ file through a `ByteSource`, `block_layout` says where its pixels are.
 from .blocks import BlockGrid, BlockLayout, block_grid, block_layout, ycbcr_subsampling
 from .bounded import BoundedSource
 from .constants import (
+    FIELD_TYPES,
     Compression,
     ExtraSample,
     Photometric,
@@ -18,7 +19,7 @@ from .constants import (
     code_name,
     tag_name,
 )
-from .entry import decode_text
+from .entry import Entry, decode_text
 from .errors import (
     FormatError,
     LimitError,
@@ -58,6 +59,7 @@ from .source import (
 from .subfiles import Kind, full_image_of, full_images, is_full, kind_of, subfile_bits
 
 __all__ = [
+    "FIELD_TYPES",
     "JPEG_EOI",
     "Anticipating",
     "BlockGrid",
@@ -67,6 +69,7 @@ __all__ = [
     "ByteSource",
     "Compression",
     "CountingSource",
+    "Entry",
     "ExtraSample",
     "FileSource",
     "FormatError",

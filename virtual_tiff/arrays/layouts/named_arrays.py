@@ -70,6 +70,7 @@ def file_array(image: ImageArray, names: Names, *, coordinates: bool) -> FileArr
         axes=image.axes,
         lost=image.chunks.lost,
         losses=losses_of(image.ifd, image.chunks),
+        url=image.url,
     )
 
 
