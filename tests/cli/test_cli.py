@@ -538,7 +538,8 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
         f"  {COG}: array 0: nodata not given, the others given",
         (
             "Publish them in a group for each kind (--layout group-per-signature), or"
-            " without concat: then each file has its own group."
+            " without concat: then each file has its own group. Or leave out those that differ from"
+            " most others (--on-error skip)."
         ),
         f"They would form 2 groups: 3 files as {SERIES[0]}; 1 file as {COG}.",
         "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.",

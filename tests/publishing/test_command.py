@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from support.scenes import dated, scene
+from virtual_tiff.cli import common
 from virtual_tiff.cli import publish as cli_publish
 from virtual_tiff.cli.main import main
 
@@ -76,10 +78,18 @@ def test_lines_in_a_log(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cli_publish, "_SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(common, "SECONDS_BETWEEN_LINES", 0)
     assert main(["publish", *scenes, "--to", str(tmp_path / "cube")]) == 0
     lines = said(capfd).splitlines()
-    assert lines[2].startswith("virtual-tiff: read 3 of 3 files, 18 references, ")
+    assert lines[2].startswith("virtual-tiff: reading directories: 3 of 3, 18 references, ")
+    assert lines[2].endswith(" left")
+    assert any(line.startswith("virtual-tiff: writing references: 3 of 3, 18 ") for line in lines)
+    assert any(line.startswith("virtual-tiff: committing: 3 of 3, ") for line in lines)
+    assert main(["verify", str(tmp_path / "cube")]) == 0
+    assert "virtual-tiff: asking sources: 3 of 3, about 0 s left" in said(capfd)
+    assert main(["publish", *scenes, "--to", str(tmp_path / "verbose"), "-v"]) == 0
+    (line,) = (line for line in said(capfd).splitlines() if f"read file://{scenes[0]}: " in line)
+    assert re.search(r": \d of 3 files, \d+ references, ", line)
     assert main(["publish", *scenes, "--to", str(tmp_path / "other"), "--quiet"]) == 0
     assert said(capfd) == ""
 
@@ -122,7 +132,7 @@ def test_the_summary_of_many_arrays_and_of_skipped_files(
     assert main(command) == 4
     lines = said(capfd).splitlines()
     assert [line for line in lines if line.startswith("  ")][2:] == ["  and 1 more array"]
-    assert "skipped, because they cannot be read: 1 file" in lines
+    assert "left out, because of the errors above: 1 file" in lines
 
 
 def test_the_summary_of_positions_without_a_file_and_of_tiles_that_overlap(

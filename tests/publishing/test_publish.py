@@ -636,7 +636,7 @@ def test_failure_in_an_empty_repository_leaves_it_empty(monkeypatch: pytest.Monk
 
 def test_check_finds_what_cannot_be_read(series: list[Path], tmp_path: Path) -> None:
     def remove(now: Progress) -> None:
-        if now.files == now.total:
+        if now.stage == "reading" and now.files == now.total:
             series[2].unlink()
 
     with pytest.raises(PublishError, match="nothing was published: 0 cannot be read back"):
@@ -651,10 +651,11 @@ async def test_inside_a_running_event_loop() -> None:
 def test_progress_counts_files() -> None:
     calls: list[Progress] = []
     publish(SERIES, "memory://", concat="time", progress=calls.append)
-    assert [(now.files, now.total, now.references) for now in calls] == [
-        (1, 3, 4),
-        (2, 3, 8),
-        (3, 3, 12),
-    ]
+    counts = [(1, 3, 4), (2, 3, 8), (3, 3, 12)]
+    for stage in ("reading", "writing"):
+        of_stage = [now for now in calls if now.stage == stage]
+        assert [(now.files, now.total, now.references) for now in of_stage] == counts
+    assert [now.stage for now in calls[6:]] == ["committing"]
+    assert {now.last for now in calls[:3]} == {path.resolve().as_uri() for path in SERIES}
     assert calls[-1].bytes == sum(path.stat().st_size for path in SERIES)
     assert calls[-1].failed == 0

@@ -7,10 +7,10 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Protocol
 
 from virtual_tiff.tiff import printable
@@ -18,6 +18,7 @@ from virtual_tiff.tiff import printable
 __all__ = [
     "LEFT_CHANGED",
     "LEFT_OUT",
+    "ProgressLines",
     "add_common",
     "add_debug",
     "add_quiet",
@@ -115,25 +116,80 @@ def quiet_icechunk() -> None:
         icechunk.set_logs_filter("error")
 
 
+SECONDS_BETWEEN_LINES = 10.0
+"""Without a terminal, as in a log, progress is a line each time these have passed."""
+
+
+class ProgressLines:
+    """Prints how far long work is, from time to time."""
+
+    def __init__(self, task: str) -> None:
+        self._begin(task)
+        self._last = self._started
+
+    def _begin(self, task: str) -> None:
+        self._task = task
+        self._started = time.monotonic()
+
+    def __call__(
+        self, *, completed: int, total: int | None = None, note: str = "", task: str | None = None
+    ) -> None:
+        """Take what is done; with a new task the time that is left is estimated anew."""
+        if task not in (None, self._task):
+            self._begin(str(task))
+        now = time.monotonic()
+        if now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        facts = [f"{completed:,} of {total:,}" if total else f"{completed:,}", note]
+        if total and completed:
+            left = (now - self._started) * (total - completed) / completed
+            facts.append(f"about {_in_words(left)} left")
+        line = f"virtual-tiff: {self._task}: {', '.join(filter(None, facts))}"
+        print(line, file=sys.stderr, flush=True)
+
+
+def _in_words(seconds: float) -> str:
+    """Return a length of time as people estimate it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
 def progress_bar(*, quiet: bool, task: str) -> Iterator[Callable[..., None] | None]:
-    """Show a bar on a terminal, if rich is installed.
+    """Show a bar on a terminal, if rich is installed; else a line from time to time.
 
     Yields
     ------
     callable or None
-        The function that moves the bar, by `completed=`, `total=` and `note=`; None if there is
-        no bar.
+        The function that takes the progress, by `completed=`, `total=` (None if it is not known),
+        `note=` and `task=`; None where nothing is shown.
     """
+    if quiet:
+        yield None
+        return
     try:
         from rich.console import Console  # noqa: PLC0415 (an extra)
         from rich.progress import MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
     except ImportError:
-        quiet = True
-    if quiet or not sys.stderr.isatty():
-        yield None
+        yield ProgressLines(task)
+        return
+    if not sys.stderr.isatty():
+        yield ProgressLines(task)
         return
     note = TextColumn("{task.fields[note]}")
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), note)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield partial(bar.update, bar.add_task(task, total=None, note=""))
+        number = bar.add_task(task, total=None, note="")
+        shown = task
+
+        def update(*, task: str | None = None, **state: Any) -> None:  # noqa: ANN401 (rich's)
+            """Move the bar; with a new task the time that is left is estimated anew."""
+            nonlocal shown
+            if task not in (None, shown):
+                shown = str(task)
+                bar.reset(number, description=shown, total=state.get("total"))
+            bar.update(number, **state)
+
+        yield update

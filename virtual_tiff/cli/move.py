@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
             store_options=dict(options.store_option),
             message=options.message,
             progress=update
-            and (lambda step, done, total: update(description=step, completed=done, total=total)),
+            and (lambda step, done, total: update(task=step, completed=done, total=total)),
         )
     if not options.quiet:
         sources = counted(moved.sources, "source")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from virtual_tiff.cli.common import (
     quiet_icechunk,
 )
 from virtual_tiff.text.numbers import counted, human_size, listed
+from virtual_tiff.tiff import redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.publishing import Progress, Published, PublishedArray
@@ -29,7 +29,7 @@ _PASSED = (
     *("concat", "time", "variable", "group", "order", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
     *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
-    *("any_compression", "container", "save_access"),
+    *("any_compression", "container", "save_access", "dry_run"),
     *("ifd", "ifd_layout", "page_axes", "ome_zarr", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
@@ -145,7 +145,8 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         "--on-error",
         choices=("raise", "skip"),
         default="raise",
-        help="at a file that cannot be read: raise (default), or skip it and publish the others",
+        help="at a file that cannot be read, that cannot be stacked with most others, or that has"
+        " the position of another one: raise (default), or skip it and publish the others",
     )
     option(
         "--truncated",
@@ -262,11 +263,19 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     )
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(
+        "--dry-run",
+        action="store_true",
+        help="read and arrange the files, write nothing, and say what would be published and what"
+        " would be left out; the next run goes on from there",
+    )
+    option(
         "--json",
         action="store_true",
         help="print the result as JSON, for programs, in place of the Python code",
     )
-    add_quiet(command, "print only the Python code that opens the repository")
+    much = command.add_mutually_exclusive_group()
+    add_quiet(much, "print only the Python code that opens the repository")
+    much.add_argument("-v", "--verbose", action="store_true", help="print each file that is read")
     add_common(command, _run)
 
 
@@ -371,20 +380,19 @@ def _run(options: argparse.Namespace) -> int:
         msg = "a repository in memory ends with this command; name a path"
         raise ValueError(msg)
     quiet_icechunk()
-    with progress_bar(quiet=options.quiet, task="reading directories") as update:
-        last_line = time.monotonic()
+    with progress_bar(quiet=options.quiet or options.verbose, task="finding files") as update:
 
         def show_progress(now: Progress) -> None:
-            """Move the bar; without a bar, as in a log, print a line every few seconds."""
-            nonlocal last_line
+            """Show the stage of the run, or, with `--verbose`, each file that was read."""
             failed = f", {now.failed} failed" if now.failed else ""
             note = f"{now.references:,} references, {human_size(now.bytes)}{failed}"
             if update is not None:
-                update(completed=now.files, total=now.total, note=note)
-            elif time.monotonic() - last_line >= _SECONDS_BETWEEN_LINES:
-                last_line = time.monotonic()
-                line = f"virtual-tiff: read {now.files:,} of {now.total:,} files, {note}"
-                print(line, file=sys.stderr, flush=True)
+                note = "" if now.stage == "finding" else note
+                total = now.total or None
+                update(completed=now.files, total=total, note=note, task=_STAGES[now.stage])
+            elif options.verbose and now.stage == "reading":
+                counts = f"{now.files:,} of {now.total:,} files, {note}"
+                print(f"virtual-tiff: read {redacted(now.last)}: {counts}", file=sys.stderr)
 
         published = publish(
             options.files,
@@ -407,14 +415,17 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     for name, error in published.failures.items():
-        print(f"virtual-tiff: error: {name}: {error}", file=sys.stderr)
+        print(f"virtual-tiff: error: {redacted(name)}: {error}", file=sys.stderr)
     if published.changed and options.quiet:  # else the summary names all
         count, urls = counted(len(published.changed), "file"), listed(published.changed)
         text = f"changed since publication, and left as published (see --replace-changed): {count}"
         print(f"virtual-tiff: error: {text}: {urls}", file=sys.stderr)
     if not options.quiet:  # to stderr: stdout holds a Python program and nothing else
         print("\n".join(_summary(published, options)), file=sys.stderr)
-    print(json.dumps(published.to_json(), indent=2) if options.json else published.how_to_open)
+    if options.json:
+        print(json.dumps(published.to_json(), indent=2))
+    elif not options.dry_run:
+        print(published.how_to_open)
     if published.changed:
         return LEFT_CHANGED
     return LEFT_OUT if published.failures else 0
@@ -436,7 +447,12 @@ def _values(texts: list[str] | None, dimensions: list[str]) -> str | dict[str, s
     return named
 
 
-_SECONDS_BETWEEN_LINES = 5.0
+_STAGES = {
+    "finding": "finding files",
+    "reading": "reading directories",
+    "writing": "writing references",
+    "committing": "committing",
+}
 
 _MOST_LISTED = 50
 """Arrays, or truncated files, that the summary lists."""
@@ -444,17 +460,32 @@ _MOST_LISTED = 50
 
 def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines that say what was published."""
+    size = f"{counted(published.files, 'file')} with {published.references:,} references"
+    if options.dry_run and published.new:
+        yield f"dry run: nothing was written. It would publish {size} to {options.to}"
+        yield from _costs(published)
+    elif published.new:
+        yield f"published {size} to {options.to}: {published.branch} is now {published.snapshot}"
+    else:
+        yield f"nothing is new: {published.branch} of {options.to} is still {published.snapshot}"
+    yield from _arrays_summary(published)
+    yield from _files_summary(published)
+    yield from _grid_summary(published)
+    yield from _unplaced(published, (options.concat or "").split(","))
+    if published.readers_need:
+        yield f"readers need, besides icechunk and xarray: {', '.join(published.readers_need)}"
+    if options.check and not options.dry_run:
+        yield "read back: the first and the last chunk of each array"
+    if not (options.json or options.dry_run):
+        yield "open it with"
+
+
+def _arrays_summary(published: Published) -> Iterator[str]:
+    """Yield the lines that say which arrays the cube has."""
 
     def copied(counts: Published | PublishedArray) -> str:
         return f"{counted(counts.inlined, 'block')} copied ({human_size(counts.inlined_bytes)})"
 
-    if published.new:
-        yield (
-            f"published {counted(published.files, 'file')} with {published.references:,} references"
-            f" to {options.to}: {published.branch} is now {published.snapshot}"
-        )
-    else:
-        yield f"nothing is new: {published.branch} of {options.to} is still {published.snapshot}"
     for array in published.arrays[:_MOST_LISTED]:
         dimensions = zip(array.dimensions, array.shape, strict=True)
         sizes = ", ".join(f"{name}: {size}" for name, size in dimensions)
@@ -465,9 +496,13 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
     if published.portable:
         what = copied(published) if published.inlined else "no block was copied"
         yield f"portable: zarr-python, zarrs and zarrita read it; {what}"
+
+
+def _files_summary(published: Published) -> Iterator[str]:
+    """Yield the lines that say which files were left out, or left as they were."""
     if published.failures:
         count = counted(len(published.failures), "file")
-        yield f"skipped, because they cannot be read: {count}"
+        yield f"left out, because of the errors above: {count}"
     if published.outside:
         count, names = counted(len(published.outside), "file"), listed(published.outside)
         yield f"left out, because they lie outside of the window or the box: {count}: {names}"
@@ -482,14 +517,14 @@ def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]
         yield f"changed since it was published, and left as it was (see --replace-changed): {url}"
     if published.replaced:
         yield f"changed, and published again: {counted(len(published.replaced), 'file')}"
-    yield from _grid_summary(published)
-    yield from _unplaced(published, (options.concat or "").split(","))
-    if published.readers_need:
-        yield f"readers need, besides icechunk and xarray: {', '.join(published.readers_need)}"
-    if options.check:
-        yield "read back: the first and the last chunk of each array"
-    if not options.json:
-        yield "open it with"
+
+
+def _costs(published: Published) -> Iterator[str]:
+    """Yield what it takes to read the files, and where they are."""
+    if published.requests is not None and published.bytes_read is not None:
+        requests = counted(published.requests, "request")
+        yield f"  read by now: {human_size(published.bytes_read)} of the files, by {requests}"
+    yield f"  readers authorise {listed(published.containers)}"
 
 
 def _unplaced(published: Published, dimensions: list[str]) -> Iterator[str]:

@@ -60,6 +60,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     grid: Grid = "auto",
     nodata: float | None = None,
     any_compression: bool = False,
+    dry_run: bool = False,
     progress: Callable[[Progress], None] | None = None,
     **parser_options: Any,  # noqa: ANN401 (VirtualTIFF checks them)
 ) -> Published:
@@ -130,7 +131,9 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         Also write new references of files that have changed since they were published; else
         they are only reported.
     on_error
-        `"raise"`: publish nothing if a file cannot be read. `"skip"`: publish the others.
+        `"raise"`: publish nothing if a file cannot be read. `"skip"`: publish the others, and leave
+        out, too, the files that cannot be stacked with most others (or with what is published),
+        and all but the first of those that have one position; `Published.failures` says why.
     truncated
         How to publish a file that ends before its last block, directory or value of a tag.
         `"refuse"`: it is an error, as a file that cannot be read. `"missing"`: publish what it
@@ -216,8 +219,13 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     any_compression
         Whether blocks of Deflate, of Zstandard and uncompressed ones may be in one array, in the
         place of an error: its readers need this package, whose codec looks at their first bytes.
+    dry_run
+        Whether to read and arrange the files, and to write nothing: the result says what would be
+        published, what would be left out and why, and how many requests were made. What was read
+        is kept for the run itself, as after an interruption.
     progress
-        Called for each file that was read.
+        Called for each file that was read, and from time to time while files are looked for and
+        references are written (`Progress.stage`).
     **parser_options
         Options of `VirtualTIFF`: `ifd`, `ifd_layout`, `overviews`, …
 
@@ -267,6 +275,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         grid=grid,
         nodata=nodata,
         any_compression=any_compression,
+        dry_run=dry_run,
         progress=progress,
         parser_options=parser_options,
     )

@@ -9,7 +9,7 @@ import icechunk
 
 from virtual_tiff.sources.object_source import first_line
 
-__all__ = ["MEANWHILE", "NotAtTheEndError", "PublishError", "icechunk_errors"]
+__all__ = ["MEANWHILE", "MisfitError", "NotAtTheEndError", "PublishError", "icechunk_errors"]
 
 MEANWHILE = "{}: another publisher has committed meanwhile; start again with append (--append)"
 
@@ -28,6 +28,22 @@ class PublishError(RuntimeError):
     def __init__(self, message: str, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.failures = dict(failures or {})
+
+
+class MisfitError(PublishError):
+    """Some files cannot be arranged with the others.
+
+    Parameters
+    ----------
+    message
+        The problem.
+    misfits
+        By number of the item: the reason for each file without which the others can be arranged.
+    """
+
+    def __init__(self, message: str, misfits: Mapping[int, str]) -> None:
+        super().__init__(message)
+        self.misfits = dict(misfits)
 
 
 class NotAtTheEndError(Exception):

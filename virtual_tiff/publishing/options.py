@@ -76,6 +76,7 @@ class PublishOptions:
     grid: Grid = "auto"
     nodata: float | None = None
     any_compression: bool = False
+    dry_run: bool = False
     progress: Callable[[Progress], None] | None = None
     parser_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -296,6 +297,7 @@ _ALLOWED: dict[str, Sequence[Any]] = {
     "save_access": (True, False),
     "portable": (None, True, False),
     "any_compression": (True, False),
+    "dry_run": (True, False),
 }
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import icechunk
 
+from virtual_tiff.publishing.errors import PublishError
+
 __all__ = ["Published", "PublishedArray"]
 
 
@@ -51,7 +53,8 @@ class Published:
     """By path of the array (or group): attributes in which the files differ, and that are no
     coordinates."""
     failures: Mapping[str, str] = field(default_factory=dict)
-    """By name: files that could not be read, and why (with `on_error="skip"`)."""
+    """By name: files that cannot be read or arranged with the others, and why (with
+    `on_error="skip"`)."""
     outside: tuple[str, ...] = ()
     """Names of files that have no pixel of the window or the box, and are left out."""
     truncated: Mapping[str, str] = field(default_factory=dict)
@@ -76,18 +79,33 @@ class Published:
     """Whether zarr-python, zarrs and zarrita read all arrays without codecs of ours."""
     new: bool = True
     """Whether there was anything to commit."""
+    dry_run: bool = False
+    """Whether nothing was written: the result says what would be, and `snapshot` is the last
+    commit, or empty."""
+    requests: int | None = None
+    """Requests for bytes of the files; None where workers have read them."""
+    bytes_read: int | None = None
+    """The bytes of the files that were read."""
     readers_need: tuple[str, ...]
     """Python packages beside icechunk, zarr and xarray that readers need for the codecs."""
     how_to_open: str
     """Six lines of Python, for people who do not have this package."""
-    repository: icechunk.Repository = field(repr=False, compare=False)
-    """The repository, opened anew for reading, with its containers authorised."""
+    _opened: icechunk.Repository | None = field(repr=False, compare=False)
+
+    @property
+    def repository(self) -> icechunk.Repository:
+        """The repository, opened anew for reading, with its containers authorised.
+
+        After a dry run it is a `PublishError`.
+        """
+        if self._opened is None:
+            msg = "a dry run publishes nothing: publish without dry_run"
+            raise PublishError(msg)
+        return self._opened
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the repository as plain data, for JSON."""
-        plain = {
-            one.name: getattr(self, one.name) for one in fields(self) if one.name != "repository"
-        }
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "_opened"}
         for name in ("arrays", "coordinates"):
             plain[name] = [asdict(array) for array in plain[name]]
         counts = ("references", "inlined", "inlined_bytes")

@@ -51,6 +51,7 @@ from virtual_tiff.codec_table.readers import packages
 from virtual_tiff.publishing.engines import Engine
 from virtual_tiff.publishing.errors import (
     MEANWHILE,
+    MisfitError,
     NotAtTheEndError,
     PublishError,
     icechunk_errors,
@@ -101,6 +102,7 @@ from virtual_tiff.publishing.repository.ledger import (
 )
 from virtual_tiff.publishing.repository.mover import move
 from virtual_tiff.publishing.repository.records import RecordRows, remembered_options
+from virtual_tiff.publishing.repository.references import counted_references
 from virtual_tiff.publishing.repository.tags import check_tag_is_new, create_tag
 from virtual_tiff.publishing.repository.target import (
     Target,
@@ -111,6 +113,7 @@ from virtual_tiff.publishing.repository.target import (
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.locations import Location
+from virtual_tiff.sources.object_source import Traffic, traffic
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.sources.urls import file_path, is_remote
 from virtual_tiff.text.numbers import counted, listed
@@ -152,6 +155,8 @@ class Publication:
     """The commit that the ledger was read from; None if there is none."""
     _writing: bool = False
     """Whether a commit may have been made."""
+    _traffic: Traffic = field(default_factory=Traffic)
+    """What this process reads of the files."""
     _closing: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
@@ -169,7 +174,9 @@ class Publication:
             Placement.of(**_placing(options, options.axes))
         own = options.cache is None
         cache = progress_file(target.identity) if own else options.cache_file
-        return cls(sources, target, options, Spool(cache, temporary=own), options.engine)
+        # after a dry run, the run itself goes on from there
+        temporary = own and not options.dry_run
+        return cls(sources, target, options, Spool(cache, temporary=temporary), options.engine)
 
     def __enter__(self) -> Self:
         self._closing.enter_context(self.spool)
@@ -190,6 +197,7 @@ class Publication:
     async def read(self) -> None:
         """Find the files, look at the target, and read the files that are new or have changed."""
         spool, append = self.spool, self.options.append
+        traffic.set(self._traffic)
         if append:  # the repository says how files are placed
             await await_thread(self._look_at_target)
             self.options = self._settled_options()
@@ -202,7 +210,8 @@ class Publication:
             remote_schemes=options.remote_schemes,
             **_placing(options, self._arrangement().axes),
         )
-        await await_thread(lambda: spool.add_items(items()))
+        tally = Tally(0, options.progress)
+        await await_thread(lambda: spool.add_items(tally.found(items())))
         await self._find_published()
         options = self.options = self._for_grid(options)
         if not append:
@@ -454,7 +463,21 @@ class Publication:
     # --------------------------------------------------------------------------- plan
 
     def plan(self) -> bool:
-        """Arrange the files; return whether published files have to be read again before that."""
+        """Arrange the files; return whether published files have to be read again before that.
+
+        With `on_error="skip"`, files that cannot be arranged with the others are left out.
+        """
+        while True:
+            try:
+                return self._plan_all()
+            except MisfitError as error:
+                if self.options.on_error != "skip" or not self.spool.reject(error.misfits):
+                    raise
+                if self.ledger is None and not self.spool.count("read"):
+                    raise  # nothing is left of the cube
+
+    def _plan_all(self) -> bool:
+        """Arrange the files that were read, and those that are published."""
         spool, arrangement = self.spool, self._arrangement()
         if not (spool.count("read") or self.gone):
             return False
@@ -496,10 +519,19 @@ class Publication:
     # -------------------------------------------------------------------------- write
 
     def write(self) -> Published:
-        """Write the plan in one commit, and return the result."""
+        """Write the plan in one commit, and return the result.
+
+        In a dry run nothing is written, and the result says what would be.
+        """
         plan = self._plan
         if plan is None:
             return self._nothing_new()
+        if self.options.dry_run:
+            written = Written()
+            for part in plan.parts:
+                written.note(part)
+                written.count(counted_references(part, self.spool))
+            return self._published(plan, written, str(self._base or ""))
         snapshot, written = self._commit(plan, self._arrangement())
         if written.unknown:
             text = (
@@ -551,7 +583,10 @@ class Publication:
                         records = RecordRows(sessions.store, self.spool, anew=anew)
                     # of a repository in memory nobody else knows
                     engine = self.engine if self.target.identity else None
+                    tally = Tally(plan.files, options.progress)
+                    tally.start(0, 0, self.spool.totals()[2])
                     writer = Writer(sessions, self.spool, rows, earlier, records, engine)
+                    writer.report = tally.wrote
                     written = writer.write(plan)
                     if self.gone and self.published is not None:
                         rows.remove([row.number for row in self.published.of_urls([*self.gone])])
@@ -574,6 +609,9 @@ class Publication:
                         read_back(sessions.store, [*written.arrays, *written.coordinates])
                     consolidate(sessions.store)
                     metadata[FILES] = self._file_counts(written)
+                    tally.wrote(
+                        plan.files, sum(a.references for a in written.arrays.values()), last=True
+                    )
                     self._writing = True
                     snapshot = sessions.commit(metadata)
                 create_tag(repository, options.tag, snapshot, name)
@@ -653,13 +691,16 @@ class Publication:
 
     def _nothing_new(self) -> Published:
         assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
-        if self.target.path is None or self._new_containers or self.options.save_access:
+        dry = self.options.dry_run
+        if not dry and (
+            self.target.path is None or self._new_containers or self.options.save_access
+        ):
             # and settings that suit its place
             save_containers(self.target.storage(), self.containers)
-        if any(map(is_temporary, self._repository.list_branches())):
+        if not dry and any(map(is_temporary, self._repository.list_branches())):
             with suppress(PublishError), self.target.writing(()) as repository:
                 remove_left_branches(repository)
-        if self.options.tag is not None:
+        if not dry and self.options.tag is not None:
             with icechunk_errors(self.target.name), self.target.writing(()) as repository:
                 create_tag(repository, self.options.tag, str(self._base), self.target.name)
         plan = Plan(parts=iter(()), files=0, how="")
@@ -697,6 +738,9 @@ class Publication:
             covered=plan.covered,
             shift=plan.shift,
             new=new,
+            dry_run=options.dry_run,
+            requests=None if self.engine else self._traffic.requests,
+            bytes_read=None if self.engine else self._traffic.bytes_read,
             portable=bool(options.portable),
             readers_need=packages(written.codecs),
             how_to_open=how_to_open(
@@ -707,11 +751,15 @@ class Publication:
                 rectilinear=written.rectilinear,
                 samples=sample_dimensions(dimensions),
             ),
-            repository=icechunk.Repository.open(
-                self.target.storage(),
-                with_headers(icechunk.RepositoryConfig(), self.containers),
-                authorize_virtual_chunk_access=access_to(self.containers),
-            ),
+            _opened=None if options.dry_run else self._opened(),
+        )
+
+    def _opened(self) -> icechunk.Repository:
+        """Return the repository as readers open it."""
+        return icechunk.Repository.open(
+            self.target.storage(),
+            with_headers(icechunk.RepositoryConfig(), self.containers),
+            authorize_virtual_chunk_access=access_to(self.containers),
         )
 
 

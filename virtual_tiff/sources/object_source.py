@@ -15,6 +15,8 @@ import time
 from bisect import bisect_right
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
 from threading import current_thread, main_thread
 from typing import Any, cast
 
@@ -29,6 +31,7 @@ __all__ = [
     "ChangedError",
     "ObspecSource",
     "SourceError",
+    "Traffic",
     "blocks_safely",
     "check_unchanged",
     "first_line",
@@ -37,6 +40,7 @@ __all__ = [
     "source_of",
     "state_of",
     "store_error",
+    "traffic",
 ]
 
 _GAP = 16 * 1024
@@ -156,6 +160,7 @@ class ObspecSource:
             pause = next(pauses, None)  # None: this is the last attempt
             try:
                 meta, data = await self._get(wanted)
+                _count(len(data))
             except Exception as error:
                 if pause is None or not _BROKEN_BODY.search(str(error)):
                     raise
@@ -180,6 +185,25 @@ class ObspecSource:
 
     async def _head(self) -> Any:  # noqa: ANN401 (obspec's ObjectMeta)
         return await self._store.head_async(self._path)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The requests that were answered with bytes of files, and these bytes."""
+
+    requests: int = 0
+    bytes_read: int = 0
+
+
+traffic: ContextVar[Traffic | None] = ContextVar("traffic", default=None)
+"""Where the sources of a run count what they read; None counts nothing."""
+
+
+def _count(size: int) -> None:
+    counts = traffic.get()
+    if counts is not None:
+        counts.requests += 1
+        counts.bytes_read += size
 
 
 class BlockingObspecSource(ObspecSource):

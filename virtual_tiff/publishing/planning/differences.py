@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.codec_table.words import codec_aspects
-from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.errors import MisfitError
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.reading.record import Template
 from virtual_tiff.text.numbers import counted
 
-__all__ = ["Difference", "differences", "kinds_of", "refuse"]
+__all__ = ["Difference", "differences", "kinds_of", "reasons", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,7 @@ def refuse(
     *,
     problem: str | None = None,
     kinds: Sequence[tuple[str, int]] = (),
+    misfits: Mapping[int, str] | None = None,
 ) -> None:
     """Refuse files that cannot be stacked; do nothing if there is no difference.
 
@@ -107,10 +108,12 @@ def refuse(
         The first words of the error.
     kinds
         For each group that the files would form: the name of a file, and how many files it has.
+    misfits
+        By number: the reason for each file that differs from most others.
 
     Raises
     ------
-    PublishError
+    MisfitError
         If there is one; it lists the differences, and says what helps.
     """
     if not differences:
@@ -120,7 +123,18 @@ def refuse(
         lines.append(f"\n  and {len(differences) - _SHOWN} more differences")
     problem = problem or "the files cannot be stacked"
     msg = f"{problem}:{''.join(lines)}{''.join(_advice(differences, kinds))}"
-    raise PublishError(msg)
+    raise MisfitError(msg, misfits or {})
+
+
+def reasons(templates: Mapping[int, Template], usual: Template) -> dict[int, str]:
+    """Return by number of a template: how its files differ from the usual ones, in words."""
+    return {
+        number: "; ".join(
+            str(difference).removeprefix(": ")
+            for difference in differences({number: template}, {number: [""]}, usual)
+        )
+        for number, template in templates.items()
+    }
 
 
 def _groups(kinds: Sequence[tuple[str, int]]) -> str:
@@ -141,7 +155,8 @@ def _advice(differences: Sequence[Difference], kinds: Sequence[tuple[str, int]])
     aspects = {difference.aspect for difference in differences}
     yield (
         "\nPublish them in a group for each kind (layout='group per signature', --layout), or"
-        " without concat: then each file has its own group."
+        " without concat: then each file has its own group. Or leave out those that differ from"
+        " most others (on_error='skip', --on-error)."
     )
     yield _groups(kinds)
     if "chunks" in aspects and "shape" not in aspects:

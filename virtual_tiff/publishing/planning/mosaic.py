@@ -143,7 +143,11 @@ def merge(
         if not (dropped and _alike(plain)):
             texts = {n: canonical(_comparable(template)) for n, template in plain.items()}
             of = catalogue.names(files)
-            refuse(differences(plain, of), kinds=kinds_of(texts, of, catalogue.counts(files)))
+            common = texts[catalogue.usual(files, texts)]
+            usual = next(plain[n] for n in plain if texts[n] == common)
+            misfits = catalogue.misfits(files, [n for n in plain if texts[n] != common], usual)
+            kinds = kinds_of(texts, of, catalogue.counts(files))
+            refuse(differences(plain, of), kinds=kinds, misfits=misfits)
     names = [catalogue.spool.name(n) for n in files.numbers.tolist()]
     rows = [templates[n] for n in files.templates.tolist()]
     lie = Lie(rows, axes, names, rules, positions, catalogue.declared(files))

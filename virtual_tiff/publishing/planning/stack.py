@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
+from virtual_tiff.publishing.errors import MisfitError, NotAtTheEndError, PublishError
 from virtual_tiff.publishing.planning.differing_attributes import (
     StackedAttributes,
     bind,
@@ -196,10 +196,11 @@ def check_one_a_position(
 
     Raises
     ------
-    PublishError
+    MisfitError
         If there are two; it names the first ones.
     """
     twice = []
+    misfits = {}
     for files in sets:
         first: dict[Any, int] = {}
         kinds, columns = zip(*(files.along(name) for name in dimensions), strict=True)
@@ -209,15 +210,21 @@ def check_one_a_position(
                 of = f" of {files.variable}" if files.variable else ""
                 position = zip(dimensions, values, kinds, strict=True)
                 at = ", ".join(f"{name} {shown(value, kind)}" for name, value, kind in position)
-                twice.append(f"\n  {' and '.join(names)} are both{of} at {at}")
+                first_name, name = names
+                twice.append(f"\n  {first_name} and {name} are both{of} at {at}")
+                # a published file stays, and else the first one
+                misfits[other if n < 0 <= other else n] = (
+                    f"it has the position of {first_name}: {at}"
+                )
     if twice:
         more = f"\n  and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         msg = (
             f"two files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
             " places need a group each (group=PATTERN, or layout='group per signature'), or are"
-            " tiles (concat with y,x); several images of one time need a variable each"
+            " tiles (concat with y,x); several images of one time need a variable each. Or publish"
+            " only the first of each position (on_error='skip', --on-error)"
         )
-        raise PublishError(msg)
+        raise MisfitError(msg, misfits)
 
 
 _SHOWN = 10
@@ -241,13 +248,14 @@ def _check_free(
     """Refuse a file whose position is that of another one, published already."""
     taken = old.taken.get(files.variable, frozenset()) & set(positions.tolist())
     kind = files.along(old.dimension).kind
-    for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True):
-        if position in taken:
-            msg = (
-                f"{catalogue.spool.name(n)}: another file is published already at {old.dimension}"
-                f" {shown(values[position], kind)}"
-            )
-            raise PublishError(msg)
+    misfits = {
+        n: f"another file is published already at {old.dimension} {shown(values[position], kind)}"
+        for n, position in zip(files.numbers.tolist(), positions.tolist(), strict=True)
+        if position in taken
+    }
+    for n, why in misfits.items():
+        msg = f"{redacted(catalogue.spool.name(n))}: {why}"
+        raise MisfitError(msg, misfits)
 
 
 class _StackLayout:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
-from virtual_tiff.publishing.errors import PublishError
+from virtual_tiff.publishing.errors import MisfitError, PublishError
 from virtual_tiff.publishing.planning.declared import DeclaredPlaces
+from virtual_tiff.publishing.planning.differences import reasons
 from virtual_tiff.publishing.planning.plan import Integers
 from virtual_tiff.publishing.planning.unified import Unified
 from virtual_tiff.publishing.reading.record import LooseAttributes, Template, read_loose
@@ -19,6 +21,8 @@ from virtual_tiff.publishing.reading.spool import Spool, microseconds
 from virtual_tiff.sources.declared_grid import DeclaredGrid
 from virtual_tiff.sources.listings import natural
 from virtual_tiff.sources.times import tiff_datetime
+from virtual_tiff.text.numbers import listed
+from virtual_tiff.tiff import redacted
 
 __all__ = ["DATETIME", "Catalogue", "Coordinates", "Files", "shown"]
 
@@ -101,6 +105,7 @@ class Catalogue:
         values: dict[tuple[str, str], dict[str, list[Any]]] = {}
         kinds: dict[str, set[str]] = {}
         tags: set[str] = set()
+        untimed: list[int] = []
         for n, template, loose, variable, group, coordinates in self.spool.columns(self._which):
             key = (group or "", variable or "")
             empty = (array("q"), array("q"), array("q"))
@@ -112,8 +117,12 @@ class Catalogue:
             for name, (kind, value) in coordinates.items():
                 kinds.setdefault(name, set()).add("time" if kind == "tag" else kind)
                 tags |= {name} if kind == "tag" else set()
-                known = self._tag(n, loose) if kind == "tag" else value
+                known = self._tag(loose) if kind == "tag" else value
+                if known is None:
+                    untimed.append(n)
                 of_key.setdefault(name, []).append(known)
+        if untimed:
+            self._refuse_untimed(untimed)
         for name, several in kinds.items():
             if len(several) > 1:
                 msg = (
@@ -170,17 +179,23 @@ class Catalogue:
         transform = metadata["attributes"].get("spatial:transform")
         return "" if transform is None else str([transform, metadata["shape"]])
 
-    def _tag(self, n: int, loose: int) -> int:
+    def _tag(self, loose: int) -> int | None:
+        """Return the time of the tag DateTime; None if there is none."""
         for attributes in self.loose(loose).values():
             if DATETIME in attributes:
                 time = tiff_datetime(str(attributes[DATETIME]))
                 if time is not None:
                     return microseconds(time)
+        return None
+
+    def _refuse_untimed(self, numbers: Sequence[int]) -> NoReturn:
+        names = listed([redacted(self.spool.name(n)) for n in numbers], 10)
+        has = "has" if len(numbers) == 1 else "have"
         msg = (
-            f"{self.spool.name(n)} has no tag DateTime that holds a time; give the times by"
-            " values, or by a pattern for the names (time)"
+            f"{names} {has} no tag DateTime that holds a time; give the times by values, or by a"
+            " pattern for the names (time)"
         )
-        raise PublishError(msg)
+        raise MisfitError(msg, dict.fromkeys(numbers, "it has no tag DateTime that holds a time"))
 
     def template(self, number: int) -> Template:
         """Return a template; some thousands are kept."""
@@ -221,6 +236,25 @@ class Catalogue:
             numbers = files.numbers[files.templates == number][:limit].tolist()
             names[number] = [self.spool.name(n) for n in numbers]
         return names
+
+    def usual(self, files: Files, kinds: Mapping[int, object] | None = None) -> int:
+        """Return the template of most files, or of most published ones if there are some.
+
+        `kinds` are of templates that count as one, by their numbers.
+        """
+        published = files.numbers < 0
+        counts = self.counts(files.taken(published) if published.any() else files)
+        sizes: Counter[object] = Counter()
+        for number, count in counts.items():
+            sizes[kinds[number] if kinds else number] += count
+        most = sizes.most_common(1)[0][0]
+        return next(number for number in counts if (kinds[number] if kinds else number) == most)
+
+    def misfits(self, files: Files, templates: Sequence[int], usual: Template) -> dict[int, str]:
+        """Return the files of some templates, each with how it differs from the usual one."""
+        why = reasons({number: self.template(number) for number in templates}, usual)
+        of_files = zip(files.numbers.tolist(), files.templates.tolist(), strict=True)
+        return {n: why[template] for n, template in of_files if template in why}
 
     def counts(self, files: Files) -> Mapping[int, int]:
         """Return the number of files of each template, in the order of their first files."""

@@ -831,6 +831,18 @@ class Spool:
         update = "UPDATE item SET status = 'read', file = ? WHERE n = ?"
         self._db.execute(update, (cursor.lastrowid, n))
 
+    def reject(self, reasons: Mapping[int, str]) -> bool:
+        """Leave out items that were read, for reasons; return whether all of these could be.
+
+        A published file cannot: the repository has it.
+        """
+        known = self.earlier()
+        if not reasons or any(n < 0 or n in known for n in reasons):
+            return False
+        update = "UPDATE item SET status = 'failed', error = ? WHERE n = ? AND status = 'read'"
+        self._db.executemany(update, ((why, n) for n, why in reasons.items()))
+        return True
+
     def _text(self, body: str) -> int:
         if body not in self._texts:
             if len(self._texts) >= _MOST_TEXTS:

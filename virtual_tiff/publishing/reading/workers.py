@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,6 +50,8 @@ _REFERENCES = 16_384
 """References that a large batch has at most, by the mean of the files that were read."""
 _LAST = 16
 """Batches are smaller when fewer of them are left."""
+_FOUND = 1000
+"""Files after which it is reported how many were found."""
 _SAVE_EVERY = 1.0
 """Seconds after which what was read is kept."""
 
@@ -59,14 +61,19 @@ class Progress:
     """How far a run is."""
 
     files: int
-    """Files that were read, were found in the cache, or failed."""
+    """Files that were read, were found in the cache, or failed; of the other stages, those that
+    were found, or whose references were written."""
     total: int
+    """All files; 0 while they are looked for."""
     references: int
     """References to the chunks of these files."""
     bytes: int
     """Bytes of these files: they are published without being copied."""
     failed: int
     """Files that could not be read."""
+    stage: Literal["finding", "reading", "writing", "committing"] = "reading"
+    last: str = ""
+    """The url of the file that was read last, or failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +110,21 @@ class Tally:
         """Count the files that need not be read."""
         self._now = replace(self._now, files=files, references=references, bytes=size)
 
+    def found(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield items, and report how many were found."""
+        for number, item in enumerate(items, 1):
+            if number % _FOUND == 0:
+                self._report(replace(self._now, files=number, stage="finding"))
+            yield item
+
+    def wrote(self, files: int, references: int, *, last: bool = False) -> None:
+        """Report what is written, and whether only the commit is left."""
+        stage: Literal["writing", "committing"] = "committing" if last else "writing"
+        self._report(replace(self._now, files=files, references=references, stage=stage))
+
     def add(self, result: Record | Failure) -> None:
         """Count one file, and report."""
-        now = self._now
+        now = replace(self._now, last=result.url)
         if isinstance(result, Failure) and result.outside:
             self._now = replace(now, files=now.files + 1)
         elif isinstance(result, Failure):

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.plan import FileBlocks, Members
+from virtual_tiff.publishing.planning.plan import FileBlocks, Members, Part
 from virtual_tiff.publishing.reading.record import Template, unpacked_blocks
 from virtual_tiff.publishing.reading.spool import Spool
 from virtual_tiff.publishing.repository.checksums import checksum_of
@@ -36,6 +36,7 @@ __all__ = [
     "TASK",
     "Counts",
     "FileReferences",
+    "counted_references",
     "file_references",
     "fork_of",
     "merge_fork",
@@ -129,8 +130,23 @@ def merge_fork(session: icechunk.Session, fork: bytes) -> None:
 # --------------------------------------------------------------------------------- write
 
 
-def write_references(store: icechunk.IcechunkStore, files: Iterable[FileReferences]) -> Counts:
-    """Write the references of files, and the blocks of them that are copied."""
+def counted_references(part: Part, spool: Spool) -> Counts:
+    """Return what `write_references` would write of a part, and write nothing."""
+    files = (
+        file
+        for members in part.members
+        for file in file_references(members, range(len(members.numbers)), spool)
+    )
+    return write_references(None, files)
+
+
+def write_references(
+    store: icechunk.IcechunkStore | None, files: Iterable[FileReferences]
+) -> Counts:
+    """Write the references of files, and the blocks of them that are copied.
+
+    Without a store they are only counted.
+    """
     totals: Counts = {}
     for file in files:
         copied = unpacked_blocks(file.copied)
@@ -144,7 +160,8 @@ def write_references(store: icechunk.IcechunkStore, files: Iterable[FileReferenc
                 copies = {block.key_of_block(c.chunk): c.data for c in copied if c.path == path}
                 shown = {key: data for key, data in copies.items() if key is not None}
                 if shown:
-                    write_keys(store, shown)
+                    if store is not None:
+                        write_keys(store, shown)
                     counts[1:] += (len(shown), sum(map(len, shown.values())))
     return totals
 
@@ -203,12 +220,12 @@ def _chunks(
 
 
 def _refer(
-    store: icechunk.IcechunkStore, block: _Block, url: str, checksum: str | datetime | None
+    store: icechunk.IcechunkStore | None, block: _Block, url: str, checksum: str | datetime | None
 ) -> int:
     """Write the references of one array of one file; return how many there are."""
     count = int(np.count_nonzero(block.lengths))
-    if not count:
-        return 0
+    if not count or store is None:
+        return count
     whole = count == len(block.lengths)
     refused = store.set_virtual_refs_arr(
         block.path,

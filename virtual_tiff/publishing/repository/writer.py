@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import batched, chain
@@ -73,6 +73,47 @@ class Written:
     example_unknown: str = ""
     """The url of one of them."""
 
+    def note(self, part: Part) -> None:
+        """Take the groups and arrays of a part."""
+        self.groups |= {above for path in part.groups for above in (*parents(path), path)}
+        for path, metadata in part.arrays.items():
+            stacked = any(members.positions is not None for members in part.members)
+            self._note(self.arrays, path, metadata, stacked=stacked)
+        for path, (metadata, _) in part.inline.items():
+            self._note(self.coordinates, path, metadata)
+        self.coordinates |= {column.path: column.array for column in part.columns}
+
+    def count(self, counts: Counts) -> None:
+        """Take what was written of arrays."""
+        for path, numbers in counts.items():
+            array = self.arrays[path]
+            number, inlined, inlined_bytes = numbers.tolist()
+            self.arrays[path] = replace(
+                array,
+                references=array.references + number,
+                inlined=array.inlined + inlined,
+                inlined_bytes=array.inlined_bytes + inlined_bytes,
+            )
+
+    def _note(
+        self,
+        arrays: dict[str, PublishedArray],
+        path: str,
+        metadata: JSON,
+        *,
+        stacked: bool = False,
+    ) -> None:
+        self.rectilinear |= metadata["chunk_grid"]["name"] == "rectilinear"
+        self.codecs |= {codec["name"] for codec in metadata["codecs"]}
+        arrays[path] = PublishedArray(
+            path=path,
+            shape=tuple(metadata["shape"]),
+            dimensions=tuple(metadata["dimension_names"]),
+            data_type=str(metadata["data_type"]),
+            references=0,
+            stacked=stacked,
+        )
+
 
 class Writer:
     """Writes a plan into the sessions of a run, the last of which somebody commits.
@@ -91,6 +132,11 @@ class Writer:
         That gets the record of each; None if they are not kept.
     engine
         The workers that write references; None if this process does.
+
+    Attributes
+    ----------
+    report
+        Called with the number of files whose references are written, and that of references.
     """
 
     def __init__(
@@ -110,6 +156,8 @@ class Writer:
         """References of this batch."""
         self._records = records
         self._engine = engine
+        self.report: Callable[[int, int], None] = lambda *_: None
+        self._files = self._references = 0
         self._workers_write = True
         self.written = Written()
 
@@ -166,35 +214,13 @@ class Writer:
             yield key_of_node(path), document(group)
         for path, metadata in part.arrays.items():
             yield key_of_node(path), document(metadata)
-            stacked = any(members.positions is not None for members in part.members)
-            self._note(self.written.arrays, path, metadata, stacked=stacked)
         for path, (metadata, data) in part.inline.items():
             yield key_of_node(path), document(metadata)
             zeros = "/0" * len(metadata["shape"])
             yield f"{path}/c{zeros}", data
-            self._note(self.written.coordinates, path, metadata)
-
-    def _note(
-        self,
-        arrays: dict[str, PublishedArray],
-        path: str,
-        metadata: JSON,
-        *,
-        stacked: bool = False,
-    ) -> None:
-        self.written.rectilinear |= metadata["chunk_grid"]["name"] == "rectilinear"
-        self.written.codecs |= {codec["name"] for codec in metadata["codecs"]}
-        arrays[path] = PublishedArray(
-            path=path,
-            shape=tuple(metadata["shape"]),
-            dimensions=tuple(metadata["dimension_names"]),
-            data_type=str(metadata["data_type"]),
-            references=0,
-            stacked=stacked,
-        )
+        self.written.note(part)
 
     def _write_column(self, column: Column) -> None:
-        self.written.coordinates[column.path] = column.array
         dtype: Any = str if column.data_type == "string" else column.data_type
         values: Any = column.values
         if column.data_type == "string":
@@ -241,16 +267,10 @@ class Writer:
         for counts in self._here(files) if fork is None else self._there(files, fork):
             for path, numbers in counts.items():
                 self._waiting += int(numbers[0])
+                self._references += int(numbers[0])
                 totals[path] = totals[path] + numbers if path in totals else numbers
-        for path, numbers in totals.items():
-            array = self.written.arrays[path]
-            number, inlined, inlined_bytes = numbers.tolist()
-            self.written.arrays[path] = replace(
-                array,
-                references=array.references + number,
-                inlined=array.inlined + inlined,
-                inlined_bytes=array.inlined_bytes + inlined_bytes,
-            )
+            self.report(self._files, self._references)
+        self.written.count(totals)
         for members in part.members:
             numbers = members.numbers.tolist()
             for i, (n, row) in enumerate(zip(numbers, self._spool.rows(numbers), strict=True)):
@@ -314,6 +334,7 @@ class Writer:
                 if file.checksum is None:
                     self.written.unknown += 1
                     self.written.example_unknown = self.written.example_unknown or file.url
+                self._files += 1
                 yield (number, step), file
 
     def _try_codecs(self) -> None:
