@@ -13,7 +13,7 @@ from support.clouds import Cloud, azurite, fake_gcs
 from support.fresh import run
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.cli.main import main
-from virtual_tiff.publishing.access import access
+from virtual_tiff.publishing import access
 
 SERIES = sorted((Path(__file__).parents[2] / "testdata" / "series").glob("*.tif"))
 

@@ -17,8 +17,7 @@ from support.http import HttpServer
 from support.s3 import S3, SETTINGS, s3_process
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.cli.main import main
-from virtual_tiff.publishing import PublishError
-from virtual_tiff.publishing.access import access, set_access
+from virtual_tiff.publishing import PublishError, access, set_access
 from virtual_tiff.publishing.repository.containers import wanted_prefix
 
 SERIES = sorted((Path(__file__).parents[2] / "testdata" / "series").glob("*.tif"))

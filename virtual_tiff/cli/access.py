@@ -11,7 +11,7 @@ from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import redacted
 
 if TYPE_CHECKING:
-    from virtual_tiff.publishing.access import Access
+    from virtual_tiff.publishing.saved_access import Access
 
 __all__ = ["access_lines", "add_access"]
 
@@ -50,7 +50,7 @@ def add_access(commands: Any) -> None:  # noqa: ANN401 (argparse's)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from virtual_tiff.publishing.access import access, set_access  # noqa: PLC0415 (slow to load)
+    from virtual_tiff.publishing.saved_access import access, set_access  # noqa: PLC0415 (slow to load)
 
     quiet_icechunk()
     if options.container and not options.settings:

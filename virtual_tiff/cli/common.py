@@ -74,6 +74,13 @@ def add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespa
         help="an obstore option of the files' store, such as skip_signature=true or"
         " region=us-west-2; may be repeated",
     )
+    command.add_argument(
+        "--anonymous",
+        dest="store_option",
+        action="append_const",
+        const=("skip_signature", "true"),
+        help="do not sign requests, for public data: as --store-option skip_signature=true",
+    )
     add_debug(command)
 
 

@@ -54,7 +54,7 @@ def _is_repository(name: str) -> bool:
 
 def _run_repository(options: argparse.Namespace) -> int:
     """Show what is saved of a repository's sources, and what is wrong with its settings."""
-    from virtual_tiff.publishing.access import access  # noqa: PLC0415 (takes long to load)
+    from virtual_tiff.publishing.saved_access import access  # noqa: PLC0415 (takes long to load)
 
     quiet_icechunk()
     (name,) = options.files

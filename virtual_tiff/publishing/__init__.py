@@ -25,9 +25,12 @@ from virtual_tiff.publishing.repository.upkeep import (
     expire,
 )
 from virtual_tiff.publishing.result import Published, PublishedArray
+from virtual_tiff.publishing.saved_access import Access, ContainerAccess, access, set_access
 
 __all__ = [
+    "Access",
     "Commit",
+    "ContainerAccess",
     "Expiration",
     "Garbage",
     "History",
@@ -38,6 +41,7 @@ __all__ = [
     "Published",
     "PublishedArray",
     "Removed",
+    "access",
     "collect_garbage",
     "expire",
     "log",
@@ -46,4 +50,5 @@ __all__ = [
     "publish",
     "publish_async",
     "remove",
+    "set_access",
 ]

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import icechunk
 
+from virtual_tiff.sources.access import kind_of
+from virtual_tiff.sources.advice import advice_on, status_of
 from virtual_tiff.sources.object_source import first_line
 
 __all__ = ["MEANWHILE", "MisfitError", "NotAtTheEndError", "PublishError", "icechunk_errors"]
@@ -61,5 +63,6 @@ def icechunk_errors(name: str) -> Iterator[None]:
         msg = f"{name}: there is no Icechunk repository"
         raise PublishError(msg) from error
     except icechunk.IcechunkError as error:
-        msg = f"{name}: Icechunk failed: {first_line(error)}"
+        words = advice_on(kind_of(name), status_of(str(error)), "open")
+        msg = f"{name}: Icechunk failed: {first_line(error)}{'; ' if words else ''}{words}"
         raise PublishError(msg) from error

@@ -22,6 +22,8 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
+from virtual_tiff.sources.advice import NO_CREDENTIALS, advice_on
+
 __all__ = [
     "CLIENT_OPTIONS",
     "CREDENTIALS",
@@ -309,25 +311,22 @@ _OF_OBSTORE = {
 _CHAINS = {"s3": "boto3", "gs": "google.auth", "az": "azure.identity"}
 """The package that knows all ways to credentials, by kind of store."""
 
-_ADVICE = {
+_EXTRAS = {
     "s3": (
-        "set AWS_PROFILE or AWS_ACCESS_KEY_ID",
         "profiles and SSO need boto3: extra aws",
         ("metadata_endpoint", "AWS_METADATA_ENDPOINT"),
     ),
     "gs": (
-        "set GOOGLE_APPLICATION_CREDENTIALS, or log in by gcloud auth application-default login",
         "identity federation needs google-auth: extra gcs",
         ("google_metadata_endpoint", "GCE_METADATA_ROOT"),
     ),
     "az": (
-        "set AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_CLIENT_SECRET",
         "az login and others need azure-identity: extra azure",
         ("msi_endpoint", "MSI_ENDPOINT"),
     ),
 }
-"""By kind of store: the advice where there are no credentials, what is possible with its package,
-and the option and the variable of the address of a metadata service."""
+"""By kind of store: what is possible with the package of its chain, and the option and the variable
+of the address of a metadata service."""
 
 
 def credentials_provider(root: str, kind: str, options: Mapping[str, Any]) -> Any | None:  # noqa: ANN401
@@ -341,7 +340,7 @@ def credentials_provider(root: str, kind: str, options: Mapping[str, Any]) -> An
         return None
     if kind == "gs" and not has_package and _has_google_file():
         return None
-    option, variable = _ADVICE[kind][2]
+    option, variable = _EXTRAS[kind][1]
     if not has_package and _has_metadata_service(options.get(option), variable):
         return None
     return _Credentials(root, kind)
@@ -389,7 +388,7 @@ class _Credentials:
             return self._provider()
 
     def _find(self) -> None:
-        advice, with_package, (_, variable) = _ADVICE[self._kind]
+        with_package, (_, variable) = _EXTRAS[self._kind]
         reason = "" if _is_installed(_CHAINS[self._kind]) else f" ({with_package})"
         if not reason:
             try:
@@ -400,8 +399,8 @@ class _Credentials:
                 reason = f" ({str(error).strip().partition('\n')[0]})"
         if self._provider is None:
             self._error = (
-                f"no credentials for {self._root}; {advice}, or for public data --store-option"
-                f" skip_signature=true{reason}"
+                f"no credentials for {self._root};"
+                f" {advice_on(self._kind, NO_CREDENTIALS, 'read')}{reason}"
             )
 
 

@@ -201,21 +201,4 @@ def _metas(store: Any, prefix: str, name: str) -> Iterable[Any]:  # noqa: ANN401
         for page in store.list(prefix or None, chunk_size=1000):
             yield from page
     except (BaseError, OSError) as error:
-        failed = store_error(error, name)
-        denied = isinstance(failed, PermissionError)
-        if scheme_of(name) in ("http", "https") and not denied:
-            msg = (
-                f"{redacted(name)}: the server does not list its files (by WebDAV). Name each file,"
-                f" or give a list of their urls as @list.txt ({failed})"
-            )
-            raise type(failed)(msg) from error
-        if denied:
-            if str(failed).startswith("no credentials"):
-                raise failed from error
-            msg = (
-                f"{failed}. If you may read the files and not list them, give their urls as"
-                " @list.txt"
-            )
-            raise PermissionError(msg) from error
-        msg = f"{failed}. If the store cannot list, give the urls of the files as @list.txt"
-        raise type(failed)(msg) from error
+        raise store_error(error, name, deed="list") from error

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from threading import current_thread, main_thread
 from typing import Any, cast
 
+from virtual_tiff.sources.access import kind_of
+from virtual_tiff.sources.advice import Deed, advice_on, status_of
 from virtual_tiff.sources.forking import check_process
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.running import first_cause
-from virtual_tiff.sources.urls import scheme_of
 from virtual_tiff.tiff import ByteRange, SourceState, TruncatedError, redacted, scrubbed
 
 __all__ = [
@@ -324,49 +325,35 @@ def run_blocking[T](work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(msg)
 
 
-def store_error(error: Exception, subject: str) -> OSError:
+def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSError:
     """Return a store's error as a matching `OSError` about the subject: a url, or a chunk."""
     error = cast("Exception", first_cause(scrubbed(error)))  # it is printed below ours
     kind = type(error).__name__
     subject, reason = redacted(subject), redacted(first_line(error))
-    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
-        return FileNotFoundError(f"{subject}: no such object ({reason})")
     if match := re.search(r"no credentials for .*", reason):
         return PermissionError(match[0])
+    status = status_of(reason)
+    if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
+        deed, status = "list", 404  # the object is not what is missing
     # a refused listing has no class of its own
-    refused = re.search(r"status code: 40[13]\b", reason)
-    if refused or "Permission" in kind or "Unauthenticated" in kind:
-        advice = _DENIED.get(scheme_of(subject) or "s3", _DENIED["s3"])
-        return PermissionError(f"{subject}: the store failed: {kind}: {reason}; {advice}")
+    refused = status in (401, 403) or "Permission" in kind or "Unauthenticated" in kind
+    if status is None and refused:
+        status = 403
+    words = advice_on(_kind_of_store(subject), status, deed)
+    words = f"; {words}" if words else ""
+    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+        return FileNotFoundError(f"{subject}: no such object ({reason}){words}")
+    if refused:
+        return PermissionError(f"{subject}: the store failed: {kind}: {reason}{words}")
     if isinstance(error, UnicodeEncodeError) or _UNREADABLE_NAME.search(str(error)):
         return SourceError(f"{subject}: {_NAME_REFUSED}")
-    if "range request not supported" in reason.lower():
-        reason = f"{reason}; the server ignores ranges, so no reader could read a part of the file"
-    return SourceError(f"{subject}: the store failed: {kind}: {reason}")
+    return SourceError(f"{subject}: the store failed: {kind}: {reason}{words}")
 
 
-_DENIED_BY_SERVER = (
-    "the server wants a login, or does not give this file to everybody; give the store option"
-    " bearer_token or default_headers, which each reader needs too, as they are never saved"
-)
-_DENIED_BY_AZURE = (
-    "check the credentials (AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or"
-    " AZURE_STORAGE_SAS_TOKEN; for public data: skip_signature=true) and the container"
-)
-_DENIED: dict[str, str] = {
-    "s3": "check the credentials (for public data: skip_signature=true), the region, and whether"
-    " the reader pays (request_payer=true); S3 answers the same for an object that does not"
-    " exist if you may not list the bucket",
-    **dict.fromkeys(
-        ("gs", "gcs"),
-        "check the credentials (GOOGLE_APPLICATION_CREDENTIALS; for public data:"
-        " skip_signature=true) and the bucket",
-    ),
-    **dict.fromkeys(("az", "azure", "abfs", "abfss"), _DENIED_BY_AZURE),
-    **dict.fromkeys(("http", "https"), _DENIED_BY_SERVER),
-    "file": "check the permissions of the file and of the directories above it",
-}
-"""What to do about a refusal, by the scheme of the subject."""
+def _kind_of_store(subject: str) -> str:
+    match = re.search(r"\w[\w+.-]*://", subject)
+    kind = kind_of(match[0] if match else subject)
+    return "" if kind == "file" and match and match[0] != "file://" else kind
 
 
 _NAME_REFUSED = (

@@ -1,0 +1,175 @@
+"""What is said of a refusal: each row of the table, by real clients and a server that refuses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import icechunk
+import pytest
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
+
+from virtual_tiff.publishing.errors import PublishError, icechunk_errors
+from virtual_tiff.sources.access import _Credentials
+from virtual_tiff.sources.advice import ADVICE, IGNORED_RANGE, NO_ANSWER, NO_CREDENTIALS
+from virtual_tiff.sources.object_source import store_error
+
+ROOTS = {"s3": "s3://bucket", "gs": "gs://bucket", "az": "az://bucket", "http": "http://host"}
+CODES = {
+    *((400, "ExpiredToken"), (400, "AuthorizationHeaderMalformed"), (301, "PermanentRedirect")),
+    *((403, "AccessDenied"), (403, "InvalidAccessKeyId"), (403, "SignatureDoesNotMatch")),
+    *((503, "SlowDown"), (429, "TooManyRequests"), (404, "NoSuchBucket")),
+    *((code, "InternalError") for code in (500, 502, 504)),
+    (401, "AccessDenied"),
+}
+"""Statuses of S3 and the codes that it gives with them."""
+
+
+class Refusing(ThreadingHTTPServer):
+    """A server that has one answer."""
+
+    status = 403
+    code = "Any"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet: Icechunk hangs up before an answer has ended."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Refusing
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def _answer(self) -> None:
+        body = f"<Error><Code>{self.server.code}</Code></Error>".encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_PROPFIND = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Refusing]:
+    refusing = Refusing(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=refusing.serve_forever, args=(0.02,), daemon=True).start()
+    yield refusing
+    refusing.shutdown()
+    refusing.server_close()
+
+
+def store(kind: str, url: str) -> Any:
+    once: Any = {"retry_config": {"max_retries": 0}, "client_options": {"allow_http": True}}
+    if kind == "s3":
+        keys = {"access_key_id": "k", "secret_access_key": "s", "region": "us-east-1"}
+        return S3Store("bucket", endpoint=url, **keys, **once)
+    if kind == "gs":
+        return GCSStore("bucket", google_base_url=url, skip_signature=True, **once)
+    if kind == "az":
+        return AzureStore("bucket", account_name="a", account_key="a2V5", endpoint=url, **once)
+    return HTTPStore.from_url(url, **once)
+
+
+def storage(kind: str, url: str) -> icechunk.Storage:
+    if kind == "s3":
+        return icechunk.s3_storage(
+            bucket="bucket",
+            prefix="p",
+            endpoint_url=url,
+            allow_http=True,
+            force_path_style=True,
+            access_key_id="k",
+            secret_access_key="s",
+            region="us-east-1",
+        )
+    if kind == "gs":
+        config = {"google_base_url": url, "allow_http": "true", "skip_signature": "true"}
+        return icechunk.gcs_storage(bucket="bucket", prefix="p", anonymous=True, config=config)
+    config = {"azure_storage_endpoint": url, "allow_http": "true"}
+    return icechunk.azure_storage(
+        account="a", container="bucket", prefix="p", access_key="a2V5", config=config
+    )
+
+
+def failure(kind: str, deed: str, url: str) -> str:
+    """Return what is said of an attempt."""
+    if deed == "open":
+        once = icechunk.StorageSettings(retries=icechunk.StorageRetriesSettings(1, 1, 1))
+        config = icechunk.RepositoryConfig(storage=once)
+        with pytest.raises(PublishError) as said, icechunk_errors(f"{ROOTS[kind]}/p"):
+            icechunk.Repository.open(storage(kind, url), config)
+        return str(said.value)
+    try:
+        if deed == "read":
+            store(kind, url).get("k.tif", options={"range": (0, 10)}).bytes()
+        else:
+            store(kind, url).list("k").collect()
+    except Exception as error:
+        return str(store_error(error, f"{ROOTS[kind]}/k.tif", deed=deed))
+    pytest.fail("the server did not refuse")
+
+
+ROWS = [
+    pytest.param(kind, status, deed, row.words, id=f"{kind}-{status}-{deed}-{n}")
+    for n, row in enumerate(ADVICE)
+    for kind in row.kinds
+    for status in row.statuses
+    for deed in row.deeds
+    if status != NO_CREDENTIALS and kind != "file" and (kind, deed) != ("http", "open")
+]
+
+
+@pytest.mark.parametrize(("kind", "status", "deed", "words"), ROWS)
+def test_each_row_is_said(kind: str, status: int, deed: str, words: str, server: Refusing) -> None:
+    server.status = status or 403
+    server.code = next((code for known, code in sorted(CODES) if known == status), "Any")
+    address = f"http://127.0.0.1:{server.server_port if status != NO_ANSWER else 9}"
+    message = failure(kind, deed, address)
+    assert words in message
+    assert message.startswith(ROOTS[kind])
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("status", "code"), sorted(CODES))
+def test_each_code_of_s3_is_understood(status: int, code: str, server: Refusing) -> None:
+    server.status, server.code = status, code
+    rows = [row for row in ADVICE if "s3" in row.kinds and status in row.statuses]
+    deed = "open" if status != 404 else "read"
+    address = f"http://127.0.0.1:{server.server_port}"
+    assert any(row.words in failure("s3", deed, address) for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs", "az"])
+def test_no_credentials(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("virtual_tiff.sources.access._is_installed", lambda _: False)
+    with pytest.raises(PermissionError) as said:
+        _Credentials(ROOTS[kind], kind)()
+    rows = [row for row in ADVICE if kind in row.kinds and NO_CREDENTIALS in row.statuses]
+    assert len(rows) == 2
+    assert str(said.value).startswith(f"no credentials for {ROOTS[kind]}; ")
+    assert all(row.words in str(said.value) for row in rows)
+    passed_on = store_error(ValueError(f"obstore failed: {said.value}"), f"{ROOTS[kind]}/k.tif")
+    assert str(passed_on) == str(said.value)
+
+
+def test_a_file_that_may_not_be_read() -> None:
+    (words,) = (row.words for row in ADVICE if "file" in row.kinds)
+    assert words in str(store_error(PermissionError("denied"), "file:///d/1.tif"))
+    assert words in str(store_error(PermissionError("denied"), "d/1.tif"))
+
+
+def test_what_is_no_store_of_ours_gets_no_advice_on_one() -> None:
+    said = str(store_error(PermissionError("denied"), "memory://1.tif"))
+    assert not any(row.words in said for row in ADVICE)
+
+
+def test_no_row_is_hidden_by_another() -> None:
+    assert len({row.words for row in ADVICE}) == len(ADVICE)
+    assert IGNORED_RANGE in {status for row in ADVICE for status in row.statuses}
