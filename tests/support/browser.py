@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -25,23 +26,31 @@ from typing import Any, Self
 import pytest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from support.node import CODECS, Packages, installed
+from support.node import Packages, installed, packed_codecs
 
 PAGES = Packages(
     (
         "zarrita@0.7.5",
         "@earthmover/icechunk@2.2.2",
         "@earthmover/icechunk-wasm32-wasi@2.2.2",
-        "esbuild-wasm@0.28.2",
     ),
     ("--cpu=wasm32",),
 )
 """What the pages of `javascript/examples` are made of."""
 
-VIV = Packages(("@hms-dbmi/viv@0.21.0", "esbuild-wasm@0.28.2"), ("--legacy-peer-deps=false",))
+MAPS = Packages(
+    (*PAGES.names, "ol@10.11.0", "maplibre-gl@5.24.1", "@carbonplan/zarr-layer@0.5.0"),
+    PAGES.options,
+)
+"""The same with libraries of maps."""
+
+VIV = Packages(("@hms-dbmi/viv@0.21.0",), ("--legacy-peer-deps=false",))
 """viv, with what it draws with."""
 
-_SECONDS = 40
+_BUNDLER = Packages(("esbuild@0.28.2",))
+"""By itself: the others are installed for WebAssembly, and this one is a program."""
+
+_SECONDS = 120
 _WORKER = "@earthmover/icechunk-wasm32-wasi/wasi-worker-browser.mjs"
 """Where a page looks for Icechunk's worker, unless its bundler knows better."""
 _ISOLATED = {
@@ -58,9 +67,14 @@ ANY_ORIGIN = {
 
 
 def bundled(page: Path, folder: Path, packages: Packages = PAGES) -> Path:
-    """Bundle a page as its makers would, with what Icechunk needs beside it; return its folder."""
+    """Bundle a page as its makers would, with what Icechunk needs beside it; return its folder.
+
+    Our own module is the package that npm makes of it.
+    """
     home = installed(packages)
     modules = home / "node_modules"
+    bundler = installed(_BUNDLER) / "node_modules"
+    module_path = f"{modules}{os.pathsep}{packed_codecs()}"
     shutil.copytree(page, folder, dirs_exist_ok=True)
     common = ["--bundle", "--format=esm", "--platform=browser", "--log-level=error"]
     script = next(page.glob("*.mjs"))
@@ -71,8 +85,8 @@ def bundled(page: Path, folder: Path, packages: Packages = PAGES) -> Path:
         entries.append((worker / "wasi-worker-browser.mjs", folder / _WORKER))
     for entry, out in entries:
         command = [
-            *("node", str(modules / "esbuild-wasm" / "bin" / "esbuild"), str(entry), *common),
-            *("--target=esnext", f"--outfile={out}", f"--alias:virtual-tiff-codecs={CODECS}"),
+            *("node", str(bundler / "esbuild" / "bin" / "esbuild"), str(entry), *common),
+            *("--target=esnext", f"--outfile={out}"),
         ]
         done = subprocess.run(
             command,
@@ -80,7 +94,7 @@ def bundled(page: Path, folder: Path, packages: Packages = PAGES) -> Path:
             text=True,
             timeout=_SECONDS,
             check=False,
-            env={"NODE_PATH": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            env={"NODE_PATH": module_path, "PATH": "/usr/local/bin:/usr/bin:/bin"},
         )
         assert not done.returncode, done.stderr
     return folder

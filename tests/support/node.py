@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -296,6 +297,23 @@ def _outcome(packages: Packages) -> tuple[Path, str]:
         with suppress(OSError):  # it is there by now
             ready.rename(home)
     return home, ""
+
+
+@cache
+def packed_codecs() -> Path:
+    """Return a folder of modules that has ours as npm packs it, which is what its users get."""
+    folder = Path(_PACKED.name)
+    command = [_program("npm"), "pack", "--silent", "--pack-destination", str(folder)]
+    ran = subprocess.run(
+        command, cwd=CODECS.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert not ran.returncode, ran.stderr
+    with tarfile.open(folder / ran.stdout.split()[-1]) as packed:
+        packed.extractall(folder, filter="data")
+    return (folder / "package").rename(folder / "virtual-tiff-codecs").parent
+
+
+_PACKED = tempfile.TemporaryDirectory()
 
 
 def installed(packages: Packages = _ZARRITA) -> Path:

@@ -2,22 +2,11 @@
 //
 // index.html?repository=URL&files=URL&group=PATH: the Icechunk repository, the prefix of the files
 // that it refers to (both over HTTP with CORS), and the group of the slide.
-import { Repository } from "@earthmover/icechunk";
-import { createFetchStorage } from "@earthmover/icechunk/fetch-storage";
-import { createHttpVirtualChunkFetcher } from "@earthmover/icechunk/http-virtual-chunks";
-import { registerCodecs } from "virtual-tiff-codecs";
 import * as zarr from "zarrita";
+import { openStore } from "../open.mjs";
 
-registerCodecs(zarr.registry);
 const canvas = document.querySelector("canvas");
 const wanted = new URLSearchParams(location.search);
-
-async function openStore(url, files) {
-  const access = { [files]: { type: "HttpAccess" } };
-  const repository = await Repository.open(createFetchStorage(url), undefined, access);
-  await repository.setHttpVirtualChunkFetcher(createHttpVirtualChunkFetcher());
-  return (await repository.readonlySession({ branch: "main" })).store;
-}
 
 // Each level: its array, and where its pixels lie, by OME-Zarr's attributes
 async function openLevels(store, path) {

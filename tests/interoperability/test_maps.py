@@ -1,0 +1,207 @@
+"""Cubes of COGs in Chromium, from an Icechunk repository over HTTP: pixels, and three maps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from rasterio.enums import Resampling
+from rasterio.transform import from_bounds, from_origin
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+
+from support.browser import ANY_ORIGIN, MAPS, PAGES, Browser, bundled, served
+from support.http import HttpServer
+from virtual_tiff.publishing import publish
+
+pytestmark = pytest.mark.long
+
+EXAMPLES = Path(__file__).parents[2] / "javascript" / "examples"
+PICTURES = os.environ.get("VIRTUAL_TIFF_PICTURES")
+"""A folder for the pictures of the pages."""
+
+DAYS = ("2024-05-01", "2024-05-11", "2024-05-21")
+SIZE = 512
+CORNER = (600_000, 5_400_000)
+PROJ4 = "+proj=utm +zone=32 +datum=WGS84 +units=m +no_defs"
+LOW, HIGH = 0, 4000
+COGS: dict[str, dict[str, Any]] = {
+    "lzw": {"compress": "lzw", "predictor": 2, "dtype": "uint16", "count": 1},
+    "deflate": {"compress": "deflate", "predictor": 2, "dtype": "uint16", "count": 1},
+    "jpeg": {"compress": "jpeg", "dtype": "uint8", "count": 3, "quality": 90},
+}
+
+
+def landscape(number: int) -> NDArray[np.float64]:
+    """Return hills of 50 to 3950: noise whose long waves are the highest. 0 would be missing."""
+    rng = np.random.default_rng(number)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.rfftfreq(SIZE), indexing="ij"))
+    waves = np.fft.rfft2(rng.normal(size=(SIZE, SIZE))) / (frequency + 0.004) ** 2
+    hills = np.fft.irfft2(waves)
+    return 50 + (hills - hills.min()) / np.ptp(hills) * (HIGH - 100)
+
+
+def cog(path: Path, number: int, **options: Any) -> None:
+    """Write a COG with overviews, 20 m a pixel."""
+    bands = np.stack([landscape(number + n) for n in range(options["count"])])
+    if options["dtype"] == "uint8":
+        bands = bands / 16
+    profile = {
+        "driver": "COG",
+        "crs": "EPSG:32632",
+        "transform": from_origin(*CORNER, 20, 20),
+        "width": SIZE,
+        "height": SIZE,
+        "blocksize": 128,
+    }
+    with rasterio.open(path, "w", **profile, **options) as dataset:
+        dataset.write(bands.astype(options["dtype"]))
+
+
+@pytest.fixture(scope="module")
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An example that is bundled once for all tests with it."""
+    packages = PAGES if request.param == "stack" else MAPS
+    return bundled(EXAMPLES / request.param, tmp_path_factory.mktemp("page"), packages)
+
+
+def of(example: str) -> Any:
+    return pytest.mark.parametrize("page", [example], indirect=True)
+
+
+@dataclass(frozen=True)
+class Cube:
+    """A stack that is served, and its files."""
+
+    query: dict[str, str]
+    paths: list[Path]
+
+    def pixels(self, time: int, level: int = 0) -> NDArray[Any]:
+        """What GDAL reads: (band, y, x)."""
+        options = {"overview_level": level - 1} if level else {}
+        with rasterio.open(self.paths[time], **options) as dataset:
+            bands: NDArray[Any] = dataset.read()
+        return bands
+
+
+@contextmanager
+def cube(folder: Path, codec: str, **options: Any) -> Iterator[Cube]:
+    """Publish three COGs by their urls, and serve them and the repository."""
+    files = folder / "cogs"
+    files.mkdir(parents=True)
+    paths = [files / f"{day}.tif" for day in DAYS]
+    for number, path in enumerate(paths):
+        cog(path, number, **COGS[codec])
+    with HttpServer(folder) as server:
+        server.headers = ANY_ORIGIN
+        urls = [f"{server.url}/cogs/{path.name}" for path in paths]
+        time = r"(?P<time>\d{4}-\d\d-\d\d)"
+        done = publish(urls, folder / "cube", concat="time", time=time, **options)
+        array = done.arrays[0].path.rpartition("/")[2]
+        query = {"repository": f"{server.url}/cube", "files": done.containers[0], "array": array}
+        yield Cube(query, paths)
+
+
+@of("stack")
+@pytest.mark.parametrize("codec", COGS)
+async def test_pixels_of_a_cube_in_chromium(codec: str, page: Path, tmp_path: Path) -> None:
+    with cube(tmp_path / "data", codec, ifd_layout="pyramid") as made, served(page) as site:
+        async with Browser(600, 560) as browser:
+            await browser.open(
+                f"{site}?{urlencode(made.query)}", until="document.title === 'drawn'"
+            )
+            if PICTURES:
+                await browser.screenshot(Path(PICTURES, f"stack-{codec}.png"))
+            assert await browser.value("levels.length") == 3
+            assert await browser.value("document.querySelector('output').textContent") == DAYS[0]
+            for level, time in ((0, 2), (1, 1), (2, 0)):
+                read = "Array.from({ length: bands * height * width }, (_, n) => data[index("
+                read += (
+                    "Math.floor(n / width) % height, n % width, Math.floor(n / height / width))])"
+                )
+                values = await browser.value(
+                    f"readImage(levels[{level}], {time}).then("
+                    f"({{ data, height, width, bands, index }}) => {read})"
+                )
+                expected = made.pixels(time, level)
+                difference = np.array(values).reshape(expected.shape) - expected.astype(float)
+                # two decoders of JPEG round differently
+                assert np.abs(difference).max() <= (8 if codec == "jpeg" else 0)
+                assert np.abs(difference).mean() < 1
+
+
+def drawn(picture: Path) -> NDArray[np.int64]:
+    with Image.open(picture) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def shades(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the grey of each pixel."""
+    return np.clip((values - LOW) / (HIGH - LOW), 0, 1) * 255
+
+
+@of("openlayers")
+@pytest.mark.parametrize("layout", ["flat", "pyramid"])
+async def test_openlayers_shows_stacks_and_pyramids(
+    layout: str, page: Path, tmp_path: Path
+) -> None:
+    with cube(tmp_path / "data", "lzw", ifd_layout=layout) as made, served(page) as site:
+        query = made.query | {"time": "1", "low": str(LOW), "high": str(HIGH)}
+        async with Browser(SIZE, SIZE) as browser:
+            await browser.open(f"{site}?{urlencode(query)}", until="document.title === 'drawn'")
+            assert await browser.value("source.getState()") == "ready", browser.log
+            assert await browser.value("source.getProjection().getCode()") == "EPSG:32632"
+            dimensions = "source.getDimensions().then((all) => all.time.size)"
+            assert await browser.value(dimensions) == len(DAYS)
+            # a pixel of the full image for each of the screen's
+            await browser.value(
+                "document.title = '', map.getView().setCenter([605120, 5394880]),"
+                " map.getView().setResolution(20), map.render()"
+            )
+            await browser.wait("document.title === 'drawn'")
+            picture = await browser.screenshot(
+                Path(PICTURES or tmp_path, f"openlayers-{layout}.png")
+            )
+    shown = drawn(picture)[40:-60, 60:-20]
+    difference = shown.mean(axis=2) - shades(made.pixels(1)[0])[40:-60, 60:-20]
+    assert np.abs(difference).max() < 12
+    assert np.abs(difference).mean() < 2
+
+
+@of("zarr-layer")
+@pytest.mark.parametrize("layout", ["flat", "pyramid"])
+async def test_zarr_layer_shows_stacks_and_pyramids(
+    layout: str, page: Path, tmp_path: Path
+) -> None:
+    with cube(tmp_path / "data", "deflate", ifd_layout=layout) as made, served(page) as site:
+        query = made.query | {"time": "1", "low": str(LOW), "high": str(HIGH), "proj4": PROJ4}
+        async with Browser(600, 600) as browser:
+            await browser.open(f"{site}?{urlencode(query)}", until="document.title === 'drawn'")
+            name = f"zarr-layer-{layout}.png"
+            picture = await browser.screenshot(Path(PICTURES or tmp_path, name))
+            bounds = await browser.value("map.getBounds().toArray().flat()")
+        mercator = transform_bounds("EPSG:4326", "EPSG:3857", *bounds)
+        options: Any = {"crs": "EPSG:3857", "width": 600, "height": 600, "add_alpha": True}
+        with rasterio.open(made.paths[1]) as dataset:
+            to = from_bounds(*mercator, 600, 600)
+            with WarpedVRT(dataset, transform=to, resampling=Resampling.bilinear, **options) as vrt:
+                expected, mask = vrt.read(1), vrt.dataset_mask()
+    inside = np.asarray(Image.fromarray(mask).filter(ImageFilter.MinFilter(13))) > 0
+    assert inside.mean() > 0.8
+    # the layer projects in shaders: in the software that stands for a graphics card here, sines and
+    # logarithms have so few digits that all is 10 pixels too low
+    grey = drawn(picture).mean(axis=2)
+    shifted = [np.abs(np.roll(grey, -n, axis=0) - shades(expected))[inside] for n in range(15)]
+    difference = min(shifted, key=np.mean)
+    assert difference.mean() < 2
+    assert np.quantile(difference, 0.99) < 12
