@@ -109,15 +109,35 @@ _WITH_NUMBERS = ("--bbox", "--window")
 """Options whose values may begin with a minus sign, which argparse takes for another option."""
 
 
+_PORTABLE = "--portable"
+
+
 def _with_values(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with the values of `_WITH_NUMBERS` joined to their options."""
+    """Return the arguments with the values of some options joined to them.
+
+    `--portable` may have names of readers after it, and the names of files.
+    """
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in _WITH_NUMBERS and argument.startswith("-"):
+        before = joined[-1] if joined else None
+        if (before in _WITH_NUMBERS and argument.startswith("-")) or (
+            before == _PORTABLE and _names_readers(argument)
+        ):
             joined[-1] += f"={argument}"
         else:
+            if before == _PORTABLE:
+                joined[-1] += "="
             joined.append(argument)
     return joined
+
+
+def _names_readers(text: str) -> bool:
+    from virtual_tiff.codec_table.readers import named  # noqa: PLC0415 (most commands need none)
+
+    try:
+        return bool(named(text))
+    except ValueError:
+        return False
 
 
 def _print_line(kind: str, text: str) -> None:

@@ -193,9 +193,12 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     option("--no-cache", action="store_true", help="keep nothing of what was read")
     option(
         "--portable",
-        action="store_true",
-        default=None,
-        help="use only codecs that zarr-python, zarrs and zarrita have; short last strips are"
+        nargs="?",
+        metavar="READERS",
+        const=True,
+        type=lambda text: text or True,
+        help="use only codecs that these readers have, as zarrs,zarrita, of zarr-python, zarrs,"
+        " zarrita, tensorstore and GDAL (without names: the first three); short last strips are"
         " copied, and files that would have to be copied as a whole are refused",
     )
     option(
@@ -495,7 +498,9 @@ def _arrays_summary(published: Published) -> Iterator[str]:
         yield f"  and {counted(len(published.arrays) - _MOST_LISTED, 'more array')}"
     if published.portable:
         what = copied(published) if published.inlined else "no block was copied"
-        yield f"portable: zarr-python, zarrs and zarrita read it; {what}"
+        *others, last = published.portable_readers
+        names = f"{', '.join(others)} and {last} read" if others else f"{last} reads"
+        yield f"portable: {names} it; {what}"
 
 
 def _files_summary(published: Published) -> Iterator[str]:

@@ -7,7 +7,7 @@ each implementation that is installed, and `docs/codecs.md` is made from this ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from virtual_tiff.codec_table.description import CodecJSON, package_of
@@ -15,8 +15,10 @@ from virtual_tiff.codec_table.rows import described
 
 __all__ = [
     "IMPLEMENTATIONS",
+    "PORTABLE",
     "Implementation",
     "codec_names",
+    "named",
     "packages",
     "readers",
     "readers_text",
@@ -64,6 +66,39 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Implementation(name="GDAL"),
 )
 """zarr-python 3.4.2, zarrs 0.2.3, zarrita 0.7.5 in Node 20, tensorstore 0.1.86, GDAL 3.12.2."""
+
+
+PORTABLE = (_ZARR_PYTHON, "zarrs", "zarrita")
+"""The implementations that a portable store is for, unless others are asked for."""
+
+
+def named(names: str | Sequence[str]) -> tuple[Implementation, ...]:
+    """Return the implementations of some names, in the order of the table.
+
+    Parameters
+    ----------
+    names
+        A list, or a text with commas between them; upper case and blanks do not count.
+
+    Raises
+    ------
+    ValueError
+        If there is none of a name, or no name.
+    """
+    known = {_key(each.name): each for each in IMPLEMENTATIONS}
+    listed = names.split(",") if isinstance(names, str) else list(names)
+    unknown = [name for name in listed if _key(str(name)) not in known]
+    if unknown or not listed:
+        allowed = ", ".join(each.name for each in IMPLEMENTATIONS)
+        wrong = ", ".join(map(repr, unknown)) or "none"
+        msg = f"the readers must be some of {allowed}, not {wrong}"
+        raise ValueError(msg)
+    wanted = {_key(name) for name in listed}
+    return tuple(each for key, each in known.items() if key in wanted)
+
+
+def _key(name: str) -> str:
+    return "".join(name.split()).lower()
 
 
 def codec_names(codecs: Iterable[CodecJSON]) -> Iterator[str]:

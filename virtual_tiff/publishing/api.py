@@ -52,7 +52,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     parallel: Parallel = False,
     cache: str | os.PathLike[str] | Literal[False] | None = None,
     check: bool = False,
-    portable: bool | None = None,
+    portable: bool | str | Sequence[str] | None = None,
     inline_limit: int | None = None,
     per_scene: str | Sequence[str] = (),
     overlap: Overlap = "error",
@@ -188,7 +188,9 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         cannot be read, nothing is published.
     portable
         Whether to use only codecs and data types that zarr-python, zarrs and zarrita have:
-        `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Samples are as they are
+        `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Names of readers, as
+        `"zarrs,tensorstore"`, ask for those that these have; see docs/interoperability.md for
+        the versions. Samples are as they are
         stored, (y, x, band). A short last strip is copied into the repository, filled up, where
         the file does not go on behind it; a file that would have to be copied as a whole is an
         error. None is what `append` finds, and False of a new repository.

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from virtual_tiff.codec_table.readers import PORTABLE, named
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.engines import Engine, Parallel
 from virtual_tiff.publishing.finding.lookups import Values
@@ -68,7 +69,7 @@ class PublishOptions:
     parallel: Parallel = False
     cache: str | os.PathLike[str] | Literal[False] | None = None
     check: bool = False
-    portable: bool | None = None
+    portable: bool | str | Sequence[str] | None = None
     inline_limit: int | None = None
     per_scene: str | Sequence[str] = ()
     overlap: Overlap = "error"
@@ -119,6 +120,8 @@ class PublishOptions:
         ):
             msg = f"nodata must be a number or None, not {self.nodata!r}"
             raise ValueError(msg)
+        if not isinstance(self.portable, bool | None):
+            object.__setattr__(self, "portable", _readers(self.portable))
         Portability(inline_limit=self.inline_limit)
         if unknown := sorted(set(self.scenes) - set(PER_SCENE)):
             msg = f"per_scene must be some of {', '.join(PER_SCENE)}, not {', '.join(unknown)}"
@@ -138,11 +141,14 @@ class PublishOptions:
             msg = "replace_changed needs append=True"
             raise ValueError(msg)
         self.engine  # noqa: B018 (it checks the option)
-        allowed_of_parser = sorted(option.name for option in fields(VirtualTIFF) if option.init)
-        if unknown := sorted(set(self.parser_options) - set(allowed_of_parser)):
+        self._check_parser_options()
+
+    def _check_parser_options(self) -> None:
+        allowed = sorted(option.name for option in fields(VirtualTIFF) if option.init)
+        if unknown := sorted(set(self.parser_options) - set(allowed)):
             msg = (
                 f"{', '.join(unknown)}: no such option; those of the parser are"
-                f" {', '.join(allowed_of_parser)}"
+                f" {', '.join(allowed)}"
             )
             raise ValueError(msg)
         VirtualTIFF(**self.parser_options)  # checks them
@@ -233,12 +239,21 @@ class PublishOptions:
         """How each file is read."""
         return Reader(
             parser=VirtualTIFF(**self.parser_options),
-            portable=Portability(inline_limit=self.inline_limit) if self.portable else None,
+            portable=Portability(readers=self.portable_readers, inline_limit=self.inline_limit)
+            if self.portable
+            else None,
             truncated=self.truncated,
             per_scene=self.scenes,
             join_bands="band" in self.axes,
             image_sets=self.image_sets,
         )
+
+    @property
+    def portable_readers(self) -> tuple[str, ...]:
+        """The readers that a portable repository is for; none if it is not portable."""
+        if isinstance(self.portable, bool | None):
+            return PORTABLE if self.portable else ()
+        return tuple(self.portable)
 
     @property
     def engine(self) -> Engine | None:
@@ -250,13 +265,13 @@ class PublishOptions:
         """All that a record depends on beside its file."""
         return f"{self.reader!r} virtual-tiff {version('virtual-tiff')}"
 
-    def settled(self, *, published: bool | None) -> PublishOptions:
+    def settled(self, *, published: bool | Sequence[str] | None) -> PublishOptions:
         """Return the options when it is known what the repository has.
 
         Parameters
         ----------
         published
-            Whether the repository is portable; None if it has nothing yet.
+            Whether the repository is portable, or for which readers; None if it has nothing yet.
 
         Raises
         ------
@@ -279,7 +294,17 @@ class PublishOptions:
             msg = "any_compression needs a codec of this package, and portable allows none"
             raise ValueError(msg)
         stored = {**self.parser_options, "samples": "stored"}
-        return replace(self, portable=True, parser_options=stored)
+        return replace(self, portable=published or self.portable, parser_options=stored)
+
+
+def _readers(names: str | Sequence[str]) -> bool | tuple[str, ...]:
+    """Return the names of readers as the table has them; True if they are the usual ones."""
+    try:
+        found = tuple(known.name for known in named(names))
+    except (TypeError, ValueError) as error:
+        msg = f"portable must be one of None, True, False, or names of readers: {error}"
+        raise ValueError(msg) from None
+    return True if found == PORTABLE else found
 
 
 def _is_path(value: object) -> bool:
@@ -295,7 +320,6 @@ _ALLOWED: dict[str, Sequence[Any]] = {
     "append": (True, False),
     "replace_changed": (True, False),
     "save_access": (True, False),
-    "portable": (None, True, False),
     "any_compression": (True, False),
     "dry_run": (True, False),
 }

@@ -76,7 +76,9 @@ class Published:
     shift: float = 0.0
     """The largest distance of a file from the common grid, in pixels."""
     portable: bool = False
-    """Whether zarr-python, zarrs and zarrita read all arrays without codecs of ours."""
+    """Whether the readers of `portable_readers` read all arrays without codecs of ours."""
+    portable_readers: tuple[str, ...] = ()
+    """The readers that a portable repository is for; empty if it is not portable."""
     new: bool = True
     """Whether there was anything to commit."""
     dry_run: bool = False

@@ -599,7 +599,7 @@ class Publication:
                         Ledger(
                             layout=arrangement.layout,
                             axes=arrangement.axes,
-                            portable=bool(options.portable),
+                            portable=_kept_portable(options),
                             per_scene=arrangement.per_scene,
                             group=group,
                             states=plan.states,
@@ -742,6 +742,7 @@ class Publication:
             requests=None if self.engine else self._traffic.requests,
             bytes_read=None if self.engine else self._traffic.bytes_read,
             portable=bool(options.portable),
+            portable_readers=options.portable_readers,
             readers_need=packages(written.codecs),
             how_to_open=how_to_open(
                 self.target,
@@ -761,6 +762,13 @@ class Publication:
             with_headers(icechunk.RepositoryConfig(), self.containers),
             authorize_virtual_chunk_access=access_to(self.containers),
         )
+
+
+def _kept_portable(options: PublishOptions) -> bool | tuple[str, ...]:
+    """Return what the ledger keeps of `portable`: the readers, unless they are the usual ones."""
+    return (
+        options.portable_readers if isinstance(options.portable, tuple) else bool(options.portable)
+    )
 
 
 def _reference(name: str) -> str:

@@ -579,6 +579,91 @@ def test_what_is_appended_is_portable_too(tmp_path: Path) -> None:
             publish(lzw, cube, **options, **wrong)
 
 
+# --------------------------------------------------------------------------- for readers
+
+
+def five_files(folder: Path) -> dict[str, Path]:
+    kinds: dict[str, dict[str, Any]] = {
+        "none": {"compress": "none"},
+        "deflate": {"compress": "deflate"},
+        "zstd": {"compress": "zstd", "ENDIANNESS": "BIG", "dtype": "uint16"},
+        "lzw": {"compress": "lzw"},
+        "half": {"dtype": "float16", "compress": "zstd"},
+    }
+    return {
+        name: scene(folder / f"{name}.tif", shape=(32, 16), block=16, **options)
+        for name, options in kinds.items()
+    }
+
+
+READ_BY = {
+    "zarr-python,zarrs,zarrita": ["none", "deflate", "zstd"],
+    "zarrs, Zarr-Python": ["none", "deflate", "zstd", "half"],
+    "tensorstore": ["none", "zstd", "half"],
+    "gdal,tensorstore": ["none", "zstd", "half"],
+    "zarr-python + imagecodecs-zarr": ["none", "deflate", "zstd", "lzw", "half"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("names", READ_BY)
+def test_files_that_one_of_the_readers_cannot_read_are_refused(tmp_path: Path, names: str) -> None:
+    files = five_files(tmp_path)
+    published = publish(files.values(), "memory://", portable=names, on_error="skip")
+    taken = {array.path.split("/")[0] for array in published.arrays}
+    assert sorted(taken) == sorted(READ_BY[names])
+    assert len(published.failures) == len(files) - len(taken)
+    assert all("portable" in str(error) for error in published.failures.values())
+    plain = node.export_zarr(
+        published.repository.readonly_session("main").store, tmp_path / "plain"
+    )
+    asked = [{"array": f"{name}/0", "selection": [None, None]} for name in taken]
+    for reader in published.portable_readers:
+        if reader == "zarrita":
+            continue  # see above
+        request = {"store": str(plain), "into": str(tmp_path), "reads": asked}
+        done = subprocess.run(
+            [sys.executable, str(READERS), reader.removeprefix("zarr-python ")],
+            input=json.dumps(request), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert json.loads(done.stdout) == [None] * len(taken), reader
+        for number, name in enumerate(taken):
+            found = np.load(tmp_path / f"{number}.npy")
+            np.testing.assert_array_equal(found, stored(files[name]), err_msg=f"{reader} {name}")
+
+
+READERS = Path(__file__).parents[3] / "scripts" / "_zarr_readers.py"
+
+
+def test_a_short_strip_that_cannot_be_filled_up_is_refused(tmp_path: Path) -> None:
+    path = scene(tmp_path / "a.tif", **STRIPS | {"compress": "lzw"})
+    with pytest.raises(PublishError, match=r"fewer rows.*Compression LZW"):
+        publish(path, "memory://", portable="zarr-python + imagecodecs-zarr")
+
+
+def test_an_append_is_for_the_readers_of_the_repository(tmp_path: Path) -> None:
+    files, cube = five_files(tmp_path), tmp_path / "cube"
+    publish(files["none"], cube, portable=["GDAL", "tensorstore"])
+    more = publish(files["zstd"], cube, append=True)
+    assert more.portable_readers == ("tensorstore", "GDAL")
+    with pytest.raises(PublishError, match="tensorstore and GDAL cannot read"):
+        publish(files["deflate"], cube, append=True)
+    with pytest.raises(ValueError, match=r"portable=\('tensorstore', 'GDAL'\), not True"):
+        publish(files["deflate"], cube, append=True, portable=True)
+
+
+def test_readers_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = five_files(tmp_path)
+    name, cube = str(files["half"]), str(tmp_path / "cube")
+    assert cli.main(["publish", "--portable", "zarrs,tensorstore", name, "--to", cube]) == 0
+    assert "portable: zarrs and tensorstore read it" in capsys.readouterr().err
+    for arguments in (["--portable", name], [name, "--portable"]):
+        assert cli.main(["publish", *arguments, "--to", str(tmp_path / "other")]) == 1
+        assert "zarrita cannot read float16" in capsys.readouterr().err
+    assert cli.main(["publish", name, "--portable=zarsr", "--to", cube]) == 2
+    assert "names of readers" in capsys.readouterr().err
+
+
 def test_other_repositories_do_not_become_portable(tmp_path: Path) -> None:
     one, two = scene(tmp_path / "a.tif"), scene(tmp_path / "b.tif")
     first = publish(one, tmp_path / "cube")

@@ -1,6 +1,6 @@
-"""Stores that zarr-python, zarrs and zarrita read alike, none of them with a codec of ours.
+"""Stores that several readers read alike, by default zarr-python, zarrs and zarrita.
 
-The codecs and data types that all three have are few. A file with others is refused: to change
+The codecs and data types that all of them have are few. A file with others is refused: to change
 them, each pixel would have to be copied. There is one exception, a strip (or tile) at the image's
 foot that holds fewer rows than the others. If the file goes on after it, the reference takes in the
 bytes that follow: those rows lie below the image. Otherwise the block is copied, filled up with
@@ -16,17 +16,12 @@ from math import prod
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
-from virtual_tiff.codec_table.readers import IMPLEMENTATIONS
+from virtual_tiff.codec_table.readers import PORTABLE, Implementation, named
 from virtual_tiff.codec_table.words import codec_tag
 from virtual_tiff.publishing.planning.plan import joined
 from virtual_tiff.tiff import ByteRange, LimitError, Limits, Tag, UnsupportedError
 
 __all__ = ["Portability", "ShortBlocks", "portable_group"]
-
-_READERS = tuple(
-    known for known in IMPLEMENTATIONS if known.name in ("zarr-python", "zarrs", "zarrita")
-)
-"""The implementations that read a portable store, without a codec of ours or of imagecodecs."""
 
 _COMPRESSIONS = frozenset(("zstd", "numcodecs.zlib"))
 _PAD = "virtual_tiff.pad"
@@ -42,14 +37,16 @@ of that size is what may have to be copied."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portability:
-    """How much of a file a portable store may copy.
+    """Which readers a portable store is for, and how much of a file it may copy.
 
     Raises
     ------
     ValueError
-        If the limit is none.
+        If the limit is none, or a reader is unknown.
     """
 
+    readers: tuple[str, ...] = PORTABLE
+    """Names of implementations."""
     inline_limit: int | None = None
     """Most bytes of one array of one file that may be copied; None is 1 MiB, or of larger
     arrays 5 % of their bytes in the file."""
@@ -59,6 +56,7 @@ class Portability:
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             msg = f"inline_limit must be None or a number of bytes, not {limit!r}"
             raise ValueError(msg)
+        named(self.readers)
 
     def most(self, nbytes: int) -> int:
         """Return the most bytes that may be copied of an array that takes so many in its file."""
@@ -124,7 +122,7 @@ def _group(
         arrays[name] = array
         if isinstance(array, FileArray):
             path = joined(at, name)
-            _check(array.metadata, path)
+            _check(array.metadata, path, named(asked.readers))
             arrays[name], short = _padded(array, path, file_size, asked)
             blocks += short
     groups = {
@@ -137,16 +135,18 @@ def _group(
 # ---------------------------------------------------------------------------- refusals
 
 
-def _check(metadata: JSON, path: str) -> None:
+def _check(metadata: JSON, path: str, implementations: Sequence[Implementation]) -> None:
     kind = metadata["data_type"]
-    lacking = [known.name for known in _READERS if kind in known.lacks]
+    lacking = [known.name for known in implementations if kind in known.lacks]
     if lacking:
         raise UnsupportedError(_refusal(path, lacking, kind), tag=Tag.SampleFormat)
     steps = [codec for codec in metadata["codecs"] if codec["name"] != _PAD]
-    lacking = [known.name for known in _READERS if not known.reads(steps, kind)]
+    lacking = [known.name for known in implementations if not known.reads(steps, kind)]
     if not lacking:
         return
-    others = [step for step in steps if not all(known.has(step["name"]) for known in _READERS)]
+    others = [
+        step for step in steps if not all(known.has(step["name"]) for known in implementations)
+    ]
     tagged = [(*codec_tag(step), step["name"]) for step in others]
     words = _listed([f"{words} (codec {name})" for _, words, name in tagged])
     tag = next((tag for tag, _, _ in tagged if tag is not None), None)
@@ -156,7 +156,8 @@ def _check(metadata: JSON, path: str) -> None:
 def _refusal(path: str, lacking: Sequence[str], feature: str) -> str:
     return (
         f"array {path}: {_listed(lacking)} cannot read {feature} without further packages, and"
-        " publish copies no pixels of such arrays. Publish without portable; or expose less of the"
+        " publish copies no pixels of such arrays. Publish without portable, or for other readers"
+        " (portable=, --portable); or expose less of the"
         " file (ifd=0, overviews=False); or write it anew, as gdal_translate -co COMPRESS=ZSTD -co"
         " PREDICTOR=1 does"
     )
@@ -176,9 +177,17 @@ def _padded(
     """Return an array without the codec that fills up short blocks, and these blocks."""
     codecs = array.metadata["codecs"]
     pad = next((codec["configuration"] for codec in codecs if codec["name"] == _PAD), None)
-    if pad is None:
+    if pad is None or all(known.has(_PAD) for known in named(asked.readers)):
         return array, []
     others = [codec for codec in codecs if codec["name"] != _PAD]
+    if others[-1]["name"] not in {"bytes", *_COMPRESSIONS}:
+        _, words, name = *codec_tag(others[-1]), others[-1]["name"]
+        msg = (
+            f"array {path}: the last strip has fewer rows, and publish cannot fill up {words}"
+            f" (codec {name}). Write the file anew as tiles (gdal_translate -co TILED=YES), or"
+            " publish without portable"
+        )
+        raise UnsupportedError(msg, tag=Tag.RowsPerStrip)
     compression = next((c["name"] for c in others if c["name"] in _COMPRESSIONS), None)
     size, last = pad["size"], pad["last"]
     array = replace(

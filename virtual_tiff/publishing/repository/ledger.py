@@ -108,8 +108,8 @@ class Ledger:
     layout: str
     axes: tuple[str, ...]
     """Dimensions along which files are stacked, or put together."""
-    portable: bool
-    """Whether all readers have the codecs of its arrays."""
+    portable: bool | tuple[str, ...]
+    """Whether the readers of a portable store have the codecs of its arrays, or which have."""
     per_scene: tuple[str, ...] | None
     """Attributes that are kept a scene each; None if the ledger does not say it."""
     group: str | None = None
@@ -126,7 +126,7 @@ class Ledger:
             "version": _VERSION,
             "layout": self.layout,
             "concat": list(self.axes),
-            "portable": self.portable,
+            "portable": list(self.portable) if isinstance(self.portable, tuple) else self.portable,
             "per_scene": list(self.per_scene or ()),
             "files": dict(self.files),
             "groups": {path: _state_to_json(state) for path, state in self.states.items()},
@@ -142,12 +142,13 @@ class Ledger:
             for path, state in attributes["places" if old else "groups"].items()
         }
         kept = {key.name for state in states.values() for key in state.columns}
+        portable = attributes.get("portable", False)
         scenes = sorted(kept & set(PER_SCENE)) if old else attributes["per_scene"]
         return cls(
             rows=rows,
             layout=attributes["layout"],
             axes=tuple(attributes["concat"]),
-            portable=bool(attributes.get("portable", False)),
+            portable=tuple(portable) if isinstance(portable, list) else bool(portable),
             per_scene=None if old and not scenes else tuple(scenes),
             group=attributes.get("group"),
             states=states,
