@@ -132,10 +132,10 @@ def _with_values(arguments: Sequence[str]) -> list[str]:
 
 
 def _names_readers(text: str) -> bool:
-    from virtual_tiff.codec_table.readers import named  # noqa: PLC0415 (most commands need none)
+    from virtual_tiff.codec_table.readers import implementations_named  # noqa: PLC0415 (most commands need none)
 
     try:
-        return bool(named(text))
+        return bool(implementations_named(text))
     except ValueError:
         return False
 

@@ -18,7 +18,7 @@ __all__ = [
     "PORTABLE",
     "Implementation",
     "codec_names",
-    "named",
+    "implementations_named",
     "packages",
     "readers",
     "readers_text",
@@ -72,7 +72,7 @@ PORTABLE = (_ZARR_PYTHON, "zarrs", "zarrita")
 """The implementations that a portable store is for, unless others are asked for."""
 
 
-def named(names: str | Sequence[str]) -> tuple[Implementation, ...]:
+def implementations_named(names: str | Sequence[str]) -> tuple[Implementation, ...]:
     """Return the implementations of some names, in the order of the table.
 
     Parameters

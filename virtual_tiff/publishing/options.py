@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from virtual_tiff.codec_table.readers import PORTABLE, named
+from virtual_tiff.codec_table.readers import PORTABLE, implementations_named
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.engines import Engine, Parallel
 from virtual_tiff.publishing.finding.lookups import Values
@@ -300,7 +300,7 @@ class PublishOptions:
 def _readers(names: str | Sequence[str]) -> bool | tuple[str, ...]:
     """Return the names of readers as the table has them; True if they are the usual ones."""
     try:
-        found = tuple(known.name for known in named(names))
+        found = tuple(known.name for known in implementations_named(names))
     except (TypeError, ValueError) as error:
         msg = f"portable must be one of None, True, False, or names of readers: {error}"
         raise ValueError(msg) from None

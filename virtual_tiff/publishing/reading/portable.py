@@ -16,7 +16,7 @@ from math import prod
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
-from virtual_tiff.codec_table.readers import PORTABLE, Implementation, named
+from virtual_tiff.codec_table.readers import PORTABLE, Implementation, implementations_named
 from virtual_tiff.codec_table.words import codec_tag
 from virtual_tiff.publishing.planning.plan import joined
 from virtual_tiff.tiff import ByteRange, LimitError, Limits, Tag, UnsupportedError
@@ -56,7 +56,7 @@ class Portability:
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             msg = f"inline_limit must be None or a number of bytes, not {limit!r}"
             raise ValueError(msg)
-        named(self.readers)
+        implementations_named(self.readers)
 
     def most(self, nbytes: int) -> int:
         """Return the most bytes that may be copied of an array that takes so many in its file."""
@@ -122,7 +122,7 @@ def _group(
         arrays[name] = array
         if isinstance(array, FileArray):
             path = joined(at, name)
-            _check(array.metadata, path, named(asked.readers))
+            _check(array.metadata, path, implementations_named(asked.readers))
             arrays[name], short = _padded(array, path, file_size, asked)
             blocks += short
     groups = {
@@ -177,7 +177,7 @@ def _padded(
     """Return an array without the codec that fills up short blocks, and these blocks."""
     codecs = array.metadata["codecs"]
     pad = next((codec["configuration"] for codec in codecs if codec["name"] == _PAD), None)
-    if pad is None or all(known.has(_PAD) for known in named(asked.readers)):
+    if pad is None or all(known.has(_PAD) for known in implementations_named(asked.readers)):
         return array, []
     others = [codec for codec in codecs if codec["name"] != _PAD]
     if others[-1]["name"] not in {"bytes", *_COMPRESSIONS}:
