@@ -7,15 +7,23 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.access import access_lines
 from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
+if TYPE_CHECKING:
+    from virtual_tiff.info import FileInfo
+    from virtual_tiff.sources.locations import Location
+
 __all__ = ["add_info"]
+
+_FEW = 3
+"""Files of which each has a table of its own."""
 
 
 def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
@@ -33,6 +41,12 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         nargs="+",
         help="a path, directory, glob, url or prefix; @list.txt or - for a list of them; a STAC"
         " item or collection of items; a VRT, a tile index or a table of tiles, for its files",
+    )
+    command.add_argument(
+        "--each",
+        action="store_true",
+        help=f"print a table for each file (default: of more than {_FEW} files one table, of what"
+        " they share and in what they differ)",
     )
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     command.add_argument(
@@ -68,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
     if len(options.files) == 1 and _is_repository(options.files[0]):
         return _run_repository(options)
     # loaded here, as every import costs a command that does not need it
-    from virtual_tiff.info import examine, inspect, render  # noqa: PLC0415
+    from virtual_tiff.info import inspect, render, render_alike  # noqa: PLC0415
     from virtual_tiff.sources.finding import find_files  # noqa: PLC0415
 
     console: Any = None
@@ -89,28 +103,36 @@ def _run(options: argparse.Namespace) -> int:
         for grid, count in grids.items():
             line = f"{redacted(grid.name)}: {grid.kind} of {counted(count, 'file')}{grid.summary}"
             console.print(printable(line), markup=False)
-    if options.map is None:
-        files = asyncio.run(inspect(locations))
-    else:
-        from virtual_tiff.info.map import map_svg  # noqa: PLC0415
-
-        path = Path(options.map)
-        if path.suffix.lower() != ".svg":
-            msg = f"--map writes SVG: give the file a name that ends in .svg, not {path.name!r}"
-            raise ValueError(msg)
-        if len(locations) != 1:
-            msg = f"--map draws one file, not {len(locations)}"
-            raise ValueError(msg)
-        examined = asyncio.run(examine(locations[0]))
-        if examined.extents is not None:
-            name = redacted(locations[0].name)
-            path.write_bytes(map_svg(examined.info, examined.extents, name))
-        files = [examined.info]
+    files = _drawn(locations, options.map) if options.map else asyncio.run(inspect(locations))
     if options.json:
         print(json.dumps([file.to_json() for file in files], indent=2))
+    readable = []
     for file, location in zip(files, locations, strict=True):
         if file.error is not None:
             print(printable(f"virtual-tiff: error: {file.error}"), file=sys.stderr)
-        elif console is not None:
-            console.print(render(file, redacted(location.name)))
+        else:
+            readable.append((file, redacted(location.name)))
+    if console is not None and len(readable) > _FEW and not options.each:
+        console.print(render_alike(*zip(*readable, strict=True)))
+    elif console is not None:
+        for file, name in readable:
+            console.print(render(file, name))
     return 1 if any(file.error for file in files) else 0
+
+
+def _drawn(locations: Sequence[Location], picture: str) -> list[FileInfo]:
+    """Read the only file, and draw its map."""
+    from virtual_tiff.info import examine  # noqa: PLC0415 (see _run)
+    from virtual_tiff.info.map import map_svg  # noqa: PLC0415
+
+    path = Path(picture)
+    if path.suffix.lower() != ".svg":
+        msg = f"--map writes SVG: give the file a name that ends in .svg, not {path.name!r}"
+        raise ValueError(msg)
+    if len(locations) != 1:
+        msg = f"--map draws one file, not {len(locations)}"
+        raise ValueError(msg)
+    examined = asyncio.run(examine(locations[0]))
+    if examined.extents is not None:
+        path.write_bytes(map_svg(examined.info, examined.extents, redacted(locations[0].name)))
+    return [examined.info]

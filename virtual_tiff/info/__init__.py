@@ -12,7 +12,7 @@ from virtual_tiff.info.model import (
     FileInfo,
 )
 from virtual_tiff.info.reading import Examined, examine, inspect
-from virtual_tiff.info.table import render
+from virtual_tiff.info.table import render, render_alike
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,4 +25,5 @@ __all__ = [
     "examine",
     "inspect",
     "render",
+    "render_alike",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,11 @@ from virtual_tiff.text.numbers import by, counted, human_size, listed
 from virtual_tiff.tiff import printable
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from virtual_tiff.info.model import DirectoryInfo, FileInfo
 
-__all__ = ["file_html", "heading", "render"]
+__all__ = ["file_html", "heading", "render", "render_alike"]
 
 
 def heading(file: FileInfo) -> str:
@@ -33,22 +35,128 @@ def heading(file: FileInfo) -> str:
 
 def render(file: FileInfo, name: str) -> RenderableType:
     """Return a file's table for rich; `name` is its title. Without rich it is an ImportError."""
-    from rich import box  # noqa: PLC0415 (an extra: JSON needs no rich)
-    from rich.console import Group  # noqa: PLC0415
-    from rich.padding import Padding  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Group  # noqa: PLC0415 (an extra: JSON needs no rich)
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for header in _CELLS:
-        table.add_column(header, overflow="fold")
-    for info in file.directories:
-        style = _STYLES.get(info.kind, "")
-        cells = (Text(printable(cell(info))) for cell in _CELLS.values())
-        table.add_row(*cells, style="red" if info.error is not None else style)
+    rows = [[cell(info) for cell in _CELLS.values()] for info in file.directories]
+    styles = [
+        "red" if info.error is not None else _STYLES.get(info.kind, "") for info in file.directories
+    ]
+    table = _Rows(list(_CELLS), rows, styles)
     title = Text.assemble((printable(name), "bold"), f"  ({printable(heading(file))})")
     notes = [Text.assemble(*pieces) for pieces in _notes(file)]
-    return Group(title, table, *(Padding(n, (0, 0, 0, 1), expand=False) for n in (*notes, Text())))
+    return Group(title, table, *map(_indented, (*notes, Text())))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows with headers: a table where its words have room, and else a paragraph for each row."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    styles: Sequence[str] | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich import box  # noqa: PLC0415 (an extra)
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        columns = list(zip(self.headers, *self.rows, strict=True))
+        widths = [max(len(word) for cell in cells for word in cell.split()) for cells in columns]
+        styles = self.styles or [""] * len(self.rows)
+        room = options.max_width - sum(widths) - 2 * len(widths) - 1  # padding, lines of the box
+        if room < 0:
+            for row, style in zip(self.rows, styles, strict=True):
+                cells = zip(self.headers, row, strict=True)
+                facts = "; ".join(f"{header} {cell}" for header, cell in cells if cell)
+                yield Text(printable(f" {facts}"), style=style)
+            return
+        wanted = [
+            max(map(len, cells)) - width for cells, width in zip(columns, widths, strict=True)
+        ]
+        for at in sorted(range(len(columns)), key=wanted.__getitem__):
+            wider = min(room, wanted[at])
+            widths[at] += wider
+            room -= wider
+        table = Table(
+            box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+        )
+        for header, width in zip(self.headers, widths, strict=True):
+            table.add_column(header, overflow="fold", width=width)
+        for row, style in zip(self.rows, styles, strict=True):
+            table.add_row(*(Text(printable(cell)) for cell in row), style=style)
+        yield table
+
+
+def render_alike(files: Sequence[FileInfo], names: Sequence[str]) -> RenderableType:
+    """Return one table of many files for rich: what they share, and in what they differ.
+
+    Files that could not be read are not among them.
+    """
+    from rich.console import Group  # noqa: PLC0415 (an extra)
+    from rich.text import Text  # noqa: PLC0415
+
+    aspects = [{name: aspect(file) for name, aspect in _ASPECTS.items()} for file in files]
+    shared = {
+        name: aspects[0][name]
+        for name in _ASPECTS
+        if len({aspects_of[name] for aspects_of in aspects}) == 1
+    }
+    sizes = [file.size or 0 for file in files]
+    each = f"{human_size(min(sizes))} to {human_size(max(sizes))}"
+    title = Text.assemble(
+        (f"{counted(len(files), 'file')}", "bold"), f"  ({human_size(sum(sizes))}, {each} each)"
+    )
+    lines = [Text(f"{name}: {value}") for name, value in shared.items() if value]
+    parts: list[RenderableType] = [title, *(_indented(line) for line in lines)]
+    differing = [name for name in _ASPECTS if name not in shared]
+    if differing:
+        kinds: dict[tuple[str, ...], list[str]] = {}
+        for aspects_of, name in zip(aspects, names, strict=True):
+            kinds.setdefault(tuple(aspects_of[each] for each in differing), []).append(name)
+        ranked = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+        rows = [
+            [f"{len(alike):,}", *kind, alike[0].rstrip("/").rpartition("/")[2]]
+            for kind, alike in ranked[:_MOST_KINDS]
+        ]
+        parts += [Text(), _Rows(["files", *differing, "as"], rows)]
+        if len(ranked) > _MOST_KINDS:
+            parts.append(Text(f" and {counted(len(ranked) - _MOST_KINDS, 'more kind')} of files"))
+    by_readers = Counter(map(_readers, files))
+    for readers, count in by_readers.most_common():
+        count_of = f"{counted(count, 'file')}: " if len(by_readers) > 1 else ""
+        parts.append(_indented(Text.assemble(count_of, (readers, "green"))))
+    parts += [_indented(Text.assemble(*pieces)) for pieces in _advice_of_many(files, names)]
+    return Group(*parts)
+
+
+def _indented(text: RenderableType) -> RenderableType:
+    """Return lines below a title, which are as long as their text."""
+    from rich.padding import Padding  # noqa: PLC0415 (an extra)
+
+    return Padding(text, (0, 0, 0, 1), expand=False)
+
+
+_MOST_KINDS = 20
+"""Rows of the table of many files."""
+
+
+def _advice_of_many(
+    files: Sequence[FileInfo], names: Sequence[str]
+) -> Iterator[list[tuple[str, str]]]:
+    """Yield each code of advice once, with the number of its files, and each remedy once."""
+    by_code: dict[str, list[tuple[str, str]]] = {}
+    remedies: dict[str, None] = {}
+    for file, name in zip(files, names, strict=True):
+        for advice in file.advice:
+            by_code.setdefault(advice.code, []).append((name, advice.message))
+            remedies[advice.remedy] = None
+    for code, of_files in by_code.items():
+        name, message = of_files[0]
+        count = counted(len(of_files), "file")
+        yield [(f"{code} ({count}): ", "bold yellow"), (f"{printable(name)}: {message}", "")]
+    for remedy in remedies:
+        yield [(f"to solve it: {remedy}", "yellow")]
 
 
 def file_html(file: FileInfo) -> str:
@@ -101,8 +209,10 @@ def _size(info: DirectoryInfo) -> str:
 def _compression(info: DirectoryInfo) -> str:
     if info.compression is None:
         return ""
-    predictor = info.predictor is not None and info.predictor.code != 1
-    return f"{info.compression}, predictor {info.predictor}" if predictor else f"{info.compression}"
+    predictor = None if info.predictor is None else info.predictor.code
+    return f"{info.compression}" + (
+        f", predictor {predictor}" if predictor not in (None, 1) else ""
+    )
 
 
 def _blocks(info: DirectoryInfo) -> str:
@@ -129,3 +239,31 @@ _CELLS: dict[str, Callable[[DirectoryInfo], str]] = {
     "chunks": _chunks,
 }
 """The columns, and what stands in them; on a page of HTML the same."""
+
+
+def _kinds(file: FileInfo) -> str:
+    """Return how many directories of each kind there are."""
+    counts = Counter(info.kind or "directory" for info in file.directories)
+    return ", ".join(counted(count, kind) for kind, count in counts.items())
+
+
+def _first(cell: Callable[[DirectoryInfo], str]) -> Callable[[FileInfo], str]:
+    """Return the cell of a file's first directory."""
+    return lambda file: cell(file.directories[0]) if file.directories else ""
+
+
+def _readers(file: FileInfo) -> str:
+    """Return who reads all arrays of a file."""
+    of_arrays = [info.readable_by or () for info in file.directories if info.codecs is not None]
+    if not of_arrays:
+        return "no array that can be read"
+    common = (name for name in of_arrays[0] if all(name in each for each in of_arrays))
+    return readers_text(tuple(common))
+
+
+_ASPECTS: dict[str, Callable[[FileInfo], str]] = {
+    "variant": lambda file: file.variant or "",
+    "directories": _kinds,
+    **{name: _first(_CELLS[name]) for name in ("size", "type", "compression", "blocks")},
+}
+"""What is compared of many files: of their directories the first."""
