@@ -1,13 +1,13 @@
-"""What the scripts share that make a document of the code: write it, or say that it is stale."""
+"""What the scripts share that make documents and pictures: write them, or say which are stale."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["filled", "write_or_check"]
+__all__ = ["filled", "write_or_check", "write_or_check_all"]
 
 
 def filled(document: Path, start: str, end: str, made: str) -> str:
@@ -27,7 +27,12 @@ def filled(document: Path, start: str, end: str, made: str) -> str:
 
 
 def write_or_check(path: Path, make: Callable[[], str], description: str | None) -> int:
-    """Run a script's command line: write what it makes, or with `--check` compare.
+    """Run the command line of a script that makes one file; see `write_or_check_all`."""
+    return write_or_check_all(lambda: {path: make()}, description)
+
+
+def write_or_check_all(make: Callable[[], Mapping[Path, str]], description: str | None) -> int:
+    """Run a script's command line: write the files that it makes, or with `--check` compare them.
 
     Returns
     -------
@@ -35,14 +40,15 @@ def write_or_check(path: Path, make: Callable[[], str], description: str | None)
         The exit status: 1 if `--check` finds another text.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--check", action="store_true", help="exit with 1 if it is stale")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a file is stale")
     check = parser.parse_args().check
-    made = make()
-    if not check:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(made, encoding="utf-8", newline="\n")
-        return 0
-    if path.exists() and path.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{path.name} is stale: run python scripts/{Path(sys.argv[0]).name}", file=sys.stderr)
-    return 1
+    stale = False
+    for path, text in make().items():
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale = True
+            script = Path(sys.argv[0]).name
+            print(f"{path.name} is stale: run python scripts/{script}", file=sys.stderr)
+    return int(stale)

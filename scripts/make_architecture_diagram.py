@@ -1,9 +1,9 @@
-"""Make the diagram of docs/architecture.md from what the modules import.
+"""Draw the diagrams of docs/architecture.md: docs/images/rooms.svg and docs/images/pipeline.svg.
 
 usage: python scripts/make_architecture_diagram.py [--check]
 
 Every module belongs to a room. An arrow goes from a room to one that it imports, unless the
-way over others says the same. `--check` exits with 1 if the document is stale. A module
+way over others says the same. `--check` exits with 1 if a picture is stale. A module
 without a room, or rooms that import each other in a circle, are errors.
 """
 
@@ -17,13 +17,23 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from _documents import filled, write_or_check  # noqa: E402
+from _documents import write_or_check_all  # noqa: E402
+from _pictures import layered  # noqa: E402
 
 from house.test_layers import MODULES, imported  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "architecture.md"
-START = "<!-- diagram: python scripts/make_architecture_diagram.py -->"
-END = "<!-- end of the diagram -->"
+IMAGES = ROOT / "docs" / "images"
+
+PIPELINE = {
+    "name": "a path or a url", "sources": "sources", "tiff": "tiff", "metadata": "metadata",
+    "table": "codec_table", "arrays": "arrays", "store": "manifest, store",
+    "codecs": "codecs, at read time", "reader": "a Zarr client",
+}  # fmt: skip
+FLOW = [
+    ("name", "sources"), ("sources", "tiff"), ("tiff", "metadata"), ("tiff", "table"),
+    ("metadata", "arrays"), ("table", "arrays"), ("arrays", "store"), ("store", "reader"),
+    ("codecs", "reader"),
+]  # fmt: skip
 
 ROOMS: dict[str, tuple[str, str]] = {
     "cli": ("cli: the commands", "cli __main__"),
@@ -89,22 +99,18 @@ def arrows(graph: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
                 yield room, other
 
 
-def diagram() -> str:
-    """Return the diagram in Mermaid's language."""
-    lines = ["```mermaid", "flowchart TD"]
-    lines += [f'    {key}["{name}"]' for key, (name, _) in ROOMS.items()]
-    lines += [f"    {room} --> {other}" for room, other in arrows(rooms())]
-    return "\n".join([*lines, "```"])
-
-
-def document() -> str:
-    """Return the document with the diagram made anew."""
-    return filled(DOCUMENT, START, END, diagram())
+def pictures() -> dict[Path, str]:
+    """Return the diagrams, by where they are saved."""
+    names = {key: name for key, (name, _) in ROOMS.items()}
+    return {
+        IMAGES / "rooms.svg": layered(names, list(arrows(rooms()))),
+        IMAGES / "pipeline.svg": layered(PIPELINE, FLOW),
+    }
 
 
 def main() -> int:
-    """Write the document, or check it."""
-    return write_or_check(DOCUMENT, document, __doc__)
+    """Write the pictures, or check them."""
+    return write_or_check_all(pictures, __doc__)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ that its blocks have made. `--check` exits with 1 if a picture is stale.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import zarr
+from _documents import write_or_check_all
 from _pictures import image, line, png, rectangle, text
 from numpy.typing import NDArray
 
@@ -240,17 +240,7 @@ def pictures() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pictures, or check them."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if one is stale")
-    check = parser.parse_args().check
-    stale = 0
-    for path, picture in pictures().items():
-        if not check:
-            path.write_text(picture, encoding="utf-8", newline="\n")
-        elif not path.exists() or path.read_text(encoding="utf-8") != picture:
-            stale += 1
-            print(f"{path.name} is stale", file=sys.stderr)
-    return 1 if stale else 0
+    return write_or_check_all(pictures, (__doc__ or "").partition("\n")[0])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from docs.fenced import PAGES, ROOT, Block, blocks_of, maker_of, name_of
-from docs.running import DATA, DRAWN, SHELL, SHOWN, Page, compare, prepare
+from docs.running import DATA, SHELL, SHOWN, Page, compare, prepare
 from support.registries import restored_registries
 from support.s3 import S3, SETTINGS
 from virtual_tiff.tuning import _active
@@ -97,7 +97,7 @@ def test_the_blocks_run(
 
 
 def test_a_block_that_is_not_run_says_why(page: Path) -> None:
-    known = {"python", "text", *SHELL, *DATA, *DRAWN, *(SHOWN if maker_of(page) else ())}
+    known = {"python", "text", *SHELL, *DATA, *(SHOWN if maker_of(page) else ())}
     for block in blocks_of(page):
         reason = block.not_run
         if reason is not None and (path := reason.removeprefix("run by ")) != reason:
@@ -137,11 +137,24 @@ def test_few_blocks_are_not_run(reason: str) -> None:
     assert len(found) <= REASONS[reason], found
 
 
+REPOSITORY = re.compile(
+    r"https://(?:github\.com/virtual-zarr/virtual-tiff/blob|"
+    r"raw\.githubusercontent\.com/virtual-zarr/virtual-tiff)/main/([^)#\s]+)"
+)
+"""Absolute links to files of the repository, as pages have that are shown elsewhere, too."""
+
+
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"(?s)```.*?```", "", page.read_text(encoding="utf-8"))
     links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text)
     missing = [link for link in links if not (page.parent / link).exists()]
+    missing += [path for path in REPOSITORY.findall(text) if not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_the_links_of_readme_work_on_pypi() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\((?!https://|#)[^)]+\)", text) == []
 
 
 def test_what_is_named_exists(page: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -56,6 +57,20 @@ def test_the_picture_is_not_stale() -> None:
     assert made.PICTURE.stat().st_size < 200_000
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+def test_the_plot_of_the_cube_is_not_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICECHUNK_LOG", "error")
+    made: Any = load_script("make_readme_plot")
+    made.draw(tmp_path / "cube.png")
+    drawn, kept = (
+        imagecodecs.png_decode(path.read_bytes()) for path in (tmp_path / "cube.png", made.PICTURE)
+    )
+    assert drawn.shape == kept.shape
+    # versions of matplotlib draw letters and lines a little apart
+    assert np.abs(drawn.astype("i2") - kept.astype("i2")).mean() < 3
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_the_pictures_of_tutorials_are_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ICECHUNK_LOG", "error")
@@ -68,9 +83,10 @@ def test_the_pictures_of_tutorials_are_not_stale(monkeypatch: pytest.MonkeyPatch
 # ---- the diagram
 
 
-def test_the_diagram_is_not_stale() -> None:
+def test_the_diagrams_are_not_stale() -> None:
     made: Any = load_script("make_architecture_diagram")
-    assert made.DOCUMENT.read_text(encoding="utf-8") == made.document()
+    for path, picture in made.pictures().items():
+        assert path.read_text(encoding="utf-8") == picture
 
 
 def test_the_diagram_leaves_out_what_is_implied() -> None:

@@ -154,3 +154,9 @@ def test_the_commands_of_readme_need_no_variable() -> None:
     versions = (ROOT / ".python-version").read_text(encoding="utf-8").split()
     assert f"Programming Language :: Python :: {versions[0]}" in PROJECT["classifiers"]
     assert "UV_PYTHON" not in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_site_has_the_version_of_the_project() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    named = re.findall(r"^(?:site_name|copyright): virtual_tiff ([^\s,]+)", text, re.MULTILINE)
+    assert named == [PROJECT["version"]] * 2

@@ -166,11 +166,13 @@ class Browser:
         width, height = self._size
         await self._ask("Runtime.enable")
         await self._ask("Log.enable")
-        await self._ask(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
-        )
+        await self.resize(width, height)
         return self
+
+    async def resize(self, width: int, height: int) -> None:
+        """Show the page at another size, as a phone does if it is narrow."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        await self._ask("Emulation.setDeviceMetricsOverride", size)
 
     async def __aexit__(self, *_: object) -> None:
         self._socket.close()
