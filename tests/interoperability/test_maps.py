@@ -178,18 +178,26 @@ async def test_openlayers_shows_stacks_and_pyramids(
     assert np.abs(difference).mean() < 2
 
 
-@of("zarr-layer")
+MERCATOR_MAPS = {
+    "zarr-layer": "map.getBounds().toArray().flat()",
+    "deckgl": "viewport.getBounds()",
+}
+"""Maps that project, and how each says which part of the world it shows."""
+
+
+@pytest.mark.parametrize("page", MERCATOR_MAPS, indirect=True)
 @pytest.mark.parametrize("layout", ["flat", "pyramid"])
-async def test_zarr_layer_shows_stacks_and_pyramids(
-    layout: str, page: Path, tmp_path: Path
+async def test_maps_that_project(
+    layout: str, page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    example = request.node.callspec.params["page"]
     with cube(tmp_path / "data", "deflate", ifd_layout=layout) as made, served(page) as site:
         query = made.query | {"time": "1", "low": str(LOW), "high": str(HIGH), "proj4": PROJ4}
         async with Browser(600, 600) as browser:
             await browser.open(f"{site}?{urlencode(query)}", until="document.title === 'drawn'")
-            name = f"zarr-layer-{layout}.png"
+            name = f"{example}-{layout}.png"
             picture = await browser.screenshot(Path(PICTURES or tmp_path, name))
-            bounds = await browser.value("map.getBounds().toArray().flat()")
+            bounds = await browser.value(MERCATOR_MAPS[example])
         mercator = transform_bounds("EPSG:4326", "EPSG:3857", *bounds)
         options: Any = {"crs": "EPSG:3857", "width": 600, "height": 600, "add_alpha": True}
         with rasterio.open(made.paths[1]) as dataset:
@@ -198,8 +206,8 @@ async def test_zarr_layer_shows_stacks_and_pyramids(
                 expected, mask = vrt.read(1), vrt.dataset_mask()
     inside = np.asarray(Image.fromarray(mask).filter(ImageFilter.MinFilter(13))) > 0
     assert inside.mean() > 0.8
-    # the layer projects in shaders: in the software that stands for a graphics card here, sines and
-    # logarithms have so few digits that all is 10 pixels too low
+    # zarr-layer projects in shaders: in the software that replaces a graphics card here, sines and
+    # logarithms have so few digits that all is 10 pixels low
     grey = drawn(picture).mean(axis=2)
     shifted = [np.abs(np.roll(grey, -n, axis=0) - shades(expected))[inside] for n in range(15)]
     difference = min(shifted, key=np.mean)

@@ -39,7 +39,14 @@ PAGES = Packages(
 """What the pages of `javascript/examples` are made of."""
 
 MAPS = Packages(
-    (*PAGES.names, "ol@10.11.0", "maplibre-gl@5.24.1", "@carbonplan/zarr-layer@0.5.0"),
+    (
+        *PAGES.names,
+        "ol@10.11.0",
+        "maplibre-gl@5.24.1",
+        "@carbonplan/zarr-layer@0.5.0",
+        *(f"@deck.gl/{name}@9.4.0" for name in ("core", "layers", "geo-layers", "mesh-layers")),
+        "@developmentseed/deck.gl-raster@0.2.0",
+    ),
     PAGES.options,
 )
 """The same with libraries of maps."""
