@@ -145,6 +145,22 @@ def test_boto3_gives_the_credentials_of_a_profile(
     assert location.store.head(location.path)["size"] == COG.stat().st_size
 
 
+def test_boto3_runs_the_process_of_a_profile(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("boto3")
+    url = s3.upload(COG, "access/four.tif")
+    keys = {"Version": 1, "AccessKeyId": "testing", "SecretAccessKey": "testing"}
+    (tmp_path / "keys.py").write_text(f"import json; print(json.dumps({keys}))")
+    (tmp_path / "config").write_text(
+        f"[profile mine]\ncredential_process = {sys.executable} {tmp_path / 'keys.py'}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    (location,) = locate([url], {"endpoint": s3.endpoint})
+    assert location.store.head(location.path)["size"] == COG.stat().st_size
+
+
 def test_no_credentials_are_looked_for_where_there_are_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

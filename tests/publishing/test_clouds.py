@@ -13,7 +13,7 @@ from support.clouds import Cloud, azurite, fake_gcs
 from support.fresh import run
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.cli.main import main
-from virtual_tiff.publishing import access
+from virtual_tiff.publishing import PublishError, access
 
 SERIES = sorted((Path(__file__).parents[2] / "testdata" / "series").glob("*.tif"))
 
@@ -95,4 +95,14 @@ def test_a_repository_in_azure(
     code = capsys.readouterr().out.split("import icechunk")[-1]
     shown = run(f"import icechunk{code}\nprint(ds.scene.values.any(), ds.sizes['time'])")
     assert shown.split() == ["True", "3"]
+    ds = xr.open_zarr(open_published("az://archive/published"), consolidated=False)
+    assert ds.scene.values.any()
+    assert ds.sizes["time"] == 3
     assert main(["verify", "az://archive/published"]) == 0
+    capsys.readouterr()
+    assert main(["info", "az://archive/published"]) == 0
+    assert "az://archive/cube/" in capsys.readouterr().out
+    for name, value in cloud.wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PublishError, match="check the credentials of the repository"):
+        open_published("az://archive/published")

@@ -9,11 +9,12 @@ from typing import Any
 
 import icechunk
 import pytest
-from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store, from_url
 
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.sources.access import _Credentials
-from virtual_tiff.sources.advice import ADVICE, IGNORED_RANGE, NO_ANSWER, NO_CREDENTIALS
+from virtual_tiff.sources.advice import ADVICE, IGNORED_RANGE, NO_ANSWER, NO_CREDENTIALS, NO_LOGIN
 from virtual_tiff.sources.object_source import store_error
 
 ROOTS = {"s3": "s3://bucket", "gs": "gs://bucket", "az": "az://bucket", "http": "http://host"}
@@ -122,7 +123,9 @@ ROWS = [
     for kind in row.kinds
     for status in row.statuses
     for deed in row.deeds
-    if status != NO_CREDENTIALS and kind != "file" and (kind, deed) != ("http", "open")
+    if status not in (NO_CREDENTIALS, NO_LOGIN)
+    and kind != "file"
+    and (kind, deed) != ("http", "open")
 ]
 
 
@@ -157,6 +160,21 @@ def test_no_credentials(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(row.words in str(said.value) for row in rows)
     passed_on = store_error(ValueError(f"obstore failed: {said.value}"), f"{ROOTS[kind]}/k.tif")
     assert str(passed_on) == str(said.value)
+
+
+def _refuse_login() -> Any:
+    msg = "401 Unauthorized"
+    raise ValueError(msg)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs", "az"])
+def test_a_provider_that_fails(kind: str) -> None:
+    account = {"account_name": "a"} if kind == "az" else {}
+    store = from_url(f"{ROOTS[kind]}/", credential_provider=_refuse_login, **account)
+    with pytest.raises(BaseError) as caught:
+        store.get("k.tif")
+    (words,) = (row.words for row in ADVICE if NO_LOGIN in row.statuses)
+    assert f"401 Unauthorized; {words}" in str(store_error(caught.value, f"{ROOTS[kind]}/k.tif"))
 
 
 def test_a_file_that_may_not_be_read() -> None:

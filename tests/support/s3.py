@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -29,6 +30,8 @@ class S3:
 
     endpoint: str
     bucket: str
+    keys: tuple[str, str] = (SETTINGS["access_key_id"], SETTINGS["secret_access_key"])
+    """Name and secret of the key; a server of `s3_process(enforced=True)` refuses all others."""
 
     def with_bucket(self, name: str) -> S3:
         """Another, new bucket; S3 wants names of three letters or more."""
@@ -45,14 +48,18 @@ class S3:
             endpoint=self.endpoint,
             client_options={"allow_http": True},
             virtual_hosted_style_request=False,
-            **{**SETTINGS, **settings},
+            **{**SETTINGS, **self.credentials(), **settings},
         )
+
+    def credentials(self) -> dict[str, str]:
+        """The key as obstore's options."""
+        return {"access_key_id": self.keys[0], "secret_access_key": self.keys[1]}
 
     def environment(self) -> dict[str, str]:
         """The variables by which any client finds the server."""
         return {
-            "AWS_ACCESS_KEY_ID": SETTINGS["access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": SETTINGS["secret_access_key"],
+            "AWS_ACCESS_KEY_ID": self.keys[0],
+            "AWS_SECRET_ACCESS_KEY": self.keys[1],
             "AWS_REGION": SETTINGS["region"],
             "AWS_ENDPOINT_URL": self.endpoint,
         }
@@ -102,11 +109,11 @@ def s3_server(bucket: str = "bucket") -> Iterator[S3]:
 
 
 @contextmanager
-def s3_process() -> Iterator[S3]:
-    """Run the same server in its own process."""
+def s3_process(*, enforced: bool = False) -> Iterator[S3]:
+    """Run the same server in its own process; where it is `enforced`, with a key of its own."""
     tests = str(Path(__file__).parents[1])
     with subprocess.Popen(
-        [sys.executable, "-m", "support.s3"],
+        [sys.executable, "-m", "support.s3", *(["enforced"] if enforced else [])],
         env=os.environ | {"PYTHONPATH": tests},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -114,11 +121,28 @@ def s3_process() -> Iterator[S3]:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield S3(endpoint=process.stdout.readline().strip(), bucket="bucket")
+        endpoint, name, secret = process.stdout.readline().split()
+        yield S3(endpoint=endpoint, bucket="bucket", keys=(name, secret))
         process.stdin.close()
+
+
+def _enforce_one_key() -> tuple[str, str]:
+    """Let this process's server check each signature; return the key that it knows."""
+    from moto import settings
+    from moto.iam.models import iam_backends
+
+    users = iam_backends["123456789012"]["aws"]
+    users.create_user(region_name="us-east-1", user_name="publisher")
+    rights = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [rights]})
+    users.put_user_policy("publisher", "all", document)
+    key = users.create_access_key("publisher")
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
+    return key.access_key_id, key.secret_access_key
 
 
 if __name__ == "__main__":  # until its standard input ends
     with s3_server() as running:
-        print(running.endpoint, flush=True)
+        keys = _enforce_one_key() if "enforced" in sys.argv else running.keys
+        print(running.endpoint, *keys, flush=True)
         sys.stdin.read()

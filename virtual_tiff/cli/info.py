@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.access import access_lines
 from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk
+from virtual_tiff.sources.access import ENDPOINTS, kind_of
+from virtual_tiff.sources.urls import is_remote
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable, redacted
 
@@ -58,12 +62,24 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     add_common(command, _run)
 
 
-def _is_repository(name: str) -> bool:
-    """Whether a local folder holds an Icechunk repository, whose TIFFs are elsewhere."""
-    folder = Path(name)
-    return (folder / "snapshots").is_dir() and (
-        (folder / "repo").is_file() or (folder / "refs").is_dir()
-    )
+def _is_repository(name: str, store_options: dict[str, str]) -> bool:
+    """Whether a local folder, or a prefix of a bucket, holds an Icechunk repository."""
+    if not is_remote(name):
+        folder = Path(name)
+        return (folder / "snapshots").is_dir() and (
+            (folder / "repo").is_file() or (folder / "refs").is_dir()
+        )
+    if kind_of(name) not in ENDPOINTS or re.search(r"[*\[]|\.\w{2,7}$", name):  # a glob, a file
+        return False
+    from virtual_tiff.sources.locations import Stores  # noqa: PLC0415 (takes long to load)
+
+    stores = Stores(store_options)
+    for key in ("repo", "refs/branch.main/ref.json"):  # of the formats 2 and 1
+        location = stores.locate(f"{name.rstrip('/')}/{key}")
+        with suppress(Exception):  # it is none, or who asks may not know
+            location.store.head(location.path)
+            return True
+    return False
 
 
 def _run_repository(options: argparse.Namespace) -> int:
@@ -79,7 +95,7 @@ def _run_repository(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if len(options.files) == 1 and _is_repository(options.files[0]):
+    if len(options.files) == 1 and _is_repository(options.files[0], dict(options.store_option)):
         return _run_repository(options)
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import inspect, render, render_alike  # noqa: PLC0415

@@ -147,9 +147,13 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setting(options: Mapping[str, Any], kind: str, name: str) -> Any:  # noqa: ANN401 (a word, a switch)
-    """Return a setting of a kind of store: from plain options, else from the environment."""
+    """Return a setting of a kind of store: from plain options, else from the environment.
+
+    A provider of credentials may know some: Earthdata's has the region of its archive.
+    """
     names, variables = _SETTINGS[kind][name]
-    values = [options[key] for key in names if key in options]
+    provided = getattr(options.get("credential_provider"), "config", None) or {}
+    values = [known[key] for known in (options, provided) for key in names if key in known]
     values += [os.environ[key] for key in variables if os.environ.get(key)]
     return values[0] if values else None
 

@@ -15,6 +15,7 @@ __all__ = [
     "IGNORED_RANGE",
     "NO_ANSWER",
     "NO_CREDENTIALS",
+    "NO_LOGIN",
     "Deed",
     "advice_on",
     "status_of",
@@ -23,11 +24,12 @@ __all__ = [
 type Deed = Literal["read", "list", "open"]
 """What was done: files were read or listed, or a repository was opened or written to."""
 
+NO_LOGIN = -2
 NO_CREDENTIALS = -1
 NO_ANSWER = 0
 IGNORED_RANGE = 200
-"""Statuses: there is nothing to sign a request with; no server has answered; the server has sent
-the whole file."""
+"""Statuses: a provider of credentials has failed; there is nothing to sign a request with; no
+server has answered; the server has sent the whole file."""
 
 
 class Row(NamedTuple):
@@ -70,6 +72,12 @@ ADVICE: tuple[Row, ...] = (
         (NO_CREDENTIALS,),
         _SOURCES,
         "for public data give --anonymous (store option skip_signature=true)",
+    ),
+    Row(
+        _CLOUDS,
+        (NO_LOGIN,),
+        _SOURCES,
+        "check the login of the program that gives the credentials",
     ),
     Row(
         ("s3",),
@@ -236,6 +244,8 @@ _CODE = re.compile(
 
 def status_of(text: str) -> int | None:
     """Return the status that an error of a store tells of; None if it tells of none."""
+    if "credential provider:" in text:
+        return NO_LOGIN
     if match := _STATUS.search(text):
         return int(match[1])
     match = _CODE.search(text)

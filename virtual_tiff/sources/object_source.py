@@ -332,6 +332,8 @@ def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSErr
     subject, reason = redacted(subject), redacted(first_line(error))
     if match := re.search(r"no credentials for .*", reason):
         return PermissionError(match[0])
+    if code := re.search(r"<Code>(\w+)</Code>", str(error)):  # S3's answer has lines
+        reason = f"{re.sub(r': <[?]xml.*', '', reason)}: {code[1]}"
     status = status_of(reason)
     if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
         deed, status = "list", 404  # the object is not what is missing

@@ -110,6 +110,12 @@ def test_who_verifies_is_told(
         monkeypatch.setenv(name, value)
     assert main(["verify", s3.url("test_settings/verify")]) == 0
     assert "the commit of one can be lost" in capsys.readouterr().out
+    for name in ("test_settings/verify", "test_settings/verify/"):
+        assert main(["info", s3.url(name)]) == 0
+        shown = capsys.readouterr().out
+        assert "an Icechunk repository" in shown
+        assert f"{scenes[0].parent.as_uri()}/" in shown
+        assert "the commit of one can be lost" in shown
     expire(s3.url("test_settings/verify"), older_than=timedelta(days=2))
     assert verify(storage).remarks == ()
 
@@ -132,6 +138,28 @@ def test_an_earlier_version_saved_that_nothing_is_repeated(
     assert settings.retries.max_tries == 10
     publish(scenes[2:3], place, append=True, **STACK)
     assert saved(storage)[2] == 10
+
+
+@pytest.mark.long
+def test_a_repository_whose_readers_try_once_says_so(
+    s3: S3, scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Of sources over a network; those of a disk need no second try."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    urls = [s3.upload(path, f"tries/{path.name}") for path in scenes[:2]]
+    for sources, place in ((urls, tmp_path / "remote"), (scenes[:2], tmp_path / "local")):
+        publish(sources[:1], place, **STACK)
+        storage = icechunk.local_filesystem_storage(str(place))
+        config = icechunk.Repository.fetch_config(storage)
+        assert config is not None
+        config.storage = icechunk.StorageSettings(retries=icechunk.StorageRetriesSettings(1, 0, 0))
+        icechunk.Repository.open(storage, config).save_config()
+        for command in (["verify"], ["info"], ["access"]):
+            assert main([*command, str(place)]) == 0
+            assert ("max_tries 1" in capsys.readouterr().out) == (sources is urls)
+        publish(sources[1:], place, append=True, **STACK)
+        assert verify(place).remarks == ()
 
 
 def test_what_a_user_says_of_a_store_without_conditional_writes_stays() -> None:
