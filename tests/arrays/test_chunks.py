@@ -322,9 +322,11 @@ def test_the_planes_need_not_follow_each_other():
         (840, 10_000, 420),  # two halves
         (3000, 10_000, 750),  # the largest divisor below 8 MiB
         (10_000, 10_000, 625),
-        (1009, 10_007, 838),  # a prime: as many as fit into 8 MiB
-        (2 * 1009, 10_007, 838),  # 2 is a divisor, but half of it is too large
-        (100_003, 1000, 8388),
+        (1009, 10_007, 1009),  # a prime: one chunk of 10 MB needs no codec of ours
+        (2 * 1009, 10_007, 1009),
+        (10 * 1009, 10_007, 10),  # 100,070 bytes are better than 10 MB
+        (5003, 10_000, 1),  # a row, as a strip of libtiff
+        (100_003, 1000, 8388),  # no divisor does: as many as fit into 8 MiB
         (1009 * 1013, 1040, 1013),  # two divisors, on either side of the square root
         (1013 * 1013, 1040, 1013),  # one divisor, which is the square root
         (3, 9 * MIB, 1),  # a row is a chunk at least
@@ -336,7 +338,9 @@ def test_rows_of_a_merged_chunk(length: int, row: int, rows: int):
     assert found.length == rows
 
 
-@pytest.mark.parametrize(("length", "row"), [(840, 10_000), (1009, 10_007), (3, 9 * MIB)])
+@pytest.mark.parametrize(
+    ("length", "row"), [(840, 10_000), (1009, 10_007), (10_007, 1009), (3, 9 * MIB)]
+)
 @pytest.mark.parametrize("rows_per_strip", [1, 3, 2000])
 def test_merged_chunks_cover_the_run_without_gap(length: int, row: int, rows_per_strip: int):
     found = plan(run(length, row, rows_per_strip), file_size=2**40)

@@ -457,8 +457,17 @@ def test_a_small_image_is_one_chunk():
     assert (chunk_shape(store), chunk_bytes(store)) == ((21, 29), [array.nbytes])
 
 
-@pytest.mark.parametrize("shape", [(10007, 1009), (1009, 10007), (8191, 2053), (20011, 503)])
-def test_a_prime_number_of_rows(shape: tuple[int, int]):
+@pytest.mark.parametrize("shape", [(10007, 1009), (1009, 10007), (20011, 503), (2503, 8192)])
+def test_a_prime_number_of_rows_needs_no_codec_of_ours(shape: tuple[int, int]):
+    array = values("u1", *shape)
+    store = virtual(strips(array))
+    assert [codec["name"] for codec in stored_metadata(store)["codecs"]] == ["bytes"]
+    assert chunk_shape(store)[0] in (1, shape[0])
+    assert np.array_equal(zarr_array(store)[...], array)
+
+
+@pytest.mark.parametrize("shape", [(8191, 2053)])
+def test_a_prime_number_of_rows_of_few_bytes(shape: tuple[int, int]):
     array = values("u1", *shape)
     store = virtual(strips(array))
     *whole, last = chunk_bytes(store)
