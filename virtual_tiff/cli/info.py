@@ -8,20 +8,23 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.access import access_lines
 from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk
+from virtual_tiff.codec_table.readers import readers_text
 from virtual_tiff.sources.access import ENDPOINTS, kind_of
 from virtual_tiff.sources.urls import is_remote
-from virtual_tiff.text.numbers import counted
+from virtual_tiff.text.numbers import by, counted, human_size
 from virtual_tiff.tiff import printable, redacted
 
 if TYPE_CHECKING:
     from virtual_tiff.info import FileInfo
+    from virtual_tiff.publishing.description import Description
     from virtual_tiff.sources.locations import Location
 
 __all__ = ["add_info"]
@@ -34,9 +37,10 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     """Add the command to those of argparse."""
     command = commands.add_parser(
         "info",
-        help="show what is in TIFFs",
+        help="show what is in TIFFs, or in a published repository",
         description="Show the directories of TIFFs, which readers can read their arrays, and what"
-        " makes them slow to read from object storage. The table has colours on a terminal;"
+        " makes them slow to read from object storage; of a repository its arrays, its sources and"
+        " how readers reach them. The table has colours on a terminal;"
         " NO_COLOR turns them off.",
     )
     command.add_argument(
@@ -44,7 +48,8 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         metavar="PATH_OR_URL",
         nargs="+",
         help="a path, directory, glob, url or prefix; @list.txt or - for a list of them; a STAC"
-        " item or collection of items; a VRT, a tile index or a table of tiles, for its files",
+        " item or collection of items; a VRT, a tile index or a table of tiles, for its files;"
+        " or one repository that was published",
     )
     command.add_argument(
         "--each",
@@ -83,15 +88,59 @@ def _is_repository(name: str, store_options: dict[str, str]) -> bool:
 
 
 def _run_repository(options: argparse.Namespace) -> int:
-    """Show what is saved of a repository's sources, and what is wrong with its settings."""
-    from virtual_tiff.publishing.saved_access import access  # noqa: PLC0415 (takes long to load)
+    """Show what is in a repository, how readers reach its sources, and what is wrong with it."""
+    from virtual_tiff.publishing.description import describe  # noqa: PLC0415 (takes long to load)
 
     quiet_icechunk()
     (name,) = options.files
-    result = access(name)
-    lines = [f"{name}: an Icechunk repository, which refers to files below", *access_lines(result)]
-    print_result(result, lines, as_json=options.json)
+    description = describe(name)
+    print_result(description, _description(description, name), as_json=options.json)
     return 0
+
+
+_MOST_ARRAYS = 50
+"""Arrays of a repository that are listed."""
+
+
+def _description(description: Description, name: str) -> Iterator[str]:
+    """Yield the lines about a repository."""
+    time = datetime.fromisoformat(description.time)
+    yield f"{name}: an Icechunk repository"
+    yield (
+        f"{description.branch} is {description.snapshot} of {time:%Y-%m-%d %H:%M} UTC:"
+        f" {description.message}"
+    )
+    for array in description.arrays[:_MOST_ARRAYS]:
+        sizes = ", ".join(
+            f"{name}: {size}" for name, size in zip(array.dimensions, array.shape, strict=False)
+        )
+        chunks = "several sizes" if array.chunk_shape is None else by(array.chunk_shape)
+        yield f"  {array.path}  {array.data_type} ({sizes}), chunks of {chunks}"
+    if len(description.arrays) > _MOST_ARRAYS:
+        yield f"  and {counted(len(description.arrays) - _MOST_ARRAYS, 'more array')}"
+    for each in description.coordinates[:_MOST_ARRAYS]:
+        yield f"  {each.path}: {each.shape[0]:,} from {each.first} to {each.last}"
+    for text, count in Counter(readers_text(a.readers) for a in description.arrays).items():
+        yield f"{counted(count, 'array')}: {text}"
+    if description.sources is not None:
+        size = human_size(description.bytes_of_sources or 0)
+        along = f" along {', '.join(description.concat)}" if description.concat else ""
+        yield f"{counted(description.sources, 'source')} of {size}{along}"
+    size = human_size(description.bytes_of_manifests)
+    yield f"{description.chunks:,} chunks; their references take {size}"
+    yield _verified(description, name)
+    yield from access_lines(description.access)
+
+
+def _verified(description: Description, name: str) -> str:
+    """Return what the last verification found."""
+    verified = description.verified
+    if verified is None:
+        return f"never verified on this machine: virtual-tiff verify {name}"
+    counts = [f"{count} {status}" for status, count in verified.counts.items() if count]
+    time = datetime.fromisoformat(verified.time)
+    later = "" if verified.snapshot == description.snapshot else ", before the newest commit"
+    return f"verified {time:%Y-%m-%d %H:%M} UTC{later}: {', '.join(counts) or 'no sources'}"
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -54,7 +54,9 @@ def add_verify(commands: Any) -> None:  # noqa: ANN401 (argparse's)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from virtual_tiff.publishing.verification import verify  # noqa: PLC0415 (takes long to load)
+    # loaded here, as it takes long
+    from virtual_tiff.publishing.description import keep_verification  # noqa: PLC0415
+    from virtual_tiff.publishing.verification import verify  # noqa: PLC0415
 
     quiet_icechunk()
     with progress_bar(quiet=options.quiet, task="asking sources") as update:
@@ -67,6 +69,8 @@ def _run(options: argparse.Namespace) -> int:
             progress=update and (lambda done, total: update(completed=done, total=total)),
             on_source=_print_line if options.json_lines else None,
         )
+    if options.sample is None and options.since is None:
+        keep_verification(options.repository, verification.snapshot, verification.counts)
     if options.json_lines:
         plain = verification.to_json()
         del plain["differing"]

@@ -13,6 +13,12 @@ except ImportError as missing:
     raise ImportError(text) from missing
 
 from virtual_tiff.publishing.api import publish, publish_async
+from virtual_tiff.publishing.description import (
+    ArrayDescription,
+    Description,
+    LastVerification,
+    describe,
+)
 from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.moving import Moved, move_sources, move_sources_async
 from virtual_tiff.publishing.reading.workers import Progress
@@ -29,11 +35,14 @@ from virtual_tiff.publishing.saved_access import Access, ContainerAccess, access
 
 __all__ = [
     "Access",
+    "ArrayDescription",
     "Commit",
     "ContainerAccess",
+    "Description",
     "Expiration",
     "Garbage",
     "History",
+    "LastVerification",
     "LeftBranch",
     "Moved",
     "Progress",
@@ -43,6 +52,7 @@ __all__ = [
     "Removed",
     "access",
     "collect_garbage",
+    "describe",
     "expire",
     "log",
     "move_sources",

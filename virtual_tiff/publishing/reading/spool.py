@@ -74,6 +74,7 @@ __all__ = [
     "MissingDataError",
     "Row",
     "Spool",
+    "cache_folder",
     "columns_of_state",
     "ledger_row",
     "microseconds",
@@ -244,6 +245,17 @@ class LedgerRow:
     position. None if the file shares them with others."""
 
 
+def cache_folder() -> Path | None:
+    """Return this package's folder among the user's caches; None if there is no home folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not home.is_absolute():  # to be ignored, as the XDG specification says
+        try:
+            home = Path.home() / ".cache"
+        except RuntimeError:  # there is none
+            return None
+    return home / "virtual-tiff" if home.is_absolute() else None  # as HOME may be no absolute path
+
+
 def progress_file(identity: str) -> Path | None:
     """Return the cache of a run to a repository, if it has no other; None if nothing is kept.
 
@@ -252,16 +264,11 @@ def progress_file(identity: str) -> Path | None:
     """
     if not identity:
         return None
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not home.is_absolute():  # to be ignored, as the XDG specification says
-        try:
-            home = Path.home() / ".cache"
-        except RuntimeError:  # there is none
-            home = Path()
-    if not home.is_absolute():  # HOME is no absolute path
+    caches = cache_folder()
+    if caches is None:
         warn(f"nothing is kept of what is read, as there is no home folder; {_ADVICE}")
         return None
-    folder = home / "virtual-tiff" / "runs"
+    folder = caches / "runs"
     for path in folder.glob("*.sqlite*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
