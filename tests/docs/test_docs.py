@@ -31,10 +31,25 @@ QUICK_START = (
     "sentinel-2-c1-l2a/10/T/FR/2023/12/S2B_T10TFR_20231223T190950_L2A/B04.tif",
     ROOT / "testdata" / "special" / "cog.tif",
 )
+LANDSAT = "collection02/level-2/standard/oli-tirs/2023/044/034"
+LANDSAT_SCENES = [
+    "LC08_L2SP_044034_20230714_20230724_02_T1",
+    "LC08_L2SP_044034_20230730_20230805_02_T1",
+]
 OBJECTS: dict[str, dict[str, Path]] = {
     "e84-earth-search-sentinel-data": dict([QUICK_START]),
     "archive": {f"2023/202301{day}1T101500.tif": path for day, path in enumerate(SCENES)},
     "my-bucket": {"readme.txt": ROOT / "LICENSE"},
+    "sentinel-cogs": {
+        f"sentinel-s2-l2a-cogs/10/T/FR/2023/7/S2A_10TFR_202307{day}_0_L2A/{band}.tif": path
+        for day, path in zip(("03", "13", "23"), SCENES, strict=True)
+        for band in ("B02", "B04", "B08")
+    },
+    "usgs-landsat": {
+        f"{LANDSAT}/{name}/{name}_SR_B{band}.TIF": path
+        for name, path in zip(LANDSAT_SCENES, SCENES, strict=False)
+        for band in (4, 5)
+    },
 }
 """What pages find in S3, which is moto's on loopback: objects of buckets, readable for all."""
 
