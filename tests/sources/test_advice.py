@@ -12,9 +12,17 @@ import pytest
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store, from_url
 
+from virtual_tiff import open_published
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.sources.access import _Credentials
-from virtual_tiff.sources.advice import ADVICE, IGNORED_RANGE, NO_ANSWER, NO_CREDENTIALS, NO_LOGIN
+from virtual_tiff.sources.advice import (
+    ADVICE,
+    IGNORED_RANGE,
+    NO_ANSWER,
+    NO_CREDENTIALS,
+    NO_LOGIN,
+    NO_REGION,
+)
 from virtual_tiff.sources.object_source import store_error
 
 ROOTS = {"s3": "s3://bucket", "gs": "gs://bucket", "az": "az://bucket", "http": "http://host"}
@@ -123,7 +131,7 @@ ROWS = [
     for kind in row.kinds
     for status in row.statuses
     for deed in row.deeds
-    if status not in (NO_CREDENTIALS, NO_LOGIN)
+    if status not in (NO_CREDENTIALS, NO_LOGIN, NO_REGION)
     and kind != "file"
     and (kind, deed) != ("http", "open")
 ]
@@ -191,3 +199,12 @@ def test_what_is_no_store_of_ours_gets_no_advice_on_one() -> None:
 def test_no_row_is_hidden_by_another() -> None:
     assert len({row.words for row in ADVICE}) == len(ADVICE)
     assert IGNORED_RANGE in {status for row in ADVICE for status in row.statuses}
+
+
+def test_a_repository_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    (words,) = (row.words for row in ADVICE if NO_REGION in row.statuses)
+    with pytest.raises(PublishError, match=words):
+        open_published("s3://bucket/cube")

@@ -57,6 +57,7 @@ def in_options(text: str, names: dict[str, str], *, wrong_use: bool) -> str:
     if not wrong_use:
         return text
     text = re.sub(r"\bneeds a bbox\b", "needs --bbox", text)
+    text = re.sub(r", not \[([^][]*)\]", r", not \1", text)  # a list is numbers with commas here
     name = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     text = re.sub(rf"\b({name})={_VALUE}", lambda match: _assigned(match, names), text)
     # at the start, or after the words by which errors lead to another option

@@ -16,6 +16,7 @@ __all__ = [
     "NO_ANSWER",
     "NO_CREDENTIALS",
     "NO_LOGIN",
+    "NO_REGION",
     "Deed",
     "advice_on",
     "status_of",
@@ -24,12 +25,13 @@ __all__ = [
 type Deed = Literal["read", "list", "open"]
 """What was done: files were read or listed, or a repository was opened or written to."""
 
+NO_REGION = -3
 NO_LOGIN = -2
 NO_CREDENTIALS = -1
 NO_ANSWER = 0
 IGNORED_RANGE = 200
-"""Statuses: a provider of credentials has failed; there is nothing to sign a request with; no
-server has answered; the server has sent the whole file."""
+"""Statuses: nothing says which region a request is for; a provider of credentials has failed; there
+is nothing to sign a request with; no server has answered; the server has sent the whole file."""
 
 
 class Row(NamedTuple):
@@ -154,6 +156,12 @@ ADVICE: tuple[Row, ...] = (
     ),
     Row(
         ("s3",),
+        (NO_REGION,),
+        _ALL,
+        "set AWS_REGION, as to us-east-1",
+    ),
+    Row(
+        ("s3",),
         (400,),
         _ALL,
         "check the region and the endpoint, and whether temporary credentials have expired",
@@ -246,6 +254,8 @@ def status_of(text: str) -> int | None:
     """Return the status that an error of a store tells of; None if it tells of none."""
     if "credential provider:" in text:
         return NO_LOGIN
+    if "region must be set" in text:  # and then "dispatch failure", though nothing was sent
+        return NO_REGION
     if match := _STATUS.search(text):
         return int(match[1])
     match = _CODE.search(text)
