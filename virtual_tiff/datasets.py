@@ -62,7 +62,8 @@ def open(  # noqa: A001, PLR0913 (as rasterio's and xarray's; options by name)
     Returns
     -------
     xarray.Dataset or xarray.DataTree
-        A tree for the layouts that have groups.
+        A tree for the layouts that have groups. A dataset can be written by `to_netcdf` and
+        `to_zarr` as it is; a tree by `writable`.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def open(  # noqa: A001, PLR0913 (as rasterio's and xarray's; options by name)
     if grouped:
         opened = xr.open_datatree(store, engine="zarr", **settings)  # type: ignore[arg-type]
     else:
-        opened = xr.open_zarr(store, **settings)
+        opened = _savable(xr.open_zarr(store, **settings))
     return _masked(opened) if masked else opened
 
 
@@ -294,6 +295,27 @@ def writable(data: xr.Dataset | xr.DataTree) -> xr.Dataset | xr.DataTree:
     for name, variable in data.variables.items():
         changed[name].attrs = _plain(variable.attrs)
         changed[name].encoding = _without_codecs(variable.encoding)
+    changed.encoding = {}
+    return changed
+
+
+def _savable(data: xr.Dataset) -> xr.Dataset:
+    """Return a dataset that no longer says how a store of Zarr keeps it.
+
+    It has the sizes of chunks, by which Dask's are chosen, and no `zarr_conventions`: a list of
+    tables, which says of a store how its attributes are read.
+    """
+    changed = data.copy()
+
+    def plain(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
+        return _plain({name: v for name, v in attributes.items() if name != "zarr_conventions"})
+
+    changed.attrs = plain(data.attrs)
+    for variable in changed.variables.values():
+        variable.attrs = plain(variable.attrs)
+        chunks = variable.encoding.get("preferred_chunks")
+        kept = {} if chunks is None else {"preferred_chunks": chunks}
+        variable.encoding = _without_codecs(variable.encoding) | kept
     changed.encoding = {}
     return changed
 

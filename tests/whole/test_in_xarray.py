@@ -165,9 +165,22 @@ def test_options_are_those_of_the_parser() -> None:
 # ---- written
 
 
+def of_store(path: Path) -> xr.Dataset:
+    store = VirtualTIFF(overviews=False)(path.as_uri(), REGISTRY)
+    return xr.open_zarr(store, consolidated=False, zarr_format=3, chunks=None)
+
+
+def test_what_open_gives_has_no_codecs_and_knows_its_chunks() -> None:
+    dataset = virtual_tiff.open(SPECIAL / "cog_rgb.tif", chunks="auto")
+    assert dataset["0"].encoding["preferred_chunks"] == {"band": 3, "y": 16, "x": 16}
+    assert not {"compressors", "serializer", "filters"} & dataset["0"].encoding.keys()
+
+
 @pytest.mark.parametrize("kind", ["netcdf", "zarr"])
+@pytest.mark.parametrize("how", ["open", "writable"])
 @pytest.mark.parametrize("name", ["geo_bands", "geo_scale_offset", "cog_rgb_mask", "cog", "jpeg"])
-def test_what_is_written_reads_the_same(name: str, kind: str, tmp_path: Path) -> None:
+def test_what_is_written_reads_the_same(name: str, how: str, kind: str, tmp_path: Path) -> None:
+    """As `open` gives it, and by `writable` of a store that xarray has opened."""
     if kind == "netcdf":
         pytest.importorskip("netCDF4")
     path = SPECIAL / f"{name}.tif"
@@ -176,11 +189,13 @@ def test_what_is_written_reads_the_same(name: str, kind: str, tmp_path: Path) ->
         pixels = np.full((64, 64, 3), (200, 100, 50), "u1")
         tifffile.imwrite(path, pixels, photometric="ycbcr", compression="jpeg", tile=(16, 16))
     dataset = virtual_tiff.open(path)
+    target = tmp_path / f"out.{kind}"
+    copy = dataset
+    if how == "writable":
+        copy = virtual_tiff.writable(of_store(path))
     if name == "jpeg" and kind == "zarr":
         with pytest.raises(NotImplementedError, match=r"virtual_tiff.writable\(ds\)"):
-            dataset.to_zarr(tmp_path / "refused.zarr", consolidated=False)
-    target = tmp_path / f"out.{kind}"
-    copy = virtual_tiff.writable(dataset)
+            of_store(path).to_zarr(tmp_path / "refused.zarr", consolidated=False)
     if kind == "netcdf":
         copy.to_netcdf(target, engine="netcdf4")
         found = xr.open_dataset(target, engine="netcdf4", decode_coords="all")
@@ -199,6 +214,5 @@ def test_an_encoder_that_fails_names_the_call(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (40, 48, 3), "u1")
     path = tmp_path / "webp.tif"
     tifffile.imwrite(path, pixels, photometric="rgb", compression="webp", tile=(16, 16))
-    dataset = virtual_tiff.open(path)
     with pytest.raises(ValueError, match=r"imagecodecs_webp cannot write.*virtual_tiff.writable"):
-        dataset.to_zarr(tmp_path / "a.zarr", consolidated=False)
+        of_store(path).to_zarr(tmp_path / "a.zarr", consolidated=False)

@@ -64,7 +64,8 @@ def compare(path: Path, **options: Any) -> xr.DataArray:
             assert image.attrs[name] == value
         for name, value in file.tags(1).items():
             assert str(image.attrs[name]) == value
-        assert image.attrs.get("gdal_metadata_domains", {}).get("D", {}) == file.tags(ns="D")
+        domains = json.loads(image.attrs.get("gdal_metadata_domains", "{}"))
+        assert domains.get("D", {}) == file.tags(ns="D")
         expected = file.read(1, masked=True).astype("f8") * file.scales[0] + file.offsets[0]
         np.testing.assert_allclose(image.values.astype("f8"), expected.filled(np.nan))
     return image
