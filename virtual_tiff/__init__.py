@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from virtual_tiff.codecs.compat_050.images import register_codecs_of_050
-    from virtual_tiff.datasets import masked, open, writable  # noqa: A004 (as rasterio's)
-    from virtual_tiff.exporting import Exported, to_kerchunk
+    from virtual_tiff.interoperability.datasets import masked, open, writable  # noqa: A004 (as rasterio's)
+    from virtual_tiff.interoperability.kerchunk import Exported, to_kerchunk
+    from virtual_tiff.interoperability.tuning import Tuning, tune_zarr
     from virtual_tiff.parser import VirtualTIFF
     from virtual_tiff.publishing import publish, publish_async, remove
     from virtual_tiff.publishing.repository.opening import open_published
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         TruncatedError,
         UnsupportedError,
     )
-    from virtual_tiff.tuning import Tuning, tune_zarr
 
 __all__ = [
     "ChangedError",
@@ -61,22 +61,22 @@ __all__ = [
 
 _HOMES = {
     "ChangedError": "virtual_tiff.sources.object_source",
-    "Exported": "virtual_tiff.exporting",
+    "Exported": "virtual_tiff.interoperability.kerchunk",
     "SourceError": "virtual_tiff.sources.object_source",
-    "Tuning": "virtual_tiff.tuning",
+    "Tuning": "virtual_tiff.interoperability.tuning",
     "VirtualTIFF": "virtual_tiff.parser",
-    "masked": "virtual_tiff.datasets",
-    "open": "virtual_tiff.datasets",
+    "masked": "virtual_tiff.interoperability.datasets",
+    "open": "virtual_tiff.interoperability.datasets",
     "open_published": "virtual_tiff.publishing.repository.opening",
     "publish": "virtual_tiff.publishing",
     "publish_async": "virtual_tiff.publishing",
     "register_codecs_of_050": "virtual_tiff.codecs.compat_050.images",
-    "to_kerchunk": "virtual_tiff.exporting",
-    "tune_zarr": "virtual_tiff.tuning",
+    "to_kerchunk": "virtual_tiff.interoperability.kerchunk",
+    "tune_zarr": "virtual_tiff.interoperability.tuning",
     "remove": "virtual_tiff.publishing",
     "verify": "virtual_tiff.publishing.verification",
     "verify_async": "virtual_tiff.publishing.verification",
-    "writable": "virtual_tiff.datasets",
+    "writable": "virtual_tiff.interoperability.datasets",
 }
 
 

@@ -14,7 +14,7 @@ from docs.fenced import PAGES, ROOT, Block, blocks_of, maker_of, name_of
 from docs.running import DATA, SHELL, SHOWN, Page, compare, prepare
 from support.registries import restored_registries
 from support.s3 import S3, SETTINGS
-from virtual_tiff.tuning import _active
+from virtual_tiff.interoperability.tuning import _active
 
 REASONS = {
     "installs packages": 4,

@@ -62,7 +62,7 @@ def add_export(commands: Any) -> None:  # noqa: ANN401 (argparse's)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from virtual_tiff.exporting import to_kerchunk  # noqa: PLC0415 (takes long to load)
+    from virtual_tiff.interoperability.kerchunk import to_kerchunk  # noqa: PLC0415 (takes long to load)
 
     store = _tiff(options) if _is_tiff(options.source) else _repository(options)
     in_parquet = options.to.endswith((".parq", ".parquet"))

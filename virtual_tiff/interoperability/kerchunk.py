@@ -29,7 +29,7 @@ from xarray.backends.zarr import FillValueCoder
 from virtual_tiff.codec_table.description import package_of
 from virtual_tiff.codec_table.rows import described
 from virtual_tiff.codec_table.zarr_v2 import NoZarrV2Error, zarr_v2_chunks
-from virtual_tiff.exporting.arrays import Chunk, Node, decoded, nodes_of
+from virtual_tiff.interoperability.arrays import Chunk, Node, decoded, nodes_of
 from virtual_tiff.sources.urls import path_of, root_of, scheme_of
 
 __all__ = ["Exported", "to_kerchunk"]
