@@ -41,12 +41,12 @@ class Cloud:
     """An environment with wrong credentials; empty if the server takes any."""
     endpoint: str
 
-    def upload(self, path: Path, key: str) -> str:
+    def upload(self, path: Path, key: str, container: str = "archive") -> str:
         """Store a file; gives its url."""
         data = path.read_bytes()
         if self.kind == "az":
             AzureStore(
-                "archive",
+                container,
                 account_name=ACCOUNT,
                 account_key=KEY,
                 endpoint=self.endpoint,
@@ -55,7 +55,7 @@ class Cloud:
         else:
             url = f"{self.endpoint}/upload/storage/v1/b/archive/o?uploadType=media&name={key}"
             _open(Request(url, data=data, headers={"Content-Type": "image/tiff"})).close()
-        return f"{self.root}/{key}"
+        return f"{self.kind}://{container}/{key}"
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def azurite() -> Iterator[Cloud]:
     command = ["node", script, "--blobHost", "127.0.0.1", "--blobPort", str(port), *options]
     with _running(command, port, {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}):
         endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
-        _make_container(endpoint)
+        make_azure_container(endpoint, "archive")
         yield Cloud(
             kind="az",
             root="az://archive",
@@ -101,15 +101,18 @@ def fake_gcs() -> Iterator[Cloud]:
         )
 
 
-def _make_container(endpoint: str) -> None:
+def make_azure_container(endpoint: str, name: str, *, public: bool = False) -> None:
+    """Make a container of Azurite; the blobs of a public one are read by everybody."""
     now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     headers = {"x-ms-date": now, "x-ms-version": "2021-12-02"}
+    if public:
+        headers["x-ms-blob-public-access"] = "blob"
     signed = "".join(f"{name}:{value}\n" for name, value in sorted(headers.items()))
-    text = "PUT\n" + "\n" * 11 + signed + f"/{ACCOUNT}/{ACCOUNT}/archive\nrestype:container"
+    text = "PUT\n" + "\n" * 11 + signed + f"/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
     digest = hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()
     signature = base64.b64encode(digest).decode()
     headers |= {"Authorization": f"SharedKey {ACCOUNT}:{signature}", "Content-Length": "0"}
-    url = f"{endpoint}/archive?restype=container"
+    url = f"{endpoint}/{name}?restype=container"
     _open(Request(url, method="PUT", headers=headers)).close()
 
 

@@ -59,6 +59,8 @@ _SCRIPT = Path(__file__).with_name("zarrita.mjs")
 CODECS = Path(__file__).parent.parent.parent / "javascript" / "virtual-tiff-codecs.mjs"
 """The module with the codecs that zarrita lacks."""
 _SECONDS = 600
+_CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+"""The user's, as it is before the tests' session sets its own."""
 
 
 class ZarritaError(RuntimeError):
@@ -270,9 +272,8 @@ def _program(name: str) -> str:
 @cache
 def _outcome(packages: Packages) -> tuple[Path, str]:
     """Return the folder of the installed packages, and what went wrong if it is not there."""
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = sha256("\n".join((*packages.names, _SCRIPT.read_text())).encode()).hexdigest()[:16]
-    home = cache_home / "virtual-tiff-tests" / f"node-{name}"
+    home = _CACHE_HOME / "virtual-tiff-tests" / f"node-{name}"
     if home.exists():
         return home, ""
     home.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 from obstore.store import S3Store
@@ -80,7 +81,7 @@ class S3:
         """Let everybody read an object, without a signature."""
         headers = {"x-amz-acl": "public-read", "Authorization": "AWS testing:testing"}
         key = url.removeprefix(self.url())
-        address = f"{self.endpoint}/{self.bucket}/{key}?acl"
+        address = f"{self.endpoint}/{self.bucket}/{quote(key)}?acl"
         with build_opener(ProxyHandler({})).open(Request(address, method="PUT", headers=headers)):
             pass
 

@@ -29,7 +29,7 @@ _PASSED = (
     *("concat", "time", "variable", "group", "order", "append", "replace_changed"),
     *("on_error", "truncated", "branch", "tag", "message", "concurrency", "parallel"),
     *("check", "portable", "inline_limit", "per_scene", "overlap", "snap", "grid", "nodata"),
-    *("any_compression", "container", "save_access", "dry_run"),
+    *("any_compression", "container", "save_access", "reference_as", "dry_run"),
     *("ifd", "ifd_layout", "page_axes", "ome_zarr", "merge_strips", "overviews", "coordinates"),
 )
 """Options that `publish` takes under the same names."""
@@ -257,6 +257,12 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="a url prefix that the repository may refer to, as s3://bucket/, which readers"
         " authorise; may be repeated (default: the folder of all files of a bucket, up to one that"
         " is named after a year, a date, a number or a tile)",
+    )
+    option(
+        "--reference-as",
+        choices=("https",),
+        help="refer to the objects of a public archive, which are named as s3://, gs:// or az://,"
+        " by https urls, which browsers follow too; appends do the same",
     )
     option(
         "--save-access",

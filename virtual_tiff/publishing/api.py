@@ -47,6 +47,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     store_options: Mapping[str, Any] | None = None,
     container: str | Sequence[str] = (),
     save_access: bool = False,
+    reference_as: Literal["https"] | None = None,
     remote_schemes: Sequence[str] = REMOTE_SCHEMES,
     concurrency: int = 64,
     parallel: Parallel = False,
@@ -161,6 +162,10 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     save_access
         With `append`: save for readers the settings that `store_options` have and the repository
         has otherwise, as a new endpoint, for all its references to these stores.
+    reference_as
+        `"https"`: refer to the objects of a public archive by https urls, which browsers follow
+        too, in place of `s3://`, `gs://` or `az://`. They are read by these urls at once, after one
+        request that shows that it works. Appends to the repository do the same.
     remote_schemes
         The schemes of urls that a list or a STAC document may name which is remote itself; by
         default those of remote objects. Files of this machine are refused, unless `"file"` is
@@ -264,6 +269,7 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         store_options=store_options,
         container=container,
         save_access=save_access,
+        reference_as=reference_as,
         remote_schemes=remote_schemes,
         concurrency=concurrency,
         parallel=parallel,

@@ -64,6 +64,7 @@ class PublishOptions:
     store_options: Mapping[str, Any] | None = None
     container: str | Sequence[str] = ()
     save_access: bool = False
+    reference_as: Literal["https"] | None = None
     remote_schemes: Sequence[str] = REMOTE_SCHEMES
     concurrency: int = 64
     parallel: Parallel = False
@@ -320,6 +321,7 @@ _ALLOWED: dict[str, Sequence[Any]] = {
     "append": (True, False),
     "replace_changed": (True, False),
     "save_access": (True, False),
+    "reference_as": (None, "https"),
     "any_compression": (True, False),
     "dry_run": (True, False),
 }

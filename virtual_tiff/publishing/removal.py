@@ -169,6 +169,9 @@ class Removal(Publication):
             if self.options.branch not in repository.list_branches():
                 msg = f"{place} has no branch {self.options.branch!r}"
                 raise PublishError(msg)
+        self.web = self._web_references()
+        if self.web is not None:
+            names = list(map(self.web.url_of, names))
         matcher = NameMatcher(names)
         used: set[str] = set()
         gone: dict[str, str] = {}

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -56,7 +56,7 @@ from virtual_tiff.publishing.errors import (
     PublishError,
     icechunk_errors,
 )
-from virtual_tiff.publishing.finding.items import Placement, find_items
+from virtual_tiff.publishing.finding.items import Item, Placement, find_items
 from virtual_tiff.publishing.options import AUTO, PublishOptions
 from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, Arrangement, arrange
 from virtual_tiff.publishing.planning.declared import declared_nodata
@@ -112,10 +112,12 @@ from virtual_tiff.publishing.repository.target import (
 )
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
+from virtual_tiff.sources.access import ENDPOINTS, kind_of
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import Traffic, traffic
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.sources.urls import file_path, is_remote
+from virtual_tiff.sources.web_references import WebReferences
 from virtual_tiff.text.numbers import counted, listed
 from virtual_tiff.tiff import TiffWarning, redacted
 
@@ -141,6 +143,8 @@ class Publication:
     """By url: the groups of published files that this run removes."""
     keep_places: bool = False
     """Whether they leave holes."""
+    web: WebReferences | None = None
+    """The https urls of objects of clouds; None if they are referred to as they are named."""
     _kept_options: JSON = field(default_factory=dict)
     """The options of the runs before that this one does not name again."""
     _plan: Plan | None = None
@@ -201,17 +205,24 @@ class Publication:
         if append:  # the repository says how files are placed
             await await_thread(self._look_at_target)
             self.options = self._settled_options()
-        options = self.options
+        options, web = self.options, self._web_references()
         items = partial(
             find_items,
             self.sources,
             store_options=options.store_options,
-            saved=saved_options(self._saved_containers()),
+            saved=saved_options(self._saved_containers()) | (web.settings if web else {}),
             remote_schemes=options.remote_schemes,
             **_placing(options, self._arrangement().axes),
         )
         tally = Tally(0, options.progress)
-        await await_thread(lambda: spool.add_items(tally.found(items())))
+        await await_thread(lambda: spool.add_items(tally.found(_on_the_web(items(), web))))
+        if web is not None:  # what follows reads the objects there
+            self.web = web
+            self.options = options = replace(
+                options,
+                store_options=web.rest,
+                container=tuple(map(web.url_of, options.containers)),
+            )
         await self._find_published()
         options = self.options = self._for_grid(options)
         if not append:
@@ -235,6 +246,30 @@ class Publication:
         lines = [f"\n  {name}: {error}" for name, error in failures.items()]
         msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
         raise PublishError(msg, failures)
+
+    def _web_references(self) -> WebReferences | None:
+        """Return what gives objects their https urls; None if nobody asks for it.
+
+        Raises
+        ------
+        ValueError
+            If the repository has references of another kind.
+        """
+        store_options = self.options.store_options or {}
+        kept = self.ledger.web if self.ledger is not None else {}
+        if kept:
+            return WebReferences(store_options, kept)
+        if self.options.reference_as is None:
+            return None
+        for each in self._saved_containers():
+            if kind_of(each.prefix) in ENDPOINTS:
+                msg = (
+                    f"{self.target.name} has references to {each.prefix}, and reference_as is for"
+                    " all of them; change those first by move_sources (virtual-tiff move), or"
+                    " publish anew"
+                )
+                raise ValueError(msg)
+        return WebReferences(store_options, {})
 
     async def _complete_image_sets(self) -> None:
         """Read the files of multi-file images that the user has not named."""
@@ -602,6 +637,7 @@ class Publication:
                             portable=_kept_portable(options),
                             per_scene=arrangement.per_scene,
                             group=group,
+                            web=self.web.kept if self.web is not None else {},
                             states=plan.states,
                         )
                     )
@@ -774,6 +810,12 @@ def _kept_portable(options: PublishOptions) -> bool | tuple[str, ...]:
 def _reference(name: str) -> str:
     """Return the url of a document."""
     return name if is_remote(name) else Path(file_path(name)).resolve().as_uri()
+
+
+def _on_the_web(items: Iterable[Item], web: WebReferences | None) -> Iterator[Item]:
+    """Yield the items, at their https urls if these are asked for."""
+    for item in items:
+        yield item if web is None else replace(item, location=web.location(item.location))
 
 
 def _placing(options: PublishOptions, axes: Sequence[str]) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class Ledger:
     group: str | None = None
     """The pattern or STAC property that names the group of a file; "" if something else did, which
     is not kept, and None if the files are in no groups."""
+    web: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The buckets whose objects are referred to by https urls (`WebReferences.kept`)."""
     states: Mapping[str, GroupState]
     """By path of the group."""
     files: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -131,6 +133,7 @@ class Ledger:
             "files": dict(self.files),
             "groups": {path: _state_to_json(state) for path, state in self.states.items()},
             **({} if self.group is None else {"group": self.group}),
+            **({"web": {root: dict(each) for root, each in self.web.items()}} if self.web else {}),
         }
 
     @classmethod
@@ -151,6 +154,7 @@ class Ledger:
             portable=tuple(portable) if isinstance(portable, list) else bool(portable),
             per_scene=None if old and not scenes else tuple(scenes),
             group=attributes.get("group"),
+            web=attributes.get("web", {}),
             states=states,
             files=attributes.get("files", {}),
         )
