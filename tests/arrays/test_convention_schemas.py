@@ -46,6 +46,7 @@ def group(attributes: dict[str, Any]) -> dict[str, Any]:
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", PLACED, ids=lambda path: path.stem)
 def test_arrays_of_files(path: Path):
     store = VirtualTIFF()(f"file://{path}", LOCAL)

@@ -126,6 +126,7 @@ COMPRESSIONS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
 @pytest.mark.parametrize("blocks", BLOCKS)
@@ -255,6 +256,7 @@ def cuts(draw: st.DrawFn) -> tuple[BlockLayout, Region, list[int] | None]:
     return layout, region, draw(planes) if planar else None
 
 
+@pytest.mark.long
 @given(cuts())
 @settings(deadline=None)
 def test_the_blocks_of_a_part_are_those_of_its_places(
@@ -280,6 +282,7 @@ def test_the_blocks_of_a_part_are_those_of_its_places(
     assert grid.last_length == (whole.last_length if at_foot else whole.block_length)
 
 
+@pytest.mark.long
 @given(cuts(), st.data())
 @settings(deadline=None)
 def test_a_region_is_snapped_to_the_least_of_whole_blocks(

@@ -80,6 +80,7 @@ SLIDES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SLIDES)
 def test_levels_and_associated_images_of_aperio(name: str, tmp_path: Path) -> None:
     path = slide(tmp_path / "a.svs", **SLIDES[name])  # type: ignore[arg-type]

@@ -39,6 +39,7 @@ def ended(program: str, *arguments: str, folder: Path) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "status", "printed", "said"),
     [
@@ -62,10 +63,12 @@ def test_no_command_is_aborted_at_its_end(
     assert said in done.stderr
 
 
+@pytest.mark.long
 def test_the_stand_in_of_the_test_above_aborts(tmp_path: Path) -> None:
     assert ended(TEARING_DOWN_ABORTS + PLAIN, "--version", folder=tmp_path).returncode == -6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [0, 1])
 def test_what_ends_with_the_process_is_done(status: int, tmp_path: Path) -> None:
     file = "missing.tif" if status else COG
@@ -74,6 +77,7 @@ def test_what_ends_with_the_process_is_done(status: int, tmp_path: Path) -> None
     assert (tmp_path / "thread").read_text() == "kept"
 
 
+@pytest.mark.long
 def test_output_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "virtual_tiff", "info", "--json", COG]
@@ -83,6 +87,7 @@ def test_output_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.long
 def test_a_pipe_gets_all_that_is_printed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "virtual_tiff", "info", "--json", *[COG] * 200]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:

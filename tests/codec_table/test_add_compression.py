@@ -180,6 +180,7 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_info_knows_it(installed: Path):
     shown = in_a_fresh_process(installed, "-m", "virtual_tiff", "info", "a.tif")
     assert "bzip2" in shown
@@ -217,6 +218,7 @@ def test_two_packages_with_one_number_are_named(installed: Path):
     assert "packages bzip2-tiff and other-bzip2; uninstall" in what_is_said(installed)
 
 
+@pytest.mark.long
 def test_a_row_that_cannot_be_loaded_names_its_package(tmp_path: Path):
     install(tmp_path, "broken-tiff", POINTS.replace(":ROW", ":MISSING"))
     assert "the row of the package broken-tiff cannot be loaded" in what_is_said(tmp_path)

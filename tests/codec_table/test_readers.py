@@ -92,6 +92,7 @@ def test_a_plain_store_is_read_as_the_table_says(
     assert "right" in grades
 
 
+@pytest.mark.long
 def test_our_module_lets_zarrita_read_all_but_complex_numbers(
     cases: Sequence[measuring.Case], exported: measuring.Exported
 ):
@@ -107,6 +108,7 @@ def test_our_module_lets_zarrita_read_all_but_complex_numbers(
     assert grades.count("right") > 50
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reader", ["zarrs", "zarrita"])
 def test_a_portable_store_is_read_by_all(
     reader: str, portable: measuring.Exported, cases: Sequence[measuring.Case]
@@ -173,6 +175,7 @@ def test_the_readme_of_the_module(scene: tuple[Path, Any], tmp_path: Path):
     assert [int(n) for n in re.findall(r"\d+", data)] == expected[:2, :3].ravel().tolist()
 
 
+@pytest.mark.long
 def test_the_document_registers_the_module(tmp_path: Path):
     (only,) = blocks(script.DOCUMENT)
     printed = run_page(f"{only}\nconsole.log(zarr.registry.has('virtual_tiff.pad'))", tmp_path)

@@ -377,6 +377,7 @@ def names(codecs: list[dict[str, Any]]) -> Iterator[str]:
             yield codec["configuration"]["codec"]["name"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FILES)
 def test_two_files_stack(name: str, tmp_path: Path) -> None:
     codec, make = FILES[name]

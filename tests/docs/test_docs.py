@@ -91,6 +91,7 @@ def settings() -> Iterator[None]:
     zarr.config.config.update(before)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_the_blocks_run(
     page: Path, folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

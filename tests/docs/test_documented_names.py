@@ -125,6 +125,7 @@ OF_THE_HOUSE = {"docs/architecture.md", "CONTRIBUTING.md"}
 """Documents for those who change the package, not for those who use it."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "path", [path for path in DOCUMENTS if name_of(path) not in OF_THE_HOUSE], ids=name_of
 )

@@ -71,6 +71,7 @@ def test_the_plot_of_the_cube_is_not_stale(tmp_path: Path, monkeypatch: pytest.M
     assert np.abs(drawn.astype("i2") - kept.astype("i2")).mean() < 3
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_the_pictures_of_tutorials_are_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ICECHUNK_LOG", "error")
@@ -83,6 +84,7 @@ def test_the_pictures_of_tutorials_are_not_stale(monkeypatch: pytest.MonkeyPatch
 # ---- the diagram
 
 
+@pytest.mark.long
 def test_the_diagrams_are_not_stale() -> None:
     made: Any = load_script("make_architecture_diagram")
     for path, picture in made.pictures().items():

@@ -106,6 +106,7 @@ def test_planes_that_say_no_number(plane: dict[str, list[str]], known: list[floa
         np.testing.assert_array_equal(group["position_z"][:], known)
 
 
+@pytest.mark.long
 def test_of_many_planes_nothing_is_kept() -> None:
     array = np.zeros((4097, 1, 2), "u1")
     data = ome(array, "ZYX", PositionZ=[float(z) for z in range(len(array))])

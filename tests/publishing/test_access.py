@@ -106,6 +106,7 @@ def test_keys_by_option_are_used_and_not_saved(url: str, options: dict[str, Any]
     assert not any(str(v) in str(one.store) for k, v in options.items() if "key" in k)
 
 
+@pytest.mark.long
 def test_two_services_with_the_endpoint_of_s3(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_a_store_that_looks_for_credentials_goes_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(store)) == store
 
 
+@pytest.mark.long
 def test_without_credentials_a_hundred_files_end_with_one_line(tmp_path: Path) -> None:
     names = tmp_path / "list.txt"
     names.write_text("".join(f"s3://bucket/{i}.tif\n" for i in range(100)))

@@ -92,6 +92,7 @@ def test_changed_files_are_reported_and_left(scenes: list[Path], tmp_path: Path)
         read(published)
 
 
+@pytest.mark.long
 def test_changed_files_are_replaced_on_request(scenes: list[Path], tmp_path: Path) -> None:
     run(scenes[:3], tmp_path / "cube")
     rewrite(scenes[1], "2023-01-02", seed=77)
@@ -182,6 +183,7 @@ def test_gaps_of_a_variable_are_filled_later(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read(published, band), expected)
 
 
+@pytest.mark.long
 def test_without_coordinates_files_are_counted(scenes: list[Path], tmp_path: Path) -> None:
     options = {"time": None, "concat": "n"}
     run(scenes[2:], tmp_path / "cube", **options)
@@ -212,6 +214,7 @@ def test_group_that_is_taken(scenes: list[Path], tmp_path: Path) -> None:
         run(twin, tmp_path / "cube", **options)
 
 
+@pytest.mark.long
 def test_signatures_keep_their_groups(scenes: list[Path], tmp_path: Path) -> None:
     odd = [dated(tmp_path / "o" / f"{i}.tif", f"2023-01-0{i}", i, predictor=2) for i in (1, 2)]
     options = {"layout": "group per signature"}

@@ -72,6 +72,7 @@ def test_every_skipped_file_and_its_error(
     assert "not a TIFF" in line
 
 
+@pytest.mark.long
 def test_lines_in_a_log(
     scenes: list[str],
     tmp_path: Path,
@@ -103,6 +104,7 @@ def test_a_list_of_files(
     assert "  data  uint16 (t: 3, y: 64, x: 96)" in said(capfd)
 
 
+@pytest.mark.long
 def test_what_was_read_is_kept_unless_told_otherwise(scenes: list[str], tmp_path: Path) -> None:
     cache = tmp_path / "mine.sqlite"
     of_runs = Path(os.environ["XDG_CACHE_HOME"]) / "virtual-tiff" / "runs"

@@ -35,6 +35,7 @@ def cells(document: str) -> dict[tuple[str, str], str]:
     }
 
 
+@pytest.mark.long
 def test_the_document_is_not_stale(script: Any, made: str) -> None:
     assert script.DOCUMENT.read_text(encoding="utf-8") == made
 

@@ -127,6 +127,7 @@ def in_two(tmp_path: Path, **more: Any) -> ImageSet:
     return ImageSet(tmp_path, [(2, 3, 1)], files, **more)
 
 
+@pytest.mark.long
 def test_random_sets_are_what_tifffile_reads(tmp_path: Path) -> None:
     for seed in range(int(os.environ.get("VIRTUAL_TIFF_IMAGE_SETS", "5"))):
         rng = random.Random(seed)

@@ -82,6 +82,7 @@ def test_labels_are_listed_and_valid(files: dict[str, Path], version: str) -> No
         ome_zarr.ImageLabel.from_zarr(label)
 
 
+@pytest.mark.long
 def test_labels_come_and_go_by_themselves(files: dict[str, Path], tmp_path: Path) -> None:
     cube = tmp_path / "cube"
     published([files["cells"], files["nuclei"]], cube)

@@ -58,6 +58,7 @@ def test_most_files_decide_and_not_the_first(tmp_path: Path) -> None:
     assert_left_out(published, files, ["type"])
 
 
+@pytest.mark.long
 def test_files_that_are_published_decide(tmp_path: Path) -> None:
     files = archive(tmp_path)
     cube = tmp_path / "cube"

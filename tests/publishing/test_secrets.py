@@ -150,6 +150,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("always")
 @pytest.mark.parametrize("way", REFUSED)
 def test_a_secret_stays_out_of_errors_and_files(

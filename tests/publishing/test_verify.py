@@ -247,6 +247,7 @@ def test_a_listing_tells_many_sources(s3: S3, proxy: FailingProxy) -> None:
     assert asked_of(proxy, s3, few)[1] == (10, 0)
 
 
+@pytest.mark.long
 def test_a_listing_of_few_that_are_wanted_is_given_up(
     s3: S3, proxy: FailingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +259,7 @@ def test_a_listing_of_few_that_are_wanted_is_given_up(
     assert (result.ok, requests) == (True, (20, 1))
 
 
+@pytest.mark.long
 def test_objects_of_who_may_not_list_are_asked_one_by_one(
     s3: S3, proxy: FailingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +284,7 @@ def test_a_sample(tmp_path: Path) -> None:
         verify(repository, sample=0)
 
 
+@pytest.mark.long
 def test_sources_since_a_commit(tmp_path: Path) -> None:
     paths = [scene(tmp_path / f"{n}.tif", n) for n in range(4)]
     place = tmp_path / "cube"

@@ -78,6 +78,7 @@ def by_the_core(path: Path) -> list[Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_copy_says_what_the_core_says(copy: Path) -> None:
     assert len(FILES) > 30
     printed = alone("-c", REPORT, str(copy.parents[1]), *map(str, FILES))

@@ -87,6 +87,7 @@ CASES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("name", "where"), CASES)
 def test_both_commands_find_the_same_files(

@@ -284,6 +284,7 @@ def test_paths_and_their_urls(path: str) -> None:
     assert resolve_reference(reference, REGISTRY)[1] == path.lstrip("/")
 
 
+@pytest.mark.long
 @given(PARTS.filter(lambda text: not text.isspace()))
 @settings(deadline=None)
 def test_keys_and_their_references(key: str) -> None:

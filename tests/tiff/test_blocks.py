@@ -156,6 +156,7 @@ def test_blocks_of_the_test_data_are_where_tifffile_finds_them(name: str) -> Non
     assert pairs == expected
 
 
+@pytest.mark.long
 @every_file
 def test_blocks_of_the_test_data_have_the_shape_that_gdal_says(name: str) -> None:
     data = (TESTDATA / name).read_bytes()

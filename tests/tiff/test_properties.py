@@ -151,6 +151,7 @@ def test_what_is_written_is_read(
     ]
 
 
+@pytest.mark.long
 @quick
 @given(text=st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8")), max_size=5))
 def test_any_text_is_read(text: list[str]) -> None:

@@ -83,6 +83,7 @@ def directories(path: Path) -> list[tuple[str, int | None]]:
     return found[:MOST_DIRECTORIES]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", cases())
 def test_every_directory_is_right_or_refused_for_a_reason(path: Path) -> None:
     if path.stat().st_size > MOST_FILE_BYTES:

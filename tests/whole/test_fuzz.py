@@ -28,6 +28,7 @@ def test_a_defect_that_was_found_stays_mended(path: Path) -> None:
         targets()[path.parent.name].run(path.read_bytes())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "number"), [("core", 400), ("store", 60)])
 def test_changed_files_end_in_our_errors(name: str, number: int) -> None:
     target, rnd = targets()[name], Random(7)

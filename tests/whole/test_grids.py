@@ -158,6 +158,7 @@ def test_overlapping_tiles_need_an_order(tmp_path: Path) -> None:
         published(tmp_path, recipes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", [360, 361])
 def test_tiles_that_gdal_writes_as_cog(side: int, tmp_path: Path) -> None:
     recipes = tiles(base(side, options={"tiled": None}), spacing=(360, 360))
@@ -172,6 +173,7 @@ def test_tiles_that_gdal_writes_as_cog(side: int, tmp_path: Path) -> None:
     assert_is_vrt(result, paths)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -390,6 +392,7 @@ def test_dask_and_a_copy(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------- many tiles
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("overlap", [False, True])
 def test_a_hundredth_of_a_global_elevation_model(overlap: bool, tmp_path: Path) -> None:
     """`benchmarks/grid.py` measures the whole: a million tiles."""

@@ -224,6 +224,7 @@ BOMBS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BOMBS)
 @pytest.mark.parametrize("rows", [None, 48])  # 48: the last strip is padded
 def test_a_bomb_is_defused(name: str, rows: int | None) -> None:

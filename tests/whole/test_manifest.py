@@ -127,6 +127,7 @@ FILLS = st.one_of(
 )
 
 
+@pytest.mark.long
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 99), st.integers(1, 9)), max_size=3),
     fill=FILLS,

@@ -249,6 +249,7 @@ def open_both(path: Path) -> tuple[Opened, DatasetReader]:
     return opened(path), dataset
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", cases())
 def test_the_store_means_what_gdal_says(path: Path) -> None:
     ours, dataset = open_both(path)
@@ -312,6 +313,7 @@ def pages_lie_where_gdal_has_them(path: Path, ours: Opened) -> None:
                 judged(path, what, named(ifd), ours.dataset[named(ifd)], dataset)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", cases())
 def test_mask_and_scale_gives_what_rioxarray_gives(path: Path) -> None:
     """The numbers that a user computes with; where GDAL has a reason to convert pixels."""

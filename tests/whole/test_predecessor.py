@@ -185,6 +185,7 @@ def codecs_in_a_new_process(*arguments: str) -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.long
 def test_after_the_call_the_metadata_stay_the_same() -> None:
     for name, again in zip(NAMES, codecs_in_a_new_process("call"), strict=True):
         written = json.loads(written_codecs(name))["codecs"]
@@ -195,6 +196,7 @@ def test_after_the_call_the_metadata_stay_the_same() -> None:
                 assert said[0] == said[1]
 
 
+@pytest.mark.long
 def test_without_the_call_stores_open_that_need_no_name_of_others() -> None:
     both = {f"imagecodecs_{name}" for name in STANDARD}
     for name, read in zip(NAMES, codecs_in_a_new_process(), strict=True):

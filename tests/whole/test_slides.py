@@ -89,6 +89,7 @@ def scales_of(group: Any) -> list[list[float]]:
     return [level["coordinateTransformations"][0]["scale"] for level in scale["datasets"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["pyramid", "stack"])
 @pytest.mark.parametrize("name", MAKER.SLIDES)
 def test_levels_names_spacing_and_pixels_are_those_of_tifffile(

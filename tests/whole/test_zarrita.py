@@ -82,12 +82,14 @@ def shows(store: str | Path | Repository) -> None:
     np.testing.assert_array_equal(tile, pixels(SIZES[-1])[:, 16:25, 30:33])
 
 
+@pytest.mark.long
 def test_files(pyramid: Path):
     shows(pyramid)
     whole = read_with_zarrita(pyramid, f"/0/{NAME}")
     np.testing.assert_array_equal(whole, pixels(SIZES[0]))
 
 
+@pytest.mark.long
 def test_http(pyramid: Path):
     with HttpServer(pyramid) as server:
         shows(server.url)

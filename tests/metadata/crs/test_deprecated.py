@@ -19,6 +19,7 @@ KEPT = [2191, 3103, 3356, 26432, 26814, 26823]
 """Of several replacements, or of one in other units."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", sorted(PROJECTED - {2163}))
 def test_a_projected_crs_is_the_one_that_replaces_it(code: int) -> None:
     data = tiff({1024: 1, 1025: 1, 3072: code})

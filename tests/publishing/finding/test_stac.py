@@ -218,6 +218,7 @@ def test_relative_hrefs_of_a_local_item(tmp_path: Path, monkeypatch: pytest.Monk
         assert found.location.path == str(tmp_path / "x" / "a b#.tif")
 
 
+@pytest.mark.long
 def test_items_on_s3(s3: S3) -> None:
     made = item(link=None, a={"href": "./a #1.tif", "type": COG})
     url = s3.put("stac/items.ndjson", json.dumps(made).encode())

@@ -285,6 +285,7 @@ def test_overviews_are_tiles_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole, np.hstack([pixels(path, 0) for path in files]))
 
 
+@pytest.mark.long
 def test_bands_in_their_order(tmp_path: Path) -> None:
     shapes = ((2, 64, 64), (3, 64, 64))
     files = [
@@ -336,6 +337,7 @@ def test_new_dimensions_without_coordinates(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------- signatures
 
 
+@pytest.mark.long
 def test_files_that_fit_share_a_group(tmp_path: Path) -> None:
     kinds: list[dict[str, Any]] = [{}, {"predictor": 2}, {"compress": "lzw"}]
     files = [

@@ -88,6 +88,7 @@ def test_every_attribute_of_the_code_has_a_row(names: set[str]):
     assert {name for name in names if rule_of(name) is None} == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "pyramid", "stack"])
 def test_every_attribute_of_the_test_files_has_a_row(layout: str):
     assert {row for row in found(layout) if rule_of(row[0]) is None} == set()

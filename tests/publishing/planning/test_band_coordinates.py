@@ -54,6 +54,7 @@ def stacked(files: list[str], **options: Any) -> Published:
     return publish(files, "memory://", concat="time", time=r"_(\d{8})", **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("others", [{"STATISTICS_MEAN": "4"}, {}], ids=["differ", "lack it"])
 def test_a_stack_keeps_what_all_scenes_say(made: Callable[..., str], others: Items) -> None:
     files = [

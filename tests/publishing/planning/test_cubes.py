@@ -125,6 +125,7 @@ def test_variables_and_groups(tmp_path: Path) -> None:
             np.testing.assert_array_equal(dataset[band].values, whole(files)[:, i])
 
 
+@pytest.mark.long
 def test_the_order_of_concat_and_of_lists(tmp_path: Path) -> None:
     files = tiles(tmp_path)
     bands = ["B10", "B2", "B8"]
@@ -254,6 +255,7 @@ def test_scenes_of_stac_items(tmp_path: Path) -> None:
     check(dataset_of(published), files)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "values", [[PATTERN], [r"time=_(\d{8})_", r"band=_(B\d+)_"], [r"band=_(B\d+)_"]]
 )
@@ -314,6 +316,7 @@ def test_attributes_that_vary_along_one_new_dimension_become_coordinates(tmp_pat
     assert published.left_out == {"0": ("MEAN", "model_tiepoint")}
 
 
+@pytest.mark.long
 def test_attributes_of_each_variable(tmp_path: Path) -> None:
     for i, (day, level, kind) in enumerate(product((1, 2), (3, 5), ("u", "v"))):
         tags = {"RUN": f"{kind}{day}", "DAY": f"{day}"}

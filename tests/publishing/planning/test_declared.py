@@ -150,6 +150,7 @@ def test_tiles_count_rows_and_columns_of_files() -> None:
     assert starts(of_document, (4, 6)) == [[0, 0], [0, 6], [8, 0]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("last", "refused"), [(10_000_000, False), (10_000_001, True)])
 def test_the_most_rows_of_tiles(last: int, refused: bool) -> None:
     of_document = places((0, 0, 0, 0), (last, 0, 0, 0), unit="tiles")

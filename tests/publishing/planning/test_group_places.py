@@ -43,6 +43,7 @@ def test_a_stack_at_several_resolutions(tmp_path: Path) -> None:
     assert names == ["spatial", "spatial:", "proj", "proj:"]
 
 
+@pytest.mark.long
 def test_groups_of_variables_and_of_files(tmp_path: Path) -> None:
     paths = [dated(tmp_path / f"{band}_1.tif", "2023-01-01") for band in ("B02", "B03")]
     options: Any = {"concat": "time", "variable": r"(B\d\d)"}
@@ -55,6 +56,7 @@ def test_groups_of_variables_and_of_files(tmp_path: Path) -> None:
     assert place(files["B02_1"]) == expected(paths[0])
 
 
+@pytest.mark.long
 def test_the_box_of_a_mosaic_follows_its_tiles(tmp_path: Path) -> None:
     west = scene(tmp_path / "west.tif")
     east = scene(tmp_path / "east.tif", at=(500_960, 4_650_000))

@@ -56,6 +56,7 @@ def check(published: Any, files: dict[tuple[str, int, str], Path], days: range) 
             np.testing.assert_array_equal(dataset[band].values, expected)
 
 
+@pytest.mark.long
 def test_one_cube_a_tile_in_one_commit(tmp_path: Path) -> None:
     files = archive(tmp_path / "in")
     published = publish(
@@ -107,6 +108,7 @@ def test_a_position_that_is_taken_in_one_group_is_free_in_another(tmp_path: Path
     assert dataset_of(published, "b")["time"].dt.day.values.tolist() == [1, 2]
 
 
+@pytest.mark.long
 def test_a_mosaic_a_group_and_a_group_more_later(tmp_path: Path) -> None:
     def mosaic(name: str, seed: int, left: float) -> list[Path]:
         corners = [(left + 320 * i, 4_650_000) for i in range(2)]

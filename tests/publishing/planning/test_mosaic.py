@@ -113,6 +113,7 @@ GRID = {(0, 0): (64, 64), (0, 64): (64, 50), (64, 0): (40, 64), (64, 64): (40, 5
 """Two rows of two tiles; the last ones are smaller."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize(
     ("axes", "corners"),
@@ -607,6 +608,7 @@ def test_overviews_that_some_files_lack_are_left_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(published, "1"), whole)
 
 
+@pytest.mark.long
 def test_the_command_says_which_overviews_are_left_out(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -650,6 +652,7 @@ def test_a_nodata_is_what_holes_read(dtype: str, number: float, tmp_path: Path) 
     np.testing.assert_array_equal(image[32:, 32:], pixels(files[1]))
 
 
+@pytest.mark.long
 def test_an_append_keeps_a_nodata_that_json_lacks(tmp_path: Path) -> None:
     places = [(500_000, 4_650_000), (500_320, 4_649_680)]
     files = [

@@ -349,6 +349,7 @@ def test_the_words_that_all_names_have(names: list[str], common: str) -> None:
     assert common_name(names, taken={"x", "y", "time"}) == common
 
 
+@pytest.mark.long
 def test_the_name_of_the_array_of_a_cube(tmp_path: Path) -> None:
     first, second, third = (
         scene(tmp_path / f"rain_{day}.tif", day, shape=(128, 128)) for day in (1, 2, 3)

@@ -256,6 +256,7 @@ MEANINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("append", [False, True])
 @pytest.mark.parametrize("meaning", MEANINGS)
 def test_files_whose_numbers_mean_something_else_are_refused(

@@ -176,6 +176,7 @@ def test_every_reader_has_the_pixels_of_gdal(
         np.testing.assert_array_equal(found[name], stored(path), err_msg=name)
 
 
+@pytest.mark.long
 def test_only_codecs_that_all_have(archive: Archive) -> None:
     assert archive.published.readers_need == ()
     assert archive.published.portable
@@ -228,6 +229,7 @@ def test_what_was_copied_is_told(archive: Archive) -> None:
         assert not array.inlined or size == array.inlined_bytes
 
 
+@pytest.mark.long
 def test_texts_are_read(tmp_path: Path) -> None:
     """An array of texts, as band names and the coordinates of attributes are."""
     path = scene(tmp_path / "a.tif", shape=(20, 13))

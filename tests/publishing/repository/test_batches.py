@@ -48,6 +48,7 @@ def branches(published: Published) -> set[str]:
     return set(published.repository.list_branches())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_many_references_are_committed_in_batches(scenes: list[Path], tmp_path: Path) -> None:
     published = publish(
@@ -88,6 +89,7 @@ def test_an_append_writes_one_manifest_anew(scenes: list[Path], tmp_path: Path) 
     np.testing.assert_array_equal(read(second), np.stack([pixels(path) for path in scenes]))
 
 
+@pytest.mark.long
 def test_few_references_are_one_commit(scenes: list[Path], tmp_path: Path) -> None:
     assert len(commits(publish(scenes, tmp_path / "cube", concat="time", time="tag"))) == 1
 
@@ -123,6 +125,7 @@ def test_batches_are_the_same_cube_as_one_commit(
     assert keys_of(several) == keys_of(one)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     "options",
@@ -231,6 +234,7 @@ def test_a_branch_that_another_run_has_removed_is_a_conflict(
     np.testing.assert_array_equal(read(published), np.stack([pixels(path) for path in scenes]))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("moved", [False, True], ids=["before it moved", "after it moved"])
 def test_a_branch_that_was_left_is_removed_by_the_next_run(

@@ -42,6 +42,7 @@ def check(result: Any) -> None:
             assert metadata.get(name) == (list(known) if isinstance(known, tuple) else known), path
 
 
+@pytest.mark.long
 def test_each_run_writes_it_anew(tmp_path: Path) -> None:
     days = ("2023-01-01", "2023-01-02", "2023-01-03")
     files = [dated(tmp_path / f"{day}.tif", day, n) for n, day in enumerate(days)]
@@ -55,6 +56,7 @@ def test_each_run_writes_it_anew(tmp_path: Path) -> None:
     assert members(result)["0"]["shape"][0] == 2
 
 
+@pytest.mark.long
 def test_xarray_reads_over_http(tmp_path: Path) -> None:
     path = dated(tmp_path / "a.tif", "2023-01-01")
     done = publish([path], tmp_path / "cube", concat="time", time="tag")
@@ -68,6 +70,7 @@ def test_xarray_reads_over_http(tmp_path: Path) -> None:
         assert server.count("GET", "zarr.json") <= 2
 
 
+@pytest.mark.long
 def test_a_repository_with_very_many_groups_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

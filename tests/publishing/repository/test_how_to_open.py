@@ -28,6 +28,7 @@ def opened(lines: str) -> Any:
     return names
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"portable": True}, {"samples": "stored"}])
 def test_samples_that_are_stored_last_come_first(options: Any, tmp_path: Path) -> None:
     path = dated(tmp_path / "a.tif", "2023-01-01", **RGB)

@@ -227,6 +227,7 @@ def test_a_later_version_is_refused(tmp_path: Path) -> None:
         publish(files, tmp_path / "cube", append=True, time=TIME)
 
 
+@pytest.mark.long
 def test_scenes_are_remembered(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     files = sorted(archive(tmp_path / "files").glob("scene_*.tif"))
@@ -254,6 +255,7 @@ if __name__ == "__main__":
         RECORDED.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
 
 
+@pytest.mark.long
 def test_rows_of_many_files_are_written_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,7 @@ def test_other_rows_with_the_same_key_are_not_taken(monkeypatch: pytest.MonkeyPa
     assert [each.number for each in found(store).at([("", "", (2000,))])] == [2]
 
 
+@pytest.mark.long
 def test_removed_rows_are_not_verified(tmp_path: Path) -> None:
     files = [scene(tmp_path / f"{n}.tif", n) for n in range(5)]
     published = publish(files, tmp_path / "cube", concat="n")

@@ -171,6 +171,7 @@ async def test_references_without_a_container(tmp_path: Path, http_server: HttpS
         open_published(place)
 
 
+@pytest.mark.long
 def test_coordinates_are_preloaded_whatever_their_names(tmp_path: Path) -> None:
     """And after many variables: a session fetches their manifests before it is asked for them."""
     (tmp_path / "files").mkdir()
@@ -204,6 +205,7 @@ def test_coordinates_are_preloaded_whatever_their_names(tmp_path: Path) -> None:
         assert manifests() == 4
 
 
+@pytest.mark.long
 def test_the_first_pixel_of_many_references_costs_one_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_who_verifies_is_told(
     assert verify(storage).remarks == ()
 
 
+@pytest.mark.long
 def test_an_earlier_version_saved_that_nothing_is_repeated(
     scenes: list[Path], tmp_path: Path
 ) -> None:

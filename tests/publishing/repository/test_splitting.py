@@ -14,6 +14,7 @@ from support.scenes import scene
 from virtual_tiff.publishing import publish
 
 
+@pytest.mark.long
 def test_manifests_are_split_as_the_repository_says(tmp_path: Path):
     split = icechunk.ManifestSplittingConfig.from_dict(
         {

@@ -59,6 +59,7 @@ def values(place: Path, **which: Any) -> Any:
 # ---- tags
 
 
+@pytest.mark.long
 def test_a_tag_opens_the_commit_after_later_ones(paths: list[Path], tmp_path: Path) -> None:
     cube = tmp_path / "cube"
     first = publish(paths[:2], cube, concat="n", tag="v1")
@@ -78,6 +79,7 @@ def test_a_tag_that_exists_is_refused_before_files_are_read(
         publish([tmp_path / "nowhere.tif"], cube, append=True, tag="v1")
 
 
+@pytest.mark.long
 def test_where_nothing_is_new_the_last_commit_gets_the_tag(
     paths: list[Path], tmp_path: Path
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_tag_that_cannot_be_created_does_not_hide_the_commit(
 # ---- log
 
 
+@pytest.mark.long
 def test_the_history_says_what_each_run_did(paths: list[Path], tmp_path: Path) -> None:
     cube = tmp_path / "cube"
     publish(paths[:2], cube, concat="n", tag="v1", message="the first two")
@@ -206,6 +209,7 @@ def size(place: Path) -> int:
     return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
 
 
+@pytest.mark.long
 def test_what_is_old_goes_and_what_has_a_name_stays(grown: Path) -> None:
     newest, tagged, oldest, root = ids(grown)
     before, release = values(grown), values(grown, tag="v1")
@@ -234,6 +238,7 @@ def test_what_is_old_goes_and_what_has_a_name_stays(grown: Path) -> None:
         open_published(grown, snapshot=oldest)
 
 
+@pytest.mark.long
 def test_what_expires_is_what_icechunk_expires(grown: Path) -> None:
     repository = repository_of(grown)
     times = {info.id: info.written_at for info in repository.ancestry(branch="main")}
@@ -264,6 +269,7 @@ def test_less_than_a_day_is_refused_without_force(function: Any, grown: Path) ->
     assert ids(grown) == commits
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", [expire, collect_garbage])
 def test_a_local_repository_that_is_written_to_is_refused(function: Any, grown: Path) -> None:
     with locked(grown, "another"), pytest.raises(PublishError, match="is publishing to"):
@@ -272,6 +278,7 @@ def test_a_local_repository_that_is_written_to_is_refused(function: Any, grown: 
         function(grown, older_than=timedelta(days=2), dry_run=True)
 
 
+@pytest.mark.long
 def test_commands(grown: Path, capsys: pytest.CaptureFixture[str]) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     assert main(["expire", str(grown), "--older-than", soon, "--dry-run"]) == 0
