@@ -44,16 +44,16 @@ def svg(width: int, height: int, lines: Iterator[str]) -> str:
 
 
 @contextmanager
-def page_run(name: str) -> Iterator[dict[str, Any]]:
-    """Run a tutorial in a folder of its own; gives the names that its blocks have made."""
+def page_run(path: Path) -> Iterator[dict[str, Any]]:
+    """Run a page in a folder of its own; gives the names that its blocks have made."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         os.chdir(folder)
         try:
             with zarr.config.set({"array.rectilinear_chunks": True}):
-                page = Page(name)
-                for block in blocks_of(TUTORIALS / name):
+                page = Page(path.name)
+                for block in blocks_of(path):
                     page.run(block)
                 yield page.names
         finally:
@@ -223,11 +223,11 @@ def scenes_ndvi(tree: Any) -> Iterator[str]:  # noqa: ANN401 (a DataTree)
 
 def pictures() -> dict[Path, str]:
     """Return the text of each picture."""
-    with page_run("dem-tiles.md") as names:
+    with page_run(TUTORIALS / "dem-tiles.md") as names:
         dem = names["dem"]
         grid = svg(1000, 540, dem_grid(dem, Path("dem")))
         heights = svg(800, 480, dem_heights(dem))
-    with page_run("sentinel-2.md") as names:
+    with page_run(TUTORIALS / "sentinel-2.md") as names:
         scenes = svg(920, 270, scenes_grid(Path("scenes")))
         ndvi = svg(940, 480, scenes_ndvi(names["tree"]))
     return {
