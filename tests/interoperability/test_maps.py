@@ -51,11 +51,17 @@ def landscape(number: int) -> NDArray[np.float64]:
     return 50 + (hills - hills.min()) / np.ptp(hills) * (HIGH - 100)
 
 
+_STOPS = (LOW, 1500, 2500, HIGH)
+_COLOURS = ((60, 150, 160, 250), (120, 160, 120, 250), (70, 90, 80, 250))
+"""Of colour images: red, green and blue at these heights."""
+
+
 def cog(path: Path, number: int, **options: Any) -> None:
     """Write a COG with overviews, 20 m a pixel."""
-    bands = np.stack([landscape(number + n) for n in range(options["count"])])
-    if options["dtype"] == "uint8":
-        bands = bands / 16
+    hills = landscape(number)
+    bands = hills[np.newaxis]
+    if options["count"] == 3:
+        bands = np.stack([np.interp(hills, _STOPS, colour) for colour in _COLOURS])
     profile = {
         "driver": "COG",
         "crs": "EPSG:32632",
