@@ -207,53 +207,60 @@ def own_codecs() -> str:
 _REASONS = {
     "any_compression": "one array has one list of codecs",
     "bits": "`imagecodecs_packints` has unsigned samples of up to 31 bits",
-    "ccitt": "`imagecodecs_ccittfax4` and its kin give a damaged strip as white, without an error,"
+    "ccitt": "the fax codecs of imagecodecs decode a damaged strip as white, without an error,"
     " and fail at a short last one",
     "complex_parts": "no data type of Zarr is a complex integer",
     "crop": "a chunk is a whole block",
-    "float24_predictor": "`imagecodecs_floatpred` gives no floats of 24 bits",
-    "jpeg": "`imagecodecs_jpeg` reads baseline JPEG with TIFF's tables; this one lossless JPEG too",
-    "jpeg2k_ycbcr": "`imagecodecs_jpeg2k` gives the stream's colours",
-    "jpeg_old": "the stream has to be put together from tags",
-    "jpegxl": "`imagecodecs_jpegxl` gives no extra channels",
+    "float24_predictor": "`imagecodecs_floatpred` does not decode floats of 24 bits",
+    "jpeg": "`imagecodecs_jpeg` decodes only baseline JPEG with TIFF's tables; this codec"
+    " decodes lossless JPEG too",
+    "jpeg2k_ycbcr": "`imagecodecs_jpeg2k` does not convert the colours of the stream",
+    "jpeg_old": "the stream has to be assembled from tags",
+    "jpegxl": "`imagecodecs_jpegxl` leaves out extra channels",
     "lerc": "`imagecodecs_lerc` reads blocks without a mask; of floats libtiff makes NaN of masked"
     " pixels, and which blocks have a mask is known when they are read",
-    "next": "no package has one",
+    "next": "no package has such a codec",
     "packed_pixels": "`imagecodecs_packints` has one depth",
     "pad": "a chunk has one size; a compressed strip of fewer rows has another",
-    "pixarlog": "`imagecodecs_pixarlog` knows neither byte order nor short last strips",
+    "pixarlog": "`imagecodecs_pixarlog` supports neither byte orders nor short last strips",
     "reverse_bits": "`imagecodecs_bitorder` reverses the bits of arrays, not those of"
     " compressed bytes",
-    "sgilog": "no package has one",
+    "sgilog": "no package has such a codec",
     "short_image": "a chunk has one size; an image of fewer rows has another",
-    "thunderscan": "no package has one",
-    "view": "no codec gives bytes another data type",
+    "thunderscan": "no package has such a codec",
+    "view": "no codec changes the data type of bytes",
     "ycbcr": "no package has TIFF's data units without JPEG",
 }
 """Why each of our codecs is needed: read again at each release of imagecodecs-zarr."""
 
 
-_OWN = """Each is `{"name": …, "configuration": {…}}` in the array's metadata. It is described
-beside its row in `virtual_tiff/codec_table/`, and its source says what the keys mean. The module
-for JavaScript has the codecs that [Interoperability](interoperability.md) marks.
+_OWN = """In the array's metadata a codec is `{"name": …, "configuration": {…}}`. Its description is
+next to its row in `virtual_tiff/codec_table/`, and its source explains the keys of the
+configuration. The module for JavaScript has the codecs that [Other readers](interoperability.md)
+marks.
 
-Of the 578 files of GDAL's test suite that are read, 60 need one, and 31 of these
-`virtual_tiff.pad`: their last strip is compressed and has fewer rows. No uncompressed file needs it
-where its rows can be divided into chunks of 8 KiB to 16 MiB. `publish --portable` copies such
-strips, so that no codec is needed."""
+Of the 578 files of GDAL's test suite that are read, 60 need one of these codecs, and 31 of these
+need `virtual_tiff.pad`: their last strip is compressed and has fewer rows. An uncompressed file
+does not need it if its rows can be divided into chunks of 8 KiB to 16 MiB. `publish --portable`
+copies such strips, so that no codec is needed."""
 
 
-_HEAD = """# TIFF features and the codecs that they become
+_HEAD = """<!-- Made by python scripts/make_codec_docs.py from the codec table; do not edit. -->
 
-Made by `python scripts/make_codec_docs.py` from the codec table; do not edit.
+# TIFF features and their codecs
 
-The codecs stand in the order of the metadata: what decodes a block runs from right to left. An
-implementation is marked where it has all of them and the data type: zarr-python alone, with
-`imagecodecs-zarr` beside it, with `virtual-tiff` beside both; zarrs; zarrita without codecs of the
-page's own, in an engine without Float16Array; tensorstore; GDAL, which takes `transpose` too but
-gives wrong pixels. The marks are those of `virtual_tiff/codec_table/readers.py`, which
-`tests/info/test_info_readers.py` holds to what the implementations do; `virtual-tiff info` says the
-same of a file's own arrays.
+The tables list the Zarr codecs of each feature of TIFF, in the order of the array's metadata: a
+block is decoded from the last codec to the first. The other columns are implementations of Zarr.
+An implementation is marked if it has all of the codecs, and the data type.
+
+- zarr-python has three columns: alone, with the package `imagecodecs-zarr`, and with
+  `virtual-tiff`.
+- zarrita is meant without additional codecs, in an engine without Float16Array.
+- GDAL is not marked where it accepts `transpose` and gives wrong pixels.
+
+The marks come from `virtual_tiff/codec_table/readers.py`, and `tests/info/test_info_readers.py`
+compares them with the implementations. `virtual-tiff info` prints the same for the arrays of a
+file.
 """
 
 

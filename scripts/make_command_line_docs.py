@@ -204,9 +204,9 @@ _AFTER = {
     "verify": _after_verify,
 }
 
-_HEAD = """# The command line
+_HEAD = """<!-- Made by python scripts/make_command_line_docs.py from the parsers; do not edit. -->
 
-Made by `python scripts/make_command_line_docs.py` from the parsers; do not edit.
+# The command line
 
 `virtual-tiff COMMAND`, or `python -m virtual_tiff COMMAND`. An error is a message on stderr;
 `--debug`, before or after the command, shows the traceback too.

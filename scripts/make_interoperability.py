@@ -253,9 +253,9 @@ _GRADES: tuple[Grade, ...] = ("right", "wrong", "refused")
 
 _OTHER = "another reason"
 
-_HEAD = """# Readers in other languages
+_HEAD = """<!-- Made by python scripts/make_interoperability.py; do not edit. -->
 
-Made by `python scripts/make_interoperability.py`; do not edit.
+# Readers in other languages
 
 A published repository is a Zarr v3 store. What reads it needs the codecs that its arrays name,
 and a way to its bytes: [Icechunk](https://icechunk.io/) for Python, Rust and JavaScript, or a
