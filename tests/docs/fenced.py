@@ -40,7 +40,8 @@ def name_of(page: Path) -> str:
 
 def maker_of(page: Path) -> Path | None:
     """The script that makes a page, if it says so."""
-    made = re.search(r"^<!-- Made by python (scripts/\w+\.py)", page.read_text("utf-8"), re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    made = re.match(r"<!-- Made by python (scripts/\w+\.py)", text)
     return ROOT / made[1] if made else None
 
 
