@@ -109,10 +109,16 @@ def _send(
 
 
 class FailingProxy:
-    """Stands before a server, here S3, and fails in its stead while the context lasts."""
+    """Stands before a server, here S3, and fails in its stead while the context lasts.
 
-    def __init__(self, upstream: str, failures: Failures) -> None:
+    Reads fail as `failures` says, and all other requests as `writes` does, if there are such.
+    """
+
+    def __init__(
+        self, upstream: str, failures: Failures, *, writes: Failures | None = None
+    ) -> None:
         self.failures = failures
+        self.writes = writes
         self.upstream = urlsplit(upstream).netloc
         self.requests: list[tuple[str, str]] = []
         """Method and path of each request."""
@@ -146,8 +152,7 @@ def _handler(proxy: FailingProxy, wait: Callable[[float], object]) -> type[BaseH
         disable_nagle_algorithm = True
 
         def _forward(self) -> tuple[int, dict[str, str], bytes]:
-            size = int(self.headers.get("Content-Length", 0))
-            body = self.rfile.read(size) if size else None
+            body = self._body or None
             connection = HTTPConnection(proxy.upstream)
             connection.request(self.command, self.path, body, dict(self.headers))
             answer = connection.getresponse()
@@ -159,9 +164,12 @@ def _handler(proxy: FailingProxy, wait: Callable[[float], object]) -> type[BaseH
 
         def _answer(self) -> None:
             proxy.requests.append((self.command, self.path))
-            kind = proxy.failures.next() if self.command == "GET" else None
-            if kind is not None:
-                send_failure(self, kind, self._forward, wait, proxy.failures.stall)
+            # read in any case: the next request on this connection follows it
+            self._body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            failures = proxy.failures if self.command == "GET" else proxy.writes
+            kind = failures.next() if failures is not None else None
+            if kind is not None and failures is not None:
+                send_failure(self, kind, self._forward, wait, failures.stall)
             else:
                 _send(self, *self._forward())
 

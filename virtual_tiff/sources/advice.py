@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 __all__ = [
     "ADVICE",
+    "BROKEN",
     "IGNORED_RANGE",
     "NO_ANSWER",
     "NO_CREDENTIALS",
@@ -25,13 +26,15 @@ __all__ = [
 type Deed = Literal["read", "list", "open"]
 """What was done: files were read or listed, or a repository was opened or written to."""
 
+BROKEN = -4
 NO_REGION = -3
 NO_LOGIN = -2
 NO_CREDENTIALS = -1
 NO_ANSWER = 0
 IGNORED_RANGE = 200
-"""Statuses: nothing says which region a request is for; a provider of credentials has failed; there
-is nothing to sign a request with; no server has answered; the server has sent the whole file."""
+"""Statuses: the connection broke in the middle of an answer; nothing says which region a request is
+for; a provider of credentials has failed; there is nothing to sign a request with; no server has
+answered; the server has sent the whole file."""
 
 
 class Row(NamedTuple):
@@ -193,7 +196,7 @@ ADVICE: tuple[Row, ...] = (
         " urls as @list.txt",
     ),
     Row(
-        ("http",),
+        ("s3", "http"),
         (IGNORED_RANGE,),
         ("read",),
         "the server ignores ranges, so no reader could read a part of the file",
@@ -210,6 +213,12 @@ ADVICE: tuple[Row, ...] = (
         (500, 502, 504),
         ("read", "open"),
         "the server is at fault, several times; run this again later",
+    ),
+    Row(
+        _CLOUDS,
+        (BROKEN,),
+        ("open",),
+        "the connection broke while the answer was sent, and nothing is lost; run this again",
     ),
     Row(
         _CLOUDS,
@@ -244,7 +253,7 @@ _CODE = re.compile(
     "|(?P<s503>SlowDown|TooManyRequests|ServiceUnavailable|ServerBusy)"
     "|(?P<s500>InternalError)"
     "|(?P<s404>NoSuchBucket)"
-    "|(?P<s200>[Rr]ange request not supported)"
+    "|(?P<s200>[Rr]ange request not supported|non-partial response when range requested)"
     "|(?P<s0>error sending request|dispatch failure|dns error|[Cc]onnection refused)"
 )
 """Words of a store that has no status, or that knows better than its status."""
@@ -258,5 +267,7 @@ def status_of(text: str) -> int | None:
         return NO_REGION
     if match := _STATUS.search(text):
         return int(match[1])
+    if "reading a body from connection" in text:
+        return BROKEN
     match = _CODE.search(text)
     return int(match.lastgroup[1:]) if match and match.lastgroup else None

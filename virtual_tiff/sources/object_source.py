@@ -353,9 +353,11 @@ def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSErr
 
 
 def _kind_of_store(subject: str) -> str:
-    match = re.search(r"\w[\w+.-]*://", subject)
+    """Return the kind of store of a subject; a registry's scheme is mostly one for S3."""
+    match = re.search(r"(\w[\w+.-]*)://", subject)
     kind = kind_of(match[0] if match else subject)
-    return "" if kind == "file" and match and match[0] != "file://" else kind
+    known = kind != "file" or match is None or match[1] in ("file", "memory")
+    return kind if known else "s3"
 
 
 _NAME_REFUSED = (
