@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -234,11 +235,12 @@ def silent(found: Run) -> str:
     return f"## Wrong pixels without an error\n\n{body}"
 
 
-def document(found: Run, module: Mapping[str, Sequence[str]]) -> str:
-    """Return the whole document."""
+def document(found: Run, module: Mapping[str, Sequence[str]], workflows: str) -> str:
+    """Return the whole document; `workflows` is the section that `make_workflows.py` makes."""
     versions = ", ".join(f"{name} {number}" for name, number in found.versions.items())
     sections = [
         _HEAD,
+        *([workflows] if workflows else []),
         totals(found),
         by_compression(found),
         lacking(found, module),
@@ -277,7 +279,36 @@ registerCodecs(zarr.registry);
 
 JPEG, PNG and WebP of 8 bits are decoded by the browser. Node has no decoder of images:
 `registerImageDecoder(name, decode)` takes one, and takes others for JPEG 2000, JPEG XL, JPEG XR
-and LERC too. zarrita has no complex numbers, and half floats where JavaScript has them."""
+and LERC too. zarrita has no complex numbers, and half floats where JavaScript has them.
+
+## Deflate
+
+TIFF's deflate is a zlib stream. The one name that zarr-extensions has registered for it is
+`numcodecs.zlib`; zarrs calls its codec `zlib` and takes that name. zarr-python, zarrs and zarrita
+(since 0.7.1) read it. tensorstore and GDAL do not: for these two, publish Zstandard or uncompressed
+files (`publish --portable tensorstore,GDAL` refuses others), or export kerchunk references of Zarr
+v2, whose `zlib` GDAL reads. For LZW and PackBits no name is registered (`lzw` is proposed in
+zarr-extensions' pull request 16).
+
+## GDAL
+
+The versions in the tables are rasterio's GDAL 3.12, the newest of a registry that has the Zarr
+driver. It knows none of the conventions `spatial`, `proj` and `multiscales`, and takes CRS and
+transform from `spatial_ref` and the coordinates, as CF says. GDAL 3.13 reads these conventions by
+the uuids in `zarr_conventions`: arrays have `spatial:transform`, `spatial:dimensions` and
+`proj:code` (`proj:wkt2` without a code), and the groups of `ifd_layout="pyramid"` the
+`multiscales` whose `layout` it takes for overviews. GDAL 3.14 is to read Icechunk repositories;
+until then GDAL reads a cube by kerchunk references (`virtual_tiff.to_kerchunk`, since GDAL 3.11)
+or as Zarr files.
+
+## DuckDB
+
+The community extension `zarr` of DuckDB (0.2.1) reads Zarr v2 and v3 as tables, a row for each
+pixel, and kerchunk JSON. Its documentation names the codecs gzip, zstd, blosc, crc32c, sharding,
+transpose and bytes: of cubes of TIFFs it can read those that are uncompressed or of Zstandard
+without a predictor (`publish --portable tensorstore,GDAL` refuses others), and no deflate, LZW or
+JPEG. It reads no Icechunk. DuckDB downloads its extensions when it runs, and so this was not run
+here."""
 
 _TOTALS = """The {files} TIFFs of GDAL's test suite, each by its first directory. {cases} of them
 `VirtualTIFF` reads as GDAL or tifffile do; these were published, exported to a plain Zarr store,
@@ -308,7 +339,11 @@ def main() -> int:
         if not given.corpus.is_dir():
             print(f"{given.corpus} is not there: run scripts/sync_gdal_tiffs.py", file=sys.stderr)
             return 1
-        DOCUMENT.write_text(document(run(given.corpus), module), encoding="utf-8")
+        workflows = re.search(
+            r"## Workflows\n.*?(?=\n\n## )", DOCUMENT.read_text("utf-8"), re.DOTALL
+        )
+        made = document(run(given.corpus), module, workflows[0] if workflows else "")
+        DOCUMENT.write_text(made, encoding="utf-8")
         return 0
     if codec_section(module) in DOCUMENT.read_text(encoding="utf-8"):
         return 0
