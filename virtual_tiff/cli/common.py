@@ -46,12 +46,12 @@ def key_and_value(text: str) -> tuple[str, str]:
     return key, value
 
 
-def add_quiet(command: argparse.ArgumentParser, effect: str) -> None:
+def add_quiet(command: Any, effect: str) -> None:  # noqa: ANN401 (a parser, or a group of it)
     """Add `--quiet`, with what it does."""
     command.add_argument("-q", "--quiet", action="store_true", help=effect)
 
 
-def add_debug(parser: argparse.ArgumentParser) -> None:
+def add_debug(parser: Any) -> None:  # noqa: ANN401 (a parser, or a group of it)
     """Add `--debug`, which stands before the command or after it."""
     # suppressed, or the default of a command would undo what stands before the command
     parser.add_argument(
@@ -62,10 +62,18 @@ def add_debug(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
-    """Add the options of all commands that read files, and say what the command runs."""
+def add_common(
+    command: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    group: Any = None,  # noqa: ANN401 (argparse's)
+) -> None:
+    """Add the options of all commands that read files, and say what the command runs.
+
+    They go to the group, if there is one.
+    """
     command.set_defaults(run=run)
-    command.add_argument(
+    options = command if group is None else group
+    options.add_argument(
         "--store-option",
         metavar="KEY=VALUE",
         type=key_and_value,
@@ -74,14 +82,14 @@ def add_common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespa
         help="an obstore option of the files' store, such as skip_signature=true or"
         " region=us-west-2; may be repeated",
     )
-    command.add_argument(
+    options.add_argument(
         "--anonymous",
         dest="store_option",
         action="append_const",
         const=("skip_signature", "true"),
         help="do not sign requests, for public data: as --store-option skip_signature=true",
     )
-    add_debug(command)
+    add_debug(options)
 
 
 def add_repository(command: argparse.ArgumentParser) -> None:

@@ -66,7 +66,18 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         required=True,
         help="a local path, or s3://bucket/prefix, gs://…, az://…",
     )
-    option = command.add_argument
+    _add_arrangement(command.add_argument_group("arrangement of the files"))
+    _add_files(command.add_argument_group("choice of the files"))
+    _add_options_of_parser(command.add_argument_group("content of each file"))
+    _add_repository(command.add_argument_group("repository and readers"))
+    run = command.add_argument_group("run and output")
+    _add_run(run)
+    add_common(command, _run, run)
+
+
+def _add_arrangement(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
+    """Add the options that say which arrays the files become."""
+    option = group.add_argument
     option(
         "--concat",
         metavar="DIM",
@@ -119,103 +130,6 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " and order (default: the order of the sources)",
     )
     option(
-        "--asset",
-        action="append",
-        metavar="KEY",
-        help="the key of an asset of STAC items; may be repeated",
-    )
-    option(
-        "--append",
-        action="store_true",
-        help="add the files that are new, and skip those that are published already",
-    )
-    option(
-        "--replace-changed",
-        action="store_true",
-        help="with --append: publish files again that have changed",
-    )
-    option(
-        "--remote-schemes",
-        metavar="NAMES",
-        type=lambda text: tuple(text.split(",")),
-        help="schemes of the urls that a remote list or STAC document may name, as https,s3"
-        " (default: those of all remote objects; file allows files of this machine too)",
-    )
-    option(
-        "--on-error",
-        choices=("raise", "skip"),
-        default="raise",
-        help="at a file that cannot be read, that cannot be stacked with most others, or that has"
-        " the position of another one: raise (default), or skip it and publish the others",
-    )
-    option(
-        "--truncated",
-        choices=("refuse", "missing", "keep"),
-        default="refuse",
-        help="files that end before their last block: refuse (default), missing (publish them;"
-        " lost blocks read as the fill value) or keep (publish references to all blocks)",
-    )
-    _add_options_of_parser(command)
-    option("--branch", default="main", help="the branch (default: main)")
-    option(
-        "--tag", help="a tag for the commit, as the name of a release; one that exists is refused"
-    )
-    option("--message", help="the message of the commit")
-    option(
-        "--metadata",
-        metavar="KEY=VALUE",
-        type=key_and_value,
-        action="append",
-        default=[],
-        help="metadata of the commit; may be repeated",
-    )
-    option(
-        "--concurrency",
-        type=int,
-        default=64,
-        help="how many files are read at the same time (default: 64)",
-    )
-    option(
-        "--parallel",
-        metavar="WORKERS",
-        type=lambda text: int(text) if text.isdecimal() else text,
-        default=False,
-        help="a number of processes of this machine, the address of a Dask scheduler, as"
-        " tcp://host:8786, or lithops: its workers read the files and write references (default:"
-        " this process)",
-    )
-    option(
-        "--cache",
-        metavar="FILE",
-        help="a file that keeps what was read, by url and ETag (default: one of this run in"
-        " ~/.cache, from which the next run goes on if this one is interrupted)",
-    )
-    option("--no-cache", action="store_true", help="keep nothing of what was read")
-    option(
-        "--portable",
-        nargs="?",
-        metavar="READERS",
-        const=True,
-        type=lambda text: text or True,
-        help="use only codecs that these readers have, as zarrs,zarrita, of zarr-python, zarrs,"
-        " zarrita, tensorstore and GDAL (without names: the first three); short last strips are"
-        " copied, and files that would have to be copied as a whole are refused",
-    )
-    option(
-        "--inline-limit",
-        metavar="BYTES",
-        type=int,
-        help="with --portable: how much of an array of a file may be copied (default: 1 MiB, or"
-        " 5 %% of the array)",
-    )
-    option(
-        "--per-scene",
-        metavar="NAMES",
-        default="",
-        help="gcps, rpcs, or gcps,rpcs: keep the ground control points or rational polynomials of"
-        " each scene as coordinates along the new dimension",
-    )
-    option(
         "--overlap",
         choices=("error", "first", "last"),
         default="error",
@@ -238,6 +152,13 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         " after zarr.config.set({'array.rectilinear_chunks': True})",
     )
     option(
+        "--per-scene",
+        metavar="NAMES",
+        default="",
+        help="gcps, rpcs, or gcps,rpcs: keep the ground control points or rational polynomials of"
+        " each scene as coordinates along the new dimension",
+    )
+    option(
         "--nodata",
         type=float,
         metavar="NUMBER",
@@ -248,6 +169,83 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         action="store_true",
         help="put blocks of Deflate, of Zstandard and uncompressed ones into one array, whose"
         " readers need this package",
+    )
+
+
+def _add_files(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
+    """Add the options that say which files are published, and what errors do."""
+    option = group.add_argument
+    option(
+        "--asset",
+        action="append",
+        metavar="KEY",
+        help="the key of an asset of STAC items; may be repeated",
+    )
+    option(
+        "--remote-schemes",
+        metavar="NAMES",
+        type=lambda text: tuple(text.split(",")),
+        help="schemes of the urls that a remote list or STAC document may name, as https,s3"
+        " (default: those of all remote objects; file allows files of this machine too)",
+    )
+    option(
+        "--append",
+        action="store_true",
+        help="add the files that are new, and skip those that are published already",
+    )
+    option(
+        "--replace-changed",
+        action="store_true",
+        help="with --append: publish files again that have changed",
+    )
+    option(
+        "--on-error",
+        choices=("raise", "skip"),
+        default="raise",
+        help="at a file that cannot be read, that cannot be stacked with most others, or that has"
+        " the position of another one: raise (default), or skip it and publish the others",
+    )
+    option(
+        "--truncated",
+        choices=("refuse", "missing", "keep"),
+        default="refuse",
+        help="files that end before their last block: refuse (default), missing (publish them;"
+        " lost blocks read as the fill value) or keep (publish references to all blocks)",
+    )
+
+
+def _add_repository(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
+    """Add the options of the commit, and of those who read it."""
+    option = group.add_argument
+    option("--branch", default="main", help="the branch (default: main)")
+    option(
+        "--tag", help="a tag for the commit, as the name of a release; one that exists is refused"
+    )
+    option("--message", help="the message of the commit")
+    option(
+        "--metadata",
+        metavar="KEY=VALUE",
+        type=key_and_value,
+        action="append",
+        default=[],
+        help="metadata of the commit; may be repeated",
+    )
+    option(
+        "--portable",
+        nargs="?",
+        metavar="READERS",
+        const=True,
+        type=lambda text: text or True,
+        help="use only codecs that these readers have, as zarrs,zarrita, of zarr-python, zarrs,"
+        " zarrita, tensorstore and GDAL (without names: the first three); short last strips are"
+        " copied, and files that would have to be copied as a whole are refused",
+    )
+    option(
+        "--inline-limit",
+        metavar="BYTES",
+        type=int,
+        help="with --portable: how much of an array of a file may be copied (default: 1 MiB, or"
+        " 5 %% of the array)",
     )
     option(
         "--container",
@@ -270,6 +268,33 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="with --append: save what --store-option says of the files' stores, as a new endpoint,"
         " where the repository says otherwise; without it that is an error",
     )
+
+
+def _add_run(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
+    """Add the options that say how the work is done."""
+    option = group.add_argument
+    option(
+        "--concurrency",
+        type=int,
+        default=64,
+        help="how many files are read at the same time (default: 64)",
+    )
+    option(
+        "--parallel",
+        metavar="WORKERS",
+        type=lambda text: int(text) if text.isdecimal() else text,
+        default=False,
+        help="a number of processes of this machine, the address of a Dask scheduler, as"
+        " tcp://host:8786, or lithops: its workers read the files and write references (default:"
+        " this process)",
+    )
+    option(
+        "--cache",
+        metavar="FILE",
+        help="a file that keeps what was read, by url and ETag (default: one of this run in"
+        " ~/.cache, from which the next run goes on if this one is interrupted)",
+    )
+    option("--no-cache", action="store_true", help="keep nothing of what was read")
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(
         "--dry-run",
@@ -282,10 +307,9 @@ def add_publish(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         action="store_true",
         help="print the result as JSON, for programs, in place of the Python code",
     )
-    much = command.add_mutually_exclusive_group()
+    much = group.add_mutually_exclusive_group()
     add_quiet(much, "print only the Python code that opens the repository")
     much.add_argument("-v", "--verbose", action="store_true", help="print each file that is read")
-    add_common(command, _run)
 
 
 def _numbers[T: (int, float)](kind: Callable[[str], T]) -> Callable[[str], list[T]]:
@@ -302,9 +326,9 @@ def _numbers[T: (int, float)](kind: Callable[[str], T]) -> Callable[[str], list[
     return read
 
 
-def _add_options_of_parser(command: argparse.ArgumentParser) -> None:
+def _add_options_of_parser(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
     """Add the options of `VirtualTIFF`, which say what of each file is published, and how."""
-    option = command.add_argument
+    option = group.add_argument
     option("--ifd", help="publish only this directory: 0, or 0/1 for a SubIFD")
     option(
         "--ifd-layout",
@@ -325,7 +349,7 @@ def _add_options_of_parser(command: argparse.ArgumentParser) -> None:
         default="0.5",
         help="the version of OME-Zarr's attributes (default: 0.5)",
     )
-    overviews = command.add_mutually_exclusive_group()
+    overviews = group.add_mutually_exclusive_group()
     overviews.add_argument(
         "--overviews",
         metavar="LEVELS",
