@@ -22,6 +22,7 @@ from rasterio.warp import transform_bounds
 
 from support.browser import ANY_ORIGIN, MAPS, PAGES, Browser, bundled, served
 from support.http import HttpServer
+from support.node import export_zarr
 from virtual_tiff.publishing import publish
 
 pytestmark = pytest.mark.long
@@ -90,7 +91,10 @@ class Cube:
     """A stack that is served, and its files."""
 
     query: dict[str, str]
+    """Of the example pages."""
     paths: list[Path]
+    plain: str = ""
+    """The url of the cube as Zarr over HTTP."""
 
     def pixels(self, time: int, level: int = 0) -> NDArray[Any]:
         """What GDAL reads: (band, y, x)."""
@@ -115,7 +119,8 @@ def cube(folder: Path, codec: str, **options: Any) -> Iterator[Cube]:
         done = publish(urls, folder / "cube", concat="time", time=time, **options)
         array = done.arrays[0].path.rpartition("/")[2]
         query = {"repository": f"{server.url}/cube", "files": done.containers[0], "array": array}
-        yield Cube(query, paths)
+        export_zarr(done.repository.readonly_session("main").store, folder / "plain")
+        yield Cube(query, paths, f"{server.url}/plain/")
 
 
 @of("stack")
@@ -158,11 +163,15 @@ def shades(values: NDArray[Any]) -> NDArray[Any]:
 
 @of("openlayers")
 @pytest.mark.parametrize("layout", ["flat", "pyramid"])
+@pytest.mark.parametrize("store", ["icechunk", "http"])
 async def test_openlayers_shows_stacks_and_pyramids(
-    layout: str, page: Path, tmp_path: Path
+    store: str, layout: str, page: Path, tmp_path: Path
 ) -> None:
     with cube(tmp_path / "data", "lzw", ifd_layout=layout) as made, served(page) as site:
-        query = made.query | {"time": "1", "low": str(LOW), "high": str(HIGH)}
+        query = made.query
+        if store == "http":
+            query = {"url": made.plain, "array": made.query["array"]}
+        query |= {"time": "1", "low": str(LOW), "high": str(HIGH)}
         async with Browser(SIZE, SIZE) as browser:
             await browser.open(f"{site}?{urlencode(query)}", until="document.title === 'drawn'")
             assert await browser.value("source.getState()") == "ready", browser.log

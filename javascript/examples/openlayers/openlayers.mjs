@@ -2,21 +2,24 @@
 //
 // index.html?repository=URL&files=URL&array=NAME&time=N&low=N&high=N[&group=PATH]: the Icechunk
 // repository, the prefix of the files that it refers to, the array, the position along the time, the
-// values that are black and white, and the group of the pyramid or stack.
+// values that are black and white, and the group of the pyramid or stack. A cube that a server shows as
+// Zarr over HTTP has one parameter in place of the first two: url=URL.
 import "ol/ol.css";
 import Map from "ol/Map.js";
 import ScaleLine from "ol/control/ScaleLine.js";
 import TileLayer from "ol/layer/WebGLTile.js";
 import GeoZarr from "ol/source/GeoZarr.js";
-import { fetchFrom, openStore } from "../open.mjs";
+import { fetchFrom, openStore } from "../open.mjs"; // and the codecs, which OpenLayers' zarrita takes
 
 const wanted = new URLSearchParams(location.search);
-const store = await openStore(wanted.get("repository"), wanted.get("files"));
-fetchFrom(store, "https://cube.invalid/");
+const url = wanted.get("url") ?? "https://cube.invalid/";
+if (wanted.has("repository")) {
+  fetchFrom(await openStore(wanted.get("repository"), wanted.get("files")), url);
+}
 
 const [low, high, time] = ["low", "high", "time"].map((name) => Number(wanted.get(name)));
 const source = new GeoZarr({
-  url: `https://cube.invalid/${wanted.get("group") ?? ""}`,
+  url: url + (wanted.get("group") ?? ""),
   bands: [wanted.get("array")],
   dimensions: { time },
   transition: 0,
