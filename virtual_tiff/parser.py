@@ -200,6 +200,11 @@ class VirtualTIFF:
         registry
             The stores, by the urls that they serve.
 
+        Returns
+        -------
+        ManifestStore
+            The store of byte ranges.
+
         Raises
         ------
         TiffError
@@ -214,7 +219,20 @@ class VirtualTIFF:
         return _stored(nodes, state, reference, registry=registry)
 
     async def parse(self, url: str, registry: ObjectStoreRegistry[Any]) -> CheckedManifestStore:
-        """Parse one TIFF; see `__call__` for parameters and errors."""
+        """Parse one TIFF; see `__call__` for parameters and errors.
+
+        Parameters
+        ----------
+        url
+            The url of the file.
+        registry
+            The stores, by the urls that they serve.
+
+        Returns
+        -------
+        ManifestStore
+            The store of byte ranges.
+        """
         return (await self.parse_with_state(url, registry))[0]
 
     async def parse_with_state(
@@ -224,6 +242,18 @@ class VirtualTIFF:
 
         Size, ETag and time are the base of drift checks: a reference is true of the object
         that was parsed, not of what lies there when the reference is committed.
+
+        Parameters
+        ----------
+        url
+            The url of the file.
+        registry
+            The stores, by the urls that they serve.
+
+        Returns
+        -------
+        tuple of ManifestStore and SourceState
+            The store, and the size, ETag and time of the file that it was made from.
         """
         store, path, reference = _resolve(url, registry)
         nodes, state = await self._nodes(partial(source_of, store), path, url)
@@ -238,7 +268,18 @@ class VirtualTIFF:
         sidecars: bool = False,
         raster_bands: Sequence[Mapping[str, Any]] = (),
     ) -> CheckedManifestStore:
-        """Parse one object of a store, as `parse_object` does; works wherever `__call__` does."""
+        """Parse one object of a store, as `parse_object` does; works wherever `__call__` does.
+
+        Parameters
+        ----------
+        store, path, url, sidecars
+            As those of `parse_object`.
+
+        Returns
+        -------
+        ManifestStore
+            The store of byte ranges.
+        """
         url = _reference_to_object(store, path, url)
         beside = Beside(files=sidecars, raster_bands=raster_bands)
         nodes, state = self._nodes_at_once(store, path, url, beside)
@@ -271,6 +312,11 @@ class VirtualTIFF:
         raster_bands
             `raster:bands` of the STAC asset, or its `bands`: scale, offset, unit and nodata of each
             band, where the file says nothing.
+
+        Returns
+        -------
+        ManifestStore
+            The store of byte ranges.
 
         Raises
         ------
@@ -309,6 +355,22 @@ class VirtualTIFF:
         With `of_set` a file of a multi-file OME-TIFF gives its part of the whole images, whatever
         the layout: see `virtual_tiff.arrays.layouts.page_stack.stack`, and `SET` of the group's
         attributes lists the files. Any other file is parsed as always.
+
+        Parameters
+        ----------
+        store
+            A store of obstore, or one with its methods.
+        path
+            The path of the object in the store.
+        url
+            The url of the object, for the references.
+        of_set
+            Whether the file is one of a multi-file OME-TIFF.
+
+        Returns
+        -------
+        tuple of Group and SourceState
+            The arrays and groups, and the size, ETag and time of the object.
         """
         return await self._nodes(partial(source_of, store), path, url, of_set=of_set)
 

@@ -47,6 +47,16 @@ _LSB_FIRST = 2
 def check(ifd: ImageFileDirectory) -> CompressionRow:
     """Return the compression's row, or refuse what no row can say.
 
+    Parameters
+    ----------
+    ifd
+        The directory of the image.
+
+    Returns
+    -------
+    CompressionRow
+        The row of its compression.
+
     Raises
     ------
     UnsupportedError
@@ -84,6 +94,11 @@ def codecs(
         Rows of a chunk.
     last_length
         Rows that the chunks at the image's foot have in the file.
+
+    Returns
+    -------
+    list of CodecJSON
+        As in the metadata of the array.
 
     Raises
     ------

@@ -141,6 +141,11 @@ def masked(data: xr.Dataset | xr.DataTree) -> xr.Dataset | xr.DataTree:
     ----------
     data
         A dataset or a tree of a store of `VirtualTIFF`, or of a published cube.
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataTree
+        The same kind as `data`.
     """
     return _masked(data)
 
@@ -283,6 +288,11 @@ def writable(data: xr.Dataset | xr.DataTree) -> xr.Dataset | xr.DataTree:
     ----------
     data
         A dataset or a tree of a store of `VirtualTIFF`, or of a published cube.
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataTree
+        The same kind as `data`.
 
     Examples
     --------

@@ -46,8 +46,11 @@ class Exported:
     """The result of `to_kerchunk`."""
 
     path: str
+    """The file or folder of references."""
     arrays: int
+    """Arrays that were written."""
     references: int
+    """Chunks that are references."""
     inlined: int
     """Chunks whose bytes are in the references themselves."""
     codecs: tuple[str, ...]

@@ -86,7 +86,7 @@ _MOST_NUMBERS = 2**16 - 1
 """libtiff counts the values of ModelTiepoint in 16 bits, and drops a longer one."""
 
 _MOST_COLOURS = 2**16
-"""TIFF 6.0: a palette has 2**BitsPerSample colours, and 16 bits at most."""
+"""A palette has 2**BitsPerSample colours (TIFF 6.0, section 5); more than 16 bits are not read."""
 
 _EXTRA_SAMPLES: dict[int, str] = {
     ExtraSample.Unspecified: "unspecified",

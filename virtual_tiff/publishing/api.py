@@ -236,6 +236,11 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     **parser_options
         Options of `VirtualTIFF`: `ifd`, `ifd_layout`, `overviews`, …
 
+    Returns
+    -------
+    Published
+        The commit, its arrays, and what was left out.
+
     Raises
     ------
     ValueError
@@ -303,7 +308,18 @@ async def publish_async(
     to: str | os.PathLike[str] | icechunk.Storage,
     **options: Any,  # noqa: ANN401 (those of `publish`)
 ) -> Published:
-    """Do what `publish` does, within a running event loop; see there for the options."""
+    """Do what `publish` does, within a running event loop; see there for the options.
+
+    Parameters
+    ----------
+    sources, to, options
+        As those of `publish`.
+
+    Returns
+    -------
+    Published
+        The commit, its arrays, and what was left out.
+    """
     publication = Publication.of(sources, to, PublishOptions.of(options))
     with publication:
         await publication.read()

@@ -35,9 +35,13 @@ class ArrayDescription:
     """An array of a repository."""
 
     path: str
+    """Its path in the repository."""
     shape: tuple[int, ...]
+    """Its length along each dimension."""
     dimensions: tuple[str, ...]
+    """The names of the dimensions."""
     data_type: str
+    """Zarr's name of the data type."""
     chunk_shape: tuple[int, ...] | None
     """None if its chunks have several lengths."""
     readers: tuple[str, ...] = ()
@@ -64,11 +68,13 @@ class Description:
     """The contents of a published repository."""
 
     branch: str
+    """The branch that is described."""
     snapshot: str
     """The newest commit of the branch."""
     time: str
     """When it was made, in ISO 8601, UTC."""
     message: str
+    """The message of its last commit."""
     arrays: tuple[ArrayDescription, ...]
     """The arrays of images."""
     coordinates: tuple[ArrayDescription, ...]
@@ -109,6 +115,11 @@ def describe(repository: Place, *, branch: str = "main") -> Description:
         `icechunk.Storage` or `icechunk.Repository`.
     branch
         The branch whose newest commit is described.
+
+    Returns
+    -------
+    Description
+        The arrays, sources and settings of the repository.
 
     Raises
     ------

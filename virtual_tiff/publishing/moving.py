@@ -96,8 +96,11 @@ class Moved:
     snapshot: str
     """The commit."""
     branch: str
+    """The branch that was changed."""
     sources: int
+    """Sources that have a new url."""
     references: int
+    """References that have a new url."""
     containers: tuple[str, ...]
     """The prefixes that readers have to authorise, those of earlier snapshots too."""
 
@@ -149,6 +152,11 @@ def move_sources(  # noqa: PLR0913 (options of users)
         Called with what is done, how much of it was done, and how much there is (None if that is
         not known).
 
+    Returns
+    -------
+    Moved
+        The commit, and the numbers of sources and references that have changed.
+
     Raises
     ------
     ValueError
@@ -184,7 +192,18 @@ async def move_sources_async(  # noqa: PLR0913 (options of users)
     message: str | None = None,
     progress: Progress | None = None,
 ) -> Moved:
-    """Do the same, asynchronously; see `move_sources`."""
+    """Do the same, asynchronously; see `move_sources`.
+
+    Parameters
+    ----------
+    repository, prefixes, options
+        As those of `move_sources`.
+
+    Returns
+    -------
+    Moved
+        The commit, and the numbers of sources and references that have changed.
+    """
     check_concurrency(concurrency)
     if check not in CHECKS:
         msg = f"check must be one of {', '.join(CHECKS)}, not {check!r}"

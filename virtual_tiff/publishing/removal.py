@@ -43,6 +43,7 @@ class Removed:
     snapshot: str
     """The commit's id; of a dry run that of the last commit."""
     branch: str
+    """The branch that was changed."""
     files: tuple[str, ...]
     """The urls of the files."""
     deleted: tuple[str, ...]
@@ -111,6 +112,11 @@ def remove(  # noqa: PLR0913 (one keyword an option)
         obstore's options of the files' stores: files that stay are read again in some cases.
     concurrency
         Files that are read at the same time.
+
+    Returns
+    -------
+    Removed
+        The commit, and the files that were removed.
 
     Raises
     ------

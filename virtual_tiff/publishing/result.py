@@ -18,9 +18,13 @@ class PublishedArray:
     """An array of the repository."""
 
     path: str
+    """Its path in the repository, such as `group/data`."""
     shape: tuple[int, ...]
+    """Its length along each dimension."""
     dimensions: tuple[str, ...]
+    """The names of the dimensions."""
     data_type: str
+    """Zarr's name of the data type, such as `uint16`."""
     references: int
     """Chunks that lie in the files of this run; others are missing, or were there before."""
     stacked: bool = False
@@ -38,6 +42,7 @@ class Published:
     snapshot: str
     """The commit's id; if nothing was new, the id of the last commit."""
     branch: str
+    """The branch that was published to."""
     files: int
     """Files that this run has written references to."""
     arrays: tuple[PublishedArray, ...]

@@ -35,6 +35,7 @@ class ContainerAccess:
     """A container of a repository: a url prefix, and how readers reach what is below it."""
 
     prefix: str
+    """The prefix of the urls that it holds."""
     settings: Mapping[str, Any]
     """By obstore's names: `region`, `endpoint`, `skip_signature`, `request_payer`, … ; empty for
     files and web servers."""
@@ -47,6 +48,7 @@ class Access:
     """How readers of a repository reach its sources."""
 
     containers: tuple[ContainerAccess, ...]
+    """The settings of each container."""
     remarks: tuple[str, ...] = ()
     """What is wrong with the settings of the repository itself, in words."""
     changed: tuple[str, ...] = ()
@@ -70,6 +72,11 @@ def access(repository: Place) -> Access:
     repository
         A local path, `s3://bucket/prefix` (with the credentials of the environment), an
         `icechunk.Storage` or `icechunk.Repository`.
+
+    Returns
+    -------
+    Access
+        The settings of each container.
 
     Raises
     ------
@@ -98,6 +105,11 @@ def set_access(
     container
         Prefixes of the containers that are changed; by default all whose kind of store has one of
         the settings.
+
+    Returns
+    -------
+    Access
+        The settings after the change.
 
     Raises
     ------

@@ -61,7 +61,9 @@ class Source:
     """A source of a published repository."""
 
     url: str
+    """Its url, as in the references."""
     status: Status
+    """The result of the comparison."""
     before: SourceState | None = None
     """Its state when it was parsed; None if the repository does not record it."""
     now: SourceState | None = None
@@ -89,6 +91,7 @@ class Verification:
     """Whether the repository records the state of its sources. If it does not (others published
     it), no change can be told, and sources that exist are `unknown`."""
     counts: Mapping[Status, int]
+    """The number of sources of each status."""
     differing: tuple[Source, ...]
     """The sources that are not `unchanged`, in the order of the repository, the first 10,000;
     without a ledger the missing and the unreachable ones, as all others are `unknown`."""
@@ -112,6 +115,11 @@ class Verification:
 
     def sources(self) -> Iterator[Source]:
         """Yield each source, in the order of the repository, from which it is read again.
+
+        Returns
+        -------
+        iterator of Source
+            One for each source that was asked.
 
         Raises
         ------
@@ -188,6 +196,11 @@ def verify(  # noqa: PLR0913 (the options of a command)
     on_source
         Called with each source when it is known what it is now, in the order of the repository.
 
+    Returns
+    -------
+    Verification
+        The state of the sources: counts, and those that differ.
+
     Raises
     ------
     ValueError
@@ -219,7 +232,18 @@ async def verify_async(  # noqa: PLR0913 (the options of a command)
     progress: Callable[[int, int], None] | None = None,
     on_source: Callable[[Source], None] | None = None,
 ) -> Verification:
-    """Do the same, asynchronously; see `verify`."""
+    """Do the same, asynchronously; see `verify`.
+
+    Parameters
+    ----------
+    repository, branch, sample, since, store_options, concurrency, progress, on_source
+        As those of `verify`.
+
+    Returns
+    -------
+    Verification
+        The state of the sources: counts, and those that differ.
+    """
     check_concurrency(concurrency)
     if sample is not None and sample < 1:
         msg = f"sample must be a positive number of sources, not {sample}"

@@ -37,8 +37,11 @@ class BlockGrid:
     """How an image is cut into blocks."""
 
     kind: Literal["strip", "tile"]
+    """How the image is stored."""
     image_length: int
+    """Rows of the image, ImageLength."""
     image_width: int
+    """Columns of the image, ImageWidth."""
     samples: int
     """Samples of a pixel, SamplesPerPixel."""
     planes: int
@@ -46,6 +49,7 @@ class BlockGrid:
     block_length: int
     """Rows of a block; the last strip may hold fewer."""
     block_width: int
+    """Columns of a block, TileWidth; of a strip those of the image."""
     bits: int
     """Bits of one sample; the largest where they differ."""
     pixel_bits: int | None = None
@@ -119,6 +123,7 @@ class BlockLayout:
     """
 
     grid: BlockGrid
+    """The size and number of the blocks."""
     offsets: memoryview
     """Byte offsets in the file, shape ``(planes * rows * columns,)``."""
     byte_counts: memoryview
@@ -130,6 +135,16 @@ class BlockLayout:
 
 def block_grid(ifd: ImageFileDirectory, *, limits: Limits | None = None) -> BlockGrid:
     """Work out how an image is cut into blocks.
+
+    Parameters
+    ----------
+    ifd
+        The directory of the image.
+
+    Returns
+    -------
+    BlockGrid
+        The size and number of its blocks.
 
     Raises
     ------
@@ -180,6 +195,11 @@ def block_layout(
         Bytes of the file, where known: it bounds a block whose byte count is absent.
     limits
         Bounds on the number of blocks.
+
+    Returns
+    -------
+    BlockLayout
+        The grid of blocks, their offsets and byte counts.
 
     Raises
     ------

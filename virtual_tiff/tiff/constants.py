@@ -128,7 +128,7 @@ class Tag(IntEnum):
     BadFaxLines = 326
     CleanFaxData = 327
     ConsecutiveBadFaxLines = 328
-    SubIFDs = 330
+    SubIFDs = 330  # TIFF Technical Note 1
     InkSet = 332
     InkNames = 333
     NumberOfInks = 334
@@ -221,8 +221,8 @@ class Tag(IntEnum):
     RawImageSegmentation = 50752  # Canon CR2
     ActiveArea = 50829
     MaskedAreas = 50830
-    RPCCoefficients = 50844
-    TIFF_RSID = 50908
+    RPCCoefficients = 50844  # GDAL's RPC tag
+    TIFF_RSID = 50908  # DGIWG
     GEO_METADATA = 50909
     SubTileBlockSize = 50974
     RowInterleaveFactor = 50975
@@ -263,7 +263,7 @@ class SubfileType(IntEnum):
 
 
 class Compression(IntEnum):
-    """Values of the Compression tag, as libtiff's tiff.h lists them."""
+    """Values of the Compression tag, from libtiff's tiff.h, tifffile and Adobe's documents."""
 
     None_ = 1
     CCITTRLE = 2
@@ -372,7 +372,18 @@ _TAG_NAMES: Final = {tag.value: tag.name for tag in Tag}
 
 
 def tag_name(tag: int) -> str:
-    """Name and number of a tag, as in `"Compression (259)"`; the number if unknown."""
+    """Name and number of a tag, as in `"Compression (259)"`; the number if unknown.
+
+    Parameters
+    ----------
+    tag
+        The number of a tag.
+
+    Returns
+    -------
+    str
+        Its name and number, as in `GDAL_NODATA (42113)`.
+    """
     name = _TAG_NAMES.get(tag)
     return str(tag) if name is None else f"{name} ({tag})"
 

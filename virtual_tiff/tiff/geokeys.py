@@ -84,6 +84,11 @@ def parse_geokeys(ifd: ImageFileDirectory) -> Mapping[int, GeoValue]:
 
     A key whose value cannot be found is left out with a warning: nothing is guessed.
 
+    Parameters
+    ----------
+    ifd
+        The directory of the image.
+
     Returns
     -------
     mapping

@@ -25,12 +25,17 @@ class Variant:
     """Byte order and offset size of a file, with its structures compiled."""
 
     byte_order: Literal["little", "big"]
+    """`little` (II) or `big` (MM)."""
     bigtiff: bool
+    """Whether offsets have 8 bytes."""
     header_bytes: int
+    """The length of the header."""
     entry_count: struct.Struct = field(compare=False)
+    """Reads the number of entries of a directory."""
     entry: struct.Struct = field(compare=False)
     """Tag, field type, count, and the raw bytes of the value or its offset."""
     offset: struct.Struct = field(compare=False)
+    """Reads an offset."""
     high_words: bool = False
     """Whether the high words of a directory's values stand behind it, as in NDPI; see `large`."""
 
@@ -114,7 +119,9 @@ class Header:
     """What the first 8 (classic) or 16 (BigTIFF) bytes say."""
 
     variant: Variant
+    """The byte order and the size of offsets."""
     first_ifd_offset: int
+    """The offset of the first directory, in bytes."""
 
 
 def parse_header(data: bytes | memoryview) -> Header:
@@ -124,6 +131,11 @@ def parse_header(data: bytes | memoryview) -> Header:
     ----------
     data
         The first bytes of the file; `HEADER_BYTES` of them, or all that there are.
+
+    Returns
+    -------
+    Header
+        The byte order, the variant, and the offset of the first directory.
 
     Raises
     ------

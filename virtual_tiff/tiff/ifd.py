@@ -137,6 +137,7 @@ class ImageFileDirectory(Mapping[int | str, Value]):
     next_offset: int
     """Where the next directory of the chain begins; 0 after the last."""
     variant: Variant
+    """The byte order and the size of offsets."""
     entries: Mapping[int, Entry] = field(repr=False)
     """By tag number, in the file's order; of two entries for one tag the first."""
     subifds: tuple[ImageFileDirectory, ...] = ()

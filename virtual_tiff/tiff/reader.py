@@ -35,6 +35,7 @@ class Tiff:
     """A file's header and directories."""
 
     header: Header
+    """The header of the file."""
     state: SourceState
     """What the file was when it was read."""
     ifds: tuple[ImageFileDirectory, ...]
@@ -125,6 +126,11 @@ async def read_tiff(
         reads all.
     limits
         What the file may ask for.
+
+    Returns
+    -------
+    Tiff
+        The chain of directories.
 
     Raises
     ------

@@ -41,7 +41,9 @@ class SourceState:
     etag: str | None = None
     """As the store gave it, quotes included; None where it has none."""
     last_modified: datetime | None = None
+    """The time of the last change, with its zone (UTC)."""
     version: str | None = None
+    """The version of the object, if the store keeps several."""
 
 
 class ByteSource(Protocol):

@@ -29,6 +29,16 @@ def subfile_bits(ifd: ImageFileDirectory) -> int:
     """Return the bits of NewSubfileType; where it is absent, those that SubfileType means.
 
     A tag that is no whole number says nothing.
+
+    Parameters
+    ----------
+    ifd
+        A directory.
+
+    Returns
+    -------
+    int
+        The bits of NewSubfileType.
     """
     try:
         if Tag.NewSubfileType in ifd:
@@ -39,7 +49,18 @@ def subfile_bits(ifd: ImageFileDirectory) -> int:
 
 
 def kind_of(ifd: ImageFileDirectory) -> Kind:
-    """Return what NewSubfileType says a directory is; see `subfile_bits`."""
+    """Return what NewSubfileType says a directory is; see `subfile_bits`.
+
+    Parameters
+    ----------
+    ifd
+        A directory.
+
+    Returns
+    -------
+    str
+        `"image"`, `"overview"`, `"page"` or `"mask"`.
+    """
     return ifd.remembered(_kind)
 
 
@@ -53,7 +74,18 @@ def _kind(ifd: ImageFileDirectory) -> Kind:
 
 
 def is_full(ifd: ImageFileDirectory) -> bool:
-    """Whether a directory describes an image, or a page, at full resolution."""
+    """Whether a directory describes an image, or a page, at full resolution.
+
+    Parameters
+    ----------
+    ifd
+        A directory.
+
+    Returns
+    -------
+    bool
+        Whether it is an image of full resolution.
+    """
     return _size(ifd) is not None and kind_of(ifd) in _FULL
 
 
@@ -103,6 +135,11 @@ def full_images(ifds: Iterable[ImageFileDirectory]) -> dict[str, ImageFileDirect
     ----------
     ifds
         The directories of a chain, with their SubIFDs.
+
+    Returns
+    -------
+    dict of str to ImageFileDirectory
+        The image of each overview and mask, by the path of the overview or mask.
     """
     full_by_path: dict[str, ImageFileDirectory] = {}
     images: list[ImageFileDirectory] = []

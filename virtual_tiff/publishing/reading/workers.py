@@ -72,6 +72,7 @@ class Progress:
     failed: int
     """Files that could not be read."""
     stage: Literal["finding", "reading", "writing", "committing"] = "reading"
+    """The stage of the run, in words."""
     last: str = ""
     """The url of the file that was read last, or failed."""
 

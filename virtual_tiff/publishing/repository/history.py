@@ -31,7 +31,9 @@ class Commit:
     id: str
     """The snapshot, as `open_published(…, snapshot=…)` takes it."""
     time: datetime
+    """When it was made, in UTC."""
     message: str
+    """Its message."""
     added: int | None = None
     """Files that it added; None of commits that do not record it, as those of other programs."""
     replaced: int | None = None
@@ -48,6 +50,7 @@ class Commit:
     branches: tuple[str, ...] = ()
     """Branches of which it is the newest commit."""
     tags: tuple[str, ...] = ()
+    """The tags that name it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; the time is in ISO 8601."""
@@ -61,6 +64,7 @@ class LeftBranch:
     """The temporary branch of a run that has been killed, or is still running."""
 
     name: str
+    """The name of the branch."""
     time: datetime
     """The time of its newest commit."""
 
@@ -70,7 +74,9 @@ class History:
     """The history of a branch, the newest commit first."""
 
     branch: str
+    """The branch."""
     commits: tuple[Commit, ...]
+    """The commits, the newest first."""
     branches: tuple[str, ...]
     """All branches of the repository, but for temporary ones."""
     tags: tuple[str, ...]
@@ -101,6 +107,11 @@ def log(repository: Place, *, branch: str = "main", limit: int | None = None) ->
         The branch.
     limit
         How many of the newest commits; None is all of them.
+
+    Returns
+    -------
+    History
+        The commits, the newest first.
 
     Raises
     ------

@@ -33,7 +33,9 @@ class Expiration:
     """The result of `expire`."""
 
     older_than: datetime
+    """The time before which commits expire."""
     dry_run: bool
+    """Whether nothing was changed."""
     snapshots: tuple[str, ...]
     """Ids of the commits that leave the history, the oldest first."""
     manifests: int
@@ -57,12 +59,17 @@ class Garbage:
     """The result of `collect_garbage`: what was freed, or would be."""
 
     older_than: datetime
+    """The time before which objects are deleted."""
     dry_run: bool
+    """Whether nothing was deleted."""
     snapshots: int
+    """Snapshots that were deleted."""
     manifests: int
+    """Manifests that were deleted."""
     chunks: int
     """Chunks of coordinates, of the ledger, and copied blocks; pixels lie in the sources."""
     bytes: int
+    """The bytes that were freed."""
     failed: int = 0
     """Objects that could not be deleted; the next run tries them again."""
     left: tuple[LeftBranch, ...] = ()
@@ -102,6 +109,11 @@ def expire(
         Whether to return what would expire, and change nothing.
     force
         Whether the time may be less than a day ago. Give it only if nobody is publishing.
+
+    Returns
+    -------
+    Expiration
+        The commits that have expired, or would.
 
     Raises
     ------
@@ -148,6 +160,11 @@ def collect_garbage(
     force
         Whether the time may be less than a day ago. A run that is publishing has objects that no
         commit has yet, and would lose them: give it only if nobody is publishing.
+
+    Returns
+    -------
+    Garbage
+        What was deleted, or would be.
 
     Raises
     ------
