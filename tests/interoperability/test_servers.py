@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 import zarr
 from obstore.store import HTTPStore
@@ -98,6 +99,20 @@ def test_a_cube_over_plain_http(tmp_path: Path) -> None:
         put = urllib.request.Request(f"{url}/zarr.json", data=b"{}", method="PUT")
         with pytest.raises(urllib.error.HTTPError, match="405"):
             urllib.request.urlopen(put)
+
+
+def test_a_cube_without_the_codecs_of_its_files(tmp_path: Path) -> None:
+    pytest.importorskip("xpublish_zarr")
+    _, paths = published(tmp_path, COGS["jpeg"], overviews=False)
+    port = free_port()
+    command = shlex.split(block("xpublish").replace("9000", str(port)))
+    with running([sys.executable, *command[1:]], tmp_path, port) as url:
+        store = HTTPStore(f"{url}/zarr", client_options={"allow_http": True})
+        group = zarr.open_group(zarr.storage.ObjectStore(store, read_only=True), mode="r")
+        array: Any = group["image"]
+        assert {codec.to_dict()["name"] for codec in array.metadata.codecs} == {"bytes", "zstd"}
+        with rasterio.open(paths[1]) as file:
+            np.testing.assert_array_equal(array[1], file.read())
 
 
 @pytest.mark.parametrize("portable", [False, True])
