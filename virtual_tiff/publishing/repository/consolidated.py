@@ -24,7 +24,7 @@ from virtual_tiff.publishing.repository.keys import key_of_node, metadata_of, wr
 
 __all__ = ["consolidate", "consolidated_members"]
 
-_MOST_BYTES = 2**20
+_MOST_BYTES = 4 * 2**20
 """Of consolidated metadata."""
 _MOST_MEMBERS = 1000
 """Of one group: to list a million of them takes a minute."""
@@ -33,7 +33,7 @@ _MOST_MEMBERS = 1000
 def consolidate(store: icechunk.IcechunkStore) -> None:
     """Write the metadata of all nodes into the root's, but for those of the ledger.
 
-    Nothing is written if they take more than 1 MiB, or a group has more than 1,000 members.
+    Nothing is written if they take more than 4 MiB, or a group has more than 1,000 members.
     """
     root = metadata_of(store, "")
     members = sync(_members(store))
