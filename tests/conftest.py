@@ -40,7 +40,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let runs keep what they have read in the session's folder, and not in the user's."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+    for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
+        os.environ[name] = str(tmp_path_factory.mktemp("caches"))
 
 
 @pytest.fixture

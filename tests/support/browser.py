@@ -145,8 +145,10 @@ class Browser:
             *("--disable-component-update", f"--window-size={width},{height}"),
         ]
         command = [program, *options, f"--user-data-dir={self._profile.name}", "about:blank"]
+        # what it keeps beside its profile goes there too
+        home = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), self._profile.name)
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | home
         )
         self._url = self._address()
         self._size = width, height

@@ -7,7 +7,6 @@ Node or the registry is missing, the test that asks is skipped and says why.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -59,8 +58,8 @@ _SCRIPT = Path(__file__).with_name("zarrita.mjs")
 CODECS = Path(__file__).parent.parent.parent / "javascript" / "virtual-tiff-codecs.mjs"
 """The module with the codecs that zarrita lacks."""
 _SECONDS = 600
-_CACHE_HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-"""The user's, as it is before the tests' session sets its own."""
+_INSTALLED = Path(__file__).parents[2] / "node_modules"
+"""Packages that tests install stay in the tree, in a folder that git ignores."""
 
 
 class ZarritaError(RuntimeError):
@@ -273,7 +272,7 @@ def _program(name: str) -> str:
 def _outcome(packages: Packages) -> tuple[Path, str]:
     """Return the folder of the installed packages, and what went wrong if it is not there."""
     name = sha256("\n".join((*packages.names, _SCRIPT.read_text())).encode()).hexdigest()[:16]
-    home = _CACHE_HOME / "virtual-tiff-tests" / f"node-{name}"
+    home = _INSTALLED / f"tests-{name}"
     if home.exists():
         return home, ""
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -283,6 +282,7 @@ def _outcome(packages: Packages) -> tuple[Path, str]:
         ready.mkdir()
         shutil.copy(_SCRIPT, ready)
         options = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", *packages.options]
+        options += ["--cache", str(_INSTALLED / ".cache")]
         try:
             ran = subprocess.run(
                 [_program("npm"), "install", *options, "--prefix", str(ready), *packages.names],

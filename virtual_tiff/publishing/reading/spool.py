@@ -427,6 +427,9 @@ class Spool:
             for suffix in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     self.cache.with_name(self.cache.name + suffix).unlink()
+            with suppress(OSError):  # another run has its progress there, or there is a cache
+                self.cache.parent.rmdir()
+                self.cache.parent.parent.rmdir()
 
     # ---------------------------------------------------------------------------- items
 
