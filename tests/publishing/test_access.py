@@ -87,6 +87,13 @@ def test_anonymity_is_saved(url: str, variable: str, monkeypatch: pytest.MonkeyP
     assert saved.code == one.code
 
 
+@pytest.mark.parametrize("url", ["s3://b/1.tif", "gs://b/1.tif", "az://b/1.tif"])
+def test_a_provider_that_cannot_be_handed_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    with pytest.raises(ValueError, match="credential_provider must be a function of a module"):
+        container(url, credential_provider=lambda: {"token": "x"})
+
+
 def test_the_account_of_azure_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     assert container("az://b/a/1.tif").store._0["account"] == "account"

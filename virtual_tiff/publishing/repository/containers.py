@@ -10,6 +10,7 @@ user's store options are divided here, for everybody who needs them: into the sa
 from __future__ import annotations
 
 import inspect
+import pickle
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -307,7 +308,18 @@ def _with_access(prefix: str, store: Any, options: Mapping[str, Any]) -> Contain
         provider = credentials_provider(root_of(prefix), kind, options)
     if provider is not None:
         secrets = {"get_credentials": _Refreshed(kind=kind, provider=provider)}
-    credentials = make(**(secrets or {access: True}))
+        if kind == "gs":  # Icechunk 2.3 takes the environment, unless it is told not to
+            secrets["from_env"] = False
+    try:
+        credentials = make(**(secrets or {access: True}))
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        if provider is None:
+            raise
+        msg = (
+            "credential_provider must be a function of a module, or an object that can be pickled,"
+            f" as Icechunk hands it on: {error}"
+        )
+        raise ValueError(msg) from error
     code = f"icechunk.{make.__name__}({access}=True)"
     return Container(prefix=prefix, store=store, credentials=credentials, code=code)
 
