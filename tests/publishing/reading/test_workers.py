@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,10 +17,11 @@ import distributed
 import icechunk
 import numpy as np
 import pytest
+import zarr
 
 from support.http import HttpServer
 from support.scenes import commits, dated, pixels, read, scene
-from virtual_tiff import VirtualTIFF
+from virtual_tiff import VirtualTIFF, open_published
 from virtual_tiff.publishing import Progress, PublishError, publish, publish_async
 from virtual_tiff.publishing.reading import workers as parsing
 from virtual_tiff.publishing.reading.record import Record
@@ -218,16 +220,27 @@ def test_a_dask_worker_that_is_killed(
 
 
 @pytest.mark.long
-def test_lithops_on_this_machine(
-    scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lithops_on_this_machine(scenes: list[Path], tmp_path: Path) -> None:
+    """In a process of its own: Lithops writes into the home folder and the one of temporary files
+    that it finds when it is imported, and leaves it all there.
+    """
     config = tmp_path / "lithops.yaml"
     config.write_text(
         "lithops:\n  backend: localhost\n  storage: localhost\n"
         f"localhost:\n  runtime: {sys.executable}\n"
     )
-    monkeypatch.setenv("LITHOPS_CONFIG_FILE", str(config))
-    check(scenes, "lithops")
+    cube = tmp_path / "cube"
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from virtual_tiff import publish\n"
+        f"publish({list(map(str, scenes))!r}, {str(cube)!r}, concat='time', time='tag',"
+        " parallel='lithops')\n"
+    )
+    folders = dict.fromkeys(("HOME", "TMPDIR"), str(tmp_path))
+    environment = os.environ | folders | {"LITHOPS_CONFIG_FILE": str(config)}
+    subprocess.run([sys.executable, script], env=environment, check=True, capture_output=True)
+    array: Any = zarr.open_group(open_published(cube), mode="r")["0"]
+    np.testing.assert_array_equal(array[...], np.stack([pixels(path) for path in scenes]))
 
 
 @pytest.mark.long
