@@ -15,6 +15,7 @@ from support.fresh import run
 from support.s3 import S3, SETTINGS, s3_process
 from virtual_tiff import open_published, publish, remove, verify
 from virtual_tiff.cli.main import main
+from virtual_tiff.publishing import move_sources
 from virtual_tiff.sources.web_references import WebReferences, web_root
 
 SERIES = sorted((Path(__file__).parents[2] / "testdata" / "series").glob("*.tif"))
@@ -156,6 +157,21 @@ def test_an_archive_that_is_not_public(
     assert main(line) == 0
     assert main([*line, "--append", "--reference-as", "https"]) == 2
     assert "virtual-tiff move" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_references_that_are_changed_later(s3: S3, tmp_path: Path) -> None:
+    urls = [s3.upload(path, f"later/{path.name}") for path in SERIES]
+    for url in urls:
+        s3.make_public(url)
+    options = {"endpoint": s3.endpoint} | KEYS
+    publish(urls[:2], tmp_path / "cube", **STACK, store_options=options)
+    move_sources(tmp_path / "cube", {s3.url(): f"{s3.endpoint}/bucket/"})
+    again = {"append": True, "store_options": options}
+    published = publish(urls, tmp_path / "cube", **STACK, **again, reference_as="https")
+    assert (published.files, published.unchanged) == (1, 2)
+    assert days(tmp_path / "cube") == 3
+    assert verify(tmp_path / "cube").ok
 
 
 def test_files_and_urls_stay(tmp_path: Path) -> None:

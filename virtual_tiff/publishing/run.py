@@ -261,14 +261,13 @@ class Publication:
             return WebReferences(store_options, kept)
         if self.options.reference_as is None:
             return None
-        for each in self._saved_containers():
-            if kind_of(each.prefix) in ENDPOINTS:
-                msg = (
-                    f"{self.target.name} has references to {each.prefix}, and reference_as is for"
-                    " all of them; change those first by move_sources (virtual-tiff move), or"
-                    " publish anew"
-                )
-                raise ValueError(msg)
+        rows = self.published.every() if self.published is not None else iter(())
+        if other := next((row.url for row in rows if kind_of(row.url) in ENDPOINTS), None):
+            msg = (
+                f"{self.target.name} refers to {other}, and reference_as is for all objects; change"
+                " the references first by move_sources (virtual-tiff move), or publish anew"
+            )
+            raise ValueError(msg)
         return WebReferences(store_options, {})
 
     async def _complete_image_sets(self) -> None:
