@@ -97,7 +97,7 @@ _BITS, _PARTIAL = Tag.BitsPerSample, "samples that are not whole bytes"
 _PIXELS = "samples.packed_pixels:PackedPixelsCodec"
 _PARTS = "samples.complex_parts:ComplexPartsCodec"
 _FLOAT24 = "samples.float24_predictor:Float24PredictorCodec"
-_COMPLEX = "libtiff's SAMPLEFORMAT_COMPLEXINT, SAMPLEFORMAT_COMPLEXIEEEFP"
+_COMPLEX = "libtiff's SAMPLEFORMAT: COMPLEXINT, COMPLEXIEEEFP"
 _STRIPS = "TIFF 6.0 section 8, StripsPerImage"
 
 SAMPLE_CODECS = (

@@ -196,7 +196,7 @@ async def move_sources_async(  # noqa: PLR0913 (options of users)
 
     Parameters
     ----------
-    repository, prefixes, options
+    repository, prefixes, branch, check, sample, store_options, concurrency, message, progress
         As those of `move_sources`.
 
     Returns
