@@ -587,6 +587,7 @@ class Publication:
             per_scene=options.scenes,
             rules=options.rules,
             orders=options.orders,
+            one_grid_mapping=ledger is None or ledger.one_grid_mapping,
         )
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
@@ -634,6 +635,7 @@ class Publication:
                             layout=arrangement.layout,
                             axes=arrangement.axes,
                             portable=_kept_portable(options),
+                            one_grid_mapping=arrangement.one_grid_mapping,
                             per_scene=arrangement.per_scene,
                             group=group,
                             web=self.web.kept if self.web is not None else {},

@@ -16,6 +16,10 @@ from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.finding.lookups import is_time
 from virtual_tiff.publishing.planning.differences import differences, kinds_of, refuse
 from virtual_tiff.publishing.planning.grid import DEFAULT_RULES, GridRules
+from virtual_tiff.publishing.planning.grid_mappings import (
+    replaced_grid_mappings,
+    with_one_grid_mapping,
+)
 from virtual_tiff.publishing.planning.group_places import with_group_places
 from virtual_tiff.publishing.planning.image_set import image_set, is_image_set
 from virtual_tiff.publishing.planning.mosaic import at_one_place, on_one_grid, signature
@@ -74,6 +78,8 @@ class Arrangement:
     """How files may lie."""
     orders: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """By new dimension: texts in the order that they have along it; others are sorted."""
+    one_grid_mapping: bool = True
+    """Whether all sizes of an image share a grid mapping where they can."""
 
 
 def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) -> Plan:
@@ -93,7 +99,7 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
     if arrangement.layout == "group per file":
         if arrangement.per_scene:
             raise ValueError(_NO_SCENES)
-        parts = _group_per_file(catalogue, existing)
+        parts = _group_per_file(catalogue, arrangement, existing)
         return Plan(parts=parts, files=files, how=f"in {files} groups", splits=FILES_APART)
     sets_of = list(_groups(catalogue, arrangement, existing))
     shared = _shared(sets_of, existing) if arrangement.layout == "group per resolution" else {}
@@ -103,8 +109,12 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         )
         for group, sets in sets_of
     ]
+    parts_of_groups = [
+        with_group_places(with_fitting_ome(_sharing(catalogue, plan, sets, arrangement, existing)))
+        for plan, (_, sets) in zip(groups, sets_of, strict=True)
+    ]
     return Plan(
-        parts=iter([with_group_places(with_fitting_ome(group.part)) for group in groups]),
+        parts=iter(parts_of_groups),
         files=files,
         how=f"along {', '.join(arrangement.axes)}",
         states={**existing.states, **{group.group: group.state for group in groups}},
@@ -117,10 +127,30 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
     )
 
 
+def _sharing(
+    catalogue: Catalogue,
+    plan: GroupPlan,
+    sets: Sequence[Files],
+    arrangement: Arrangement,
+    existing: Existing,
+) -> Part:
+    """Return the part of a group, whose images share a grid mapping where they can."""
+    if not arrangement.one_grid_mapping:
+        return plan.part
+    templates = [catalogue.template(n) for files in sets for n in catalogue.counts(files)]
+    state = existing.states.get(plan.group)
+    if not templates and state is not None:
+        templates = [Template.from_text(text) for text in state.templates.values()]
+    replaced = replaced_grid_mappings(templates)
+    return with_one_grid_mapping(plan.part, plan.group, replaced, published=state is not None)
+
+
 # ----------------------------------------------------------------------- group per file
 
 
-def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
+def _group_per_file(
+    catalogue: Catalogue, arrangement: Arrangement, existing: Existing
+) -> Iterator[Part]:
     """Lay out each file as a group of its own; one after another, as there may be many."""
     spool = catalogue.spool
     urls = {n: spool.url(n) for files in catalogue.sets for n in files.numbers.tolist()}
@@ -139,7 +169,16 @@ def _group_per_file(catalogue: Catalogue, existing: Existing) -> Iterator[Part]:
         yield Part(groups={"": {}}, arrays={})
         for files in catalogue.sets:
             for i, n in enumerate(files.numbers.tolist()):
-                yield with_group_places(_own_group(catalogue, files, i, group_of[n]))
+                part = _own_group(catalogue, files, i, group_of[n])
+                if arrangement.one_grid_mapping:
+                    template = catalogue.template(int(files.templates[i]))
+                    part = with_one_grid_mapping(
+                        part,
+                        group_of[n],
+                        replaced_grid_mappings([template]),
+                        published=group_of[n] in existing.groups,
+                    )
+                yield with_group_places(part)
 
     return parts()  # a generator of its own, so that wrong names are refused before all else
 

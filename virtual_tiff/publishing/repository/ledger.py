@@ -110,6 +110,8 @@ class Ledger:
     """Dimensions along which files are stacked, or put together."""
     portable: bool | tuple[str, ...]
     """Whether the readers of a portable store have the codecs of its arrays, or which have."""
+    one_grid_mapping: bool = False
+    """Whether all sizes of an image share a grid mapping; not so in earlier repositories."""
     per_scene: tuple[str, ...] | None
     """Attributes that are kept a scene each; None if the ledger does not say it."""
     group: str | None = None
@@ -129,6 +131,7 @@ class Ledger:
             "layout": self.layout,
             "concat": list(self.axes),
             "portable": list(self.portable) if isinstance(self.portable, tuple) else self.portable,
+            "one_grid_mapping": self.one_grid_mapping,
             "per_scene": list(self.per_scene or ()),
             "files": dict(self.files),
             "groups": {path: _state_to_json(state) for path, state in self.states.items()},
@@ -152,6 +155,7 @@ class Ledger:
             layout=attributes["layout"],
             axes=tuple(attributes["concat"]),
             portable=tuple(portable) if isinstance(portable, list) else bool(portable),
+            one_grid_mapping=bool(attributes.get("one_grid_mapping", False)),
             per_scene=None if old and not scenes else tuple(scenes),
             group=attributes.get("group"),
             web=attributes.get("web", {}),
