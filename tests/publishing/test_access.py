@@ -94,6 +94,12 @@ def test_a_provider_that_cannot_be_handed_on(url: str, monkeypatch: pytest.Monke
         container(url, credential_provider=lambda: {"token": "x"})
 
 
+def test_icechunk_takes_the_environment_in_place_of_a_function_of_google() -> None:
+    """A fault to report (docs/upstream.md): `from_env=False` beside it is our way round."""
+    credentials = icechunk.gcs_credentials(get_credentials=dict)  # type: ignore[arg-type]
+    assert "FromEnv" in repr(credentials)
+
+
 def test_the_account_of_azure_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     assert container("az://b/a/1.tif").store._0["account"] == "account"

@@ -62,3 +62,19 @@ def test_the_cube_is_whole(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert at_repository.writes is not None
     for failures in (at_sources.failures, at_repository.failures, at_repository.writes):
         assert failures.failed.total() >= failures.seen // 10 > 0
+
+
+def test_icechunk_repeats_no_read_whose_answer_ends_early(s3: S3, tmp_path: Path) -> None:
+    """A limit to report (docs/upstream.md)."""
+    (scene,) = races.scenes(tmp_path / "scenes", 1)
+    url = s3.upload(scene, "early/1.tif")
+    with FailingProxy(s3.endpoint, Failures(10**9)) as proxy:
+        options = {"endpoint": proxy.url, **s3.credentials()}
+        publish([url], tmp_path / "cube", **STACK, store_options=options)
+        group: Any = zarr.open_group(
+            open_published(tmp_path / "cube", store_options=s3.credentials()), mode="r"
+        )
+        proxy.failures = Failures(1, ("cut",), at_most=1)
+        with pytest.raises(icechunk.StorageError, match="end of file before message length"):
+            group["0"][...]
+        np.testing.assert_array_equal(group["0"][0], pixels(scene))
