@@ -45,8 +45,9 @@ def published(
     paths = [folder / f"{day}.tif" for day in DAYS]
     for number, path in enumerate(paths):
         cog(path, number, **cog_options)
-    options = {"concat": "time", "time": r"(?P<time>\d{4}-\d\d-\d\d)"} | options
-    return publish(paths, folder / "cube", variable_name="image", **options), paths
+    time = r"(?P<time>\d{4}-\d\d-\d\d)"
+    options |= {"concat": "time", "time": time, "ifd_layout": "pyramid"}
+    return publish(paths, folder / "cube", **options), paths
 
 
 @contextmanager
@@ -84,8 +85,9 @@ def test_a_cube_over_plain_http(tmp_path: Path) -> None:
     port = free_port()
     command = shlex.split(block("zarr_http_server").replace("8000", str(port)))
     with running([sys.executable, *command[1:]], tmp_path, port) as url:
-        store = HTTPStore(url, client_options={"allow_http": True})
-        with xr.open_zarr(zarr.storage.ObjectStore(store, read_only=True), chunks=None) as ds:
+        store: Any = HTTPStore(url, client_options={"allow_http": True})
+        store = zarr.storage.ObjectStore(store, read_only=True)
+        with xr.open_zarr(store, group="0", chunks=None) as ds:
             assert ds["image"].dims == ("time", "y", "x")
             for day, path in zip(DAYS, paths, strict=True):
                 with xr.open_dataset(path, engine="rasterio") as expected:
@@ -103,7 +105,7 @@ def test_a_cube_over_plain_http(tmp_path: Path) -> None:
 
 def test_a_cube_without_the_codecs_of_its_files(tmp_path: Path) -> None:
     pytest.importorskip("xpublish_zarr")
-    _, paths = published(tmp_path, COGS["jpeg"], overviews=False)
+    _, paths = published(tmp_path, COGS["jpeg"])
     port = free_port()
     command = shlex.split(block("xpublish").replace("9000", str(port)))
     with running([sys.executable, *command[1:]], tmp_path, port) as url:
@@ -129,7 +131,7 @@ def test_rio_tiler_reads_what_it_reads_of_the_files(
     names: dict[str, Any] = {}
     exec(done.how_to_open, names)
     with (
-        XarrayReader(names["ds"]["image"].sel(time=DAYS[1])) as cube,
+        XarrayReader(names["tree"]["0/image"].sel(time=DAYS[1])) as cube,
         Reader(str(paths[1])) as file,
     ):
         assert cube.bounds == tuple(file.bounds)
@@ -163,7 +165,7 @@ def test_tiles_by_titiler(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "tiles:app", "--port", str(port)]
     with running(command, tmp_path, port) as url:
-        query = "url=cube&variable=image&sel=time=2024-05-11&rescale=0,4000"
+        query = "url=cube&group=0&variable=image&sel=time=2024-05-11&rescale=0,4000"
         path = "tiles/WebMercatorQuad/12/2166/1412.png"
         with urllib.request.urlopen(f"{url}/{path}?{query}") as answer:
             picture = answer.read()
