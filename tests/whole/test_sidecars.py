@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,31 @@ def test_aux_xml_that_says_nothing_changes_nothing(tmp_path: Path, text: str) ->
     else:
         with pytest.warns(virtual_tiff.TiffWarning, match=r"a\.tif\.aux\.xml"):
             assert virtual_tiff.open(path).identical(plain)
+
+
+HOSTILE = {
+    "a long WKT": f'<SRS>LOCAL_CS["{"x" * 70_000}"]</SRS>',
+    "a large code": "<SRS>EPSG:999999999999</SRS>",
+    "no numbers": "<GeoTransform>a,b,c,d,e,f</GeoTransform><GCPList><GCP Pixel='x'/></GCPList>",
+    "numbers without end": f"<GeoTransform>{'9' * 5000},1,0,inf,0,nan</GeoTransform>",
+    "an epoch": '<SRS coordinateEpoch="inf">EPSG:4326</SRS>',
+    "a large band": f'<PAMRasterBand band="{"9" * 5000}"><Scale>2</Scale></PAMRasterBand>',
+    "no band": '<PAMRasterBand band="0"><Scale>2</Scale></PAMRasterBand>',
+    "no nodata": '<PAMRasterBand band="1"><NoDataValue>x</NoDataValue></PAMRasterBand>',
+    "odd names": '<Metadata><MDI key="nodata">1</MDI><MDI key="a&quot;/&gt;">&lt;</MDI></Metadata>',
+    "texts": "<PAMRasterBand band='1'><Scale>x</Scale><ColorInterp>?</ColorInterp></PAMRasterBand>",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_aux_xml_cannot_break_a_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.tif"
+    pixels = write(path, said=False, crs="EPSG:32633", transform=from_origin(0, 100, 10, 10))
+    (tmp_path / "a.tif.aux.xml").write_text(f"<PAMDataset>{HOSTILE[name]}</PAMDataset>")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", virtual_tiff.TiffWarning)
+        image = virtual_tiff.open(path, chunks=None)["0"]
+    np.testing.assert_array_equal(np.nan_to_num(image.values), pixels[0])
 
 
 def test_a_pixel_that_is_a_point_keeps_its_place(tmp_path: Path) -> None:
@@ -300,3 +326,8 @@ def test_an_item_of_several_assets_needs_the_key_of_one(tmp_path: Path) -> None:
         virtual_tiff.open(two, asset="B05", raster_bands=True)
     with pytest.raises(ValueError, match="named by no STAC item"):
         virtual_tiff.open(path, raster_bands=True)
+    with pytest.raises(ValueError, match="a mapping for each band"):
+        virtual_tiff.open(path, raster_bands=[1])  # type: ignore[list-item]
+    odd = [{"scale": "\ud800", "nodata": "\ud800"}]
+    with pytest.warns(virtual_tiff.TiffWarning):
+        assert virtual_tiff.open(path, raster_bands=odd)["0"].shape == (10, 20)

@@ -11,6 +11,7 @@ tag that a writer would have put into it, and one rule says what it means, where
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,6 +68,8 @@ class Statements:
     """Items of GDAL_METADATA: their attributes and texts."""
 
 
+_SHORT_NUMBER = re.compile(r"[0-9]{1,5}")
+
 # ---- GDAL's .aux.xml
 
 _ROLES = {
@@ -93,9 +96,12 @@ def parse_pam(text: str, *, what: str, limits: Limits) -> Statements | None:
     nodata: dict[int, str] = {}
     roles: dict[int, dict[str, str]] = {}
     for element in root:
-        if local_name(element) != "PAMRasterBand" or not element.get("band", "").isdecimal():
+        number = element.get("band", "")
+        if local_name(element) != "PAMRasterBand" or not _SHORT_NUMBER.fullmatch(number):
             continue
-        band = int(element.get("band", "")) - 1
+        band = int(number) - 1
+        if band < 0:
+            continue
         items += _items(element, {"sample": str(band)})
         for child in element:
             name, value = local_name(child), (child.text or "").strip()
@@ -189,6 +195,9 @@ def statements_of_stac(bands: Sequence[Mapping[str, Any]]) -> Statements:
     nodata: dict[int, str] = {}
     roles: dict[int, dict[str, str]] = {}
     for number, band in enumerate(bands):
+        if not isinstance(band, Mapping):
+            msg = f"raster_bands must have a mapping for each band, not {band!r}"
+            raise ValueError(msg)  # noqa: TRY004 (one class for all wrong options)
         for name, role in (("scale", "scale"), ("offset", "offset"), ("unit", "unittype")):
             value = band.get(name, band.get(f"raster:{name}"))
             if value is not None:
@@ -226,11 +235,11 @@ def described(
     order = ifd.variant.byte_order
     if any((above.items, above.roles, below.roles)):
         text = _gdal_metadata(ifd, above, below)
-        _put(entries, Tag.GDAL_METADATA, _ASCII, text.encode() + b"\0")
+        _put(entries, Tag.GDAL_METADATA, _ASCII, _encoded(text))
     nodata = _nodata(ifd, above, below)
     if nodata is not None:
-        _put(entries, Tag.GDAL_NODATA, _ASCII, nodata.encode() + b"\0")
-    if above.crs is not None or above.epoch is not None:
+        _put(entries, Tag.GDAL_NODATA, _ASCII, _encoded(nodata))
+    if above.crs is not None:
         _put_crs(entries, ifd, above)
     affine = above.affine or (None if affine_of(ifd) is not None else world)
     if affine is not None:
@@ -266,13 +275,17 @@ _OF_DATASET = 2
 def flags_of_mask(ifd: ImageFileDirectory) -> int:
     """Return GDAL's flags of the first band of a mask in a file of its own; 0 if it is none."""
     text = gdal_metadata(ifd).file.default.get("INTERNAL_MASK_FLAGS_1", "0")
-    return int(text) & _OF_DATASET if text.isdecimal() else 0
+    return int(text) & _OF_DATASET if _SHORT_NUMBER.fullmatch(text) else 0
 
 
 def _put(entries: dict[int, Entry], tag: Tag, code: int, data: bytes) -> None:
     field_type = FIELD_TYPES[code]
     count = len(data) // field_type.nbytes
     entries[int(tag)] = Entry(int(tag), field_type, count, 0, data)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="replace") + b"\0"  # JSON has lone surrogates
 
 
 def _packed(order: str, code: str, numbers: Sequence[float]) -> bytes:
@@ -340,35 +353,42 @@ def _put_affine(entries: dict[int, Entry], ifd: ImageFileDirectory, affine: Affi
 
 _MODELS = {"projected": (1, GeoKey.ProjectedCRSGeoKey), "geographic": (2, GeoKey.GeodeticCRSGeoKey)}
 _USER_DEFINED = 32767
+_MOST_OF_WKT = 2**16 - 1
+"""Bytes: a GeoKey counts in 16 bits."""
 
 
 def _put_crs(entries: dict[int, Entry], ifd: ImageFileDirectory, above: Statements) -> None:
     """Say a CRS by its code or, if it has none, as ESRI writes a whole WKT in a citation."""
+    if above.crs is None:
+        return
     order = ifd.variant.byte_order
     keys: dict[int, tuple[int, int, int]] = {}
     text = ""
-    if above.crs is not None:
-        crs = crs_of_text(above.crs)
-        authority, _, code = ((crs and crs.code) or "").partition(":")
-        if crs is not None and authority == "EPSG" and code.isdecimal() and crs.kind in _MODELS:
-            model, key = _MODELS[crs.kind]
-            keys[GeoKey.GTModelTypeGeoKey] = 0, 1, model
-            keys[key] = 0, 1, int(code)
-        else:
-            wkt = above.crs if crs is None or crs.wkt is None else crs.wkt
-            text = f"ESRI PE String = {' '.join(wkt.split())}|"
-            keys[GeoKey.GTModelTypeGeoKey] = 0, 1, _USER_DEFINED
-            keys[GeoKey.GTCitationGeoKey] = Tag.GeoAsciiParams, len(text.encode()), 0
-        if _is_point(ifd):
-            keys[GeoKey.GTRasterTypeGeoKey] = 0, 1, _POINT
-        for tag in (Tag.GeoAsciiParams, Tag.GeoDoubleParams):
-            entries.pop(int(tag), None)
-        if text:
-            _put(entries, Tag.GeoAsciiParams, _ASCII, text.encode() + b"\0")
-        if above.epoch is not None:
-            keys[GeoKey.CoordinateEpochGeoKey] = Tag.GeoDoubleParams, 1, 0
-            _put(entries, Tag.GeoDoubleParams, _DOUBLE, _packed(order, "d", [above.epoch]))
-        shorts = [1, 1, 1, len(keys)]
-        for number in sorted(keys):
-            shorts += [number, *map(int, keys[number])]
-        _put(entries, Tag.GeoKeyDirectory, _SHORT, _packed(order, "H", shorts))
+    crs = crs_of_text(above.crs)
+    authority, _, code = ((crs and crs.code) or "").partition(":")
+    kind = "" if crs is None else crs.kind
+    if authority == "EPSG" and _SHORT_NUMBER.fullmatch(code) and kind in _MODELS:
+        model, key = _MODELS[kind]
+        keys[GeoKey.GTModelTypeGeoKey] = 0, 1, model
+        keys[key] = 0, 1, int(code)
+    else:
+        wkt = above.crs if crs is None or crs.wkt is None else crs.wkt
+        text = f"ESRI PE String = {' '.join(wkt.split())}|"
+        keys[GeoKey.GTModelTypeGeoKey] = 0, 1, _USER_DEFINED
+        if len(text.encode()) > _MOST_OF_WKT:
+            warn(f"the CRS of {len(text):,} letters beside the TIFF is too long; it is left out")
+            return
+        keys[GeoKey.GTCitationGeoKey] = Tag.GeoAsciiParams, len(text.encode()), 0
+    if _is_point(ifd):
+        keys[GeoKey.GTRasterTypeGeoKey] = 0, 1, _POINT
+    for tag in (Tag.GeoAsciiParams, Tag.GeoDoubleParams):
+        entries.pop(int(tag), None)
+    if text:
+        _put(entries, Tag.GeoAsciiParams, _ASCII, text.encode() + b"\0")
+    if above.epoch is not None:
+        keys[GeoKey.CoordinateEpochGeoKey] = Tag.GeoDoubleParams, 1, 0
+        _put(entries, Tag.GeoDoubleParams, _DOUBLE, _packed(order, "d", [above.epoch]))
+    shorts = [1, 1, 1, len(keys)]
+    for number in sorted(keys):
+        shorts += [number, *map(int, keys[number])]
+    _put(entries, Tag.GeoKeyDirectory, _SHORT, _packed(order, "H", shorts))
