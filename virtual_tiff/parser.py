@@ -78,7 +78,8 @@ class VirtualTIFF:
         `"stack"`: the pages of one shape as one array `image` along `page`, those of an
         OME-TIFF along the axes that its XML names, with the attributes of OME-Zarr 0.5.
     merge_strips
-        Whether uncompressed strips that lie one after another become chunks of 1 to 8 MiB.
+        Whether uncompressed strips that lie one after another become chunks of 1 to 8 MiB (8 KiB
+        to 16 MiB, if no other size divides the rows of the image).
         False keeps one chunk a strip: for files that are to be stacked on others whose
         strips are scattered.
     limits
