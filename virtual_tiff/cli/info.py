@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_info"]
 
+_FILES = re.compile(r"[*\[]|\.(tiff?|json|geojson|vrt|csv|txt|parquet|gpkg)$", re.IGNORECASE)
+"""Names of globs, TIFFs and documents, which are no repository."""
+
 _FEW = 3
 """Files of which each has a table of its own."""
 
@@ -74,7 +77,7 @@ def _is_repository(name: str, store_options: dict[str, str]) -> bool:
         return (folder / "snapshots").is_dir() and (
             (folder / "repo").is_file() or (folder / "refs").is_dir()
         )
-    if kind_of(name) not in ENDPOINTS or re.search(r"[*\[]|\.\w{2,7}$", name):  # a glob, a file
+    if kind_of(name) not in ENDPOINTS or _FILES.search(name):
         return False
     from virtual_tiff.sources.locations import Stores  # noqa: PLC0415 (takes long to load)
 

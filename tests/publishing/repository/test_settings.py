@@ -103,20 +103,20 @@ def test_who_verifies_is_told(
 ) -> None:
     publish(scenes[:2], tmp_path / "cube", **STACK)
     assert verify(tmp_path / "cube").remarks == ()
-    storage = copied(tmp_path / "cube", s3, "test_settings/verify")
+    storage = copied(tmp_path / "cube", s3, "test_settings/verify.zarr")
     (remark,) = verify(storage).remarks
     assert "made on a disk and copied" in remark
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
-    assert main(["verify", s3.url("test_settings/verify")]) == 0
+    assert main(["verify", s3.url("test_settings/verify.zarr")]) == 0
     assert "the commit of one can be lost" in capsys.readouterr().out
-    for name in ("test_settings/verify", "test_settings/verify/"):
+    for name in ("test_settings/verify.zarr", "test_settings/verify.zarr/"):
         assert main(["info", s3.url(name)]) == 0
         shown = capsys.readouterr().out
         assert "an Icechunk repository" in shown
         assert f"{scenes[0].parent.as_uri()}/" in shown
         assert "the commit of one can be lost" in shown
-    expire(s3.url("test_settings/verify"), older_than=timedelta(days=2))
+    expire(s3.url("test_settings/verify.zarr"), older_than=timedelta(days=2))
     assert verify(storage).remarks == ()
 
 
