@@ -80,7 +80,6 @@ def archive(folder: Path) -> None:
 
 def plot(ds: xr.Dataset) -> Any:  # noqa: ANN401 (a figure of matplotlib, which has no types)
     """Plot six months as maps, and the year of three pixels."""
-    plt.rcParams["font.size"] = 8
     figure, axes = plt.subplots(
         2, 4, figsize=(10, 4), layout="constrained", width_ratios=[1, 1, 1, 1.35]
     )
@@ -115,8 +114,9 @@ def draw(picture: Path) -> None:
             time=r"(?P<time>\d{4}-\d{2}-\d{2})",
             variable_name="ndvi",
         )
-        with xr.open_zarr(virtual_tiff.open_published(f"{folder}/cube")) as ds:
-            plot(ds).savefig(picture, dpi=110, metadata={"Software": None})
+        cube = xr.open_zarr(virtual_tiff.open_published(f"{folder}/cube"))
+        with plt.rc_context({"font.size": 8}):
+            plot(cube).savefig(picture, dpi=110, metadata={"Software": None})
 
 
 if __name__ == "__main__":
