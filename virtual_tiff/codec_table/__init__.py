@@ -1,9 +1,9 @@
 """What the tags say, to the list of Zarr codecs: tables of data.
 
 Each decoding step is a named codec in the array's metadata, so that a store can be audited by
-reading it; a few codecs, as `virtual_tiff.lerc`, hold several steps. The names are chosen in this order: those of the Zarr core and
-`numcodecs.*`, which other implementations know; `imagecodecs_*`; our own
-(`virtual_tiff.*`). A compression without a row is the unsupported error.
+reading it; a few codecs, as `virtual_tiff.lerc`, hold several steps. The names are chosen in this
+order: those of the Zarr core and `numcodecs.*`, which other implementations know;
+`imagecodecs_*`; our own (`virtual_tiff.*`). A compression without a row is an `UnsupportedError`.
 """
 
 from __future__ import annotations
