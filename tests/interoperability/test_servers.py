@@ -24,7 +24,7 @@ from obstore.store import HTTPStore
 from PIL import Image
 
 from docs.fenced import blocks_of
-from interoperability.test_maps import COGS, DAYS, cog
+from interoperability.test_maps import COGS, DAYS, PICTURES, cog
 from virtual_tiff.publishing import Published, publish
 
 pytestmark = pytest.mark.long
@@ -169,6 +169,8 @@ def test_tiles_by_titiler(tmp_path: Path) -> None:
         path = "tiles/WebMercatorQuad/12/2166/1412.png"
         with urllib.request.urlopen(f"{url}/{path}?{query}") as answer:
             picture = answer.read()
+    if PICTURES:
+        Path(PICTURES, "titiler.png").write_bytes(picture)
     with Image.open(BytesIO(picture)) as image, Reader(str(paths[1])) as file:
         expected = file.tile(2166, 1412, 12)
         grey = np.asarray(image.convert("LA"))[..., 0].astype(int)
