@@ -303,7 +303,7 @@ def _outcome(packages: Packages) -> tuple[Path, str]:
 @cache
 def packed_codecs() -> Path:
     """Return a folder of modules that has ours as npm packs it, which is what its users get."""
-    folder = Path(_PACKED.name)
+    folder = Path(_packed_folder().name)
     command = [_program("npm"), "pack", "--silent", "--pack-destination", str(folder)]
     ran = subprocess.run(
         command, cwd=CODECS.parent, capture_output=True, text=True, timeout=60, check=False
@@ -314,7 +314,10 @@ def packed_codecs() -> Path:
     return (folder / "package").rename(folder / "virtual-tiff-codecs").parent
 
 
-_PACKED = tempfile.TemporaryDirectory()
+@cache
+def _packed_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that lasts as long as this process."""
+    return tempfile.TemporaryDirectory()
 
 
 def installed(packages: Packages = _ZARRITA) -> Path:
