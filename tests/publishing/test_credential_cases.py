@@ -245,6 +245,7 @@ def test_each_command_does_what_the_table_says(
     given = makers(case.store)(case.kind, tmp_path)
     for name in [n for n in os.environ if n.startswith(("AWS_", "GOOGLE_", "AZURE_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # no machine of a cloud is asked
     for name, value in given.environment.items():
         monkeypatch.setenv(name, value)
     cube, options = tmp_path / "cube", dict(given.options)
@@ -260,19 +261,14 @@ def test_each_command_does_what_the_table_says(
         "repository": lambda: repository_works(given),
     }
     assert works.keys() == set(COMMANDS)
-    results = {}
     for command, work in works.items():
-        if command == "repository":
-            where = {n: v for n, v in given.beside.items() if not is_secret(n)}
-            for name, value in where.items():
-                monkeypatch.setenv(name, value)
-        results[command] = "yes" if succeeds(work) else "no"
-        if results[command] == "no" and given.beside and (command != "info"):
-            with monkeypatch.context() as patch:
-                for name, value in given.beside.items():
+        answer = case.answer(command)
+        with monkeypatch.context() as patch:
+            for name, value in given.beside.items():
+                place = command == "repository" and not is_secret(name)  # where it is, no key
+                if answer == "environment" or place:
                     patch.setenv(name, value)
-                results[command] = "environment" if succeeds(work) else "no"
-    assert results == {command: case.answer(command) for command in COMMANDS}
+            assert succeeds(work) == (answer != "no"), command
 
 
 def is_secret(name: str) -> bool:
