@@ -193,6 +193,13 @@ def test_an_answer_of_a_repository_that_ends_early() -> None:
         raise icechunk.StorageError(words)
 
 
+def test_a_storage_that_has_no_name_gets_no_advice_on_files() -> None:
+    words = "unhandled error: AccessDenied"
+    refused = pytest.raises(PublishError, match=rf"{words}$")
+    with refused, icechunk_errors("the storage"):
+        raise icechunk.StorageError(words)
+
+
 def test_a_file_that_may_not_be_read() -> None:
     (words,) = (row.words for row in ADVICE if "file" in row.kinds)
     assert words in str(store_error(PermissionError("denied"), "file:///d/1.tif"))

@@ -121,7 +121,7 @@ ADVICE: tuple[Row, ...] = (
     Row(
         ("file",),
         _REFUSED,
-        _ALL,
+        _SOURCES,
         "check the permissions of the file and of the directories above it",
     ),
     Row(
