@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -106,6 +108,7 @@ def earthdata(service: S3) -> Iterator[Any]:
 
     class Login(ThreadingHTTPServer):
         asked = 0
+        seconds = 1
         key: Any = None
         url = ""
 
@@ -127,7 +130,7 @@ def earthdata(service: S3) -> Iterator[Any]:
                 self.send_header("Location", "https://urs.earthdata.nasa.gov/oauth/authorize")
                 self.end_headers()
                 return
-            until = datetime.now(UTC) + timedelta(seconds=1)
+            until = datetime.now(UTC) + timedelta(seconds=self.server.seconds)
             names = {"accessKeyId": "AccessKeyId", "secretAccessKey": "SecretAccessKey"}
             keys = {ours: self.server.key[theirs] for ours, theirs in names.items()}
             body = keys | {"sessionToken": None, "expiration": until.isoformat(" ", "seconds")}
@@ -181,6 +184,36 @@ def test_temporary_keys_are_renewed_during_a_run(archive: S3, tmp_path: Path) ->
         assert ds["0"][2].values.any()
         assert verify(tmp_path / "cube", store_options=reader).ok
         assert publish(urls, tmp_path / "cube", **STACK, append=True, store_options=reader)
+
+
+def test_a_profile_asks_earthdata_by_the_program_of_the_documents(
+    archive: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("boto3")
+    url = archive.upload(SERIES[0], "earthdata/profile.tif")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "earthdata.md").read_text()
+    (program,) = [
+        code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "argv" in code
+    ]
+    (tmp_path / "keys.py").write_text(program)
+    with earthdata(archive) as login:
+        login.seconds = 3600
+        process = f"{sys.executable} {tmp_path / 'keys.py'} {login.url}"
+        (tmp_path / "config").write_text(
+            f"[profile earthdata]\nregion = us-west-2\ncredential_process = {process}\n"
+        )
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_PROFILE", "earthdata")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", archive.endpoint)
+        monkeypatch.setenv("EARTHDATA_TOKEN", "t0ken")
+        published = publish([url], tmp_path / "cube", **STACK, check=True)
+        assert login.asked > 0
+        (container,) = access(tmp_path / "cube").containers
+        assert container.settings["region"] == "us-west-2"
+        shown = run(published.how_to_open + "\nprint(ds['0'].values.any())")
+        assert shown.strip() == "True"
 
 
 def test_a_login_that_is_refused_is_one_line(archive: S3, tmp_path: Path) -> None:
