@@ -68,49 +68,48 @@ class VirtualTIFF:
     ----------
     ifd
         The directory to expose: its number in the chain, or a path such as `"0/1"` for a
-        SubIFD, whose array is called `0.1`. None exposes all that describe images: one beyond
-        the first that cannot be read is left out with a warning, as GDAL opens the others.
+        SubIFD, whose array is `0.1`. None exposes all directories that describe images; one
+        after the first that cannot be read is left out with a warning, as in GDAL.
     ifd_layout
-        `"flat"`: all arrays in one group, those of another size or place than the first
-        under dimension names of their own. `"nested"`: a group for each array, for DataTree.
-        `"pyramid"`: a group for each resolution, in each the arrays `image` and, where the
-        file has one, `mask`; the levels are listed by the convention `multiscales`.
-        `"stack"`: the pages of one shape as one array `image` along `page`, those of an
-        OME-TIFF along the axes that its XML names, with the attributes of OME-Zarr 0.5.
+        `"flat"`: all arrays in one group; arrays whose size or position differs from that of
+        the first have their own dimension names. `"nested"`: a group for each array, for
+        DataTree. `"pyramid"`: a group for each resolution, with the arrays `image` and, if the
+        file has one, `mask`; the convention `multiscales` lists the levels. `"stack"`: the
+        pages of one shape as one array `image` along `page`, those of an OME-TIFF along the
+        axes of its XML, with the attributes of OME-Zarr 0.5.
     merge_strips
-        Whether uncompressed strips that lie one after another become chunks of 1 to 8 MiB (8 KiB
-        to 16 MiB, if no other size divides the rows of the image).
-        False keeps one chunk a strip: for files that are to be stacked on others whose
-        strips are scattered.
+        Whether uncompressed strips that follow each other become chunks of 1 to 8 MiB (8 KiB to
+        16 MiB, if no other size divides the rows of the image). False keeps one chunk for each
+        strip, to stack the file with others whose strips are scattered.
     limits
-        What one file may ask for.
+        The most memory and requests that one file may need.
     samples
-        `"first"`: an image of several samples a pixel is (band, y, x). `"stored"`: where the
-        samples of a pixel lie together it is (y, x, band), and needs no `transpose`.
+        `"first"`: an image with several samples for each pixel is (band, y, x). `"stored"`: if the
+        samples of a pixel are stored together, it is (y, x, band), and needs no `transpose`.
     coordinates
-        Whether arrays `x`, `y`, `band` and `spatial_ref` stand beside the images.
+        Whether the store has the arrays `x`, `y`, `band` and `spatial_ref`.
     bands
-        The bands to expose, by number from 1 or by name. Only of planar files: where the
-        samples of a pixel lie together, no reference is of one band alone.
+        The bands to expose, by number from 1 or by name. Only for planar files: if the samples
+        of a pixel are stored together, each reference has all bands.
     overviews
-        Whether overviews are exposed, or which: numbers from 0, as rasterio's
+        Whether overviews are exposed, or their numbers from 0, as rasterio's
         `overview_level`.
     window
-        `(column_off, row_off, width, height)` in pixels of the full image. Overviews and
-        masks are cut likewise. It is snapped outwards to blocks.
+        `(column_off, row_off, width, height)` in pixels of the full image. It is extended to
+        whole blocks. Overviews and masks are cut in the same way.
     bbox
-        `(left, bottom, right, top)` in the file's CRS, or in `bbox_crs`; as `window`.
+        `(left, bottom, right, top)` in the CRS of the file, or in `bbox_crs`; otherwise like
+        `window`.
     bbox_crs
         The CRS of `bbox`, as pyproj takes it.
     exact
-        Whether to refuse a window or a box that does not end where blocks do.
+        Whether a window or a box that does not consist of whole blocks is an error.
     reading
-        How many bytes of a file are read at a time: of the first read, of later ones, and
-        what guesses may cost.
+        The bytes that are read at a time: by the first read, by later ones, and by guesses.
     page_axes
         `"named"`: in the layout `"stack"` the pages of ImageJ, MetaMorph, LSM, FluoView and
-        tifffile lie along the axes that their metadata name: `t`, `c`, `z` and others, `s` for
-        the samples of a pixel. `"page"`: along `page`, as those of any other file.
+        tifffile are along the axes in their metadata: `t`, `c`, `z` and others, `s` for the
+        samples of a pixel. `"page"`: along `page`, as those of any other file.
     ome_zarr
         The version of OME-Zarr's attributes of images, plates and wells: `"0.5"` or `"0.6"`.
 
@@ -195,8 +194,9 @@ class VirtualTIFF:
         Parameters
         ----------
         url
-            Where the TIFF is, with its scheme: `s3://…`, `https://…`, `file:///…`. After
-            `file://`, `%XX` is decoded, as `Path.as_uri()` wants; all else stands for itself.
+            The url of the TIFF, with its scheme: `s3://…`, `https://…`, `file:///…`. After
+            `file://`, `%XX` is decoded, as `Path.as_uri()` encodes it; other characters stand for
+            themselves.
             See `virtual_tiff.sources.urls`.
         registry
             The stores, by the urls that they serve.
@@ -295,24 +295,24 @@ class VirtualTIFF:
         sidecars: bool = False,
         raster_bands: Sequence[Mapping[str, Any]] = (),
     ) -> CheckedManifestStore:
-        """Parse one object of a store: no registry is needed to find it.
+        """Parse one object of a store, without a registry.
 
         Parameters
         ----------
         store
-            An obstore store, or another one with obspec's ranged gets.
+            A store of obstore, or another store with the ranged gets of obspec.
         path
-            The object within the store; not encoded.
+            The path of the object in the store, not encoded.
         url
-            The object's url, percent-encoded: references get it, and errors name it. None for
-            the url that a store of obstore states by its bucket, host, or directory.
+            The percent-encoded url of the object, for references and errors. By default the url is
+            made from the bucket, host or directory of the store, if it is a store of obstore.
         sidecars
             Whether files beside it count as in GDAL: `.aux.xml`, world files, `.ovr` and `.msk`.
             They are of the first directory: with another `ifd`, and in the layout `"stack"`,
             they are left out.
         raster_bands
-            `raster:bands` of the STAC asset, or its `bands`: scale, offset, unit and nodata of each
-            band, where the file says nothing.
+            `raster:bands` of the STAC asset, or its `bands`: the scale, offset, unit and nodata of
+            each band, for values that the file does not have.
 
         Returns
         -------
@@ -326,8 +326,8 @@ class VirtualTIFF:
         OSError
             If the store cannot give its bytes.
         ValueError
-            If `url` is no url, or has a password or signature, which each reference would have;
-            or if there is none, and the store states none.
+            If `url` is not a url, or has a password or signature, which all references would have;
+            or if it is missing, and the store has no url.
 
         Examples
         --------
@@ -391,14 +391,14 @@ class VirtualTIFF:
         registry
             The stores, by the urls that they serve.
         concurrency
-            How many are read at the same time. A file is one request in most cases, so at 50 ms
-            a request 128 are 2,560 files a second: more than one processor parses.
+            The number of files that are read at the same time. Most files take one request, so 128
+            at 50 ms a request are 2,560 files a second, more than one processor can parse.
 
         Returns
         -------
         list
-            One result for each url, in their order. In the place of a file that cannot be
-            parsed stands its error, which names the url; the others are kept.
+            One result for each url, in their order. If a file cannot be parsed, its result is the
+            error, which names the url.
         """
         check_concurrency(concurrency)
         if isinstance(urls, str):

@@ -67,9 +67,9 @@ def publish(  # noqa: PLR0913 (one keyword an option)
 ) -> Published:
     r"""Publish TIFFs as virtual arrays of an Icechunk repository, in one commit.
 
-    Each reference carries the state of its source as it was when it was parsed: Icechunk
-    refuses to read from a source that has changed since then. An interrupted run leaves the
-    repository as it was.
+    Each reference carries the state of its source at the time when it was parsed: Icechunk
+    refuses to read from a source that has changed since then. An interrupted run does not change
+    the repository.
 
     Attributes of the files that differ become coordinates along a new dimension, if they are
     numbers or texts; others are left out, and listed in the result.
@@ -84,35 +84,34 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         environment), `memory://`, or an `icechunk.Storage`. Without `append` it must hold no
         repository, or an empty one.
     concat
-        A new dimension: the files are stacked along it, in the order of their coordinates
-        or, without `time` and `values`, their own. Or dimensions that the files have (`"y"`,
-        `("y", "x")`, `"band"`): they are put together as tiles by their transforms, rotated
-        ones too, or as bands in their order; every file but the last along a dimension must be
-        a whole number of chunks long. Or several new dimensions, or both
-        (`("time", "band", "y", "x")`): the new ones stand first, in this order, and each needs
+        A new dimension: the files are stacked along it, in the order of their coordinates or,
+        without `time` and `values`, in the order of the sources. Or dimensions of the files
+        (`"y"`, `("y", "x")`, `"band"`): the files are joined as tiles by their transforms, also
+        rotated ones, or as bands in their order; every file but the last along a dimension must
+        be a whole number of chunks long. Or several new dimensions, or both
+        (`("time", "band", "y", "x")`): the new ones come first, in this order, and each needs
         coordinates; positions without a file are holes, which the result counts as `missing`.
-        Files must agree in type, codecs, chunks, fill value, CRS and
-        whatever else decides what a stored number means.
+        Files must have the same type, codecs, chunks, fill value, CRS, and all other attributes
+        that decide the meaning of a stored number.
     layout
-        `"stack"` (default with `concat`): one array, or one a variable. `"group per file"`
-        (default without): called by the file's name without suffix or, where two files
-        share one, by its path below their common directory. `"group per signature"`: files
-        that fit on each other share a group, and are stacked there: images of one place or, with
-        `concat=("y", "x")`, tiles of one grid. `"group per variable"`. `"group per resolution"`:
-        called `10m`, `20m`, and so on; they have the same times, and the same numbers along other
-        new dimensions.
+        `"stack"` (default with `concat`): one array, or one for each variable.
+        `"group per file"` (default without `concat`): the name of a group is that of the file
+        without suffix or, if two files have the same name, its path below their common directory.
+        `"group per signature"`: files that can be stacked share a group: images of one position
+        or, with `concat=("y", "x")`, tiles of one grid. `"group per variable"`.
+        `"group per resolution"`: the groups are `10m`, `20m`, and so on; they have the same times,
+        and the same numbers along other new dimensions.
     time, variable, values, assets
-        What the coordinates are (`time="tag"`: the files' own DateTime), and which variable
-        a file is of; see `Placement.of`. A variable's name takes the place of `"0"`. For several
+        The coordinates (`time="tag"`: the tag DateTime of the files), and the variable of a
+        file. The name of a variable replaces `"0"`. For several
         new dimensions `values` is a mapping from their names to what gives the coordinates
         (a pattern, a list, a function, a CSV file, `"asset"`, `"tag"`, a STAC property), a pattern
         with groups of these names, as `r"_(?P<time>\d{8})_(?P<band>B\d\d)"`, or a CSV file
         whose header has url and these names; `time` gives those of the dimension time or t.
     variable_name
-        The name of the variable of files that have none: that of the array of a cube, in the place
-        of `"0"`. `"auto"` takes what the names of the files have in common, or `data`, where
-        `ifd_layout` is `"flat"`. With `append`, None and `"auto"` take the name that the
-        repository has.
+        The name of the array of a cube without variables, instead of `"0"`. `"auto"` takes what
+        the names of the files have in common, or `data`, if `ifd_layout` is `"flat"`. With
+        `append`, None and `"auto"` take the name in the repository.
     group
         One cube for each group of files, in one repository and one commit: a regular expression
         whose groups are the name, as `r"_T(?P<tile>\d\d[A-Z]{3})_"` (one with a `/` is searched in
@@ -121,115 +120,115 @@ def publish(  # noqa: PLR0913 (one keyword an option)
         expression or a property. Without `concat` it names the group of each file;
         `IMAGE/labels/NAME` is a label image of OME-Zarr.
     order
-        The order of the files, which decides where overlapping ones have a first and a last: the
-        name of a STAC property, as `"eo:cloud_cover"`, a function or a mapping of urls, a CSV file
-        with the columns url and order, or a regular expression. The least comes first. None is
-        the order of the sources.
+        The order of the files, which decides which of overlapping files is the first: the name of
+        a STAC property, such as `"eo:cloud_cover"`, a function or a mapping of urls, a CSV file
+        with the columns url and order, or a regular expression. The smallest value comes first.
+        None is the order of the sources.
     append
-        Add what is new to a repository that was published by this function, after what is
-        there; what is there and unchanged is skipped. Without a repository it is made.
+        Whether to add new files to a repository that this function has published. Published files
+        that are unchanged are skipped. If there is no repository, it is made.
     replace_changed
-        Also write new references of files that have changed since they were published; else
-        they are only reported.
+        Whether to write new references to files that have changed since they were published.
+        Otherwise they are only reported.
     on_error
-        `"raise"`: publish nothing if a file cannot be read. `"skip"`: publish the others, and leave
-        out, too, the files that cannot be stacked with most others (or with what is published),
-        and all but the first of those that have one position; `Published.failures` says why.
+        `"raise"`: publish nothing if a file cannot be read. `"skip"`: leave out such files, files
+        that cannot be stacked with most others (or with those that are published), and all but the
+        first of several files with one position; `Published.failures` has the reasons.
     truncated
         How to publish a file that ends before its last block, directory or value of a tag.
-        `"refuse"`: it is an error, as a file that cannot be read. `"missing"`: publish what it
-        has; the blocks that it has lost, wholly or in part, are missing chunks, which read as
-        the fill value. `"keep"`: refer to all blocks; reading a lost one fails. It is for
-        writers that state too many bytes. The result counts what is lost.
+        `"refuse"`: it is an error, like a file that cannot be read. `"missing"`: publish the rest;
+        blocks that are lost, wholly or in part, are missing chunks, which read as the fill value.
+        `"keep"`: refer to all blocks; reading a lost one fails. This is for files of writers that
+        state too many bytes. The result counts the lost blocks.
     branch
         The branch of the commit; made if there is none.
     tag
-        A tag for the commit, as the name of a release: readers open it by
-        `open_published(to, tag=…)`. One that exists is an error before anything is read. If
-        nothing is new, the last commit gets it.
+        A tag for the commit, such as the name of a release: readers open it by
+        `open_published(to, tag=…)`. A tag that exists is an error before anything is read. If
+        nothing is new, the last commit gets the tag.
     message, metadata
-        Of the commit.
+        The message and further metadata of the commit.
     store_options
-        obstore's options of the sources' stores, as `{"region": "us-west-2",
-        "skip_signature": True}`. Region, endpoint and whether to sign are saved in the
-        repository, credentials and HTTP headers are not. With `append`, settings that are left out
-        are those that the repository has saved; others than these are an error.
+        obstore's options of the stores of the sources, such as `{"region": "us-west-2",
+        "skip_signature": True}`. The region, the endpoint and whether requests are signed are saved
+        in the repository; credentials and HTTP headers are not. With `append`, the default is the
+        settings in the repository, and other settings are an error.
     container
-        Url prefixes (or local folders) that the repository may refer to, as `"s3://bucket/"`: a
-        reader authorises each of them. By default it is the folder that all files of a bucket have
-        in common, up to the first one that is named after a year, a date, a number or a tile.
-        Files outside of those given get one by this rule.
+        Url prefixes (or local folders) that the repository may refer to, such as `"s3://bucket/"`:
+        a reader authorises each of them. The default is the common folder of all files of a bucket,
+        up to the first folder whose name is a year, a date, a number or a tile. Files outside of
+        the given prefixes get a prefix by this rule.
     save_access
-        With `append`: save for readers the settings that `store_options` have and the repository
-        has otherwise, as a new endpoint, for all its references to these stores.
+        With `append`: whether to save settings of `store_options` that differ from those in the
+        repository, such as a new endpoint, for all readers of these stores.
     reference_as
-        `"https"`: refer to the objects of a public archive by https urls, which browsers follow
-        too, in place of `s3://`, `gs://` or `az://`. They are read by these urls at once, after one
-        request that shows that it works. Appends to the repository do the same.
+        `"https"`: refer to the objects of a public archive by https urls, which browsers can read,
+        instead of `s3://`, `gs://` or `az://`. One request tests that this works, and then the
+        files are read by these urls. Appends to the repository do the same.
     remote_schemes
-        The schemes of urls that a list or a STAC document may name which is remote itself; by
-        default those of remote objects. Files of this machine are refused, unless `"file"` is
-        added.
+        The schemes of urls that a remote list or STAC document may name; by default those of
+        remote objects. Files of this machine are refused, unless `"file"` is added.
     concurrency
         Files that are read at the same time (by each worker, with `parallel`).
     parallel
-        Where files are read and references are written. False is this process; a number is that
-        of processes that are started on this machine (a script must then call `publish` below
-        `if __name__ == "__main__":`); `"dask"` is the client of this process, and the address of
-        a Dask scheduler a new one; `"lithops"`; or an executor of `concurrent.futures`, for
-        instance that of a Dask client. Workers write references where a run has more of them
-        than one commit, and where they can open the repository, as one of a shared disk or an
-        object store. This process merges and commits. What a worker that dies has done is done
-        again; a file of which several workers die is an error as others.
+        The workers that read files and write references. False: this process. A number: so many
+        processes of this machine (a script must then call `publish` below
+        `if __name__ == "__main__":`). `"dask"`: the Dask client of this process. An address: a new
+        client of this Dask scheduler. `"lithops"`, or an executor of `concurrent.futures`. Workers
+        write references if a run has more of them than one commit, and if they can open the
+        repository, on a shared disk or in an object store. This process merges and commits. If a
+        worker dies, its work is done again; if several workers die at one file, this is an error
+        like others.
     cache
-        A file for what was read: a next run takes from there what has not changed since, by
-        ETag or else time and size. Several runs can share it. One that is locked or cannot
-        be written to is not used, with a warning. None is a file of this run in the user's folder
-        of caches (`$XDG_CACHE_HOME` or `~/.cache`, and `virtual-tiff/runs` there), by which a run
-        to the same repository goes on after one that was killed or has failed; it is removed when
-        a run has ended well. False keeps nothing.
+        A file in which directories are saved: a later run reads from it the files that are
+        unchanged, by ETag or else by time and size. Several runs can share it. A file that is
+        locked or not writable is not used, with a warning. None: a file of this run in the user's
+        folder of caches (`virtual-tiff/runs` in `$XDG_CACHE_HOME` or `~/.cache`), with which a run
+        to the same repository continues after one that was killed or has failed; it is removed
+        after a successful run. False saves nothing.
     check
         Whether to read the first and the last chunk of each array before the commit. If one
         cannot be read, nothing is published.
     portable
         Whether to use only codecs and data types that zarr-python, zarrs and zarrita have:
-        `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Names of readers, as
-        `"zarrs,tensorstore"`, ask for those that these have; see docs/interoperability.md for
-        the versions. Samples are as they are
-        stored, (y, x, band). A short last strip is copied into the repository, filled up, where
-        the file does not go on behind it; a file that would have to be copied as a whole is an
-        error. None is what `append` finds, and False of a new repository.
+        `bytes`, `zstd`, `numcodecs.zlib`; integers, float32 and float64. Names of readers, such as
+        `"zarrs,tensorstore"`, ask for those that these readers have; docs/interoperability.md has
+        their versions. Samples have the order of the file, (y, x, band). A short last strip is
+        filled up and copied into the repository, unless enough bytes follow it in the file; a file
+        that would have to be copied completely is an error. None: as the repository with `append`,
+        else False.
     inline_limit
-        With `portable`: most bytes of one array of one file that may be copied; None is 1 MiB,
-        or 5 % of what the array takes in the file if that is more.
+        With `portable`: the largest number of bytes of one array of one file that may be copied.
+        None is 1 MiB, or 5 % of the bytes of the array in the file if that is more.
     per_scene
-        With `concat` along a new dimension: what of `"gcps"` (ground control points) and
-        `"rpcs"` becomes a coordinate of texts along it, one a scene, which also may be equal.
-        Otherwise scenes that differ in them are an error. `append` remembers it.
+        With `concat` along a new dimension: `"gcps"` (ground control points) and `"rpcs"` become
+        coordinates along it, with a text for each scene. Otherwise scenes that differ in them are
+        an error. `append` remembers the option.
     overlap
-        Which of two files is shown where they overlap, with `concat` along `y` and `x`:
-        `"first"` or `"last"` in their order, as GDAL's VRT shows the last one; `"error"` refuses
-        them. Whole blocks are shown, cropped at the seam.
+        The file that is shown where two files overlap, with `concat` along `y` and `x`: the
+        `"first"` or the `"last"` in their order (GDAL's VRT shows the last one). With `"error"` an
+        overlap is an error. Whole blocks are shown, cropped at the seam.
     snap
-        Pixels by which a file may be off the common grid; the result has the largest distance,
-        `shift`.
+        The distance from the common grid that a file may have, in pixels; `Published.shift` is the
+        largest distance.
     grid
-        Whether chunks may have several lengths, as tiles need that do not fill their chunks, that
-        overlap, or that have blocks of different sizes. `"auto"` and `"regular"` write a regular
-        grid or refuse the files; the error of `"auto"` says if a rectilinear one would do.
+        Whether chunks may have several lengths. Tiles need this if they do not fill their chunks,
+        overlap, or have blocks of different sizes. `"auto"` and `"regular"` write a regular grid or
+        refuse the files; the error of `"auto"` says whether a rectilinear grid would work.
         `"rectilinear"` writes Zarr's rectilinear grid: zarr reads it after
         `zarr.config.set({"array.rectilinear_chunks": True})`; where blocks are cropped, a reader
         needs this package.
     nodata
-        The nodata value of the whole, for files that do not agree in theirs: pixels that are
-        nodata by another value then count as data. None demands that they agree.
+        The nodata value of the cube, for files with different values: pixels with another nodata
+        value then count as data. With None, different values are an error.
     any_compression
-        Whether blocks of Deflate, of Zstandard and uncompressed ones may be in one array, in the
-        place of an error: its readers need this package, whose codec looks at their first bytes.
+        Whether blocks with Deflate, with Zstandard and without compression may be in one array,
+        instead of being an error. Its readers need this package, whose codec looks at the first
+        bytes of a block.
     dry_run
-        Whether to read and arrange the files, and to write nothing: the result says what would be
-        published, what would be left out and why, and how many requests were made. What was read
-        is kept for the run itself, as after an interruption.
+        Whether to read and arrange the files, and to write nothing. The result lists what would be
+        published, what would be left out and why, and the number of requests. The directories that
+        were read are saved for the real run, as after an interruption.
     progress
         Called for each file that was read, and from time to time while files are looked for and
         references are written (`Progress.stage`).
@@ -246,12 +245,12 @@ def publish(  # noqa: PLR0913 (one keyword an option)
     ValueError
         If an option is not one of those allowed, or a file is named twice.
     PublishError
-        If files cannot be read (it has the error of each) or cannot be stacked, or
-        `to` is in use. Nothing is left behind then.
+        If files cannot be read (`failures` has the error of each) or cannot be stacked, or if `to`
+        is in use. Nothing is written then.
     OSError
         If nothing matches, or a list cannot be read.
     KeyboardInterrupt
-        After Ctrl-C; its text says what was kept, and how to go on.
+        After Ctrl-C; its text says what was saved, and how to continue.
     """
     options = PublishOptions(
         concat=concat,

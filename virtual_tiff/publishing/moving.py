@@ -91,7 +91,7 @@ _READ_BACK = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What was written."""
+    """The result of `move_sources`."""
 
     snapshot: str
     """The commit."""
@@ -117,7 +117,7 @@ def move_sources(  # noqa: PLR0913 (options of users)
     message: str | None = None,
     progress: Progress | None = None,
 ) -> Moved:
-    """Let a repository refer to sources that have moved to another bucket, folder or server.
+    """Change the references to sources that have moved to another bucket, folder or server.
 
     All references and the ledger are changed in one commit. Each new object is compared with the
     old one as the ledger has it, before anything is changed. Earlier snapshots still refer to the

@@ -84,10 +84,10 @@ def remove(  # noqa: PLR0913 (one keyword an option)
 ) -> Removed:
     """Remove files from a published repository, in one commit.
 
-    The cube becomes the one that is published of the other files. A position along a new dimension
-    without a file is removed, and those after it move; a tile of a mosaic leaves a hole, or makes
-    the mosaic smaller if it was the last one at its edge. The group of a file is deleted, and so
-    is a group of a layout that has no file left. Other groups keep their names.
+    The cube becomes the cube of the other files. A position along a new dimension without a file
+    is removed, and later positions move up. A tile of a mosaic leaves a hole, or makes the mosaic
+    smaller if it was the last one at an edge. The group of a file is deleted, and so is a group of
+    a layout without files. Other groups keep their names.
 
     Parameters
     ----------

@@ -161,17 +161,17 @@ def verify(  # noqa: PLR0913 (the options of a command)
     progress: Callable[[int, int], None] | None = None,
     on_source: Callable[[Source], None] | None = None,
 ) -> Verification:
-    """Ask each source of a published repository what it is now, and compare.
+    """Compare the sources of a published repository with their state when they were published.
 
-    Where the store can list from a key on (S3, GCS), a thousand sources that lie together take one
-    request; others take one each.
+    If the store can list from a key on (S3, GCS), one request lists a thousand sources with a
+    common prefix; other sources take one request each.
 
-    Size and ETag are compared, where the source had one and has one; else size and time of
-    modification. Of local files it is always size and time.
+    The size and the ETag are compared if the source had an ETag and has one, else the size and the
+    time of modification. For local files it is always the size and the time.
 
-    The ledger says of each source whether it was truncated when it was published. Where it does
-    not (an earlier version wrote it), the directories of sources that have not changed are read
-    too, and truncated ones are found.
+    The ledger records for each source whether it was truncated when it was published. If it does
+    not (an earlier version wrote it), the directories of unchanged sources are read to find
+    truncated ones.
 
     Parameters
     ----------
@@ -181,20 +181,20 @@ def verify(  # noqa: PLR0913 (the options of a command)
     branch
         The branch whose newest commit is verified.
     sample
-        Ask only so many sources, chosen by chance. If one in a hundred has changed, 300 find one
-        in 95 of 100 runs.
+        Verify only this number of random sources. If one source in a hundred has changed, 300 find
+        one in 95 of 100 runs.
     since
-        Ask only sources whose references were written later: after a time, within an age, or after
-        the commit of a tag or of a snapshot's id. If the history does not reach so far, all.
+        Verify only sources whose references were written after a time, within an age, or after the
+        commit of a tag or of a snapshot's id. If the history does not reach so far, all sources.
     store_options
-        obstore's options of the sources' stores. Region, endpoint and whether to sign are
-        taken from the repository where they are not given.
+        obstore's options of the stores of the sources. The default of the region, the endpoint and
+        whether requests are signed is in the repository.
     concurrency
-        Sources that are asked at the same time.
+        The number of requests at the same time.
     progress
-        Called with the number of sources asked, and of all that are to be asked.
+        Called with the number of sources that were verified, and the number of all.
     on_source
-        Called with each source when it is known what it is now, in the order of the repository.
+        Called with each source as soon as its state is known, in the order of the repository.
 
     Returns
     -------
@@ -206,7 +206,7 @@ def verify(  # noqa: PLR0913 (the options of a command)
     ValueError
         If an option is not one of those allowed.
     PublishError
-        If there is no repository. What is wrong with sources raises nothing.
+        If there is no repository. Changed or missing sources raise no error.
     """
     work = verify_async(
         repository,

@@ -58,7 +58,7 @@ _SAVE_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is."""
+    """The progress of a run."""
 
     files: int
     """Files that were read, were found in the cache, or failed; of the other stages, those that

@@ -45,12 +45,12 @@ def open_published(
     store_options: Mapping[str, Any] | None = None,
     credentials: Mapping[str, Any] | None = None,
 ) -> icechunk.IcechunkStore:
-    """Open what was published, for reading, with access to the sources that it refers to.
+    """Open a published repository for reading, with access to its sources.
 
-    Icechunk refuses to follow references until the reader has authorised each container
-    (url prefix) of them. This authorises those that are saved in the repository, so open
-    only repositories that you trust: they may point to your own files. For the whole process it
-    also lets zarr read arrays with chunks of several lengths and, unless you have set zarr's
+    Icechunk follows references only after the reader has authorised each container (url prefix) of
+    them. This function authorises the containers that are saved in the repository, so open only
+    repositories that you trust: they may point to your files. For the whole process it also lets
+    zarr read arrays with chunks of several lengths and, unless you have set zarr's
     `async.concurrency`, make 64 requests at once.
 
     Parameters
@@ -61,13 +61,13 @@ def open_published(
     branch, tag, snapshot
         The commit to open, by one of these. None is the branch `main`.
     store_options
-        How the sources are reached, in obstore's words: `{"skip_signature": True}` for
-        anonymous access, `{"request_payer": True}` if the reader pays, `access_key_id`,
-        `secret_access_key`, `session_token`, or the keys of GCS and Azure. Without them
-        access is anonymous where the publisher's was, else by the environment.
+        obstore's options of the stores of the sources: `{"skip_signature": True}` for anonymous
+        access, `{"request_payer": True}` if the reader pays, `access_key_id`,
+        `secret_access_key`, `session_token`, or the keys of GCS and Azure. By default access is
+        anonymous if the publisher's was, else with the credentials of the environment.
     credentials
-        Icechunk's credentials by container, as `{"s3://bucket/": icechunk.s3_credentials(…)}`;
-        they go before all else.
+        Icechunk's credentials by container, such as
+        `{"s3://bucket/": icechunk.s3_credentials(…)}`; they override all others.
 
     Returns
     -------
