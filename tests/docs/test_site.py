@@ -106,6 +106,29 @@ def test_the_site_says_its_version_and_loads_nothing_from_elsewhere(site: Path) 
         assert [url for url in loaded if "canonical" not in url] == [], page
 
 
+SEARCH = """document.querySelector(
+    ".md-search__button, [data-md-component=search] button"
+).click()"""
+RESULTS = """[...document.querySelectorAll("*")].filter(each => each.shadowRoot)
+    .flatMap(each => [...each.shadowRoot.querySelectorAll("a")].map(link => link.href))"""
+
+
+def test_the_search_finds_a_section(site: Path) -> None:
+    async def results() -> list[str]:
+        with served(site) as url:
+            async with Browser(WIDTHS[-1], 900) as browser:
+                await browser.open(url)
+                await browser.value(SEARCH)
+                await browser.wait("[...document.querySelectorAll('*')].some(e => e.shadowRoot)")
+                await browser.enter("rectilinear")
+                await browser.wait(f"{RESULTS}.length > 0")
+                found: list[str] = await browser.value(RESULTS)
+                return found
+
+    found = asyncio.run(results())
+    assert any("/publishing/" in url and url.endswith("#tiles") for url in found), found
+
+
 def test_nothing_is_cut_off(site: Path) -> None:
     assert asyncio.run(_cut(site)) == {}
 

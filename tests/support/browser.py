@@ -210,6 +210,10 @@ class Browser:
         result = (await self._ask("Runtime.evaluate", options))["result"]
         return result.get("value")
 
+    async def enter(self, text: str) -> None:
+        """Enter a text where the page has its focus."""
+        await self._ask("Input.insertText", {"text": text})
+
     async def screenshot(self, path: Path) -> Path:
         """Save a picture of the page."""
         data = (await self._ask("Page.captureScreenshot", {"format": "png"}))["data"]
