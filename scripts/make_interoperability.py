@@ -207,7 +207,7 @@ def lacking(found: Run, module: Mapping[str, Sequence[str]]) -> str:
         ]
         for cause in causes
     ]
-    return "\n\n".join(["## What is lacking", _LACKING, table(["codec", *READERS], rows)])
+    return "\n\n".join(["## Missing codecs", _LACKING, table(["codec", *READERS], rows)])
 
 
 def reader_has(reader: str, module: Mapping[str, Sequence[str]]) -> Callable[[str], bool]:
@@ -259,10 +259,9 @@ _HEAD = """<!-- Made by python scripts/make_interoperability.py; do not edit. --
 
 # Readers in other languages
 
-A published repository is a Zarr v3 store. What reads it needs the codecs that its arrays name,
-and a way to its bytes: [Icechunk](https://icechunk.io/) for Python, Rust and JavaScript, or a
-plain Zarr store into which the encoded chunks were copied. `virtual-tiff info` says who reads
-which file.
+A published repository is a Zarr v3 store. A reader needs the codecs of its arrays, and access to
+its bytes: by [Icechunk](https://icechunk.io/) for Python, Rust and JavaScript, or by a plain Zarr
+store with copies of the encoded chunks. `virtual-tiff info` lists the readers of each file.
 
 ## In JavaScript
 
@@ -319,9 +318,9 @@ read. The browser's images are those of Skia (`@napi-rs/canvas` in Node)."""
 _PORTABLE = """The second three columns are of `virtual-tiff publish --portable`, which publishes
 {published} of the {cases} files and refuses {refused}; those count as refused."""
 
-_LACKING = """Files that a reader refuses, by the codecs that they name and that it does not have. A
-file that names two counts twice. Another reason is a data type, a chunk that is too large, an
-image that the platform cannot give unchanged, or a stream that a reader takes for damaged."""
+_LACKING = """The table counts the files that a reader refuses, by the codecs that it does not have. A file
+with two such codecs counts twice. Another reason is a data type, a chunk that is too large, an
+image that the platform cannot return unchanged, or a stream that a reader regards as damaged."""
 
 _CODECS = """All that arrays may name, and who has it. The last column says `in browsers` for what
 the platform decodes (elsewhere a decoder must be registered) and `with a decoder` for what must
