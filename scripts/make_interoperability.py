@@ -318,8 +318,8 @@ read. The browser's images are those of Skia (`@napi-rs/canvas` in Node)."""
 _PORTABLE = """The second three columns are of `virtual-tiff publish --portable`, which publishes
 {published} of the {cases} files and refuses {refused}; those count as refused."""
 
-_LACKING = """Files that a reader refuses are counted by the codecs that it does not have. A file with
-two such codecs counts twice. Another reason is a data type, a chunk that is too large, an
+_LACKING = """Files that a reader refuses are counted by the codecs that it does not have. A file
+with two such codecs counts twice. Another reason is a data type, a chunk that is too large, an
 image that the platform cannot return unchanged, or a stream that a reader regards as damaged."""
 
 _CODECS = """All that arrays may name, and who has it. The last column says `in browsers` for what
