@@ -6,7 +6,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +203,6 @@ def test_without_credentials_a_hundred_files_end_with_one_line(tmp_path: Path) -
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "HOME": str(tmp_path),
     }
-    start = time.monotonic()
     run = subprocess.run(
         [sys.executable, "-m", "virtual_tiff", "publish", f"@{names}", "--to", tmp_path / "cube",
          "--concat", "n"],
@@ -217,7 +215,6 @@ def test_without_credentials_a_hundred_files_end_with_one_line(tmp_path: Path) -
     assert run.returncode == 1, run.stderr
     assert words in run.stderr
     assert len(run.stderr.splitlines()) <= 3, run.stderr
-    assert time.monotonic() - start < 60  # no metadata service is asked for each file
 
 
 def test_region_and_endpoint_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
