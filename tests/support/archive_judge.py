@@ -3,7 +3,8 @@
 An archive is published in every layout. Each file that a cube claims to hold (its ledger names
 group and position) must be there with the pixels, place, CRS, nodata, scale, unit, control
 points and colours that GDAL reads from it, and whatever no file covers must be empty. A file
-that is cut or missing must be left out, and never be published as whole.
+that is cut or missing must be left out, and never be published as whole. A whole file may be left
+out where it does not fit the others, and then these must be right.
 """
 
 from __future__ import annotations
@@ -98,8 +99,20 @@ def judge_archive(archive: Archive, folder: Path, readers: Readers) -> Verdict:
             verdict.wrong.append(f"{archive.seed} {layout}: {type(error).__name__}: {error}")
             continue
         cube = readers.of(published).read(str(place), published.containers)
-        faults = [*_faults(archive, truths, cube, layout)]
-        if faults:
+        # whole files that do not fit the others are left out, and the rest must be right
+        left_out = {
+            Path(name).name: why
+            for name, why in published.failures.items()
+            if Path(name).name in truths
+        }
+        kept = {name: truth for name, truth in truths.items() if name not in left_out}
+        faults = [*_faults(archive, kept, cube, layout)]
+        if left_out and (not kept or _must_fit(archive, layout)):
+            faults.append(f"left out {left_out}")
+        if left_out and not faults:
+            why = _reason(next(iter(left_out.values())), folder)
+            verdict.refused[f"{layout}, left out: {why}"] += 1
+        elif faults:
             text = "; ".join(faults[:3])
             verdict.wrong.append(f"{archive.seed} {layout} {archive.ways}: {text}")
         else:
