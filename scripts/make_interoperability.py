@@ -313,7 +313,8 @@ _TOTALS = """The {files} TIFFs of GDAL's test suite, each by its first directory
 `VirtualTIFF` reads as GDAL or tifffile do; these were published, exported to a plain Zarr store,
 and read by each reader. Right is equal to GDAL's or tifffile's pixels; for lossy compressions,
 up to a decoder's rounding. Of images above 4,000,000 pixels a corner of two blocks each way is
-read. The browser's images are those of Skia (`@napi-rs/canvas` in Node)."""
+read. The browser's images are those of Skia (`@napi-rs/canvas` in Node). zarrs runs with
+`codec_pipeline.strict`; without it, zarrs-python leaves codecs that it lacks to zarr-python."""
 
 _PORTABLE = """The second three columns are of `virtual-tiff publish --portable`, which publishes
 {published} of the {cases} files and refuses {refused}; those count as refused."""

@@ -154,6 +154,8 @@ def test_errors_name_options_of_the_command_line(
         ["--debug", "explode"],
         ["explode", "--debug"],
         ["info", "--map", "--debug"],
+        ["info", "nowhere.tif", "--debug"],
+        ["info", "nowhere.tif", "--map", "m.svg", "--debug"],
     ],
 )
 def test_debug_shows_where(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

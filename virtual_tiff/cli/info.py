@@ -8,10 +8,11 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.access import access_lines
@@ -171,7 +172,11 @@ def _run(options: argparse.Namespace) -> int:
         for grid, count in grids.items():
             line = f"{redacted(grid.name)}: {grid.kind} of {counted(count, 'file')}{grid.summary}"
             console.print(printable(line), markup=False)
-    files = _drawn(locations, options.map) if options.map else asyncio.run(inspect(locations))
+    on_error = _print_traceback if getattr(options, "debug", False) else None
+    if options.map:
+        files = _drawn(locations, options.map, on_error)
+    else:
+        files = asyncio.run(inspect(locations, on_error=on_error))
     if options.json:
         print(json.dumps([file.to_json() for file in files], indent=2))
     readable = []
@@ -188,7 +193,13 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if any(file.error for file in files) else 0
 
 
-def _drawn(locations: Sequence[Location], picture: str) -> list[FileInfo]:
+def _print_traceback(error: Exception) -> None:
+    print(redacted("".join(format_exception(error))), end="", file=sys.stderr)
+
+
+def _drawn(
+    locations: Sequence[Location], picture: str, on_error: Callable[[Exception], None] | None
+) -> list[FileInfo]:
     """Read the only file, and draw its map."""
     from virtual_tiff.info import examine  # noqa: PLC0415 (see _run)
     from virtual_tiff.info.map import map_svg  # noqa: PLC0415
@@ -200,7 +211,7 @@ def _drawn(locations: Sequence[Location], picture: str) -> list[FileInfo]:
     if len(locations) != 1:
         msg = f"--map draws one file, not {len(locations)}"
         raise ValueError(msg)
-    examined = asyncio.run(examine(locations[0]))
+    examined = asyncio.run(examine(locations[0], on_error=on_error))
     if examined.extents is not None:
         path.write_bytes(map_svg(examined.info, examined.extents, redacted(locations[0].name)))
     return [examined.info]

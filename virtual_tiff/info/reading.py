@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -60,8 +60,22 @@ class Examined:
     """None if the file could not be read."""
 
 
-async def inspect(locations: Sequence[Location], *, limits: Limits | None = None) -> list[FileInfo]:
+async def inspect(
+    locations: Sequence[Location],
+    *,
+    limits: Limits | None = None,
+    on_error: Callable[[Exception], None] | None = None,
+) -> list[FileInfo]:
     """Read the directories of files, several at once.
+
+    Parameters
+    ----------
+    locations
+        The files.
+    limits
+        As `VirtualTIFF` takes them.
+    on_error
+        Called with the error of each file that cannot be read.
 
     Returns
     -------
@@ -72,14 +86,19 @@ async def inspect(locations: Sequence[Location], *, limits: Limits | None = None
 
     async def read(numbered: tuple[int, Location]) -> None:
         number, location = numbered
-        files[number] = (await examine(location, limits=limits)).info
+        files[number] = (await examine(location, limits=limits, on_error=on_error)).info
 
     await in_parallel(enumerate(locations), read, _CONCURRENCY)
     return [files[number] for number in range(len(locations))]
 
 
-async def examine(location: Location, *, limits: Limits | None = None) -> Examined:
-    """Read the directories of one file, and say where in it everything lies."""
+async def examine(
+    location: Location,
+    *,
+    limits: Limits | None = None,
+    on_error: Callable[[Exception], None] | None = None,
+) -> Examined:
+    """Read the directories of one file, and say where in it everything lies; see `inspect`."""
     token = source_name.set(location.url)
     limits = limits or Limits()
     source = CountingSource(ObspecSource(location.store, location.path, location.url))
@@ -89,6 +108,8 @@ async def examine(location: Location, *, limits: Limits | None = None) -> Examin
     except (TiffError, OSError) as error:
         if isinstance(error, TiffError):
             error.locate(url=location.url)
+        if on_error is not None:
+            on_error(error)
         return Examined(info=FileInfo(url=redacted(location.url), error=str(error)))
     finally:
         source_name.reset(token)
