@@ -331,6 +331,7 @@ def test_a_bbox_is_the_pixels_that_it_touches():
     assert selection.region(GRID, NORTH_UP) == region(16, 16, 16, 16)
 
 
+@pytest.mark.long
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 50), st.integers(1, 50))
 def test_a_bbox_of_whole_pixels_is_their_window(column: int, row: int, width: int, length: int):
     """With a pixel size and an origin that no float has exactly."""

@@ -323,6 +323,7 @@ def test_http(http_server: HttpServer, capsys: pytest.CaptureFixture[str]) -> No
     assert (http_server.gets, http_server.heads) == (1, 0)
 
 
+@pytest.mark.long
 def test_reader_that_goes_away() -> None:
     """As `virtual-tiff info … | head -1` does."""
     code = f"from virtual_tiff.cli.main import main; import sys; sys.exit(main(['info', {COG!r}]))"

@@ -135,6 +135,7 @@ every_kind = pytest.mark.parametrize(("compression", "options"), KINDS)
 # ---- whole files
 
 
+@pytest.mark.long
 @every_kind
 @pytest.mark.parametrize("rows", [None, 20, 1])
 @pytest.mark.parametrize("byteorder", ["II", "MM"])

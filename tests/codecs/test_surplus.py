@@ -50,6 +50,7 @@ def as_gdal(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return found if found.ndim == 3 else found[None]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("surplus", [b"\7", b"\7" * 60, bytes(3000)], ids=["1", "60", "3000"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", ENCODERS)

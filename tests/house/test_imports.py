@@ -36,6 +36,7 @@ def test_the_core_loads_the_standard_library_alone():
     assert outside == {"virtual_tiff"}
 
 
+@pytest.mark.long
 def test_tuning_is_loaded_when_asked_for():
     assert "zarr" not in loaded("import virtual_tiff; assert 'tune_zarr' in dir(virtual_tiff)")
     assert "zarr" in loaded("from virtual_tiff import tune_zarr")

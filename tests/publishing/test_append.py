@@ -106,6 +106,7 @@ def test_changed_files_are_replaced_on_request(scenes: list[Path], tmp_path: Pat
     assert not run(scenes, tmp_path / "cube").new
 
 
+@pytest.mark.long
 def test_chunks_that_a_changed_file_has_no_more_are_missing(tmp_path: Path) -> None:
     paths = [dated(tmp_path / "s" / f"{i}.tif", f"2023-01-0{i + 1}", i, nodata=0) for i in (0, 1)]
     for path in paths:
@@ -165,6 +166,7 @@ def test_attributes_become_coordinates_when_they_differ(tmp_path: Path) -> None:
     assert dataset.identical(dataset_of(publish(files, "memory://", concat="time", time="tag")))
 
 
+@pytest.mark.long
 def test_gaps_of_a_variable_are_filled_later(tmp_path: Path) -> None:
     options = {"time": None, "values": r"_(\d)_", "variable": r"_(B\d)\."}
     files = {
@@ -226,6 +228,7 @@ def test_signatures_keep_their_groups(scenes: list[Path], tmp_path: Path) -> Non
         np.testing.assert_array_equal(found, np.stack([pixels(path) for path in files]))
 
 
+@pytest.mark.long
 def test_another_arrangement(scenes: list[Path], tmp_path: Path) -> None:
     run(scenes[:2], tmp_path / "cube")
     with pytest.raises(ValueError, match="was published with concat"):
@@ -278,6 +281,7 @@ def test_files_are_appended_along_the_dimension_of_the_repository_alone(
     assert session.snapshot_id == before.snapshot
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "then", "kinds"),
     [

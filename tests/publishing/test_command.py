@@ -137,6 +137,7 @@ def test_the_summary_of_many_arrays_and_of_skipped_files(
     assert "left out, because of the errors above: 1 file" in lines
 
 
+@pytest.mark.long
 def test_the_summary_of_positions_without_a_file_and_of_tiles_that_overlap(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

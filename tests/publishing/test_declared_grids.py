@@ -393,6 +393,7 @@ def test_a_vrt_in_a_bucket(tmp_path: Path, s3: S3) -> None:
     assert group_of(published)["0"].shape == (128, 192)
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = build_vrt(tmp_path / "m.vrt", tiles(tmp_path))
     to = tmp_path / "cube"

@@ -45,6 +45,7 @@ def test_a_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert line in lines
 
 
+@pytest.mark.long
 def test_the_last_verification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [scene(tmp_path / f"in/a_{n}.tif", n) for n in range(3)]
     cube = tmp_path / "cube"

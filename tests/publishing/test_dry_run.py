@@ -56,6 +56,7 @@ def test_a_dry_run_says_what_the_run_does(options: dict[str, Any], tmp_path: Pat
     assert done.requests == len(done.outside)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [1, 7])
 def test_a_dry_run_of_an_append(number: int, tmp_path: Path) -> None:
     """At the end of a stack, or before it, where all files are arranged anew."""

@@ -297,6 +297,7 @@ PLATE = """<Plate ID="Plate:0" Name="a plate">
 </WellSample></Well></Plate>"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_plate_has_wells_with_fields(lost: bool, tmp_path: Path) -> None:
     files = {
@@ -334,6 +335,7 @@ def test_a_plate_in_one_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(group[f"{place}/image"][:], image_set.expected(number))
 
 
+@pytest.mark.long
 def test_a_file_is_removed_and_comes_again(tmp_path: Path) -> None:
     image_set = in_two(tmp_path)
     image_set.write()

@@ -284,6 +284,7 @@ def test_an_image_that_a_document_declares_cannot_be_changed_by_files(
         publish(tiles[2], tmp_path / "cube", append=True)
 
 
+@pytest.mark.long
 def test_other_groups_are_left_alone(tile: Files, tmp_path: Path) -> None:
     """A late date of one group writes nothing of another one."""
     options = {"concat": "time", "time": TIME, "group": r"t(\d\d)_"}

@@ -140,6 +140,7 @@ def test_another_bucket(s3: S3, tmp_path: Path) -> None:
         values(cube, store_options=keys)
 
 
+@pytest.mark.long
 def test_copies_are_compared_by_size_where_the_user_says_so(tmp_path: Path) -> None:
     old, new, cube = tmp_path / "old", tmp_path / "new", tmp_path / "cube"
     files = days(old, range(1, 4))

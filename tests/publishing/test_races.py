@@ -473,6 +473,7 @@ def test_without_a_home_that_can_be_written(
     assert os.listdir(tmp_path) == ["cube"]  # noqa: PTH208 (hidden files too)
 
 
+@pytest.mark.long
 def test_a_user_without_a_home(
     scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,7 @@ def test_somebody_else_commits_meanwhile(
         remove(files[0], tmp_path / "cube")
 
 
+@pytest.mark.long
 def test_command(tile: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [tile(0, 0, day) for day in (1, 2, 3)]
     published = publish(files, tmp_path / "cube", **STACK)

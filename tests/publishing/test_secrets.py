@@ -167,6 +167,7 @@ def test_a_secret_stays_out_of_errors_and_files(
     assert HUSH.encode() not in kept(place.outputs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_secret_stays_out_of_what_commands_print(
     command: str,

@@ -279,6 +279,7 @@ def test_no_cut_file_of_the_test_data_is_published_as_whole(tmp_path: Path) -> N
     print(f"{len(files)} files: {truncated} truncated refused, {whole} cut and whole")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_published_as_it_was_written(kind: str, tmp_path: Path) -> None:
     KINDS[kind](tmp_path / "a.tif")

@@ -63,6 +63,7 @@ def band_first(page: tifffile.TiffPage) -> npt.NDArray[Any]:
 # ------------------------------------------------------------------------ the files
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", names())
 def test_tifffile_reads_the_values(made: Path, name: str) -> None:
     with tifffile.TiffFile(made / name) as tiff:

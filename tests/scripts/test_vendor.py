@@ -85,6 +85,7 @@ def test_the_copy_says_what_the_core_says(copy: Path) -> None:
     assert json.loads(printed) == [by_the_core(path) for path in FILES]
 
 
+@pytest.mark.long
 def test_the_copy_reads_a_local_file_with_the_standard_library_alone(copy: Path) -> None:
     program = """
 import asyncio, sys
@@ -250,6 +251,7 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "mine.py" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_page_is_true(tmp_path: Path) -> None:
     """docs/vendoring.md: its command in a clone, its program in the other project."""
     command, program = blocks_of(ROOT / "docs" / "vendoring.md")

@@ -131,6 +131,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("case", WRONG)
 def test_both_commands_give_the_same_errors(

@@ -274,6 +274,7 @@ PARTS = st.text(
 ).filter(lambda text: text not in (".", ".."))
 
 
+@pytest.mark.long
 @given(st.lists(PARTS, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts)))
 @settings(deadline=None)
 def test_paths_and_their_urls(path: str) -> None:

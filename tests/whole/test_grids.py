@@ -142,6 +142,7 @@ def test_tiles_of_361_pixels_share_one_row_and_column(kind: str, tmp_path: Path)
     assert_is_vrt(result, paths)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [1, -1])
 @pytest.mark.parametrize("kind", ["blocks of 64", "strips of 7", "strips of 7, uncompressed"])
 def test_the_first_tile_wins(kind: str, step: int, tmp_path: Path) -> None:
@@ -266,6 +267,7 @@ def test_a_missing_tile_whose_neighbour_reaches_farther_is_refused(tmp_path: Pat
     assert len(str(refusal.value)) < 500
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("shape", "block"), [((3601, 3601), 512), ((10_980, 10_980), 1024)])
 def test_tiles_of_their_real_size(shape: tuple[int, int], block: int, tmp_path: Path) -> None:
     """Sparse files that hold the blocks at their corners alone; windows around the seam."""

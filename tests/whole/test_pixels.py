@@ -457,6 +457,7 @@ def test_a_small_image_is_one_chunk():
     assert (chunk_shape(store), chunk_bytes(store)) == ((21, 29), [array.nbytes])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [(10007, 1009), (1009, 10007), (20011, 503), (2503, 8192)])
 def test_a_prime_number_of_rows_needs_no_codec_of_ours(shape: tuple[int, int]):
     array = values("u1", *shape)

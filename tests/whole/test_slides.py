@@ -174,6 +174,7 @@ async def test_info_says_what_a_file_is(folder: Path) -> None:
 # ------------------------------------------------------------------------ what is apart
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compression", [33003, 33005])
 def test_aperio_with_jpeg_2000(compression: int, tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
@@ -184,6 +185,7 @@ def test_aperio_with_jpeg_2000(compression: int, tmp_path: Path) -> None:
     assert np.abs(np.moveaxis(array[...], 0, -1) - judged.astype("i2")).max() <= 2
 
 
+@pytest.mark.long
 def test_focal_planes_of_aperio(tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     MAKER.svs(path, planes=3)

@@ -95,6 +95,7 @@ def test_http(pyramid: Path):
         shows(server.url)
 
 
+@pytest.mark.long
 def test_an_exported_store(pyramid: Path, tmp_path: Path):
     copy = export_zarr(LocalStore(pyramid, read_only=True), tmp_path)
     assert names(copy) == names(pyramid)

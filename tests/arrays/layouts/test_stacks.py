@@ -195,6 +195,7 @@ def test_a_subifd_that_is_larger_is_an_image_of_its_own() -> None:
 # OME-TIFF
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("options", [{}, {"big": True, "byteorder": ">"}], ids=["II", "MM-big"])
 def test_ome_axes_in_any_order(order: str, options: dict[str, object]) -> None:

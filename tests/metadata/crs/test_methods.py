@@ -259,6 +259,7 @@ PROJ_STRINGS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", PROJ_STRINGS)
 def test_what_gdal_writes_for_a_projection(text: str) -> None:
     assert_same(written_by_gdal(text))

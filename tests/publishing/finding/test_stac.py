@@ -265,6 +265,7 @@ def test_hrefs(href: str, base: str | None, wanted: str | None) -> None:
 # -------------------------------------------------------------------------------- pystac
 
 
+@pytest.mark.long
 def test_objects_of_pystac() -> None:
     import pystac
 

@@ -111,6 +111,7 @@ def test_a_file_of_which_nothing_was_written_has_no_references(tmp_path: Path) -
     assert not read(published)[1].any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid"])
 def test_levels_stack_in_every_layout(layout: str, tmp_path: Path) -> None:
     files = []

@@ -76,6 +76,7 @@ def test_tiles_of_several_times_and_bands(tmp_path: Path) -> None:
     assert commits(published) == ["24 TIFFs along time, band, y, x"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -176,6 +177,7 @@ def test_three_new_dimensions(tmp_path: Path) -> None:
     assert published.missing == 1
 
 
+@pytest.mark.long
 def test_times_of_the_tag_beside_another_dimension(tmp_path: Path) -> None:
     files = {
         (day, level): dated(
@@ -270,6 +272,7 @@ def test_the_command(values: list[str], tmp_path: Path) -> None:
     check(xr.open_zarr(store, consolidated=False, mask_and_scale=False), files)
 
 
+@pytest.mark.long
 def test_values_of_one_dimension_that_look_as_if_they_named_it(tmp_path: Path) -> None:
     scene(tmp_path / "in" / "v1_time=3.tif")
     (tmp_path / "t.csv").write_text(f"{tmp_path}/in/v1_time=3.tif,7")

@@ -68,6 +68,7 @@ def test_the_box_of_a_mosaic_follows_its_tiles(tmp_path: Path) -> None:
     assert place(group_of(left)) == expected(east)
 
 
+@pytest.mark.long
 def test_a_pyramid_says_it_once(tmp_path: Path) -> None:
     path = scene(tmp_path / "a.tif", shape=(64, 96))
     with rasterio.open(path, "r+") as dataset:

@@ -162,6 +162,7 @@ def test_blocks_of_every_shape(
         check_world_positions(group_of(published)["0"], files)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid"])
 @pytest.mark.parametrize("name", ["north up", "45 degrees", "flipped x, south up"])
 def test_overviews_and_masks_have_their_places(name: str, layout: str, tmp_path: Path) -> None:
@@ -379,6 +380,7 @@ def by_day(folder: Path) -> list[Path]:
     ]
 
 
+@pytest.mark.long
 def test_tiles_at_the_same_dates_have_a_group_each(tmp_path: Path) -> None:
     files = by_day(tmp_path)
     options: dict[str, Any] = {"concat": "time", "time": r"_(?P<time>\d{8})_"}

@@ -173,6 +173,7 @@ def trial(files: list[Placed], overlap: Overlap, *, rectilinear: bool) -> str:
     return "right" if same else "other pixels"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(0, PLANS, 250))
 def test_random_plans_are_right_or_refused_for_a_reason(first: int) -> None:
     results = dict(trials(first, min(250, PLANS - first)))

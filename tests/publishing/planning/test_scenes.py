@@ -107,6 +107,7 @@ def test_places_that_all_share_stay_attributes(name: str, tmp_path: Path):
     assert name not in dataset.coords
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PLACES)
 @pytest.mark.parametrize("shift", [0.0, 5.0])
 def test_a_scene_is_appended_with_its_place(name: str, shift: float, tmp_path: Path):

@@ -59,6 +59,7 @@ def test_rows_of_several_heights_have_coordinates_and_no_transform(
     assert "WGS 84" in dataset["spatial_ref"].attrs["crs_wkt"]
 
 
+@pytest.mark.long
 def test_several_times(tmp_path: Path) -> None:
     files = [path for time in "ab" for path in strips(tmp_path, [0.5, 0.25], name=time)]
     to = tmp_path / "cube"

@@ -271,6 +271,7 @@ def test_a_reference_goes_on_where_the_file_does(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(longer, "a/0"), pixels(path))
 
 
+@pytest.mark.long
 def test_a_run_of_strips_is_cut_so_that_little_is_copied(tmp_path: Path) -> None:
     """8.6 MB with a prime number of rows: no chunk size leaves no rest."""
     data = np.random.default_rng(1).integers(0, 255, (4099, 2100), dtype="u1")

@@ -265,6 +265,7 @@ def test_a_branch_that_was_left_is_removed_by_the_next_run(
     np.testing.assert_array_equal(read(published), np.stack([pixels(path) for path in scenes]))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_a_branch_of_a_run_that_can_end_well_is_left_alone(scenes: list[Path]) -> None:
     place = icechunk.in_memory_storage()

@@ -219,6 +219,7 @@ def test_an_old_ledger_that_does_not_say_what_was_whole(tmp_path: Path) -> None:
         publish(files, tmp_path / "cube", append=True, time=TIME, truncated="keep")
 
 
+@pytest.mark.long
 def test_a_later_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     files = sorted(archive(tmp_path / "files").glob("red_*.tif"))

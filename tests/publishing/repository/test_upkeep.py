@@ -70,6 +70,7 @@ def test_a_tag_opens_the_commit_after_later_ones(paths: list[Path], tmp_path: Pa
     np.testing.assert_array_equal(values(cube, tag="v1"), before)
 
 
+@pytest.mark.long
 def test_a_tag_that_exists_is_refused_before_files_are_read(
     paths: list[Path], tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_where_nothing_is_new_the_last_commit_gets_the_tag(
     assert repository_of(cube).lookup_tag("v1") == published.snapshot
 
 
+@pytest.mark.long
 def test_a_tag_that_cannot_be_created_does_not_hide_the_commit(
     paths: list[Path], tmp_path: Path
 ) -> None:
@@ -249,6 +251,7 @@ def test_what_expires_is_what_icechunk_expires(grown: Path) -> None:
         assert set(planned) == repository.expire_snapshots(limit) - {tagged}
 
 
+@pytest.mark.long
 def test_an_append_after_expiration_and_gc_knows_all_files(grown: Path, paths: list[Path]) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=1)
     expire(grown, older_than=soon, force=True)
@@ -257,6 +260,7 @@ def test_an_append_after_expiration_and_gc_knows_all_files(grown: Path, paths: l
     assert (again.new, again.unchanged) == (False, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", [expire, collect_garbage])
 def test_less_than_a_day_is_refused_without_force(function: Any, grown: Path) -> None:
     commits = ids(grown)
