@@ -11,6 +11,7 @@ tag that a writer would have put into it, and one rule says what it means, where
 
 from __future__ import annotations
 
+import html
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape, quoteattr
 
 from virtual_tiff.metadata.crs import crs_of_text
 from virtual_tiff.metadata.gdal_metadata import gdal_metadata
@@ -317,8 +317,12 @@ def _gdal_metadata(ifd: ImageFileDirectory, above: Statements, below: Statements
 
 
 def _item(attributes: Mapping[str, str], text: str) -> str:
-    said = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
-    return f"<Item{said}>{escape(escape(text))}</Item>"  # as GDAL writes it, twice
+    named = "".join(
+        f' {name}="{html.escape(value).replace("\n", "&#10;")}"'
+        for name, value in attributes.items()
+    )
+    once = html.escape(text, quote=False)
+    return f"<Item{named}>{html.escape(once, quote=False)}</Item>"  # as GDAL writes it, twice
 
 
 def _nodata(ifd: ImageFileDirectory, above: Statements, below: Statements) -> str | None:
