@@ -727,23 +727,25 @@ class Publication:
     # -------------------------------------------------------------------------- result
 
     def _nothing_new(self) -> Published:
-        assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
-        dry = self.options.dry_run
-        if not dry and (
-            self.target.path is None or self._new_containers or self.options.save_access
-        ):
-            # and settings that suit its place
-            save_containers(self.target.storage(), self.containers)
-        if not dry and any(map(is_temporary, self._repository.list_branches())):
-            with suppress(PublishError), self.target.writing(()) as repository:
-                remove_left_branches(repository)
-        if not dry and self.options.tag is not None:
-            with icechunk_errors(self.target.name), self.target.writing(()) as repository:
-                create_tag(repository, self.options.tag, str(self._base), self.target.name)
+        if not self.options.dry_run:
+            self._change_without_commit()
         plan = Plan(parts=iter(()), files=0, how="")
         group = zarr.open_group(self._base_store(), mode="r")
         written = Written(groups=set(group.group_keys()) - {LEDGER})
         return self._published(plan, written, str(self._base), new=False)
+
+    def _change_without_commit(self) -> None:
+        """Save containers, remove branches that were left, and make the tag."""
+        assert self._repository is not None  # noqa: S101 (for mypy: there is a base)
+        if self.target.path is None or self._new_containers or self.options.save_access:
+            # and settings that suit its place
+            save_containers(self.target.storage(), self.containers)
+        if any(map(is_temporary, self._repository.list_branches())):
+            with suppress(PublishError), self.target.writing(()) as repository:
+                remove_left_branches(repository)
+        if self.options.tag is not None:
+            with icechunk_errors(self.target.name), self.target.writing(()) as repository:
+                create_tag(repository, self.options.tag, str(self._base), self.target.name)
 
     def _published(
         self, plan: Plan, written: Written, snapshot: str, *, new: bool = True

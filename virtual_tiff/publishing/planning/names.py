@@ -50,13 +50,18 @@ def group_names(urls: Sequence[str]) -> list[str]:
     PublishError
         If that does not tell them apart, or a name is none in Zarr.
     """
-    paths = [PurePosixPath(unquote(urlsplit(url).path)) for url in urls]
+    paths = [_path(url) for url in urls]
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         common = posixpath.commonpath([str(path.parent) for path in paths])
         names = [str(path.relative_to(common).with_suffix("")) for path in paths]
     _check_groups(urls, names, "publish them separately, or rename them")
     return names
+
+
+def _path(url: str) -> PurePosixPath:
+    """Return the path of a url, decoded."""
+    return PurePosixPath(unquote(urlsplit(url).path))
 
 
 def common_name(names: Iterable[str], taken: Collection[str] = ()) -> str:
@@ -68,7 +73,7 @@ def common_name(names: Iterable[str], taken: Collection[str] = ()) -> str:
     """
     common: list[str] | None = None
     for name in names:
-        words = _WORD.findall(PurePosixPath(unquote(urlsplit(name).path)).stem)
+        words = _WORD.findall(_path(name).stem)
         pairs = zip(words if common is None else common, words, strict=False)
         common = [word if word == other else "" for word, other in pairs]
         if not any(common):

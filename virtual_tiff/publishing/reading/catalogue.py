@@ -244,11 +244,12 @@ class Catalogue:
         """
         published = files.numbers < 0
         counts = self.counts(files.taken(published) if published.any() else files)
+        kind_of: Mapping[int, object] = kinds or {number: number for number in counts}
         sizes: Counter[object] = Counter()
         for number, count in counts.items():
-            sizes[kinds[number] if kinds else number] += count
+            sizes[kind_of[number]] += count
         most = sizes.most_common(1)[0][0]
-        return next(number for number in counts if (kinds[number] if kinds else number) == most)
+        return next(number for number in counts if kind_of[number] == most)
 
     def misfits(self, files: Files, templates: Sequence[int], usual: Template) -> dict[int, str]:
         """Return the files of some templates, each with how it differs from the usual one."""

@@ -125,17 +125,17 @@ class Tally:
 
     def add(self, result: Record | Failure) -> None:
         """Count one file, and report."""
-        now = replace(self._now, last=result.url)
-        if isinstance(result, Failure) and result.outside:
-            self._now = replace(now, files=now.files + 1)
-        elif isinstance(result, Failure):
-            self._now = replace(now, files=now.files + 1, failed=now.failed + 1)
+        now = self._now
+        if isinstance(result, Failure):
+            failed = now.failed + (not result.outside)
+            self._now = replace(now, files=now.files + 1, failed=failed, last=result.url)
         else:
             self._now = replace(
                 now,
                 files=now.files + 1,
                 references=now.references + result.count,
                 bytes=now.bytes + result.state.size,
+                last=result.url,
             )
         self._report(self._now)
 
