@@ -28,6 +28,7 @@ __all__ = [
     "print_result",
     "progress_bar",
     "quiet_icechunk",
+    "sizes_text",
 ]
 
 LEFT_CHANGED = 3
@@ -129,6 +130,11 @@ def quiet_icechunk() -> None:
         import icechunk  # noqa: PLC0415 (takes long to load)
 
         icechunk.set_logs_filter("error")
+
+
+def sizes_text(dimensions: Iterable[str], shape: Iterable[int]) -> str:
+    """Return the sizes of an array by its dimensions; arrays of others may have no names."""
+    return ", ".join(f"{name}: {n}" for name, n in zip(dimensions, shape, strict=False))
 
 
 SECONDS_BETWEEN_LINES = 10.0

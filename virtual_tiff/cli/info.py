@@ -16,10 +16,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.access import access_lines
-from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk
-from virtual_tiff.codec_table.readers import readers_text
-from virtual_tiff.sources.access import ENDPOINTS, kind_of
-from virtual_tiff.sources.urls import is_remote
+from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk, sizes_text
 from virtual_tiff.text.numbers import by, counted, human_size
 from virtual_tiff.tiff import printable, redacted
 
@@ -73,6 +70,10 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
 
 def _is_repository(name: str, store_options: dict[str, str]) -> bool:
     """Whether a local folder, or a prefix of a bucket, holds an Icechunk repository."""
+    # loaded here, as every import costs a command that does not need it
+    from virtual_tiff.sources.access import ENDPOINTS, kind_of  # noqa: PLC0415
+    from virtual_tiff.sources.urls import is_remote  # noqa: PLC0415
+
     if not is_remote(name):
         folder = Path(name)
         return (folder / "snapshots").is_dir() and (
@@ -108,6 +109,8 @@ _MOST_ARRAYS = 50
 
 def _description(description: Description, name: str) -> Iterator[str]:
     """Yield the lines about a repository."""
+    from virtual_tiff.codec_table.readers import readers_text  # noqa: PLC0415 (see _is_repository)
+
     time = datetime.fromisoformat(description.time)
     yield f"{name}: an Icechunk repository"
     yield (
@@ -115,9 +118,7 @@ def _description(description: Description, name: str) -> Iterator[str]:
         f" {description.message}"
     )
     for array in description.arrays[:_MOST_ARRAYS]:
-        sizes = ", ".join(
-            f"{name}: {size}" for name, size in zip(array.dimensions, array.shape, strict=False)
-        )
+        sizes = sizes_text(array.dimensions, array.shape)
         chunks = "several sizes" if array.chunk_shape is None else by(array.chunk_shape)
         yield f"  {array.path}  {array.data_type} ({sizes}), chunks of {chunks}"
     if len(description.arrays) > _MOST_ARRAYS:

@@ -16,6 +16,7 @@ from virtual_tiff.cli.common import (
     key_and_value,
     progress_bar,
     quiet_icechunk,
+    sizes_text,
 )
 from virtual_tiff.text.numbers import counted, human_size, listed
 from virtual_tiff.tiff import redacted
@@ -520,8 +521,7 @@ def _arrays_summary(published: Published) -> Iterator[str]:
         return f"{counted(counts.inlined, 'block')} copied ({human_size(counts.inlined_bytes)})"
 
     for array in published.arrays[:_MOST_LISTED]:
-        dimensions = zip(array.dimensions, array.shape, strict=True)
-        sizes = ", ".join(f"{name}: {size}" for name, size in dimensions)
+        sizes = sizes_text(array.dimensions, array.shape)
         inlined = f", {copied(array)}" if array.inlined else ""
         yield f"  {array.path}  {array.data_type} ({sizes}){inlined}"
     if len(published.arrays) > _MOST_LISTED:
