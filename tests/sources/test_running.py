@@ -141,14 +141,28 @@ PROGRAMS = {
 }
 
 
+OTHER_THREAD = """
+import signal, threading, time
+threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+"""
+"""Lets another thread than the main one take the signal, so that no wait of the main one ends."""
+TAKERS = {"the main thread": "", "another thread": OTHER_THREAD}
+
+
 def interrupted(silent: socket.socket, command: list[str]) -> tuple[int, str]:
     """Run a command, and interrupt it when it waits for the server."""
     # a shell's background job, as this process may be, ignores Ctrl-C, and so would its child
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, handler)
-    silent.settimeout(600)
-    connection, _ = silent.accept()
+    silent.settimeout(1)
+    while True:
+        try:
+            connection, _ = silent.accept()
+            break
+        except TimeoutError:
+            assert process.poll() is None, process.communicate()
     with connection:
         connection.recv(1)  # its request is on the way: now it waits
         process.send_signal(signal.SIGINT)
@@ -157,12 +171,13 @@ def interrupted(silent: socket.socket, command: list[str]) -> tuple[int, str]:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("taker", TAKERS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_ctrl_c_ends_a_read_of_a_server_that_does_not_answer(
-    name: str, silent: socket.socket, tmp_path: Path
+    name: str, taker: str, silent: socket.socket, tmp_path: Path
 ) -> None:
     host, port = silent.getsockname()
-    start = f"ROOT, TO = 'http://{host}:{port}', {str(tmp_path / 'cube')!r}\n"
+    start = f"{TAKERS[taker]}\nROOT, TO = 'http://{host}:{port}', {str(tmp_path / 'cube')!r}\n"
     status, said = interrupted(silent, [sys.executable, "-c", start + PROGRAMS[name]])
     assert "KeyboardInterrupt" in said
     assert status != 0
@@ -170,18 +185,56 @@ def test_ctrl_c_ends_a_read_of_a_server_that_does_not_answer(
     assert not (tmp_path / "cube").exists()
 
 
+COMMANDS = [
+    "info s3://bucket/a.tif",
+    "info s3://bucket/prefix/",
+    "info s3://bucket/*.tif",
+    "info @{root}/a.txt",
+    "info s3://bucket/repo",
+    "publish s3://bucket/a.tif --to {folder}",
+    "publish s3://bucket/*.tif --to {folder}",
+    "publish {tif} --to s3://bucket/repo",
+    "remove s3://bucket/repo a.tif",
+    "verify s3://bucket/repo",
+    "move s3://bucket/repo s3://a/ s3://b/",
+    "export s3://bucket/repo {folder}",
+    "export s3://bucket/a.tif {folder}",
+    "access s3://bucket/repo",
+    "access s3://bucket/repo --set request_payer=true",
+    "log s3://bucket/repo",
+    "expire s3://bucket/repo --older-than 30d",
+    "gc s3://bucket/repo --older-than 30d",
+]
+"""Each makes a request before anything else."""
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("command", ["info", "publish"])
-def test_ctrl_c_on_the_command_line(command: str, silent: socket.socket, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_ends_a_command_at_once(
+    command: str, silent: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host, port = silent.getsockname()
-    options = ["--to", str(tmp_path / "cube"), "--cache", str(tmp_path / "cache")]
-    words = [sys.executable, "-m", "virtual_tiff", command, f"http://{host}:{port}/a.tif"]
-    words += ["--store-option", "timeout=2h", *(options if command == "publish" else [])]
-    status, said = interrupted(silent, words)
+    root, folder, cache = f"http://{host}:{port}", tmp_path / "out", tmp_path / "cache"
+    for name, value in {
+        "AWS_ENDPOINT_URL": root,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    names = {"root": root, "folder": folder, "tif": SERIES[0]}
+    words = [word.format(**names) for word in command.split()]
+    if words[0] == "publish":
+        words += ["--cache", str(cache)]
+    if words[0] not in ("access", "log", "expire", "gc") and str(SERIES[0]) not in words:
+        words += ["--store-option", "timeout=2h"]
+    status, said = interrupted(silent, [sys.executable, "-m", "virtual_tiff", *words])
     assert status == 130
     assert "interrupted" in said
-    if command == "publish":
-        assert f"0 of 1 files are kept in {tmp_path / 'cache'}" in said
+    assert not folder.exists()
+    if words[0] == "publish":
+        assert f"files are kept in {cache}" in said
         assert "run the same command again" in said
 
 

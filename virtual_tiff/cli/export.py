@@ -95,14 +95,15 @@ def _is_tiff(name: str) -> bool:
 def _tiff(options: argparse.Namespace) -> Any:  # noqa: ANN401 (a store)
     from virtual_tiff.parser import VirtualTIFF  # noqa: PLC0415 (takes long to load)
     from virtual_tiff.sources.finding import find_files  # noqa: PLC0415
+    from virtual_tiff.sources.running import interruptible  # noqa: PLC0415
 
     for name in ("branch", "tag", "snapshot"):
         if getattr(options, name) is not None:
             msg = f"--{name} is an option of repositories, and {options.source} is a TIFF"
             raise ValueError(msg)
-    files = list(
-        find_files([options.source], store_options=dict(options.store_option), for_references=True)
-    )
+    store_options = dict(options.store_option)
+    found = find_files([options.source], store_options=store_options, for_references=True)
+    files = interruptible(list)(found)
     if len(files) != 1:
         msg = f"{options.source} names {counted(len(files), 'file')}; give one"
         raise ValueError(msg)

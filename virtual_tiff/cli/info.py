@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import sys
@@ -82,12 +81,13 @@ def _is_repository(name: str, store_options: dict[str, str]) -> bool:
     if kind_of(name) not in ENDPOINTS or _FILES.search(name):
         return False
     from virtual_tiff.sources.locations import Stores  # noqa: PLC0415 (takes long to load)
+    from virtual_tiff.sources.running import interruptible  # noqa: PLC0415
 
     stores = Stores(store_options)
     for key in ("repo", "refs/branch.main/ref.json"):  # of the formats 2 and 1
         location = stores.locate(f"{name.rstrip('/')}/{key}")
         with suppress(Exception):  # it is none, or who asks may not know
-            location.store.head(location.path)
+            interruptible(location.store.head)(location.path)
             return True
     return False
 
@@ -154,6 +154,7 @@ def _run(options: argparse.Namespace) -> int:
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import inspect, render, render_alike  # noqa: PLC0415
     from virtual_tiff.sources.finding import find_files  # noqa: PLC0415
+    from virtual_tiff.sources.running import interruptible, run_to_end  # noqa: PLC0415
 
     console: Any = None
     if not options.json:
@@ -166,7 +167,8 @@ def _run(options: argparse.Namespace) -> int:
         width = None if sys.stdout.isatty() else 1000
         console = Console(file=sys.stdout, width=width, highlight=False)
     store_options = dict(options.store_option)
-    found = list(find_files(options.files, store_options=store_options, for_references=False))
+    every = find_files(options.files, store_options=store_options, for_references=False)
+    found = interruptible(list)(every)
     locations = [file.location for file in found]
     if console is not None:
         grids = Counter(file.place.grid for file in found if file.place is not None)
@@ -177,7 +179,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.map:
         files = _drawn(locations, options.map, on_error)
     else:
-        files = asyncio.run(inspect(locations, on_error=on_error))
+        files = run_to_end(inspect(locations, on_error=on_error))
     if options.json:
         print(json.dumps([file.to_json() for file in files], indent=2))
     readable = []
@@ -204,6 +206,7 @@ def _drawn(
     """Read the only file, and draw its map."""
     from virtual_tiff.info import examine  # noqa: PLC0415 (see _run)
     from virtual_tiff.info.map import map_svg  # noqa: PLC0415
+    from virtual_tiff.sources.running import run_to_end  # noqa: PLC0415
 
     path = Path(picture)
     if path.suffix.lower() != ".svg":
@@ -212,7 +215,7 @@ def _drawn(
     if len(locations) != 1:
         msg = f"--map draws one file, not {len(locations)}"
         raise ValueError(msg)
-    examined = asyncio.run(examine(locations[0], on_error=on_error))
+    examined = run_to_end(examine(locations[0], on_error=on_error))
     if examined.extents is not None:
         path.write_bytes(map_svg(examined.info, examined.extents, redacted(locations[0].name)))
     return [examined.info]

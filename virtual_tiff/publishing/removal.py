@@ -26,7 +26,7 @@ from virtual_tiff.publishing.repository.keys import metadata_of
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.publishing.run import Publication
 from virtual_tiff.sources.listings import NameMatcher, names_of_list
-from virtual_tiff.sources.running import run_to_end
+from virtual_tiff.sources.running import interruptible, run_to_end
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import redacted
 
@@ -135,7 +135,7 @@ def remove(  # noqa: PLR0913 (one keyword an option)
     )
     removal = Removal((), target_of(repository), options, Spool(None), keep_places=keep_places)
     with removal:
-        removal.select(list(_names(sources)))
+        interruptible(removal.select)(list(_names(sources)))
         while removal.plan():
             run_to_end(removal.read_again())
         return removal.finished(dry_run=dry_run)

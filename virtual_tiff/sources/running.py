@@ -4,7 +4,13 @@ Ctrl-C has to act at once, also while a server does not answer. Python raises
 `KeyboardInterrupt` in the main thread alone, and only between two of its own instructions: a
 call that blocks in Rust (obstore's and Icechunk's synchronous methods) is not interrupted
 before it returns, which may take minutes. So the main thread waits in an event loop, or for a
-thread, both of which can be interrupted. The threads are daemons: those of an executor are
+thread, both of which can be interrupted.
+
+Neither wait is without end: it is renewed each half second. A signal that comes between
+Python's last look at signals and the system call that waits, or that the system hands to
+another thread, ends no wait; Python notices it when the main thread runs its next instruction.
+
+The threads are daemons: those of an executor are
 joined when it is shut down and when the interpreter ends, and would hold both up.
 
 No `ExceptionGroup` leaves this module: a user reads the first cause.
@@ -14,10 +20,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
+from functools import partial, wraps
 from threading import Thread
 from typing import Any
 
@@ -26,6 +32,7 @@ __all__ = [
     "check_concurrency",
     "first_cause",
     "in_parallel",
+    "interruptible",
     "run_in_thread",
     "run_to_end",
 ]
@@ -42,15 +49,26 @@ def run_to_end[T](work: Coroutine[Any, Any, T]) -> T:
 
 _GRACE = 0.1
 """Seconds that what is cancelled has to end."""
+_LONGEST_WAIT = 0.5
+"""Seconds that the main thread waits before it looks whether there was a signal."""
 
 
 async def _with_grace[T](work: Coroutine[Any, Any, T]) -> T:
     """Await; if it is cancelled, let obstore's threads notice: at exit they would panic."""
+    waking = asyncio.create_task(_wake_up())
     try:
         return await work
     except asyncio.CancelledError:
         await asyncio.sleep(_GRACE)
         raise
+    finally:
+        waking.cancel()
+
+
+async def _wake_up() -> None:
+    """Let the loop run an instruction now and then, before which Python looks at signals."""
+    while True:  # noqa: ASYNC110 (a signal sets no event)
+        await asyncio.sleep(_LONGEST_WAIT)
 
 
 def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
@@ -63,13 +81,32 @@ def run_in_thread[T](work: Coroutine[Any, Any, T]) -> T:
 
     result = _in_daemon(lambda: asyncio.run(noted()))
     try:
-        return result.result()
+        return _result(result)
     except BaseException:
         if not result.done():  # the wait was interrupted, not the work
             for loop, task in running:
                 with suppress(RuntimeError):  # it has ended meanwhile
                     loop.call_soon_threadsafe(task.cancel if task is not None else loop.stop)
         raise
+
+
+def interruptible[**P, T](work: Callable[P, T]) -> Callable[P, T]:
+    """Return a blocking call that Ctrl-C ends at once; what it has begun is not waited for.
+
+    It is for calls that only read.
+    """
+
+    @wraps(work)
+    def in_thread(*args: P.args, **kwargs: P.kwargs) -> T:
+        return _result(_in_daemon(partial(copy_context().run, work, *args, **kwargs)))
+
+    return in_thread
+
+
+def _result[T](future: Future[T]) -> T:
+    while not wait([future], _LONGEST_WAIT).done:
+        pass
+    return future.result()
 
 
 async def await_thread[T](work: Callable[[], T]) -> T:

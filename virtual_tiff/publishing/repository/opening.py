@@ -19,6 +19,7 @@ from virtual_tiff.publishing.repository.containers import (
 from virtual_tiff.publishing.repository.settings import ONE_REQUEST, with_retries
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.sources.access import is_true, plain_options
+from virtual_tiff.sources.running import interruptible
 
 __all__ = [
     "Place",
@@ -120,6 +121,7 @@ def _default_concurrency() -> Any:  # noqa: ANN401 (as zarr's configuration has 
     return zarr.config.defaults[0]["async"]["concurrency"]
 
 
+@interruptible
 def repository_at(
     place: Place, access: Callable[[icechunk.RepositoryConfig], Mapping[str, Any]] | None = None
 ) -> icechunk.Repository:

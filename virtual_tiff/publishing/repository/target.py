@@ -28,6 +28,7 @@ from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.publishing.repository.settings import suitable_settings
 from virtual_tiff.sources.access import account_of, s3_setting
 from virtual_tiff.sources.locations import check_endpoint
+from virtual_tiff.sources.running import interruptible
 from virtual_tiff.sources.urls import file_path, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
 
@@ -48,6 +49,7 @@ class Target:
     identity: str = ""
     """The same text for the same place in each process; empty if it ends with this one."""
 
+    @interruptible
     def opened(self, *, append: bool) -> icechunk.Repository | None:
         """Return the repository at the place, to be appended to; None if there is none yet.
 

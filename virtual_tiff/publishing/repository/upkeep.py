@@ -210,6 +210,7 @@ def _opened(repository: Place, *, dry_run: bool) -> Iterator[icechunk.Repository
         target = target_of(repository)
         name = target.name
         if target.path is None and not dry_run:
+            repository_at(repository)  # as Ctrl-C ends a call that only reads
             with icechunk_errors(name):
                 save_containers(target.storage(), ())  # with settings that lose no commit
         if target.path is not None and not dry_run:
