@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.build import Directory, Entry, build
+from support.warned import of_tiff
 from virtual_tiff.tiff import (
     ImageFileDirectory,
     MemorySource,
@@ -76,4 +77,4 @@ def warned(work: Callable[[], Any]) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         work()
-    return [str(w.message) for w in caught if issubclass(w.category, TiffWarning)]
+    return [str(w.message) for w in of_tiff(caught)]

@@ -19,7 +19,8 @@ from obstore.store import MemoryStore
 import virtual_tiff
 from support.build import ASCII, SHORT, Picture, entry, images
 from support.pixels import in_memory
-from virtual_tiff import TiffWarning, VirtualTIFF
+from support.warned import of_tiff
+from virtual_tiff import VirtualTIFF
 from virtual_tiff.arrays.nodes import FileArray, Group
 from virtual_tiff.tiff import ImageFileDirectory, MemorySource, Tag, Tiff, TiffError, read_tiff
 from virtual_tiff.tiff.shared_findings import FINDINGS, Reads, _interned
@@ -60,7 +61,7 @@ def described(data: bytes, parser: VirtualTIFF) -> Any:
             found: Any = type(error), str(error)
         else:
             found = plain(group)
-    return found, [str(w.message) for w in caught if w.category is TiffWarning]
+    return found, [str(w.message) for w in of_tiff(caught)]
 
 
 def plain(group: Group) -> Any:

@@ -24,6 +24,7 @@ from support.build import LONG, SHORT, Picture, directory_at, entry, image, imag
 from support.http import HttpServer
 from support.pixels import LOCAL, by_gdal, in_memory, read, values, virtual, zarr_array
 from support.stores import AsyncObspecStore, ObspecStore
+from support.warned import of_tiff
 from virtual_tiff import Reading, VirtualTIFF
 from virtual_tiff.store import CheckedManifestStore
 from virtual_tiff.tiff import (
@@ -657,7 +658,7 @@ def test_a_warning_names_the_url(kind: str):
 def test_a_warning_points_at_the_callers_line():
     with pytest.warns(TiffWarning) as caught:
         VirtualTIFF()("memory:///a.tif", in_memory({"a.tif": WITH_WARNING}))
-    assert [Path(warning.filename) for warning in caught] == [Path(__file__)]
+    assert [Path(warning.filename) for warning in of_tiff(caught)] == [Path(__file__)]
 
 
 async def test_each_warning_of_parse_many_names_its_own_url():
@@ -665,12 +666,12 @@ async def test_each_warning_of_parse_many_names_its_own_url():
     urls = [f"obspec://bucket/{i}.tif" for i in range(8)]
     with pytest.warns(TiffWarning) as caught:
         await VirtualTIFF().parse_many(urls, ObjectStoreRegistry({"obspec://bucket": store}))
-    assert sorted(str(w.message).partition(": IFD")[0] for w in caught) == urls
+    assert sorted(str(w.message).partition(": IFD")[0] for w in of_tiff(caught)) == urls
 
 
 def test_a_sound_file_warns_of_nothing(recwarn: pytest.WarningsRecorder):
     virtual(TIFF)
-    assert [str(warning.message) for warning in recwarn if warning.category is TiffWarning] == []
+    assert [str(warning.message) for warning in of_tiff(recwarn)] == []
 
 
 def test_two_stores_in_one_registry_are_told_apart():

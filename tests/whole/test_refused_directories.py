@@ -21,6 +21,7 @@ import zarr
 from support.build import LONG, SHORT, Directory, Picture, build, directory_at, entry, parts
 from support.locations import locate
 from support.pixels import values, virtual
+from support.warned import of_tiff
 from virtual_tiff import Limits, TiffError, TiffWarning, publish
 from virtual_tiff.info import inspect
 from virtual_tiff.tiff import LimitError
@@ -99,7 +100,7 @@ def opened(data: bytes, layout: str, **options: Any) -> tuple[zarr.Group, list[s
         warnings.simplefilter("always")
         store = virtual(data, ifd_layout=layout, **options)
         group = zarr.open_group(store, mode="r", zarr_format=3)
-    return group, [str(w.message) for w in caught if issubclass(w.category, TiffWarning)]
+    return group, [str(w.message) for w in of_tiff(caught)]
 
 
 @every_layout

@@ -14,8 +14,9 @@ from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
 from support.build import ASCII, DOUBLE, SHORT, entry, image
+from support.warned import of_tiff
 from virtual_tiff.metadata.crs import Crs, crs_of
-from virtual_tiff.tiff import ImageFileDirectory, MemorySource, TiffWarning, read_tiff
+from virtual_tiff.tiff import ImageFileDirectory, MemorySource, read_tiff
 
 type Keys = Mapping[int, int | float | str | tuple[float, ...]]
 
@@ -78,7 +79,7 @@ def ours(data: bytes) -> tuple[Crs | None, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         crs = crs_of(first_ifd(data))
-    return crs, [str(one.message) for one in caught if issubclass(one.category, TiffWarning)]
+    return crs, [str(one.message) for one in of_tiff(caught)]
 
 
 def same(text: str, expected: CRS) -> bool:
