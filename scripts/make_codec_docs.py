@@ -239,7 +239,7 @@ next to its row in `virtual_tiff/codec_table/`, and its source explains the keys
 configuration. The module for JavaScript has the codecs that [Other readers](interoperability.md)
 marks.
 
-Of the 578 files of GDAL's test suite that are read, 60 need one of these codecs, and 31 of these
+Of the 580 files of GDAL's test suite that are read, 62 need one of these codecs, and 31 of these
 need `virtual_tiff.pad`: their last strip is compressed and has fewer rows. An uncompressed file
 does not need it if its rows can be divided into chunks of 8 KiB to 16 MiB. `publish --portable`
 copies such strips, so that no codec is needed."""
