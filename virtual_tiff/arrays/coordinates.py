@@ -150,7 +150,7 @@ def spatial_ref_array(place: Place) -> InlineArray:
     """Return the scalar whose attributes say the CRS and the transform."""
     # where points or polynomials are, files differ in them
     single = place.points or place.rpc is not None
-    make = _spatial_ref if single else _remembered_spatial_ref
+    make = _spatial_ref.__wrapped__ if single else _spatial_ref
     return place.remembered("spatial_ref", lambda: make(_Key(place)))
 
 
@@ -169,10 +169,6 @@ class _Key:
 
 
 @lru_cache(maxsize=128)
-def _remembered_spatial_ref(key: _Key) -> InlineArray:
-    return _spatial_ref(key)
-
-
 def _spatial_ref(key: _Key) -> InlineArray:
     place = key.place
     attributes: JSON = {}

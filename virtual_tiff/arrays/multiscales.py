@@ -40,7 +40,6 @@ class Level:
 def multiscales_attributes(
     levels: Sequence[Level],
     *,
-    dimensions: Sequence[str] = ("y", "x"),
     proj: Mapping[str, Any] | None = None,
 ) -> JSON:
     """Return the attributes of a group of levels.
@@ -49,8 +48,6 @@ def multiscales_attributes(
     ----------
     levels
         The full image first, then its overviews from large to small.
-    dimensions
-        Names of the rows' and columns' dimensions in every level.
     proj
         The attributes `proj:code`, `proj:wkt2` or `proj:projjson` of the image.
 
@@ -87,7 +84,7 @@ def multiscales_attributes(
         "multiscales": {"layout": [_layout(level, full, placed=placed) for level in levels]},
     }
     if placed and full.affine is not None:
-        attributes["spatial:dimensions"] = list(dimensions)
+        attributes["spatial:dimensions"] = ["y", "x"]
         attributes["spatial:bbox"] = full.affine.bounds(full.length, full.width)
     return attributes | dict(proj or {})
 

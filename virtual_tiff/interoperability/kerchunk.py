@@ -15,6 +15,7 @@ import base64
 import json
 import math
 import os
+import posixpath
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from typing import Any, Literal
 import numpy as np
 from xarray.backends.zarr import FillValueCoder
 
+from virtual_tiff.arrays.metadata import json_float
 from virtual_tiff.codec_table.description import package_of
 from virtual_tiff.codec_table.rows import described
 from virtual_tiff.codec_table.zarr_v2 import NoZarrV2Error, zarr_v2_chunks
@@ -326,12 +328,7 @@ def _json_number(number: Any) -> Any:  # noqa: ANN401 (a number of numpy; JSON)
         return [_json_number(float(number.real)), _json_number(float(number.imag))]
     if isinstance(number, int | np.integer):
         return int(number)
-    value = float(number)
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
+    return json_float(float(number))
 
 
 def _fixed_texts(node: Node) -> tuple[str, dict[tuple[int, ...], bytes]]:
@@ -343,10 +340,6 @@ def _fixed_texts(node: Node) -> tuple[str, dict[tuple[int, ...], bytes]]:
 
 
 # ---- files
-
-
-def _key(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
 
 
 def _chunk_name(index: tuple[int, ...], zarr_format: int) -> str:
@@ -370,20 +363,17 @@ def _write_json(forms: list[_Form], path: Path, zarr_format: int) -> tuple[int, 
         for form in forms:
             for name, document in form.documents.items():
                 text = json.dumps(document, separators=(",", ":"))
-                write(_key(form.node.path, name), text)
+                write(posixpath.join(form.node.path, name), text)
             for chunk in form.node.chunks():
                 reference = form.reference(chunk)
+                name = _chunk_name(form.index(chunk), zarr_format)
+                key = posixpath.join(form.node.path, name)
                 if isinstance(reference, bytes):
                     inlined += 1
-                    encoded = f"base64:{base64.b64encode(reference).decode()}"
-                    write(
-                        _key(form.node.path, _chunk_name(form.index(chunk), zarr_format)), encoded
-                    )
+                    write(key, f"base64:{base64.b64encode(reference).decode()}")
                 else:
                     references += 1
-                    write(
-                        _key(form.node.path, _chunk_name(form.index(chunk), zarr_format)), reference
-                    )
+                    write(key, reference)
         file.write("\n}}\n")
     return references, inlined
 
@@ -398,7 +388,7 @@ def _write_parquet(forms: list[_Form], path: Path, _zarr_format: int) -> tuple[i
         raise ImportError(msg) from error
     path.mkdir()
     documents = {
-        _key(form.node.path, name): document
+        posixpath.join(form.node.path, name): document
         for form in forms
         for name, document in form.documents.items()
     }

@@ -6,7 +6,6 @@ process, so nothing in this package calls it.
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, Self
 
 import zarr
@@ -55,12 +54,7 @@ class Tuning:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.undo()
 
     def __repr__(self) -> str:

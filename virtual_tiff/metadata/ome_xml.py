@@ -28,6 +28,7 @@ __all__ = [
     "PlaneValues",
     "Planes",
     "find_planes",
+    "finite_number",
     "metadata_file",
     "parse_ome",
 ]
@@ -368,7 +369,7 @@ def _plane_values(image: Element, pixels: Element) -> dict[str, PlaneValues]:
         except ValueError:
             continue
         for name, (attribute, unit) in _OF_PLANES.items():
-            value = _number(plane, attribute)
+            value = finite_number(plane.get(attribute))
             if value is not None:
                 values.setdefault(name, {})[at[0], at[1], at[2]] = value
                 units.setdefault(name, plane.get(f"{attribute}Unit", unit))
@@ -377,7 +378,7 @@ def _plane_values(image: Element, pixels: Element) -> dict[str, PlaneValues]:
     stage = next(children(image, "StageLabel"), None)
     if stage is not None and not any(name.startswith("position") for name in values):
         for axis in "XYZ":
-            value = _number(stage, axis)
+            value = finite_number(stage.get(axis))
             if value is not None:
                 name = f"position_{axis.lower()}"
                 units[name] = stage.get(f"{axis}Unit", _OF_PLANES[name][1])
@@ -385,13 +386,13 @@ def _plane_values(image: Element, pixels: Element) -> dict[str, PlaneValues]:
     return {name: PlaneValues(units=units[name], values=values[name]) for name in values}
 
 
-def _number(element: Element, name: str) -> float | None:
-    """Return an attribute that is a finite number; None if it is none."""
+def finite_number(text: str | None) -> float | None:
+    """Return a text or an attribute as a number; None if it is none, or not finite."""
     try:
-        value = float(element.get(name, "nan"))
+        number = float(text or "")
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return number if math.isfinite(number) else None
 
 
 def _whole(element: Element, name: str) -> int | None:

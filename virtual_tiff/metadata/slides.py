@@ -22,7 +22,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
-from virtual_tiff.metadata.ome_xml import OmeChannel, find_planes, parse_ome
+from virtual_tiff.metadata.ome_xml import OmeChannel, find_planes, finite_number, parse_ome
 from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
 from virtual_tiff.tiff import (
     ImageFileDirectory,
@@ -278,15 +278,6 @@ def _text(element: Element, *path: str) -> str | None:
     return None if found is None or found.text is None else found.text.strip() or None
 
 
-def _number(text: str | None) -> float | None:
-    """Return a text as a number; None if it is none that a size can be."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _properties(items: Iterable[tuple[str, str | float | None]]) -> dict[str, str | float]:
     """Return what is short enough to be an attribute."""
     properties: dict[str, str | float] = {}
@@ -337,7 +328,7 @@ def _aperio(chain: _Chain) -> Slide | None:
             names[ifd.path] = "macro" if subfile_bits(ifd) == MACRO else "label"
     pairs = [item.partition("=") for item in description.split("|")[1:]]
     items = {name.strip(): value.strip() for name, equals, value in pairs if equals}
-    mpp = _number(items.get("MPP"))
+    mpp = finite_number(items.get("MPP"))
     return Slide(
         images=(
             SlideImage(
@@ -543,7 +534,7 @@ def _qptiff(chain: _Chain) -> Slide | None:
     channels = [documents[ifd.path] for ifd in levels[0] if ifd.path in documents]
     several = len(channels) == len(levels[0]) > 1
     sizes = (each.text for root in channels[:1] for each in _descendants(root, "PixelSizeMicrons"))
-    size = _number(next(sizes, None))
+    size = finite_number(next(sizes, None))
     own = _resolution(chain[0]) if size is None or size <= 0 else (size, size)
     items = [(local_name(e), (e.text or "").strip()) for r in channels[:1] for e in r if not len(e)]
     skipped = {"ImageType", "Name", "Color"}
@@ -665,8 +656,8 @@ def _leica_image(image: Element, by_path: Mapping[str, ImageFileDirectory]) -> S
     if channels * planes != len(keys) or min(channels, planes) > 1:
         return None
     pages = tuple(tuple(levels[r][key] for key in keys) for r in sorted(levels))
-    sizes = [_number(None if view is None else view.get(f"size{axis}")) for axis in "YX"]
-    starts = [_number(None if view is None else view.get(f"offset{axis}")) for axis in "YX"]
+    sizes = [finite_number(None if view is None else view.get(f"size{axis}")) for axis in "YX"]
+    starts = [finite_number(None if view is None else view.get(f"offset{axis}")) for axis in "YX"]
     spacing = None
     if all(sizes):
         lengths = _size(pages[0][0])
@@ -676,7 +667,7 @@ def _leica_image(image: Element, by_path: Mapping[str, ImageFileDirectory]) -> S
         spacing = (down, across)
     else:
         spacing = _resolution(pages[0][0])
-    step = _number(None if view is None else view.get("spacingZ"))
+    step = finite_number(None if view is None else view.get("spacingZ"))
     return SlideImage(
         levels=pages,
         axis="c" if channels > 1 else "z" if planes > 1 else "",
@@ -712,14 +703,17 @@ def _ventana(chain: _Chain) -> Slide | None:
         words = dict(word.partition("=")[::2] for word in text.split())
         name = next((n for prefix, n in _BIF_NAMES.items() if text.startswith(prefix)), None)
         if words.get("level", "").isdecimal() and "mag" in words:
-            levels.append((int(words["level"]), _number(words.get("mag")), ifd))
+            levels.append((int(words["level"]), finite_number(words.get("mag")), ifd))
         elif name is not None:
             names.setdefault(ifd.path, name)
     if not levels:
         return None
     levels.sort(key=lambda level: level[0])
     pages = tuple((ifd,) for _, _, ifd in levels)
-    resolution, magnification = _number(scan.get("ScanRes")), _number(scan.get("Magnification"))
+    resolution, magnification = (
+        finite_number(scan.get("ScanRes")),
+        finite_number(scan.get("Magnification")),
+    )
     mags = [mag for _, mag, _ in levels]
     spacing: tuple[_Size, ...] = ()
     if resolution and magnification and all(mags):
@@ -758,7 +752,7 @@ def _libvips(chain: _Chain) -> Slide | None:
         return None
     pairs = ((_text(each, "name"), _text(each, "value")) for each in _descendants(root, "property"))
     items = {name: value for name, value in pairs if name and value}
-    y, x = (_number(items.get(f"openslide.mpp-{axis}")) for axis in "yx")
+    y, x = (finite_number(items.get(f"openslide.mpp-{axis}")) for axis in "yx")
     spacing = (y, x) if y and x else _resolution(ifd)
     if spacing == (_VIPS_DEFAULT, _VIPS_DEFAULT):
         spacing = None

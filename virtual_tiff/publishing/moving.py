@@ -590,12 +590,9 @@ async def _array_paths(store: icechunk.IcechunkStore) -> list[str]:
             path = f"{group}/{name}" if group else name
             if path == LEDGER or (data := await store.get(f"{path}/zarr.json", prototype)) is None:
                 continue
-            (groups if _is_group(data.to_bytes()) else paths).append(path)
+            is_group = json.loads(data.to_bytes())["node_type"] == "group"
+            (groups if is_group else paths).append(path)
     return sorted(paths)
-
-
-def _is_group(document: bytes) -> bool:
-    return bool(json.loads(document)["node_type"] == "group")
 
 
 def _references(

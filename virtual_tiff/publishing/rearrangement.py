@@ -161,6 +161,7 @@ class Rearrangement:
             after = arrange(catalogue, replace(self.arrangement, orders=orders), self._named())
         except MissingDataError as missing:
             return self.spool.with_data(missing.args)
+        numbers = self.spool.kept_numbers()
         touched = self.spool.touched_groups()
         others = {k: v for k, v in self.existing.states.items() if k not in touched}
         self.result = rearranged(
@@ -169,7 +170,7 @@ class Rearrangement:
             Published(
                 metadata=lambda path: metadata_of(self.store, path),
                 values=cache(self._values),
-                coordinates=self._in_ledger(),
+                coordinates={numbers[row.url]: row.coordinates for row in self.rows},
                 holes=self.spool.holes(),
                 new_holes=self.spool.holes(new=True),
             ),
@@ -196,10 +197,6 @@ class Rearrangement:
             return arrange(catalogue, arrangement, self._named(gone=True))
         except (PublishError, MissingDataError):
             return None
-
-    def _in_ledger(self) -> dict[int, tuple[Any, ...] | None]:
-        numbers = self.spool.kept_numbers()
-        return {numbers[row.url]: row.coordinates for row in self.rows}
 
     def _values(self, path: str) -> Sequence[Any] | None:
         array: Any = zarr.open_group(self.store, mode="r").get(path)

@@ -382,7 +382,7 @@ class Publication:
         name = options.variable_name
         states = self.ledger.states.values() if self.ledger is not None else ()
         published = {variable for state in states for variable in state.templates}
-        some = next(spool.item_names(without_variable=True), None)
+        some = next(spool.names_without_variable(), None)
         chosen = name not in (None, AUTO)
         if some is None or (not chosen and ("" in published or not (name or published))):
             return
@@ -401,7 +401,7 @@ class Publication:
             spool.set_variable(*published)
         elif options.axes and options.parser_options.get("ifd_layout", "flat") == "flat":
             taken = {*options.axes, "band", "spatial_ref", "x", "y"}
-            spool.set_variable(common_name(spool.item_names(without_variable=True), taken))
+            spool.set_variable(common_name(spool.names_without_variable(), taken))
 
     def _settled_options(self) -> PublishOptions:
         """Return the options with those that a repository remembers."""

@@ -18,7 +18,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from obstore.exceptions import BaseError
@@ -47,7 +46,7 @@ from virtual_tiff.sources.tile_index import (
     tiles_of_index,
 )
 from virtual_tiff.sources.tile_table import is_table, tiles_of_table
-from virtual_tiff.sources.urls import file_path, is_remote, reference_to, scheme_of
+from virtual_tiff.sources.urls import file_path, is_remote, local_path, reference_to, scheme_of
 from virtual_tiff.sources.vrt import Vrt, is_vrt, parse_vrt, tiles_of
 from virtual_tiff.tiff import SourceState, redacted, secret_in, warn
 
@@ -365,9 +364,7 @@ class _Finder:
                     yield from lines
                 yield rest + decoder.decode(b"", final=True)
                 return
-            path = Path(file_path(place))
-            path = path if scheme_of(place) else path.expanduser()
-            with path.open(encoding="utf-8-sig") as file:
+            with local_path(place).open(encoding="utf-8-sig") as file:
                 yield from file
         except UnicodeDecodeError as error:
             msg = f"{redacted(place)} is not a text in UTF-8: {error}"
@@ -377,7 +374,7 @@ class _Finder:
         """Return a file or an object as a whole."""
         if is_remote(place):
             return b"".join(self._download(place))
-        return Path(file_path(place)).expanduser().read_bytes()
+        return local_path(place).read_bytes()
 
     def _download(self, url: str) -> Iterator[bytes]:
         location = self.stores.locate(url)

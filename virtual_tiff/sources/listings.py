@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import state_of, store_error
-from virtual_tiff.sources.urls import file_path, path_of, root_of, scheme_of, web_path
+from virtual_tiff.sources.urls import local_path, path_of, root_of, scheme_of, web_path
 from virtual_tiff.tiff import SourceState, redacted
 
 __all__ = ["Listed", "NameMatcher", "is_listing", "list_files", "names_of_list", "natural"]
@@ -40,10 +40,10 @@ def is_listing(name: str) -> bool:
     """Whether a name stands for what a store lists: a directory, a prefix, or a glob."""
     scheme = scheme_of(name)
     if scheme is None:
-        path = Path(name).expanduser()
+        path = local_path(name)
         return path.is_dir() or (re.search(r"[*?[]", name) is not None and not path.exists())
     if scheme == "file":  # no glob: each of its characters is a name's
-        return Path(file_path(name)).is_dir()
+        return local_path(name).is_dir()
     path_of_url = name.partition("://")[2].partition("/")[2]
     if scheme in ("http", "https"):
         path_of_url = path_of_url.partition("?")[0]
@@ -97,8 +97,7 @@ class NameMatcher:
         for name in names:
             scheme = scheme_of(name)
             if scheme in (None, "file"):
-                path = Path(file_path(name)) if scheme else Path(name).expanduser()
-                root, key = "file://", path.resolve().as_posix()
+                root, key = "file://", local_path(name).resolve().as_posix()
             else:
                 root, key = Stores.root_of(name), name.partition("://")[2].partition("/")[2]
                 if scheme in ("http", "https"):
@@ -117,7 +116,7 @@ class NameMatcher:
 
 
 def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
-    path = Path(file_path(name)) if scheme_of(name) else Path(name).expanduser()
+    path = local_path(name)
     store = stores.locate(str(path)).store
     if path.is_dir():
         folder = path.resolve().as_posix()

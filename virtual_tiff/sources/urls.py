@@ -19,6 +19,7 @@ A reference is percent-encoded, whatever its scheme, because Icechunk decodes al
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -28,6 +29,7 @@ __all__ = [
     "file_path",
     "is_plain_web_path",
     "is_remote",
+    "local_path",
     "object_url",
     "path_of",
     "reference_of",
@@ -78,6 +80,11 @@ def file_path(name: str) -> str:
         msg = f"{redacted(name)} names a file of another host; write file:/// and an absolute path"
         raise ValueError(msg)
     return _decoded(path)
+
+
+def local_path(name: str) -> Path:
+    """Return the file of a path or a `file://` url of a user's; `~` is the home folder."""
+    return Path(file_path(name)).expanduser()
 
 
 def root_of(url: str) -> str:

@@ -15,7 +15,7 @@ rules are those of `VRTDataset::XMLInit` and `VRTSimpleSource::XMLInit` in frmts
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
 from xml.etree.ElementTree import Element
@@ -161,7 +161,8 @@ def parse_vrt(text: str, place: str) -> Vrt:
     length, width = (
         document.whole(root.get(f"raster{axis}Size"), f"raster{axis}Size") for axis in "YX"
     )
-    bands = [document.band(element, n) for n, element in _numbered(children(root, "VRTRasterBand"))]
+    elements = enumerate(children(root, "VRTRasterBand"), 1)
+    bands = [document.band(element, number) for number, element in elements]
     if not bands:
         document.refuse("it has no band")
     return Vrt(
@@ -191,10 +192,6 @@ def declared_band(element: Element) -> DeclaredBand:
         unit=_text(element, "UnitType") or None,
         colours=tuple(map(_colour, tables[0])) if tables else None,
     )
-
-
-def _numbered[T](elements: Iterable[T]) -> Iterator[tuple[int, T]]:
-    return enumerate(elements, 1)
 
 
 def _text(element: Element, name: str) -> str:
@@ -382,7 +379,7 @@ def tiles_of(root: Vrt, documents: Mapping[str, Vrt]) -> list[tuple[str, TilePla
     """
     document = _Document(root.grid.name)
     bands = [_flattened(root, number, documents) for number in range(len(root.sources))]
-    empty = next((number for number, sources in _numbered(bands) if not sources), None)
+    empty = next((number for number, sources in enumerate(bands, 1) if not sources), None)
     if empty is not None:
         document.refuse_pixels(
             "no source, so that nothing says what its blocks are", f"band {empty}: "
@@ -417,7 +414,7 @@ def tiles_of(root: Vrt, documents: Mapping[str, Vrt]) -> list[tuple[str, TilePla
                 0 if whole else number,
             ),
         )
-        for number, sources in _numbered(bands[:1] if whole else bands)
+        for number, sources in enumerate(bands[:1] if whole else bands, 1)
         for source in sources
     ]
     names: set[str] = set()

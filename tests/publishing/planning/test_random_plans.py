@@ -166,8 +166,9 @@ def trial(files: list[Placed], overlap: Overlap, *, rectilinear: bool) -> str:
         return f"refused wrongly: {error}" if possible and not can.cut else "refused"
     if not possible:
         return f"not refused: {can.why or 'an overlap, or no regular grid'}"
-    if plan.regular != can.regular:
-        return f"regular: {plan.regular}, reference {can.regular}"
+    regular = all(axis.lengths is None for axis in plan.chunks)
+    if regular != can.regular:
+        return f"regular: {regular}, reference {can.regular}"
     ours, theirs = shown(files, plan), painted(files, overlap)
     same = all(np.array_equal(ours[position], theirs[position]) for position in theirs)
     return "right" if same else "other pixels"

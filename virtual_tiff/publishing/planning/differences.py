@@ -57,11 +57,8 @@ def _in_words(one: str, other: str) -> tuple[str, str]:
     if max(len(one), len(other)) <= _LONG:
         return one, other
     words = _described(one), _described(other)
-    return words if words[0] != words[1] else (words[0], f"another {_noun(words[1])}")
-
-
-def _noun(words: str) -> str:
-    return words.removeprefix("a ").removeprefix("an ")
+    noun = words[1].removeprefix("a ").removeprefix("an ")
+    return words if words[0] != words[1] else (words[0], f"another {noun}")
 
 
 def _described(text: str) -> str:
@@ -71,7 +68,8 @@ def _described(text: str) -> str:
     try:
         value = json.loads(text)
     except ValueError:
-        return f"{_CONFIGURATION.sub(_kind_of_setting, text)[:_LONG]}"
+        shown = _CONFIGURATION.sub(lambda m: f"{m[1]} of {len(m[2]):,} characters", text)
+        return shown[:_LONG]
     if isinstance(value, list) and len(value) <= _FEW and not isinstance(value[0], list | dict):
         return text
     if isinstance(value, list):
@@ -85,10 +83,6 @@ def _described(text: str) -> str:
 _WKT_NAME = re.compile(r'[A-Z_]+\["([^"]{1,60})"')
 _CONFIGURATION = re.compile(r"(\w+)=([^,()]{16,})")
 """A long setting of a codec, as tables of JPEG in base64."""
-
-
-def _kind_of_setting(match: re.Match[str]) -> str:
-    return f"{match[1]} of {len(match[2]):,} characters"
 
 
 def refuse(

@@ -149,19 +149,6 @@ class GridPlan:
     """Blocks that each piece shows; shape (pieces, axes)."""
 
     @property
-    def chunk_counts(self) -> tuple[int, ...]:
-        """Chunks along each axis."""
-        return tuple(
-            -(-size // axis.block) if axis.lengths is None else len(axis.lengths)
-            for size, axis in zip(self.shape, self.chunks, strict=True)
-        )
-
-    @property
-    def regular(self) -> bool:
-        """Whether all chunks have one size."""
-        return all(axis.lengths is None for axis in self.chunks)
-
-    @property
     def cropped(self) -> bool:
         """Whether a block is longer than its chunk, so that reading it needs a codec."""
         return any(axis.cropped for axis in self.chunks)

@@ -34,7 +34,7 @@ def overviews_of(template: Template) -> set[str]:
                 smaller
                 and size != (full.length, full.width)
                 and all(
-                    abs(one - other) <= step[n % 2]
+                    abs(one - other) <= step[n]
                     for pair in corners
                     for n, (one, other) in enumerate(zip(*pair, strict=True))
                 )
@@ -44,15 +44,8 @@ def overviews_of(template: Template) -> set[str]:
 
 
 def _corners(tile: Tile) -> list[tuple[float, float]]:
-    affine = tile.affine
-    return [
-        (
-            affine.a * column + affine.b * row + affine.c,
-            affine.d * column + affine.e * row + affine.f,
-        )
-        for row in (0, tile.length)
-        for column in (0, tile.width)
-    ]
+    rows, columns = (0, tile.length), (0, tile.width)
+    return [tile.affine.at(column, row) for row in rows for column in columns]
 
 
 def paths_that_differ(templates: Sequence[Template]) -> set[str]:

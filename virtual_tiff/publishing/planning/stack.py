@@ -171,7 +171,9 @@ def _positions(
         )
         raise PublishError(msg)
     if kind == "none":
-        return [], [_counted(files, old) for files in sets]
+        # after those that are published
+        firsts = [len(old.taken.get(files.variable, ())) for files in sets]
+        return [], [n + np.arange(len(files)) for n, files in zip(firsts, sets, strict=True)]
     given = [files.along(old.dimension).values for files in sets]
     new = {value for column in (*given, shared) for value in column} - set(old.values)
     added = in_order(new, kind)
@@ -234,12 +236,6 @@ _SHOWN = 10
 def in_order(values: Collection[Any], kind: str) -> list[Any]:
     """Return coordinates in the order that they have along a new dimension."""
     return sorted(values, key=(lambda text: (natural(text), text)) if kind == "text" else None)
-
-
-def _counted(files: Files, old: Stack) -> Integers:
-    """Return positions of files that have no coordinates, after those that are published."""
-    count = len(old.taken.get(files.variable, ()))
-    return np.arange(count, count + len(files), dtype=np.int64)
 
 
 def _check_free(

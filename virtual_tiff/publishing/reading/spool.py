@@ -533,11 +533,10 @@ class Spool:
         """Give items a variable, unless they have one."""
         self._db.execute("UPDATE item SET variable = ? WHERE variable IS NULL", (name,))
 
-    def item_names(self, *, without_variable: bool = False) -> Iterator[str]:
-        """Yield the names of all items, or of those without a variable."""
-        where = "variable IS NULL" if without_variable else "1"
-        query = f"SELECT name FROM item WHERE {where} ORDER BY n"  # noqa: S608 (ours)
-        return (name for (name,) in self._db.execute(query))
+    def names_without_variable(self) -> Iterator[str]:
+        """Yield the names of the items without a variable."""
+        rows = self._db.execute("SELECT name FROM item WHERE variable IS NULL ORDER BY n")
+        return (name for (name,) in rows)
 
     def item_urls(self) -> Iterator[str]:
         """Yield the urls of all items."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -204,24 +204,38 @@ async def _portable(
     return nodes, blocks
 
 
-async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency: int) -> None:
-    """Read the new items in this process."""
+type _Results = list[tuple[int, Record | Failure]]
+
+
+@contextmanager
+def _taking(spool: Spool, tally: Tally) -> Iterator[Callable[[_Results], None]]:
+    """Yield what takes results by the numbers of the items; in the end, all are saved."""
     saved = time.monotonic()
 
-    async def work(numbered: tuple[int, Item]) -> None:
+    def take(results: _Results) -> None:
         nonlocal saved
-        n, item = numbered
-        result = await parse_one(reader, item.location)
-        spool.add(n, result)
-        tally.add(result)
+        for n, result in results:
+            spool.add(n, result)
+            tally.add(result)
         if time.monotonic() - saved > _SAVE_EVERY:
             spool.save()
             saved = time.monotonic()
 
     try:
-        await in_parallel(spool.items("status = 'new'"), work, concurrency)
+        yield take
     finally:
         spool.save()
+
+
+async def parse_here(reader: Reader, spool: Spool, tally: Tally, *, concurrency: int) -> None:
+    """Read the new items in this process."""
+    with _taking(spool, tally) as take:
+
+        async def work(numbered: tuple[int, Item]) -> None:
+            n, item = numbered
+            take([(n, await parse_one(reader, item.location))])
+
+        await in_parallel(spool.items("status = 'new'"), work, concurrency)
 
 
 async def look_up(spool: Spool, *, concurrency: int) -> None:
@@ -247,18 +261,10 @@ def parse_there(
     items = ((n, item.location) for n, item in spool.items("status = 'new'"))
     count = spool.count("new")
     function = partial(parse_batch, reader, concurrency)
-    saved = time.monotonic()
-    try:
+    with _taking(spool, tally) as take:
         for batches in _batches(items, count, tally):
             for results in engine.results(function, batches, lost=_not_read):
-                for n, result in results:
-                    spool.add(n, result)
-                    tally.add(result)
-                if time.monotonic() - saved > _SAVE_EVERY:
-                    spool.save()
-                    saved = time.monotonic()
-    finally:
-        spool.save()
+                take(results)
 
 
 type _Numbered = tuple[int, Location]
@@ -284,17 +290,15 @@ def _batches(
     yield rest(max(_BATCH, min(_LARGE_BATCH, _REFERENCES // max(1, tally.mean))))
 
 
-def _not_read(numbered: _Numbered, reason: str) -> list[tuple[int, Record | Failure]]:
+def _not_read(numbered: _Numbered, reason: str) -> _Results:
     """Return the result for a file of which each worker dies."""
     n, location = numbered
     return [(n, Failure(location.url, f"it cannot be read: {reason}"))]
 
 
-def parse_batch(
-    reader: Reader, concurrency: int, locations: Sequence[_Numbered]
-) -> list[tuple[int, Record | Failure]]:
+def parse_batch(reader: Reader, concurrency: int, locations: Sequence[_Numbered]) -> _Results:
     """Read some numbered files, so many at the same time, wherever this runs."""
-    results: list[tuple[int, Record | Failure]] = []
+    results: _Results = []
 
     async def work(numbered: _Numbered) -> None:
         n, location = numbered
@@ -306,9 +310,7 @@ def parse_batch(
     return list(_with_shared_texts(results))
 
 
-def _with_shared_texts(
-    results: Sequence[tuple[int, Record | Failure]],
-) -> Iterator[tuple[int, Record | Failure]]:
+def _with_shared_texts(results: _Results) -> Iterator[tuple[int, Record | Failure]]:
     """Yield the results, with what files share once: it is sent once then."""
     texts: dict[str, str] = {}
     for n, result in results:

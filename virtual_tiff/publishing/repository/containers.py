@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, takewhile
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,7 +42,7 @@ from virtual_tiff.sources.access import (
 )
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.running import run_to_end
-from virtual_tiff.sources.urls import file_path, path_of, reference_to, root_of, scheme_of
+from virtual_tiff.sources.urls import local_path, path_of, reference_to, root_of, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = [
@@ -192,7 +191,7 @@ def wanted_prefix(name: str) -> str:
         If Icechunk cannot have it.
     """
     if scheme_of(name) in (None, "file"):
-        prefix = reference_to("file://", Path(file_path(name)).expanduser().resolve().as_posix())
+        prefix = reference_to("file://", local_path(name).resolve().as_posix())
     else:
         root = Stores.root_of(name)
         prefix = reference_to(root, name.partition("://")[2].partition("/")[2])

@@ -72,12 +72,9 @@ def _headers(containers: Iterable[Container]) -> list[str]:
     for each in containers:
         if not each.headers:
             continue
-        values = ", ".join(f"{n!r}: os.environ[{_variable(n)!r}]" for n in sorted(each.headers))
+        variables = {name: name.upper().replace("-", "_") for name in sorted(each.headers)}
+        values = ", ".join(f"{name!r}: os.environ[{of!r}]" for name, of in variables.items())
         store = f"icechunk.http_store(headers={{{values}}})"
         container = f"icechunk.VirtualChunkContainer({each.prefix!r}, {store})"
         lines.append(f"config.set_virtual_chunk_container({container})")
     return ["config = icechunk.Repository.fetch_config(storage)", *lines] if lines else []
-
-
-def _variable(header: str) -> str:
-    return header.upper().replace("-", "_")

@@ -78,12 +78,9 @@ class LedgerIndex:
 
     def find(self, keys: Iterable[int]) -> Entries:
         """Return the entries with some keys; those of removed rows are left out."""
-        entries = self._matching(keys)
-        return entries[:, entries[1] != REMOVED]
-
-    def _matching(self, keys: Iterable[int]) -> Entries:
         blocks = [block[:, which] for _, block, which in self._search_all(keys)]
-        return np.concatenate([np.empty((2, 0), np.int64), *blocks], axis=1)
+        entries = np.concatenate([np.empty((2, 0), np.int64), *blocks], axis=1)
+        return entries[:, entries[1] != REMOVED]
 
     def change(self, entries: Mapping[tuple[int, int], int], *, rows: int) -> None:
         """Give entries, known by key and row, another row; or `REMOVED`.

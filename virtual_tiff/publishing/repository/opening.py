@@ -98,7 +98,8 @@ def open_published(
         )
     session = session_of(opened, branch=branch, tag=tag, snapshot=snapshot)
     settings = zarr_settings(rectilinear=True)
-    if zarr.config.get("async.concurrency") != _default_concurrency():  # the user's own
+    default = zarr.config.defaults[0]["async"]["concurrency"]
+    if zarr.config.get("async.concurrency") != default:  # the user's own
         del settings["async.concurrency"]
     zarr.config.set(settings)
     if not opened.config.virtual_chunk_containers and session.all_virtual_chunk_locations():
@@ -115,10 +116,6 @@ def zarr_settings(*, rectilinear: bool) -> dict[str, Any]:
     return {"async.concurrency": _CONCURRENCY} | (
         {"array.rectilinear_chunks": True} if rectilinear else {}
     )
-
-
-def _default_concurrency() -> Any:  # noqa: ANN401 (as zarr's configuration has it)
-    return zarr.config.defaults[0]["async"]["concurrency"]
 
 
 @interruptible

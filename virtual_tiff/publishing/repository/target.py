@@ -29,7 +29,7 @@ from virtual_tiff.publishing.repository.settings import suitable_settings
 from virtual_tiff.sources.access import account_of, s3_setting
 from virtual_tiff.sources.locations import check_endpoint
 from virtual_tiff.sources.running import interruptible
-from virtual_tiff.sources.urls import file_path, scheme_of
+from virtual_tiff.sources.urls import local_path, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = ["Target", "is_first_commit", "save_containers", "target_of"]
@@ -285,8 +285,7 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
             f" not {redacted(name)}"
         )
         raise ValueError(msg)
-    path = Path(file_path(name))
-    path = (path if scheme else path.expanduser()).resolve()
+    path = local_path(name).resolve()
     return Target(
         name=name,
         storage=partial(icechunk.local_filesystem_storage, str(path)),
