@@ -43,6 +43,8 @@ class ImageSet:
     samples: int = 1
     names: bool = True
     plate: str = ""
+    planes: str = ""
+    """Elements of each image about its planes."""
 
     def plane(self, plane: Plane) -> np.ndarray:
         image, t, c, z = plane
@@ -73,7 +75,7 @@ class ImageSet:
                 f'<Image ID="Image:{number}" Name="image {number}"><Pixels ID="Pixels:{number}"'
                 f' DimensionOrder="{self.order}" Type="uint8" SizeX="{_SIZE[1]}"'
                 f' SizeY="{_SIZE[0]}" SizeZ="{z}" SizeC="{c * self.samples}" SizeT="{t}"'
-                f' PhysicalSizeX="0.5" PhysicalSizeZ="2">{channels}{data}</Pixels></Image>'
+                f' PhysicalSizeX="0.5" PhysicalSizeZ="2">{channels}{data}{self.planes}</Pixels></Image>'
             )
         root = f'UUID="{self.root_uuids.get(name, self.uuid(name))}"' if name else ""
         return f'<?xml version="1.0"?><OME xmlns="{_NAMESPACE}" {root}>{self.plate}{images}</OME>'
@@ -125,6 +127,20 @@ def in_two(tmp_path: Path, **more: Any) -> ImageSet:
     planes = [(0, t, c, 0) for t in range(2) for c in range(3)]
     files = {"b.ome.tif": planes[:4], "a.ome.tif": planes[4:]}
     return ImageSet(tmp_path, [(2, 3, 1)], files, **more)
+
+
+def test_positions_of_planes_are_coordinates(tmp_path: Path) -> None:
+    positions = [[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]
+    planes = "".join(
+        f'<Plane TheT="{t}" TheC="{c}" TheZ="0" PositionX="{positions[t][c]}"/>'
+        for t in range(2)
+        for c in range(3)
+    )
+    image_set = in_two(tmp_path, planes=planes)
+    group = published(image_set.write(), tmp_path / "repo")
+    assert group["position_x"][:].tolist() == positions
+    assert "position_x" in group["image"].attrs["coordinates"].split()
+    assert "position_x" not in group["image"].attrs
 
 
 @pytest.mark.long

@@ -29,7 +29,13 @@ from virtual_tiff.publishing.planning.plan import (
 from virtual_tiff.publishing.planning.splitting import Joined
 from virtual_tiff.publishing.planning.stack import GroupPlan
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
-from virtual_tiff.publishing.reading.record import Inline, Node, Template, chunk_grid
+from virtual_tiff.publishing.reading.record import (
+    Inline,
+    Node,
+    Template,
+    chunk_grid,
+    with_coordinates,
+)
 from virtual_tiff.tiff import redacted
 
 __all__ = ["image_set", "is_image_set"]
@@ -88,17 +94,21 @@ def image_set(catalogue: Catalogue, group: str, files: Files, existing: Existing
             inline.setdefault(path, []).append(coordinate)
     groups[""] = {name: value for name, value in groups[""].items() if name != SET}
     groups = {path: _present(path, attributes, arrays) for path, attributes in groups.items()}
-    shared = {path: each[0] for path, each in inline.items() if each == each[:1] * len(each)}
     in_repository = {path: joined(group, path) for path in arrays}
+    coordinates = {
+        joined(group, path): (each[0].metadata, catalogue.spool.data(each[0].digest))
+        for path, each in inline.items()
+        if each == each[:1] * len(each)
+    }
+    for path, metadata in arrays.items():
+        attributes, _ = with_coordinates(in_repository[path], metadata["attributes"], coordinates)
+        arrays[path] = metadata | {"attributes": attributes}
     return GroupPlan(
         group=group,
         part=Part(
             groups={joined(group, path): attributes for path, attributes in groups.items()},
             arrays={in_repository[path]: metadata for path, metadata in arrays.items()},
-            inline={
-                joined(group, path): (each.metadata, catalogue.spool.data(each.digest))
-                for path, each in shared.items()
-            },
+            inline=coordinates,
             members=[
                 Members(
                     group=group,
