@@ -156,7 +156,7 @@ def test_what_is_made_of_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_record_depends_on_how_its_file_was_read() -> None:
     recipes = [
-        PublishOptions.of({"concat": "n"} | more).recipe
+        PublishOptions.of({"concat": "n"} | more).reader.recipe
         for more in (
             {}, {"ifd": 0}, {"truncated": "keep"}, {"per_scene": "gcps"}, {"portable": True},
             {"portable": True, "inline_limit": 5}, {"concat": "band"},
@@ -164,7 +164,7 @@ def test_a_record_depends_on_how_its_file_was_read() -> None:
     ]  # fmt: skip
     assert len(set(recipes)) == 7
     assert all(recipe.endswith(f" virtual-tiff {version('virtual-tiff')}") for recipe in recipes)
-    assert PublishOptions(concat="n", snap=0.2, message="x").recipe == recipes[0]
+    assert PublishOptions(concat="n", snap=0.2, message="x").reader.recipe == recipes[0]
 
 
 @pytest.mark.parametrize("published", [None, True, False])

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import zarr
 
 from virtual_tiff.publishing import Published, Removed
+from virtual_tiff.publishing.run import Publication
 
-__all__ = ["contents", "differences"]
+__all__ = ["contents", "differences", "in_the_form_of_before"]
+
+
+@contextmanager
+def in_the_form_of_before(**form: Any) -> Iterator[None]:
+    """Publish as earlier versions did: with `one_grid_mapping` or `text_attributes` False."""
+    arrangement = Publication._arrangement
+    with mock.patch.object(
+        Publication, "_arrangement", lambda run: replace(arrangement(run), **form)
+    ):
+        yield
 
 
 def contents(published: Published | Removed) -> dict[str, Any]:

@@ -9,30 +9,44 @@ Two things of a group are true, and in the way of tools that open all of it as o
 - Texts along `band` make Dask's `chunks="auto"` fail, which knows no size of a text. Those that are
   not the names of the bands themselves are attributes of the array, as a list.
 
-Only the store of one file is changed so. What is published keeps its arrays, as files that are
-added later have to fit them.
+`publish` does the same in other steps. The transform of each size is needed to arrange files, so
+one grid mapping is made of what they become (`publishing/planning/grid_mappings.py`). Texts are
+attributes of each file before these are compared, unless bands of several files are put together:
+then `with_text_attributes` takes those of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numcodecs.vlen import VLenUTF8
 
-from virtual_tiff.arrays.nodes import FileArray, Group, InlineArray
+from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
 
-__all__ = ["as_one_dataset"]
+__all__ = ["as_one_dataset", "is_text_of_bands", "texts_as_attributes", "with_text_attributes"]
 
 type Arrays = Mapping[str, FileArray | InlineArray]
 
 
 def as_one_dataset(group: Group) -> Group:
     """Return a group, with those below it, in the form that xarray's defaults take."""
-    changed = {name: as_one_dataset(below) for name, below in group.groups.items()}
-    arrays = _with_texts_as_attributes(_with_one_grid_mapping(group.arrays))
+    return _changed(group, lambda arrays: _with_text_attributes(_with_one_grid_mapping(arrays)))
+
+
+def texts_as_attributes(group: Group, *, but_along: Collection[str] = ()) -> Group:
+    """Return a group, with those below it, whose arrays have texts as attributes.
+
+    Those along the axes `but_along` stay coordinates.
+    """
+    return _changed(group, lambda arrays: _with_text_attributes(arrays, but_along))
+
+
+def _changed(group: Group, change: Callable[[Arrays], Arrays]) -> Group:
+    changed = {name: _changed(below, change) for name, below in group.groups.items()}
+    arrays = change(group.arrays)
     if arrays is group.arrays and all(changed[name] is group.groups[name] for name in changed):
         return group
     return replace(group, arrays=arrays, groups=changed, attributes=_attributes(group, arrays))
@@ -102,45 +116,63 @@ def _has_axes(array: FileArray, arrays: Arrays) -> bool:
 # ---- texts
 
 
-def _with_texts_as_attributes(arrays: Arrays) -> Arrays:
+def is_text_of_bands(name: str, metadata: JSON) -> bool:
+    """Whether a coordinate is texts that are not the names of its dimension."""
+    return bool(metadata["data_type"] == "string" and metadata["dimension_names"] != [name])
+
+
+def with_text_attributes(attributes: JSON, texts: Mapping[str, tuple[JSON, bytes]]) -> JSON:
+    """Return the attributes of an array, among them the texts of its coordinates.
+
+    Parameters
+    ----------
+    attributes
+        Of the array.
+    texts
+        By name: `zarr.json` and the chunk of the coordinates that are texts.
+    """
+    listed = attributes.get("coordinates", "").split()
+    if not texts.keys() & {*listed}:
+        return attributes
+    changed = {name: value for name, value in attributes.items() if name != "coordinates"}
+    for name in listed:
+        if name in texts:
+            attribute = _attribute_name(name, texts[name][0])
+            if attribute == "units" or attribute in attributes:  # xarray's, or one text of all
+                attribute = f"band_{attribute}"
+            changed.setdefault(attribute, _values(*texts[name]))
+    if kept := [name for name in listed if name not in texts]:
+        changed["coordinates"] = " ".join(kept)
+    return changed
+
+
+def _with_text_attributes(arrays: Arrays, but_along: Collection[str] = ()) -> Arrays:
     texts = {
-        name: array
+        name: (array.metadata, array.data)
         for name, array in arrays.items()
         if isinstance(array, InlineArray)
-        and array.metadata["data_type"] == "string"
-        and array.metadata["dimension_names"] != [name]
+        and is_text_of_bands(name, array.metadata)
+        and not {*array.axes} & {*but_along}
     }
     if not texts:
         return arrays
     changed: dict[str, FileArray | InlineArray] = {}
     for name, array in arrays.items():
-        if name in texts:
-            continue
-        attributes = dict(array.metadata["attributes"])
-        listed = attributes.get("coordinates", "").split()
-        moved = [each for each in listed if each in texts]
-        if moved:
-            for each in moved:
-                attributes.setdefault(_attribute_name(each, texts[each]), _values(texts[each]))
-            kept = [each for each in listed if each not in texts]
-            attributes["coordinates"] = " ".join(kept)
-            if not kept:
-                del attributes["coordinates"]
-            array = replace(array, metadata=array.metadata | {"attributes": attributes})  # noqa: PLW2901
-        changed[name] = array
+        if name not in texts:
+            attributes = with_text_attributes(array.metadata["attributes"], texts)
+            changed[name] = replace(array, metadata=array.metadata | {"attributes": attributes})
     return changed
 
 
-def _attribute_name(name: str, array: InlineArray) -> str:
-    """Return the name of an attribute: xarray takes `units` for one text."""
-    dimensions = array.metadata["dimension_names"]
+def _attribute_name(name: str, metadata: JSON) -> str:
+    """Return the name of a coordinate without the suffix of its dimension, as in `band_1`."""
+    dimensions = metadata["dimension_names"]
     suffix = dimensions[0].removeprefix("band") if len(dimensions) == 1 else ""
-    plain = name.removesuffix(suffix) if suffix else name
-    return "band_units" if plain == "units" else plain
+    return name.removesuffix(suffix) if suffix else name
 
 
-def _values(array: InlineArray) -> str | list[Any]:
+def _values(metadata: JSON, data: bytes) -> str | list[Any]:
     """Return a text, a list, or lists within lists along several dimensions."""
-    texts = np.asarray(VLenUTF8().decode(array.data)).reshape(array.metadata["shape"])
+    texts = np.asarray(VLenUTF8().decode(data)).reshape(metadata["shape"])
     values: str | list[Any] = texts.astype(object).tolist()
     return values

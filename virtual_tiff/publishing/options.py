@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -260,11 +259,6 @@ class PublishOptions:
     def engine(self) -> Engine | None:
         """The workers, not yet started; None if all is done in this process."""
         return None if self.parallel is False else Engine(self.parallel)
-
-    @property
-    def recipe(self) -> str:
-        """All that a record depends on beside its file."""
-        return f"{self.reader!r} virtual-tiff {version('virtual-tiff')}"
 
     def settled(self, *, published: bool | Sequence[str] | None) -> PublishOptions:
         """Return the options when it is known what the repository has.

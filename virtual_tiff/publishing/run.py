@@ -66,6 +66,7 @@ from virtual_tiff.publishing.reading.catalogue import Catalogue
 from virtual_tiff.publishing.reading.image_sets import group_sets, missing_files
 from virtual_tiff.publishing.reading.spool import Spool, progress_file
 from virtual_tiff.publishing.reading.workers import (
+    Reader,
     Tally,
     look_up,
     parse_here,
@@ -289,20 +290,26 @@ class Publication:
         """Read the items that are new, or have changed."""
         options, spool = self.options, self.spool
         await await_thread(self._find_containers)
-        spool.recall(options.recipe)
+        spool.recall(self._reader.recipe)
         await look_up(spool, concurrency=options.concurrency)
         spool.settle(replace=options.replace_changed)
         tally = Tally(spool.count(), options.progress)
         tally.start(*spool.totals())
         await self._parse(tally)
 
+    @property
+    def _reader(self) -> Reader:
+        """How each file is read: in the form of those that are published."""
+        texts = self._arrangement().text_attributes
+        return replace(self.options.reader, text_attributes=texts)
+
     async def _parse(self, tally: Tally) -> None:
         """Read the items that are to be read."""
         options, spool, engine = self.options, self.spool, self.engine
         if engine is None:
-            await parse_here(options.reader, spool, tally, concurrency=options.concurrency)
+            await parse_here(self._reader, spool, tally, concurrency=options.concurrency)
             return
-        work = partial(parse_there, engine, options.reader, spool, tally)
+        work = partial(parse_there, engine, self._reader, spool, tally)
         await await_thread(partial(work, concurrency=options.concurrency))
 
     async def read_again(self) -> None:
@@ -588,6 +595,7 @@ class Publication:
             rules=options.rules,
             orders=options.orders,
             one_grid_mapping=ledger is None or ledger.one_grid_mapping,
+            text_attributes=ledger is None or ledger.text_attributes,
         )
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
@@ -636,6 +644,7 @@ class Publication:
                             axes=arrangement.axes,
                             portable=_kept_portable(options),
                             one_grid_mapping=arrangement.one_grid_mapping,
+                            text_attributes=arrangement.text_attributes,
                             per_scene=arrangement.per_scene,
                             group=group,
                             web=self.web.kept if self.web is not None else {},

@@ -1,12 +1,13 @@
-"""What files say of each of their bands: a coordinate where they agree, and left out else.
+"""What files say of each of their bands: kept where they agree, and left out else.
 
+Numbers are coordinates along `band`; texts are attributes of the array, and were coordinates.
 `gdal_translate -stats`, and GDAL's COG driver with STATISTICS=YES, write numbers of each band into
 each file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import rasterio
 import xarray
 import zarr
 
-from support.cubes import contents, differences
+from support.cubes import contents, differences, in_the_form_of_before
 from support.scenes import group_of, pixels, scene
 from virtual_tiff.publishing import Published, publish, remove
 
@@ -38,6 +39,22 @@ def made(tmp_path: Path) -> Callable[..., str]:
     return make
 
 
+@pytest.fixture(params=[True, False], ids=["attributes", "coordinates"], autouse=True)
+def attributes(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether texts are attributes, or coordinates as in repositories of earlier versions."""
+    with in_the_form_of_before(text_attributes=request.param):
+        yield request.param
+
+
+def said(group: zarr.Group, name: str, array: str = "0") -> list[Any] | None:
+    """The texts of each band; None if there are none."""
+    attribute: Any = group[array].attrs.get(name)
+    if attribute is None:
+        return values(group, name) if name in coordinates(group, array) else None
+    assert name not in group
+    return list(attribute)
+
+
 def coordinates(group: zarr.Group, array: str = "0") -> list[str]:
     return str(group[array].attrs["coordinates"]).split()
 
@@ -56,7 +73,9 @@ def stacked(files: list[str], **options: Any) -> Published:
 
 @pytest.mark.long
 @pytest.mark.parametrize("others", [{"STATISTICS_MEAN": "4"}, {}], ids=["differ", "lack it"])
-def test_a_stack_keeps_what_all_scenes_say(made: Callable[..., str], others: Items) -> None:
+def test_a_stack_keeps_what_all_scenes_say(
+    made: Callable[..., str], others: Items, *, attributes: bool
+) -> None:
     files = [
         made("a_20200101.tif", {"wavelength": "10", "STATISTICS_MEAN": "1"}),
         made("a_20200102.tif", {"wavelength": "10", **others}),
@@ -64,8 +83,7 @@ def test_a_stack_keeps_what_all_scenes_say(made: Callable[..., str], others: Ite
     published = stacked(files)
     assert published.left_out == {"0": ("STATISTICS_MEAN",)}
     group = group_of(published)
-    assert values(group, "wavelength") == WAVES
-    assert "wavelength" in coordinates(group)
+    assert said(group, "wavelength") == WAVES
     assert "STATISTICS_MEAN" not in coordinates(group)
     assert "STATISTICS_MEAN" not in group
     array: Any = group["0"]
@@ -73,7 +91,8 @@ def test_a_stack_keeps_what_all_scenes_say(made: Callable[..., str], others: Ite
     np.testing.assert_array_equal(array[1], pixels(Path(files[1])))
     store = published.repository.readonly_session("main").store
     opened = xarray.open_zarr(store, consolidated=False)
-    assert opened["0"].coords["wavelength"].dims == ("band",)
+    if not attributes:
+        assert opened["0"].coords["wavelength"].dims == ("band",)
 
 
 def test_tiles_keep_what_all_tiles_say(made: Callable[..., str]) -> None:
@@ -86,7 +105,7 @@ def test_tiles_keep_what_all_tiles_say(made: Callable[..., str]) -> None:
     assert "STATISTICS_MEAN" in published.left_out["0"]
     assert "wavelength" not in published.left_out["0"]
     group = group_of(published)
-    assert values(group, "wavelength") == WAVES
+    assert said(group, "wavelength") == WAVES
     assert "STATISTICS_MEAN" not in group
     np.testing.assert_array_equal(group["0"][:, :, 32:], pixels(Path(files[1])))
 
@@ -117,28 +136,33 @@ def test_what_the_next_scene_says_otherwise_is_no_coordinate_any_more(
     publish([made("a_20200101.tif", items)], place, **options)
     same = publish([made("a_20200102.tif", items)], place, append=True, **options)
     assert same.left_out == {}
-    assert {"wavelength", "filter"} <= set(coordinates(group_of(same)))
+    assert said(group_of(same), "wavelength") == WAVES
+    assert said(group_of(same), "filter") == ["f1", "f2", "f3"]
     other = publish(
         [made("a_20200103.tif", {"wavelength": "10", "filter": "g"})], place, append=True, **options
     )
     group = group_of(other)
     assert other.left_out == {"0": ("filter",)}
-    assert "filter" not in group
-    assert "filter" not in coordinates(group)
-    assert values(group, "wavelength") == WAVES
-    assert "wavelength" in coordinates(group)
+    assert said(group, "filter") is None
+    assert said(group, "wavelength") == WAVES
     last = publish([made("a_20200104.tif", items)], place, append=True, **options)
-    assert "filter" not in group_of(last)
+    assert said(group_of(last), "filter") is None
     assert last.left_out == {"0": ("filter",)}
 
 
-def test_variables_that_say_it_otherwise_have_one_each(made: Callable[..., str]) -> None:
+def test_variables_that_say_it_otherwise_have_one_each(
+    made: Callable[..., str], *, attributes: bool
+) -> None:
     files = [
         made(f"{name}_2020010{day}.tif", {"filter": name})
         for name in ("red", "nir")
         for day in (1, 2)
     ]
     group = group_of(stacked(files, variable="(red|nir)_"))
+    if attributes:
+        for name in ("red", "nir"):
+            assert said(group, "filter", name) == [f"{name}{band}" for band in (1, 2, 3)]
+        return
     bound = {name: set(coordinates(group, name)) for name in ("red", "nir")}
     first, second = sorted(("red", "nir"), key=lambda name: "filter" not in bound[name])
     assert "filter" in bound[first]
@@ -148,17 +172,21 @@ def test_variables_that_say_it_otherwise_have_one_each(made: Callable[..., str])
 
 
 def test_a_coordinate_takes_the_name_that_another_variable_gave_up(
-    made: Callable[..., str], tmp_path: Path
+    made: Callable[..., str], tmp_path: Path, *, attributes: bool
 ) -> None:
     place = tmp_path / "cube"
     options: dict[str, Any] = {"concat": "time", "time": r"_(\d{8})", "variable": "(red|nir)_"}
     files = [made(f"{name}_20200101.tif", {"filter": name}) for name in ("nir", "red")]
     group = group_of(publish(files, place, **options))
-    assert values(group, "filter") == ["nir1", "nir2", "nir3"]
-    assert values(group, "red_filter") == ["red1", "red2", "red3"]
+    if not attributes:
+        assert values(group, "filter") == ["nir1", "nir2", "nir3"]
+        assert values(group, "red_filter") == ["red1", "red2", "red3"]
     changed = made("nir_20200102.tif", {"filter": "other"})
     group = group_of(publish([changed], place, append=True, **options))
-    assert "filter" not in coordinates(group, "nir")
+    assert said(group, "filter", "nir") is None
+    if attributes:
+        assert said(group, "filter", "red") == ["red1", "red2", "red3"]
+        return
     assert set(coordinates(group, "red")) & {"filter", "red_filter"}
     name = next(name for name in coordinates(group, "red") if name.endswith("filter"))
     assert values(group, name) == ["red1", "red2", "red3"]
@@ -169,7 +197,7 @@ def test_a_coordinate_takes_the_name_that_another_variable_gave_up(
 def test_bands_that_are_put_together_keep_what_is_said_of_each(made: Callable[..., str]) -> None:
     files = [made("a.tif", {"filter": "a"}), made("b.tif", {"filter": "b"})]
     group = group_of(publish(files, "memory://", concat="band"))
-    assert values(group, "filter") == ["a1", "a2", "a3", "b1", "b2", "b3"]
+    assert said(group, "filter") == ["a1", "a2", "a3", "b1", "b2", "b3"]
 
 
 @pytest.mark.long
@@ -187,13 +215,18 @@ def test_bands_that_are_appended_and_removed_are_those_of_a_first_publication(
     removed = remove(files[0], tmp_path / "cube")
     rest = publish(files[1:], "memory://", concat="band")
     assert not list(differences(contents(removed), contents(rest)))
-    assert values(group_of(rest), "filter") == ["b1", "b2", "b3", "c1", "c2", "c3"]
+    assert said(group_of(rest), "filter") == ["b1", "b2", "b3", "c1", "c2", "c3"]
 
 
-def test_a_name_that_a_file_uses_for_all_bands_and_for_each(made: Callable[..., str]) -> None:
+def test_a_name_that_a_file_uses_for_all_bands_and_for_each(
+    made: Callable[..., str], *, attributes: bool
+) -> None:
     files = [
         made(f"a_2020010{day}.tif", {"filter": "f"}, tags={"filter": "of all"}) for day in (1, 2)
     ]
     group = group_of(stacked(files))
     assert group["0"].attrs["filter"] == "of all"
-    assert values(group, "filter") == ["f1", "f2", "f3"]
+    if attributes:
+        assert said(group, "band_filter") == ["f1", "f2", "f3"]
+    else:
+        assert values(group, "filter") == ["f1", "f2", "f3"]

@@ -499,6 +499,15 @@ def test_colours_of_bands(
     assert texts == column
 
 
+def test_one_unit_of_all_bands_takes_the_place_of_a_list() -> None:
+    array, inline = changed(
+        image(bands=2, band_units=["m", "K"]), bands=[DeclaredBand(unit="ft")] * 2
+    )
+    assert array["attributes"]["units"] == "ft"
+    assert "band_units" not in array["attributes"]
+    assert not inline
+
+
 def test_files_that_are_bands_have_coordinates_along_the_new_dimension() -> None:
     """But for its own, the names: they are those of the whole."""
     array = image(bands=2, long_name="a tile's")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import rioxarray  # noqa: F401 (the accessor)
 import xarray as xr
 from rasterio.transform import Affine, from_origin
 
+from support.cubes import in_the_form_of_before
 from virtual_tiff import open_published, publish
 from virtual_tiff.publishing import Published, remove
-from virtual_tiff.publishing.run import Publication
 
 SIZE = 128
 CORNER = (500_000.0, 4_600_000.0)
@@ -97,19 +96,11 @@ def test_images_without_coordinates_keep_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_repository_of_before_stays_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repository_of_before_stays_as_it_is(tmp_path: Path) -> None:
     paths = [cog(tmp_path / f"{n}.tif", n) for n in (1, 2)]
     cube = tmp_path / "cube"
     options: dict[str, Any] = {"concat": "n", "values": r"/(\d)\.tif", "append": True}
-    arrangement = Publication._arrangement
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            Publication,
-            "_arrangement",
-            lambda run: replace(arrangement(run), one_grid_mapping=False),
-        )
+    with in_the_form_of_before(one_grid_mapping=False):
         publish(paths[:1], cube, **options)
     dataset = opened(publish(paths, cube, **options))
     assert {"spatial_ref", "spatial_ref_1"} <= set(dataset.variables)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import hypot
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.arrays.one_dataset import is_text_of_bands, with_text_attributes
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.finding.lookups import is_time
@@ -80,6 +82,8 @@ class Arrangement:
     """By new dimension: texts in the order that they have along it; others are sorted."""
     one_grid_mapping: bool = True
     """Whether all sizes of an image share a grid mapping where they can."""
+    text_attributes: bool = True
+    """Whether texts of bands are attributes of the arrays; else they are coordinates."""
 
 
 def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) -> Plan:
@@ -110,7 +114,9 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
         for group, sets in sets_of
     ]
     parts_of_groups = [
-        with_group_places(with_fitting_ome(_sharing(catalogue, plan, sets, arrangement, existing)))
+        with_group_places(
+            with_fitting_ome(_as_one_dataset(catalogue, plan, sets, arrangement, existing))
+        )
         for plan, (_, sets) in zip(groups, sets_of, strict=True)
     ]
     return Plan(
@@ -127,22 +133,44 @@ def arrange(catalogue: Catalogue, arrangement: Arrangement, existing: Existing) 
     )
 
 
-def _sharing(
+def _as_one_dataset(
     catalogue: Catalogue,
     plan: GroupPlan,
     sets: Sequence[Files],
     arrangement: Arrangement,
     existing: Existing,
 ) -> Part:
-    """Return the part of a group, whose images share a grid mapping where they can."""
+    """Return the part of a group in the form that xarray's defaults take."""
+    part = _with_text_attributes(plan.part) if arrangement.text_attributes else plan.part
     if not arrangement.one_grid_mapping:
-        return plan.part
+        return part
     templates = [catalogue.template(n) for files in sets for n in catalogue.counts(files)]
     state = existing.states.get(plan.group)
     if not templates and state is not None:
         templates = [Template.from_text(text) for text in state.templates.values()]
     replaced = replaced_grid_mappings(templates)
-    return with_one_grid_mapping(plan.part, plan.group, replaced, published=state is not None)
+    return with_one_grid_mapping(part, plan.group, replaced, published=state is not None)
+
+
+def _with_text_attributes(part: Part) -> Part:
+    """Return a part whose arrays have the texts of bands that were put together as attributes."""
+    texts: dict[str, dict[str, tuple[JSON, bytes]]] = {}
+    for path, (metadata, data) in part.inline.items():
+        folder, name = posixpath.split(path)
+        if is_text_of_bands(name, metadata):
+            texts.setdefault(folder, {})[name] = metadata, data
+    arrays = {
+        path: metadata
+        | {
+            "attributes": with_text_attributes(
+                metadata["attributes"], texts.get(posixpath.dirname(path), {})
+            )
+        }
+        for path, metadata in part.arrays.items()
+    }
+    moved = {joined(folder, name) for folder, names in texts.items() for name in names}
+    inline = {path: each for path, each in part.inline.items() if path not in moved}
+    return replace(part, arrays=arrays, inline=inline)
 
 
 # ----------------------------------------------------------------------- group per file

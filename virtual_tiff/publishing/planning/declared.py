@@ -363,7 +363,7 @@ _FIELDS = {
         ("scale_factor", "add_offset", "scales", "offsets"),
         ("scale_factor", "add_offset"),
     ),
-    ("unit",): (("units", "unit_type"), ("units",)),
+    ("unit",): (("units", "band_units", "unit_type"), ("units",)),
     ("description",): (("long_name",), ("band",)),
     ("colour",): (("colorinterp",), ("colorinterp",)),
 }

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from itertools import islice
 from typing import Any, Literal
 
 from virtual_tiff.arrays.nodes import Group, without_lost
+from virtual_tiff.arrays.one_dataset import texts_as_attributes
 from virtual_tiff.arrays.selection.selection import OutsideError
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.engines import Engine
@@ -90,8 +92,15 @@ class Reader:
     """Attributes of `spatial_ref` that become coordinates along the new dimension."""
     join_bands: bool = False
     """Whether the bands of the files are put together along one dimension."""
+    text_attributes: bool = True
+    """Whether texts of bands are attributes of the arrays; else they are coordinates."""
     image_sets: bool = False
     """Whether the files of a multi-file OME-TIFF are put together as their OME-XML says."""
+
+    @property
+    def recipe(self) -> str:
+        """All that a record depends on beside its file."""
+        return f"{self!r} virtual-tiff {version('virtual-tiff')}"
 
 
 class Tally:
@@ -158,6 +167,8 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
         blocks: list[Block] = []
         if reader.portable is not None:
             nodes, blocks = await _portable(nodes, state, location, reader.portable)
+        if reader.text_attributes:  # of bands that are put together, those of all files are
+            nodes = texts_as_attributes(nodes, but_along=["band"] if reader.join_bands else [])
         lost = None
         if losses:
             lost = Lost(

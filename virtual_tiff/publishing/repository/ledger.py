@@ -112,6 +112,8 @@ class Ledger:
     """Whether the readers of a portable store have the codecs of its arrays, or which have."""
     one_grid_mapping: bool = False
     """Whether all sizes of an image share a grid mapping; not so in earlier repositories."""
+    text_attributes: bool = False
+    """Whether texts of bands are attributes of the arrays; they were coordinates."""
     per_scene: tuple[str, ...] | None
     """Attributes that are kept a scene each; None if the ledger does not say it."""
     group: str | None = None
@@ -132,6 +134,7 @@ class Ledger:
             "concat": list(self.axes),
             "portable": list(self.portable) if isinstance(self.portable, tuple) else self.portable,
             "one_grid_mapping": self.one_grid_mapping,
+            "text_attributes": self.text_attributes,
             "per_scene": list(self.per_scene or ()),
             "files": dict(self.files),
             "groups": {path: _state_to_json(state) for path, state in self.states.items()},
@@ -156,6 +159,7 @@ class Ledger:
             axes=tuple(attributes["concat"]),
             portable=tuple(portable) if isinstance(portable, list) else bool(portable),
             one_grid_mapping=bool(attributes.get("one_grid_mapping", False)),
+            text_attributes=bool(attributes.get("text_attributes", False)),
             per_scene=None if old and not scenes else tuple(scenes),
             group=attributes.get("group"),
             web=attributes.get("web", {}),
