@@ -221,15 +221,7 @@ def _without_axes(array: ManifestArray, axes: Sequence[int]) -> ManifestArray:
 
 
 def manifest_group(group: Group, url: str) -> ManifestGroup:
-    """Return the virtual group of arrays and groups.
-
-    Parameters
-    ----------
-    group
-        What it holds.
-    url
-        What the references point to.
-    """
+    """Return the virtual group of arrays and groups, whose references point to a url."""
     return ManifestGroup(
         arrays={name: _manifest_array(array, url) for name, array in group.arrays.items()},
         groups={name: manifest_group(child, url) for name, child in group.groups.items()},
@@ -257,14 +249,8 @@ def _manifest_array(array: FileArray | InlineArray, url: str) -> ManifestArray:
 def _metadata(plain: JSON, *, chunk_shape: Sequence[int] | None = None) -> ArrayV3Metadata:
     """Return what `ArrayV3Metadata.from_dict` does, ten times as fast.
 
-    What takes it the time is the same for many arrays: data type, chunks, fill value, codecs.
-
-    Parameters
-    ----------
-    plain
-        The metadata, as `zarr.json` has them.
-    chunk_shape
-        Of the model, if the array's own is that of hardly another.
+    What takes it the time is the same for many arrays: data type, chunks, fill value, codecs. The
+    model has another chunk shape if the array's own is that of hardly another.
     """
     chunk_shape_of_array = plain["chunk_grid"]["configuration"]["chunk_shape"]
     shape = tuple(chunk_shape_of_array if chunk_shape is None else chunk_shape)

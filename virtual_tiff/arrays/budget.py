@@ -18,12 +18,8 @@ _BLOCK_BYTES = 4
 class Budget:
     """Counts what the images of a file ask for.
 
-    Parameters
-    ----------
-    limits
-        `blocks`, `missing_blocks`, `samples` and `coordinates` are of all images together.
-    file_size
-        Bytes of the file: how many blocks' offsets it has room for.
+    Of `limits`, `blocks`, `missing_blocks`, `samples` and `coordinates` are of all images together.
+    The size of the file says how many blocks' offsets it has room for.
     """
 
     def __init__(self, limits: Limits, file_size: int) -> None:
@@ -35,13 +31,7 @@ class Budget:
         self._warned = False
 
     def charge(self, grid: BlockGrid, ifd: str) -> None:
-        """Count an image's blocks and samples.
-
-        Raises
-        ------
-        LimitError
-            If those of all images so far are more than the limits allow.
-        """
+        """Count an image's blocks and samples; more than all images may have are a LimitError."""
         self._blocks += grid.count
         self._samples += grid.samples
         limits, blocks = self._limits, "blocks of all images"
@@ -50,15 +40,7 @@ class Budget:
         limits.check("samples", self._samples, "samples of all images", ifd=ifd, of_file=True)
 
     def has_room(self, positions: int, ifd: str) -> bool:
-        """Count rows and columns for which coordinates are to be written; warn if too many.
-
-        Parameters
-        ----------
-        positions
-            Rows and columns of an image.
-        ifd
-            Path of its directory.
-        """
+        """Count rows and columns for which coordinates are to be written; warn if too many."""
         try:
             total = self._positions + positions
             self._limits.check(

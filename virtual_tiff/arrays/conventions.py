@@ -19,12 +19,7 @@ _ONE_CODE = re.compile(r"[A-Z]+:\d+")
 def place_attributes(place: Place, dimension_names: Sequence[str]) -> dict[str, Any]:
     """Return the attributes that say where an image lies; {} if no convention can.
 
-    Parameters
-    ----------
-    place
-        Of the image.
-    dimension_names
-        Of its rows and its columns.
+    The names are those of the dimensions of rows and columns.
     """
     dimensions = tuple(dimension_names)
 

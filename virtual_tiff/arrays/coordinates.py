@@ -32,21 +32,9 @@ def has_axes(place: Place | None) -> bool:
 
 
 def axis_array(place: Place, axis: Literal["x", "y"], name: str) -> InlineArray:
-    """Return the coordinates of the centres of pixels along a dimension.
+    """Return the coordinates of the centres of pixels along a dimension, in units of the CRS.
 
-    Parameters
-    ----------
-    place
-        With a transform that has no rotation.
-    axis
-        The dimension.
-    name
-        What it is called.
-
-    Returns
-    -------
-    InlineArray
-        Shape (width,) or (length,), float64, in units of the CRS.
+    The transform of the place must have no rotation.
     """
     affine = place.affine
     if affine is None:
@@ -85,16 +73,9 @@ def _axis(
 def band_array(
     values: Sequence[int] | Sequence[float] | Sequence[str], axis: str, name: str | None = None
 ) -> InlineArray:
-    """Return one value for each band or page: integers, floats or texts.
+    """Return one value for each band or page, at least one: integers, floats or texts.
 
-    Parameters
-    ----------
-    values
-        At least one.
-    axis
-        `band`, or the axis of the pages.
-    name
-        What the dimension is called; None if as the axis.
+    The dimension is called as the axis, unless it has a name.
     """
     kind = type(values[0]).__name__  # 1 and 1.0 are equal, and not the same
     make = _band if len(values) <= _MOST_REMEMBERED else _band.__wrapped__
@@ -113,19 +94,7 @@ def _band(values: tuple[Any, ...], kind: str, axis: str, name: str) -> InlineArr
 def plane_array(values: NDArray[Any], axes: Sequence[str], units: str) -> InlineArray | None:
     """Return a value for each plane of an image, along the axes on which it depends.
 
-    Parameters
-    ----------
-    values
-        Numbers, NaN for those that are unknown, or texts.
-    axes
-        Names of the dimensions.
-    units
-        "" for none.
-
-    Returns
-    -------
-    InlineArray or None
-        None if no value is known.
+    Numbers are NaN where they are unknown. None is returned if no value is known.
     """
     is_text = values.dtype == object
     kept = list(axes)

@@ -155,11 +155,7 @@ def image_array(
 def charge(ifd: ImageFileDirectory, options: Options) -> None:
     """Count an image in its file's account, once, before anything is made of it.
 
-    Raises
-    ------
-    TiffError
-        If the image has a compression or a size that cannot be read, or the images of the
-        file together ask for more than the limits allow.
+    An image that cannot be read, or is one too many for the limits of the file, is a TiffError.
     """
     codec_table.check(ifd)
     grid = block_grid(ifd, limits=options.limits)

@@ -28,23 +28,8 @@ def array_metadata(
 ) -> JSON:
     """Return the metadata of the array of one image; its dimensions are called by their axes.
 
-    Parameters
-    ----------
-    ifd
-        The directory of the image.
-    grid
-        The blocks that are exposed.
-    chunks
-        The chunks made of them.
-    axes
-        Of the array.
-    attributes
-        What is known of the values.
-
-    Raises
-    ------
-    UnsupportedError
-        If the data type or a decoding step is missing; it names the tag's value.
+    `attributes` are what is known of the values. A data type or a decoding step that is missing is
+    an UnsupportedError, which names the tag's value.
     """
     lengths = chunks.length, chunks.width, chunks.last_length
     shared = ifd.remembered(_metadata, grid, *lengths, axes)

@@ -95,12 +95,7 @@ def file_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, FileArray
 def with_losses(group: Group, others: Iterable[Loss] = ()) -> Group:
     """Return a root group that says what of all that it holds lies beyond the file's end.
 
-    Parameters
-    ----------
-    group
-        With the groups below it.
-    others
-        What of the file is lost beside blocks.
+    `others` are what the file lacks beside blocks.
     """
     of_arrays = [loss for _, array in file_arrays(group) for loss in array.losses]
     losses = (*of_arrays, *group.losses, *others)

@@ -52,15 +52,9 @@ def series_of(
 ) -> Series:
     """Return how directories belong together.
 
-    Parameters
-    ----------
-    ifds
-        Those that describe images, with their SubIFDs.
-    full
-        By path of an overview and of a mask: the image that NewSubfileType and the order of the
-        directories give it.
-    known
-        The slide, if that is known of all directories; None looks for it.
+    `ifds` are those that describe images, with their SubIFDs. `full` has, by path of an overview
+    and of a mask, the image that NewSubfileType and the order of the directories give it. The slide
+    may be known of all directories; None looks for it.
     """
     series = _generic(ifds, full)
     known = known or slide_of([ifd for ifd in ifds if "/" not in ifd.path])

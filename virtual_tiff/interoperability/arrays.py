@@ -62,16 +62,8 @@ class Node:
 def nodes_of(source: Any) -> Iterator[Node]:  # noqa: ANN401 (one of five kinds)
     """Yield the groups and arrays of a source, each group before its members.
 
-    Parameters
-    ----------
-    source
-        A store of `VirtualTIFF` or of another parser, what `open_published` returns, or an
-        `xarray.Dataset` or `xarray.DataTree` of VirtualiZarr.
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
+    A source is a store of `VirtualTIFF` or of another parser, what `open_published` returns, or an
+    `xarray.Dataset` or `xarray.DataTree` of VirtualiZarr; others are a TypeError.
     """
     if isinstance(source, ManifestStore):
         yield from _of_group(source._group, "")  # noqa: SLF001 (it has no public name in 2.8)

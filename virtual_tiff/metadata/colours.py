@@ -57,21 +57,9 @@ _NAMES = {
 def colour_interpretations(
     ifd: ImageFileDirectory, items: Sequence[str], bands: Sequence[int]
 ) -> list[str]:
-    """Return the colour interpretation of some bands.
+    """Return the colour interpretation of some bands, by the names of `rasterio.enums.ColorInterp`.
 
-    Parameters
-    ----------
-    ifd
-        The directory of the image.
-    items
-        For each of the bands, what GDAL_METADATA says, or "".
-    bands
-        Numbers of the bands, from 0.
-
-    Returns
-    -------
-    list of str
-        Names of `rasterio.enums.ColorInterp`; all are "" if none is known.
+    `items` are what GDAL_METADATA says of each, or "". All are "" if none is known.
     """
     try:
         colours, extra = _colours(ifd), ifd.ExtraSamples

@@ -19,18 +19,10 @@ __all__ = ["gcps_attribute"]
 def gcps_attribute(points: Sequence[GroundControlPoint]) -> str | None:
     """Return the attribute `gcps` of a grid mapping; None if there is nothing to say.
 
-    Parameters
-    ----------
-    points
-        Columns and rows count from the outer corner of the first pixel, x, y and z are in the
-        CRS that the grid mapping names.
-
-    Returns
-    -------
-    str or None
-        A GeoJSON FeatureCollection: a Point for each control point, with `row`, `col`, `id`
-        and `info` among its properties. `id` is the point's number in the file from 1, as
-        GDAL has it.
+    It is a GeoJSON FeatureCollection: a Point for each control point, in the CRS that the grid
+    mapping names, with `row`, `col`, `id` and `info` among its properties. Rows and columns count
+    from the outer corner of the first pixel. `id` is the point's number in the file from 1, as GDAL
+    has it.
     """
     features = [
         {

@@ -215,14 +215,7 @@ def _parted(image: OmeImage, kept: set[int]) -> OmeImage:
 def parse_ome(description: str | None, *, ifd: str, limits: Limits | None = None) -> Ome | None:
     """Return what an ImageDescription says, if it is OME-XML that describes this file's planes.
 
-    Parameters
-    ----------
-    description
-        ImageDescription of the first directory.
-    ifd
-        Its path, for warnings.
-    limits
-        Of XML.
+    `ifd` is the path of its directory, for warnings.
     """
     text = "" if description is None else description.strip()
     if not (text.startswith("<") and text.endswith("OME>")):

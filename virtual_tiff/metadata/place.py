@@ -99,13 +99,8 @@ class Place:
 def place_of(ifd: ImageFileDirectory, full: ImageFileDirectory | None = None) -> Place | None:
     """Return where an image lies; None if no tag says so.
 
-    Parameters
-    ----------
-    ifd
-        The directory of the image.
-    full
-        If it is an overview or a mask: the image that it belongs to. What that one says
-        holds, as in GDAL; some writers copy its tags to the overviews without a change.
+    `full` is the image that an overview or a mask belongs to. What that one says holds, as in GDAL;
+    some writers copy its tags to the overviews without a change.
     """
     return ifd.remembered(_place, full)
 

@@ -66,13 +66,9 @@ def rpc_of(ifd: ImageFileDirectory) -> Rpc | None:
 def rpc_of_domain(items: object) -> Rpc | None:
     """Return the coefficients that stand in the domain RPC of GDAL_METADATA, as text.
 
-    GDAL has them too, where the tag is absent (`rpc_of` goes first). The errors alone may be
-    missing, and as in rasterio text behind the numbers means nothing.
-
-    Parameters
-    ----------
-    items
-        The domain's items by name, such as ``{"LINE_OFF": "15834", …}``; else None is returned.
+    `items` are the domain's, by name, such as ``{"LINE_OFF": "15834", …}``. GDAL has them too,
+    where the tag is absent (`rpc_of` goes first). The errors alone may be missing, and as in
+    rasterio text behind the numbers means nothing.
     """
     if not isinstance(items, dict):
         return None

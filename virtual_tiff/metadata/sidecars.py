@@ -187,10 +187,7 @@ def parse_world_file(text: str) -> Affine | None:
 def statements_of_stac(bands: Sequence[Mapping[str, Any]]) -> Statements:
     """Return what `raster:bands` of a STAC asset say, or its `bands` since STAC 1.1.
 
-    Parameters
-    ----------
-    bands
-        One for each band of the file: `scale` or `raster:scale`, `offset`, `nodata`, `unit`.
+    Each band of the file may have `scale` or `raster:scale`, `offset`, `nodata` and `unit`.
     """
     nodata: dict[int, str] = {}
     roles: dict[int, dict[str, str]] = {}
@@ -219,16 +216,8 @@ def described(
 ) -> ImageFileDirectory:
     """Return a directory whose tags say what files beside it say.
 
-    Parameters
-    ----------
-    ifd
-        The directory of the image.
-    above
-        What counts more than its own tags: GDAL's `.aux.xml`.
-    world
-        The transform of a world file, which counts less.
-    below
-        What counts where all others say nothing: STAC.
+    GDAL's `.aux.xml`, `above`, counts more than its own tags; the transform of a world file less;
+    and STAC, `below`, where all others say nothing.
     """
     above, below = above or Statements(), below or Statements()
     entries = dict(ifd.entries)

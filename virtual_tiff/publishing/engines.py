@@ -111,20 +111,11 @@ class Engine:
         ordered: bool = False,
         window: int = _WINDOW,
     ) -> Iterator[R]:
-        """Yield what a function returns of each batch.
+        """Yield what a function returns of each batch; the batches are taken as they are needed.
 
-        Parameters
-        ----------
-        function
-            Has the same result each time, and changes nothing.
-        batches
-            Taken as they are needed.
-        lost
-            Makes the result of a single item whose workers die; None makes it a PublishError.
-        ordered
-            Whether the results come in the order of the batches.
-        window
-            Batches that are under way at once.
+        The function has the same result each time, and changes nothing. `lost` makes the result of
+        a single item whose workers die; None makes it a PublishError. Results come in the order of
+        the batches if they are `ordered`, and `window` batches are under way at once.
         """
         if self._executor is None:
             self._executor = self._open(self._closing)

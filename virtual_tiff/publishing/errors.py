@@ -35,12 +35,7 @@ class PublishError(RuntimeError):
 class MisfitError(PublishError):
     """Some files cannot be arranged with the others.
 
-    Parameters
-    ----------
-    message
-        The problem.
-    misfits
-        By number of the item: the reason for each file without which the others can be arranged.
+    `misfits` has, by number of the item, the reason for each file without which the others can.
     """
 
     def __init__(self, message: str, misfits: Mapping[int, str]) -> None:

@@ -263,15 +263,8 @@ class PublishOptions:
     def settled(self, *, published: bool | Sequence[str] | None) -> PublishOptions:
         """Return the options when it is known what the repository has.
 
-        Parameters
-        ----------
-        published
-            Whether the repository is portable, or for which readers; None if it has nothing yet.
-
-        Raises
-        ------
-        ValueError
-            If that is not what was asked for.
+        `published` says whether it is portable, or for which readers; None if it has nothing yet.
+        If the user asks for something else, it is a ValueError.
         """
         if None not in (published, self.portable) and published != self.portable:
             msg = f"the repository was published with portable={published}, not {self.portable}"

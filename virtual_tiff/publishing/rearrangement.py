@@ -97,12 +97,8 @@ class Rearrangement:
         """Take the records of the published files into the spool.
 
         Those that are `gone` are left out of the plan of all files; or only their references are,
-        where their places are kept.
-
-        Raises
-        ------
-        PublishError
-            If a document has placed the files, as it is not kept.
+        where their places are kept. A cube whose files a document has placed is a PublishError: it
+        is not kept.
         """
         documents = self.kept_options.get("documents") or _documents(self.spool)
         if documents:
@@ -140,13 +136,7 @@ class Rearrangement:
         )
 
     def plan(self) -> list[str]:
-        """Compare the plans; return the urls of files that have to be read first, if there are any.
-
-        Raises
-        ------
-        PublishError
-            If the files do not fit on each other.
-        """
+        """Compare the plans; return the urls of files that have to be read first, if any."""
         if unread := self.spool.unread():
             return unread
         if unknown := self.spool.unknown_holes():

@@ -251,10 +251,7 @@ class Publication:
     def _web_references(self) -> WebReferences | None:
         """Return what gives objects their https urls; None if nobody asks for it.
 
-        Raises
-        ------
-        ValueError
-            If the repository has references of another kind.
+        A repository that has references of another kind is a ValueError.
         """
         store_options = self.options.store_options or {}
         kept = self.ledger.web if self.ledger is not None else {}
@@ -315,10 +312,7 @@ class Publication:
     async def read_again(self) -> None:
         """Read published files that `plan` needs.
 
-        Raises
-        ------
-        PublishError
-            If one cannot be read, or is not what was published.
+        One that cannot be read, or is not what was published, is a PublishError.
         """
         spool, options, urls = self.spool, self.options, self._unread
         assert self._repository is not None  # noqa: S101 (for mypy: files are published)
@@ -346,10 +340,7 @@ class Publication:
     def _for_grid(self, options: PublishOptions) -> PublishOptions:
         """Return the options that a declared grid of the files asks for, if there is one.
 
-        Raises
-        ------
-        ValueError
-            If the user asks for something else.
+        If the user asks for something else, it is a ValueError.
         """
         grids = self.spool.grids()
         if not grids:
@@ -380,10 +371,7 @@ class Publication:
     def _name_variable(self) -> None:
         """Give the files without a variable the one of the options, or of the repository.
 
-        Raises
-        ------
-        ValueError
-            If the repository has several variables, and nothing says which one it is.
+        A repository of several variables is a ValueError, if nothing says which one it is.
         """
         options, spool = self.options, self.spool
         name = options.variable_name

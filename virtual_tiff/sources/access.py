@@ -263,13 +263,8 @@ def account_of(options: Mapping[str, Any]) -> str | None:
 def headers_of(options: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers that options want in each request over HTTP.
 
-    `default_headers` is a mapping or, as on a command line, a text as `Name: value`. They are
-    taken for secrets, and saved nowhere.
-
-    Raises
-    ------
-    ValueError
-        If a text is not of this form; it is not repeated, as it may be a secret.
+    `default_headers` is a mapping or, as on a command line, a text as `Name: value`. They are taken
+    for secrets, and saved nowhere; an error about a text of another form does not repeat it.
     """
     headers = options.get("default_headers") or {}
     if isinstance(headers, str):

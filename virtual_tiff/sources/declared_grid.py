@@ -124,13 +124,7 @@ class TilePlace:
 
 
 def root_of(text: str, place: str, what: str, limits: Limits) -> Element:
-    """Return the root element of a document; an error says what it is not.
-
-    Raises
-    ------
-    ValueError
-        If it is not XML, or above a limit.
-    """
+    """Return the root element of a document; a ValueError says what it is not."""
     try:
         return read_xml(text, limits)
     except TiffError as error:
@@ -165,21 +159,10 @@ def base_of(place: str) -> str:
 
 
 def file_named(text: str, place: str, base: str | None) -> str:
-    """Return the path or url of a file that a document of GDAL's names.
+    """Return the path or url of a file that a document of GDAL's names; `place` is its own.
 
-    Parameters
-    ----------
-    text
-        As the document has it.
-    place
-        The path or url of the document, for messages.
-    base
-        As `base_of` gives it; None if a relative name counts from the working directory.
-
-    Raises
-    ------
-    ValueError
-        If it is something else than a file on disk, on a server or in an object store.
+    Relative names count from `base`, as `base_of` gives it; if it is None, from the working
+    directory. What is no file on disk, on a server or in an object store is a ValueError.
     """
     virtual = re.fullmatch(r"/vsi([a-z0-9]+?)(?:_streaming)?/(.*)", text, re.DOTALL)
     if virtual is not None:

@@ -293,12 +293,7 @@ class _Finder:
     def _companion(self, name: str) -> SourceFile:
         """Return one of the files that a companion of OME-TIFFs describes; it leads to the others.
 
-        Raises
-        ------
-        ValueError
-            If it is not OME-XML that names files.
-        FileNotFoundError
-            If none of the files exists.
+        What is not OME-XML that names files is a ValueError.
         """
         ome = parse_ome("".join(self._text(name)), ifd=redacted(name))
         files = [] if ome is None else [absolute(file, base_of(name)) or file for file in ome.files]

@@ -37,20 +37,10 @@ def lists_from_a_key(store: object) -> bool:
 
 
 async def listed_states(store: Any, paths: Sequence[str]) -> dict[str, SourceState]:  # noqa: ANN401
-    """Return the states of those objects that are found cheaply by listing.
+    """Return the states of those objects that are found cheaply by listing, by their keys.
 
-    Parameters
-    ----------
-    store
-        A store that `lists_from_a_key`.
-    paths
-        Keys, sorted.
-
-    Returns
-    -------
-    dict
-        States by key. An object that is not in it may exist: the listing has been refused, or was
-        given up.
+    The store is one that `lists_from_a_key`, and the keys are sorted. An object that is left out
+    may exist: the listing has been refused, or was given up.
     """
     states: dict[str, SourceState] = {}
     wanted = set(paths)

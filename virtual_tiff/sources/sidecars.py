@@ -77,18 +77,7 @@ async def with_sidecars(
 ) -> tuple[Tiff, Parts]:
     """Return a file with all that is said of its first image outside of it.
 
-    Parameters
-    ----------
-    tiff
-        The file, with its first directory.
-    beside
-        What is asked for.
-    source
-        Returns the source of a file in the same folder, by name.
-    name
-        Of the file.
-    limits, reading
-        For each of the other files.
+    `source` returns the source of a file in the same folder, by name.
     """
     if not tiff.ifds or tiff.ifds[0].path != "0" or not tiff.ifds[0].describes_image:
         return tiff, Parts()

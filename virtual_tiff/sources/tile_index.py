@@ -109,13 +109,7 @@ _ELEMENTS = {
 
 
 def parse_settings(text: str, place: str) -> IndexSettings:
-    """Read a document `.gti`.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or asks for what references to blocks of files cannot say.
-    """
+    """Read a document `.gti`; a ValueError refuses what references cannot say."""
     root = root_of(text, place, "a tile index", Limits())
     dataset, items, bands = "", {}, []
     for element in root:
@@ -140,23 +134,10 @@ def parse_settings(text: str, place: str) -> IndexSettings:
 
 
 def read_features(data: bytes, place: str, settings: IndexSettings | None = None) -> Features:
-    """Read the features of a vector file.
+    """Read the features of a vector file, whose suffix says what it is.
 
-    Parameters
-    ----------
-    data
-        The file.
-    place
-        Its path or url, whose suffix says what it is.
-    settings
-        They may name the layer; otherwise it is the only one, or that of the file's metadata.
-
-    Raises
-    ------
-    ImportError
-        If the package that reads it is not installed.
-    ValueError
-        If it cannot be read.
+    The settings may name the layer; otherwise it is the only one, or that of the file's metadata. A
+    package that is not installed is an ImportError, and a file that cannot be read a ValueError.
     """
     read = next(
         (read for suffix, read in _READERS.items() if lower_path(place).endswith(suffix)), _ogr
@@ -282,10 +263,7 @@ def tiles_of_index(
 ) -> Iterator[tuple[str, TilePlace]]:
     """Yield the files of a tile index in the order in which they cover each other.
 
-    Raises
-    ------
-    ValueError
-        If it has no field of files, or asks for what references to blocks of files cannot say.
+    A ValueError refuses an index without a field of files, and what references cannot say.
     """
     items = {**features.items, **(settings.items if settings else {})}
     name = items.get("LOCATION_FIELD", "location")

@@ -29,17 +29,7 @@ def is_table(name: str) -> bool:
 def tiles_of_table(lines: Iterable[str], place: str) -> Iterator[tuple[str, TilePlace, str]]:
     """Yield the files of a table, each with its place, and its name as the table has it.
 
-    Parameters
-    ----------
-    lines
-        The text.
-    place
-        The path or url of the table, for relative names and for messages.
-
-    Raises
-    ------
-    ValueError
-        If columns are missing, or a line has no place.
+    A table that lacks columns, or the place of a file, is a ValueError.
     """
     rows = csv.reader(line for line in lines if line.strip() and not line.startswith("#"))
     header = [cell.strip().lower() for cell in next(rows, [])]

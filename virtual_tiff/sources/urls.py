@@ -117,10 +117,7 @@ _BUCKETS = {
 def object_url(store: Any, path: str) -> str:  # noqa: ANN401 (duck-typed)
     """Return the percent-encoded url of an object of one of obstore's stores.
 
-    Raises
-    ------
-    ValueError
-        If the store does not state where its objects are.
+    A store that does not state where its objects are is a ValueError.
     """
     kind = type(store).__name__
     prefix = str(getattr(store, "prefix", None) or "").rstrip("/")
@@ -162,10 +159,7 @@ def is_plain_web_path(path: str) -> bool:
 def reference_of(url: str) -> str:
     """Return the reference for a url that users give a parser.
 
-    Raises
-    ------
-    ValueError
-        If it has a secret, or a path that a store of a registry cannot be asked for.
+    A url with a secret, or a path that a store of a registry cannot be asked for, is a ValueError.
     """
     if _PLAIN_URL.fullmatch(url):
         return url
@@ -191,13 +185,9 @@ def reference_of(url: str) -> str:
 def resolve_reference(reference: str, registry: Any) -> tuple[Any, str]:  # noqa: ANN401 (obspec-utils')
     """Return the store of a reference, and the object's path within it.
 
-    obspec-utils' registry decodes nothing and cuts a path at `?`, `#` and `;`; so it is asked
-    for a url where these are encoded, and its answer is decoded.
-
-    Raises
-    ------
-    ValueError
-        If no store serves it.
+    obspec-utils' registry decodes nothing and cuts a path at `?`, `#` and `;`; so it is asked for a
+    url where these are encoded, and its answer is decoded. If no store serves it, it is a
+    ValueError.
     """
     root = root_of(reference)
     path = _decoded(reference[len(root) :])

@@ -138,20 +138,7 @@ _SUBCLASSES = {
 
 
 def parse_vrt(text: str, place: str) -> Vrt:
-    """Read a document.
-
-    Parameters
-    ----------
-    text
-        The XML.
-    place
-        Its path or url, for relative names and for messages.
-
-    Raises
-    ------
-    ValueError
-        If it is no VRT, or asks for what references to blocks of files cannot say.
-    """
+    """Read a document; a ValueError refuses what references to blocks of files cannot say."""
     root = root_of(text, place, "a VRT", _LIMITS)
     if local_name(root) != "VRTDataset":
         msg = f"{redacted(place)} is not a VRT of an image: its element is {local_name(root)}"
@@ -365,17 +352,8 @@ def _colour(entry: Element) -> tuple[int, ...]:
 def tiles_of(root: Vrt, documents: Mapping[str, Vrt]) -> list[tuple[str, TilePlace]]:
     """Return the files of a VRT, nested ones included, each with its place; in their order.
 
-    Parameters
-    ----------
-    root
-        The document that the user names.
-    documents
-        By name: those that it, or one of them, names.
-
-    Raises
-    ------
-    ValueError
-        If bands are made of other bands of files than all in order, or one file each.
+    `documents` are, by name, those that the VRT, or one of them, names. Bands that are made of
+    other bands of files than all in order, or one file each, are a ValueError.
     """
     document = _Document(root.grid.name)
     bands = [_flattened(root, number, documents) for number in range(len(root.sources))]

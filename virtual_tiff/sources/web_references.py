@@ -43,12 +43,7 @@ __all__ = ["WebReferences", "web_root"]
 class WebReferences:
     """Gives objects of clouds the urls by which web clients read them.
 
-    Parameters
-    ----------
-    options
-        obstore's, of the user.
-    kept
-        What `kept` was at the run before.
+    `kept` is what the attribute of this name was at the run before.
     """
 
     def __init__(self, options: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]]) -> None:
@@ -85,12 +80,8 @@ class WebReferences:
     def location(self, location: Location) -> Location:
         """Return an object as web clients read it; a file, or what is on the web already, stays.
 
-        Raises
-        ------
-        ValueError
-            If a setting of its bucket is missing, or its readers pay.
-        OSError
-            If it cannot be read without a signature.
+        A setting of its bucket that is missing, or readers who pay, are a ValueError; an object
+        that cannot be read without a signature is an OSError.
         """
         kind, root = kind_of(location.url), root_of(location.url)
         if kind not in ENDPOINTS:
@@ -129,10 +120,7 @@ class WebReferences:
 def web_root(root: str, options: Mapping[str, Any]) -> str:
     """Return the url below which the objects of a bucket are on the web, by plain options.
 
-    Raises
-    ------
-    ValueError
-        If a setting is missing, or requests are to be signed.
+    If a setting is missing, or requests are to be signed, it is a ValueError.
     """
     kind, bucket = kind_of(root), root.partition("://")[2]
     bucket, _, host = bucket.partition("@")  # abfss://container@account.dfs.core.windows.net

@@ -536,14 +536,7 @@ def slide_stack(
 ) -> Stack:
     """Return an image of a slide as a stack, with spacing in micrometres.
 
-    Parameters
-    ----------
-    image
-        What the vendor says of it.
-    levels
-        The pages of each level that is exposed, the full resolution first.
-    sample_axis
-        Name of the axis of the samples of a pixel.
+    `levels` are the pages of each level that is exposed, the full resolution first.
     """
     full = levels[0][0]
     by_page = {

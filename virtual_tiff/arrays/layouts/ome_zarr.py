@@ -96,18 +96,9 @@ def group_attributes(
 ) -> dict[str, Any]:
     """Return the attributes of the group that holds an OME image's arrays.
 
-    Parameters
-    ----------
-    stack
-        The image; one without `ome` has pixels for units.
-    datasets
-        Path of each array within the group, the full resolution first, and how many of the
-        full resolution's pixels make one of its own along y and x.
-
-    Raises
-    ------
-    ValueError
-        If the stack has axes that OME-Zarr does not know.
+    `datasets` are the path of each array within the group, the full resolution first, and how many
+    of the full resolution's pixels make one of its own along y and x. A stack without `ome` has
+    pixels for units; one with axes that OME-Zarr does not know is a ValueError.
     """
     names = stack.dimension_names
     unknown = [name for name in names if name not in _AXIS_TYPES]

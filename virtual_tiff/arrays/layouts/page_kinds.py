@@ -67,11 +67,6 @@ def signatures(ifds: Iterable[ImageFileDirectory], *, color_maps: bool = True) -
     """Return for each image what must be equal in the images of one array.
 
     Without `color_maps` the pages may have several: those of channels are colours for display.
-
-    Raises
-    ------
-    TiffError
-        If a tag that decides cannot be read.
     """
     deciding = _DECIDING if color_maps else _DECIDING - {Tag.ColorMap}
     seen: dict[Hashable, Hashable] = {}

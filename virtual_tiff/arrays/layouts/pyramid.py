@@ -39,17 +39,7 @@ _MASK = "mask"
 def pyramid(
     images: Sequence[ImageArray], *, coordinates: bool, slide: KnownSlide | None = None
 ) -> Group:
-    """Return a group of levels; of several images a group that holds one for each.
-
-    Parameters
-    ----------
-    images
-        Those to expose.
-    coordinates
-        Whether coordinate arrays stand beside them.
-    slide
-        The whole-slide image that the file is.
-    """
+    """Return a group of levels; of several images a group that holds one for each."""
     full = {image.ifd.path: image.full for image in images if image.full is not None}
     series = series_of([image.ifd for image in images], full, slide)
     pages = {
@@ -128,15 +118,8 @@ def described(
 ) -> Level:
     """Say how a level lies in the first one: a window begins at blocks of each level's own.
 
-    Parameters
-    ----------
-    path
-        Of the level's group.
-    image, first
-        The level, and that of full resolution.
-    factor
-        Rows and columns of the full resolution that those of the level stand for; None if their
-        sizes say it.
+    `factor` are rows and columns of the full resolution that those of the level stand for; None if
+    their sizes say it.
     """
     length, width = image.size
     down, across = factor or (

@@ -28,10 +28,7 @@ exact between `_POINTS`."""
 def portable_crs(given: CrsInput) -> str:
     """Return a CRS as a text, which can be compared, hashed and sent to another process.
 
-    Raises
-    ------
-    ValueError
-        If it is nothing that pyproj would take.
+    What pyproj would not take is a ValueError.
     """
     if isinstance(given, tuple | list) and len(given) == 2:  # authority and code
         given = f"{given[0]}:{given[1]}"

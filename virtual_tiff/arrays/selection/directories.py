@@ -27,21 +27,9 @@ type Exposed = tuple[ImageFileDirectory, ImageFileDirectory | None]
 
 
 def exposed(tiff: Tiff, selection: Selection, *, all_of_them: bool) -> list[Exposed]:
-    """Return the directories of which arrays are made.
+    """Return the directories of which arrays are made: all, or the one that was asked for.
 
-    Parameters
-    ----------
-    tiff
-        The file.
-    selection
-        Says which overviews.
-    all_of_them
-        Whether all directories were asked for; else the one that was stays, whatever it is.
-
-    Raises
-    ------
-    ValueError
-        If an overview that is asked for is not there.
+    An overview that is asked for and not there is a ValueError.
     """
     if not all_of_them:
         return [(ifd, tiff.full_image) for ifd in tiff.ifds]

@@ -55,11 +55,8 @@ class Region:
     def scaled(self, full: tuple[int, int], size: tuple[int, int]) -> Region:
         """Return the pixels of a smaller image that lie in the region, in part or whole.
 
-        Parameters
-        ----------
-        full, size
-            Length and width of the image that the region is of, and of the smaller one.
-            Both show the same ground.
+        The sizes, length and width, are those of the image that the region is of, and of the
+        smaller one. Both show the same ground.
         """
         (full_length, full_width), (length, width) = full, size
         bottom, right = self.ends

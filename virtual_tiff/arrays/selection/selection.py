@@ -83,10 +83,7 @@ class Selection:
     def levels(self, count: int) -> list[int]:
         """Return which of an image's overviews are exposed, from 0, in their order.
 
-        Raises
-        ------
-        ValueError
-            If there is no such overview.
+        If there is no such overview, it is a ValueError.
         """
         if isinstance(self.overviews, bool):
             return list(range(count)) if self.overviews else []

@@ -156,21 +156,9 @@ def _cached(
 def build(
     keys: Mapping[int, GeoValue], edition: tuple[int, ...], epsg: Registry
 ) -> tuple[Crs | None, tuple[str, ...]]:
-    """Make a CRS of GeoKeys.
+    """Make a CRS of GeoKeys; return it, None if there is none, and what to warn of.
 
-    Parameters
-    ----------
-    keys
-        By their number.
-    edition
-        Version, revision and minor revision of the directory.
-    epsg
-        What knows the codes.
-
-    Returns
-    -------
-    tuple
-        The CRS, None if there is none, and what to warn of.
+    `edition` is version, revision and minor revision of the directory.
     """
     ctx = Context(keys=keys, version=edition, epsg=epsg)
     kind = _MODELS.get(ctx.short(K.GTModelTypeGeoKey) or 0, "local")

@@ -27,11 +27,8 @@ _IMAGINE_NAMES = {"Units": "LUnits"}
 def fields(citation: str | None) -> Mapping[str, str]:
     """Return what a citation says by the words before " = "; empty if it is a name alone.
 
-    Returns
-    -------
-    mapping
-        Keys are `PCS Name`, `GCS Name`, `Datum`, `Ellipsoid`, `Primem`, `LUnits`, `AUnits`,
-        `VCS Name`, `NAD` and `Projection Name`; of several values the first.
+    Keys are `PCS Name`, `GCS Name`, `Datum`, `Ellipsoid`, `Primem`, `LUnits`, `AUnits`, `VCS Name`,
+    `NAD` and `Projection Name`; of several values the first counts.
     """
     if citation is None or citation.startswith(_PE_STRING):
         return {}

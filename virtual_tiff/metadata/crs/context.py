@@ -77,13 +77,7 @@ class Context:
         return value is not None and not (key in _NO_SMALL_CODES and 0 < value <= _LAST_RESERVED)
 
     def double(self, key: GeoKey, *, finite: bool = True) -> float | None:
-        """Return a key of type DOUBLE.
-
-        Raises
-        ------
-        NoCrsError
-            If no CRS can have it, and `finite`.
-        """
+        """Return a key of type DOUBLE; where it must be `finite`, a NoCrsError refuses others."""
         value = self.keys.get(key)
         if not isinstance(value, float):
             return None

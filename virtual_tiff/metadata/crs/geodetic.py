@@ -78,17 +78,8 @@ def geocentric(ctx: Context, unit: Unit) -> JSON:
 def geodetic(ctx: Context, default_code: int | None) -> JSON:
     """Return the geographic 2-D CRS that the keys define.
 
-    Parameters
-    ----------
-    ctx
-        The keys.
-    default_code
-        Of the base CRS that goes with a projected CRS's code.
-
-    Returns
-    -------
-    JSON
-        The registry's own object if the keys do not differ from it.
+    It is the registry's own object if the keys do not differ from it. The default code is that of
+    the base CRS that goes with a projected CRS's code.
     """
     known = _known(ctx, default_code)
     names: dict[str, str] = {}
@@ -169,15 +160,8 @@ def is_sphere(crs: JSON) -> bool:
 def bound_to_wgs84(ctx: Context, crs: JSON, *, known_datums: bool) -> JSON:
     """Add GeogTOWGS84GeoKey to a geographic or projected CRS.
 
-    Parameters
-    ----------
-    ctx
-        The keys.
-    crs
-        The CRS.
-    known_datums
-        Whether that is done where the datum is in the registry, too. GDAL does not, for the
-        registry knows better transformations; but it does below a compound CRS.
+    `known_datums` says whether that is done where the datum is in the registry, too. GDAL does not,
+    for the registry knows better transformations; but it does below a compound CRS.
     """
     shifts = ctx.doubles(K.GeogTOWGS84GeoKey)
     if not all(map(is_possible, shifts)):

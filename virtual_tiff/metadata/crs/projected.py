@@ -115,14 +115,9 @@ def code_alone(ctx: Context) -> int | None:
 
 
 def linear_unit(ctx: Context, default: Unit | None = None) -> Unit | None:
-    """Return the unit of lengths that the keys name, or the default.
+    """Return the unit of lengths that the keys name.
 
-    Parameters
-    ----------
-    ctx
-        The keys.
-    default
-        What holds where neither ProjLinearUnitsGeoKey nor GeogLinearUnitsGeoKey is there.
+    The default holds where neither ProjLinearUnitsGeoKey nor GeogLinearUnitsGeoKey is there.
     """
     key = K.ProjLinearUnitsGeoKey
     unit: Unit | None = None

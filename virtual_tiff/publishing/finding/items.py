@@ -235,10 +235,7 @@ class Placement:
     def _rows(self, files: Iterable[SourceFile]) -> Iterator[_Row]:
         """Yield the files, each with its variable and what was looked up.
 
-        Raises
-        ------
-        ValueError
-            After the last file, if some have no value.
+        After the last file there is a ValueError, if some have no value.
         """
         lookups = [of for _, of in self._lookups()]
         unplaced: dict[str, list[str]] = {}

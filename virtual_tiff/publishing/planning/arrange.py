@@ -399,10 +399,7 @@ def _arranged(
 ) -> GroupPlan:
     """Lay out the files of one group.
 
-    Parameters
-    ----------
-    shared
-        By dimension: coordinates that the group has beside those of its files.
+    `shared` has, by dimension, the coordinates that the group has beside those of its files.
     """
     state = existing.states.get(group)
     if len(sets[0]) and is_image_set(catalogue, sets[0]):

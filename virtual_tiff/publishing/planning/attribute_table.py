@@ -200,15 +200,7 @@ def rule_of(name: str) -> Rule | None:
 
 
 def decides(name: str, attributes: dict[str, Any]) -> bool:
-    """Return whether files that differ in an attribute cannot become one array.
-
-    Parameters
-    ----------
-    name
-        The attribute.
-    attributes
-        All attributes of its array or group.
-    """
+    """Return whether files that differ in one of these attributes cannot become one array."""
     rule = rule_of(name)
     if rule == "agree or coordinate":
         return not isinstance(attributes[name], str | int | float)

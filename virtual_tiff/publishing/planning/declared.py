@@ -234,23 +234,11 @@ def declare(
     *,
     holes: bool,
 ) -> None:
-    """Take what a document says of the whole into the metadata of its arrays.
+    """Take what a document says of the whole into the metadata of its arrays, which are changed.
 
-    Parameters
-    ----------
-    grid
-        The document.
-    arrays, inline
-        By path, as in `Part`; they are changed.
-    axes
-        By path, those of the files' arrays.
-    holes
-        Whether pixels of the whole have no file.
-
-    Raises
-    ------
-    PublishError
-        If it says something that references cannot change.
+    `arrays` and `inline` are by path, as in `Part`, and so are the axes of the files' arrays.
+    `holes` says whether pixels of the whole have no file. What references cannot change is a
+    PublishError.
     """
     first = next(iter(arrays))
     reference = inline.get(_reference(first, arrays[first]))
@@ -480,10 +468,7 @@ def _declare_place(
 def _crs(grid: DeclaredGrid, attributes: JSON, reference: JSON) -> Crs | None:
     """Return the CRS that a document gives to files without one; None if they have the same.
 
-    Raises
-    ------
-    PublishError
-        If files have another one.
+    If the files have another one, it is a PublishError.
     """
     if grid.crs is None:
         return None

@@ -92,23 +92,11 @@ def refuse(
     kinds: Sequence[tuple[str, int]] = (),
     misfits: Mapping[int, str] | None = None,
 ) -> None:
-    """Refuse files that cannot be stacked; do nothing if there is no difference.
+    """Refuse files that cannot be stacked, by a MisfitError; do nothing if there is no difference.
 
-    Parameters
-    ----------
-    differences
-        Between the files.
-    problem
-        The first words of the error.
-    kinds
-        For each group that the files would form: the name of a file, and how many files it has.
-    misfits
-        By number: the reason for each file that differs from most others.
-
-    Raises
-    ------
-    MisfitError
-        If there is one; it lists the differences, and says what helps.
+    `problem` are the first words of the error. `kinds` has, for each group that the files would
+    form, the name of a file, and how many files it has; `misfits` by number the reason for each
+    file that differs from most others.
     """
     if not differences:
         return
@@ -177,14 +165,8 @@ def kinds_of(
 ) -> list[tuple[str, int]]:
     """Return the groups that files would form, the largest first: a file of each, and its size.
 
-    Parameters
-    ----------
-    templates
-        What files of a group have in common, by number of their template.
-    names
-        Of files, by number.
-    counts
-        How many files have each template.
+    All is by number of the files' template: what files of a group have in common, names of some
+    files, and how many there are.
     """
     sizes: Counter[object] = Counter()
     examples: dict[object, str] = {}
@@ -199,16 +181,9 @@ def differences(
     files: Mapping[int, Sequence[str]],
     usual: Template | None = None,
 ) -> list[Difference]:
-    """Return the differences between each file and most others.
+    """Return the differences between each file and most others, or the usual template.
 
-    Parameters
-    ----------
-    templates
-        Of the files, by number.
-    files
-        By number of their template: the names of files.
-    usual
-        The template that all are compared with; None is that of most of them.
+    `templates` and the names of the files are by number of the template.
     """
     aspects_of = {number: _aspects(template) for number, template in templates.items()}
     expected = _aspects(usual) if usual else _most(aspects_of, files)

@@ -53,21 +53,11 @@ def take(
     size: int,
     before: Collection[int] = (),
 ) -> None:
-    """Add the loose attributes of files to those of the files before.
+    """Add the loose attributes of files, each with its position, to those of the files before.
 
-    Parameters
-    ----------
-    stacked
-        The attributes to which they are added.
-    nodes
-        By node of the file: the node of the repository.
-    files
-        Position and attributes of each file.
-    size
-        The number of positions.
-    before
-        Positions of files whose attributes are in `stacked` already. They are asked for only if
-        an attribute differs that was the same in all these files.
+    `nodes` has the nodes of the repository by those of the files; `size` is the number of
+    positions. `before` are those of files whose attributes are in `stacked` already. They are asked
+    for only if an attribute differs that was the same in all these files.
     """
     for values in stacked.varying.values():
         values.extend([ABSENT] * (size - len(values)))
@@ -111,26 +101,10 @@ def named_columns(
 ) -> tuple[list[Column], dict[AttributeKey, str]]:
     """Make coordinates of attributes that vary; those that cannot be one are left out from now on.
 
-    Parameters
-    ----------
-    stacked
-        Attributes of all positions.
-    dimension
-        The new one.
-    names
-        Paths of the coordinates that are published already.
-    taken
-        Paths of other nodes, and of dimensions: an attribute of such a name becomes
-        `{array}_{attribute}`.
-    changed
-        The first position that is new, or published with other values.
-
-    Returns
-    -------
-    list of Column
-        The coordinates.
-    dict
-        Their paths, by attribute.
+    `names` are the paths of the coordinates that are published already, `taken` those of other
+    nodes and of dimensions: an attribute of such a name becomes `{array}_{attribute}`. `changed` is
+    the first position that is new, or published with other values. The coordinates are returned,
+    and their paths by attribute.
     """
     others = set(taken)
     columns: dict[str, Column] = {}
@@ -169,12 +143,7 @@ def named_columns(
 def bind(arrays: dict[str, JSON], names: Mapping[AttributeKey, str]) -> None:
     """List coordinates that attributes became in the attribute `coordinates` of their arrays.
 
-    Parameters
-    ----------
-    arrays
-        Metadata by path, which are changed.
-    names
-        Paths of the coordinates, by attribute.
+    The metadata, by path, are changed.
     """
     for (node, _), path in names.items():
         for array, metadata in arrays.items():
@@ -199,23 +168,10 @@ def columns_along_one(
 ) -> dict[tuple[Node, str], tuple[int, list[Any]]]:
     """Return the attributes that vary along one of several new dimensions alone.
 
-    Parameters
-    ----------
-    differing
-        The names of attributes in which the files differ, by their node.
-    loose
-        Attributes by number.
-    numbers
-        For each file the number of its attributes.
-    positions
-        Of each file along each dimension; shape (files, dimensions).
-    sizes
-        Of the dimensions.
-
-    Returns
-    -------
-    dict
-        By node and name: the dimension's number, and for each position a value, or `ABSENT`.
+    `differing` has the names of attributes in which the files differ, by their node; `loose` the
+    attributes by the number that `numbers` has for each file. Positions have the shape (files,
+    dimensions). By node and name the dimension's number is returned, and for each position a value,
+    or `ABSENT`.
     """
     found: dict[tuple[Node, str], tuple[int, list[Any]]] = {}
     for at, size in enumerate(sizes):

@@ -69,18 +69,9 @@ def _has_axes(template: Template, path: str) -> bool:
 def with_one_grid_mapping(
     part: Part, group: str, replaced: Mapping[str, str], *, published: bool
 ) -> Part:
-    """Return a part whose arrays refer to the grid mappings that do for others.
+    """Return a part, below a group, whose arrays refer to the grid mappings that do for others.
 
-    Parameters
-    ----------
-    part
-        What is written of the files.
-    group
-        Where their groups and arrays are.
-    replaced
-        What `replaced_grid_mappings` has returned for the files.
-    published
-        Whether arrays of earlier files may be there.
+    `published` says whether arrays of earlier files may be there.
     """
     if not replaced:
         return part

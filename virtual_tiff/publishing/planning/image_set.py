@@ -65,12 +65,8 @@ class _File:
 def image_set(catalogue: Catalogue, group: str, files: Files, existing: Existing) -> GroupPlan:
     """Put the files of one set together.
 
-    Raises
-    ------
-    NotAtTheEndError
-        If the group is published already.
-    PublishError
-        If the parts do not form the images that OME-XML describes.
+    If the group is published already, it is a NotAtTheEndError; if the parts do not form the images
+    that OME-XML describes, it is a PublishError.
     """
     if group in existing.states:
         raise NotAtTheEndError

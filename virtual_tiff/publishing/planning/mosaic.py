@@ -105,24 +105,11 @@ def merge(
 ) -> Merged:
     """Put files together along dimensions that they have.
 
-    Parameters
-    ----------
-    catalogue
-        That has the files.
-    files
-        In their order, which is that along a dimension without coordinates.
-    axes
-        `x`, `y`, `band`, or several of them; none if files lie along new dimensions alone.
-    rules
-        How they may lie.
-    positions
-        A number for the position of each file along all new dimensions: only files of one
-        position overlap.
-
-    Raises
-    ------
-    PublishError
-        If they have other codecs or chunks, or another grid, or if they overlap.
+    The order of the files is that along a dimension without coordinates. `axes` are `x`, `y`,
+    `band`, or several of them; none if files lie along new dimensions alone. `positions` has a
+    number for the position of each file along all new dimensions: only files of one position
+    overlap. Files that have other codecs or chunks, or another grid, or that overlap are a
+    PublishError.
     """
     numbers = list(catalogue.counts(files))
     templates = {n: catalogue.template(n) for n in numbers}

@@ -125,23 +125,9 @@ def new_group_names(
 ) -> list[str]:
     """Return a group's name for each file, beside those that have one already.
 
-    Parameters
-    ----------
-    urls
-        Of the files; those that are known keep their names.
-    known
-        Names of files by their url.
-    groups
-        The groups of all files that are published.
-    nodes
-        The same, with the groups above them.
-    own
-        The groups that the user names, by url.
-
-    Raises
-    ------
-    PublishError
-        If that does not tell them apart.
+    `known` and `own` have names by url: those of published files, which keep them, and those that
+    the user gives. `groups` are those of all files that are published, `nodes` the same, with the
+    groups above them. Names that do not tell files apart are a PublishError.
     """
     new = [url for url in urls if url not in known]
     if own:
@@ -167,13 +153,8 @@ def new_group_names(
 def variable_names(template: Template, variable: str) -> dict[str, str]:
     """Return what the arrays of a file are called that is of a variable.
 
-    In each group the first array is called as the variable, others `{variable}_{array}`.
-    Without a variable all keep their names.
-
-    Raises
-    ------
-    ValueError
-        If the variable cannot be the name of an array.
+    In each group the first array is called as the variable, others `{variable}_{array}`. Without a
+    variable all keep their names. One that cannot be the name of an array is a ValueError.
     """
     if not variable:
         return {path: path for path in template.arrays}
@@ -208,13 +189,7 @@ class NodeNames:
             self._add(path, _Node(what, None, ()))
 
     def add_array(self, path: str, what: str, metadata: JSON) -> None:
-        """Take an array.
-
-        Raises
-        ------
-        PublishError
-            If there is a node of that name already, or it cannot be a name; it names both.
-        """
+        """Take an array; a PublishError names both, if there is a node of that name already."""
         self._add(path, _Node(what, tuple(metadata["dimension_names"]), tuple(metadata["shape"])))
 
     def add_columns(self, columns: Iterable[Column], what: str) -> None:
@@ -224,13 +199,7 @@ class NodeNames:
             self.add_array(column.path, what, array)
 
     def add_coordinate(self, path: str, metadata: JSON, data: object) -> None:
-        """Take an inline array of the files, which several variables may share.
-
-        Raises
-        ------
-        PublishError
-            If its metadata or data differ between two variables.
-        """
+        """Take an inline array of the files; variables may share it, if theirs are equal."""
         if path not in self._coordinates:
             self.add_array(path, f"the coordinate {path} of the files", metadata)
         if self._coordinates.setdefault(path, (metadata, data)) != (metadata, data):
@@ -263,11 +232,9 @@ class NodeNames:
     def check(self) -> None:
         """Check all nodes together, when they are known.
 
-        Raises
-        ------
-        PublishError
-            If one would be within an array, if an array is called as a dimension of another one,
-            or if arrays of one group have the same dimension in several sizes; it names both.
+        A PublishError names both, if one would be within an array, if an array is called as a
+        dimension of another one, or if arrays of one group have the same dimension in several
+        sizes.
         """
         for path, node in self._nodes.items():
             for above in parents(path):

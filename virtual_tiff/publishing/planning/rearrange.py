@@ -90,14 +90,8 @@ class Published:
 def rearranged(before: Plan | None, after: Plan, published: Published) -> Rearranged:
     """Compare the plan of the published files with that of all files.
 
-    Parameters
-    ----------
-    before
-        The plan of the published files, whose numbers are negative; None if none can be made.
-    after
-        The plan of all files; those that this run has read have other numbers.
-    published
-        The repository.
+    The numbers of published files are negative, and those that this run has read have others.
+    `before` is None if no plan of the published files can be made.
     """
     old, new = _Nodes.of(before), _Nodes.of(after)
     removed = [path for path, kind in old.kinds.items() if path and new.kinds.get(path) != kind]

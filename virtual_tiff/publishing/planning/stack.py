@@ -133,20 +133,10 @@ def stack(
     texts: Mapping[str, str],
     shared: Collection[Any] = (),
 ) -> GroupPlan:
-    """Lay out files along a dimension.
+    """Lay out files, for each variable with their template, along a dimension.
 
-    Parameters
-    ----------
-    catalogue
-        That has the files.
-    sets
-        For each variable its files, and their template.
-    old
-        The stack that is published already.
-    texts
-        The templates of all variables, as they are kept.
-    shared
-        Coordinates that the dimension has beside those of these files.
+    `old` is the stack that is published already, `texts` are the templates of all variables, as
+    they are kept, and `shared` coordinates that the dimension has beside those of these files.
     """
     values, placed = _positions(catalogue, [files for files, _ in sets], old, shared)
     size = max([old.size, len(values), *(int(p.max()) + 1 for p in placed if len(p))])
@@ -196,10 +186,7 @@ def check_one_a_position(
 ) -> None:
     """Refuse two files of one variable with the same coordinates along new dimensions.
 
-    Raises
-    ------
-    MisfitError
-        If there are two; it names the first ones.
+    A MisfitError names the first ones.
     """
     twice = []
     misfits = {}

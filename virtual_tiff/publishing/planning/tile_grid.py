@@ -95,25 +95,11 @@ def fit(one: Tile, other: Tile, axes: Sequence[str], snap: float = SNAP) -> bool
 def tile_grid(
     path: str, tiles: Sequence[Tile], axes: Sequence[str], snap: float = SNAP
 ) -> TileGrid:
-    """Place tiles on one grid.
+    """Place tiles, one a file, on one grid.
 
-    Parameters
-    ----------
-    path
-        Of the array, for errors.
-    tiles
-        One a file.
-    axes
-        Those that the tiles are put together along: `y`, `x`. Along another one all must start
-        at the same pixel.
-    snap
-        Pixels by which a corner of a tile may be off the grid.
-
-    Raises
-    ------
-    PublishError
-        If a tile is off the grid, or starts elsewhere along an axis that is not in `axes`; it
-        says by how much.
+    The axes are those that the tiles are put together along: `y`, `x`. Along another one all must
+    start at the same pixel. Where one does not, or is off the grid by more than `snap` pixels, a
+    PublishError says by how much.
     """
     starts, shift = _placed(path, tiles[0], tiles, snap)
     _check_other_axes(path, tiles, tiles[0], starts, axes)

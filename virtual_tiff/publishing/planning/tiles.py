@@ -51,23 +51,9 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
 ) -> GroupPlan:
     """Put the files of each variable together along dimensions that they have, and new ones.
 
-    Parameters
-    ----------
-    catalogue
-        That has the files.
-    group
-        Where they go.
-    sets
-        The files of each variable.
-    axes
-        Those of the files along which they are put together.
-    rules
-        How the files may lie.
-    dimensions
-        The new ones, which stand before those of the files.
-    places
-        For each of `sets` the position of each file along each new dimension; shape (files, new
-        dimensions).
+    `axes` are those of the files along which they are put together. The new dimensions stand before
+    those of the files; `places` has, for each of `sets`, the position of each file along each of
+    them, shape (files, new dimensions).
 
     Attributes that all files share are kept. Those that vary along one new dimension alone become
     coordinates along it, and the others are left out.
@@ -189,12 +175,8 @@ def _columns(
 ) -> tuple[list[Column], dict[str, tuple[str, ...]]]:
     """Make the coordinates of new dimensions, and those of attributes that vary along one of them.
 
-    Returns
-    -------
-    list of Column
-        The coordinates, which the arrays list from now on.
-    dict
-        By path of the node: the names of all other attributes that differ.
+    The arrays list these coordinates from now on. The names of all other attributes that differ are
+    returned too, by path of the node.
     """
     columns: list[Column] = []
     for dimension in dimensions:

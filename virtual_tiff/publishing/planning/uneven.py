@@ -28,21 +28,8 @@ def uneven(tiles: Sequence[Tile], axis: str) -> bool:
 def places_along(path: str, tiles: Sequence[Tile], axis: str, snap: float) -> Integers:
     """Return the first row (or column) of each tile in the whole.
 
-    Parameters
-    ----------
-    path
-        Of the array, for errors.
-    tiles
-        One a file; several may lie at one place, for instance at several times.
-    axis
-        `y` or `x`.
-    snap
-        Pixels that may be between two tiles.
-
-    Raises
-    ------
-    PublishError
-        If tiles do not touch each other, or do not lie in line.
+    Several tiles may lie at one place, for instance at several times. Tiles that do not touch each
+    other, within `snap` pixels, or do not lie in line are a PublishError.
     """
     first = tiles[0].affine
     spans: dict[tuple[float, float], tuple[Tile, int]] = {}

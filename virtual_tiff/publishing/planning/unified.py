@@ -57,10 +57,7 @@ def with_any_compression(template: Template) -> Template:
 def with_nodata(template: Template, number: float) -> Template:
     """Return a template whose images have this nodata value, whatever the file says; masks stay.
 
-    Raises
-    ------
-    ValueError
-        If a data type has no such number.
+    A number that a data type does not have is a ValueError.
     """
     arrays = {
         path: metadata

@@ -110,10 +110,7 @@ def _unquoted(image_set: _ImageSet, quoted: str) -> str:
 def group_sets(spool: Spool) -> bool:
     """Return whether the items are multi-file images; of several, each gets a group.
 
-    Raises
-    ------
-    PublishError
-        If only some items are of such an image.
+    If only some items are of such an image, it is a PublishError.
     """
     sets = _image_sets(spool)
     others = spool.count("read") - sum(len(each.items) for each in sets)

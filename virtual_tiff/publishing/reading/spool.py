@@ -464,10 +464,7 @@ class Spool:
     def grids(self) -> list[DeclaredGrid]:
         """Return the grids that documents declare for all items; none if there are none.
 
-        Raises
-        ------
-        ValueError
-            If only some items are of such a document.
+        If only some items are of such a document, it is a ValueError.
         """
         grids = list(self._grids)
         others = self.count() - self._one("SELECT count(*) FROM declared", ())
@@ -482,10 +479,7 @@ class Spool:
     def group_by_grid(self, names: Sequence[str]) -> None:
         """Give the items of each grid a group of its own, unless they have groups.
 
-        Raises
-        ------
-        ValueError
-            If a group has items of several grids.
+        A group that has items of several grids is a ValueError.
         """
         self._db.executemany(
             "UPDATE item SET place = ? WHERE place IS NULL AND n IN"

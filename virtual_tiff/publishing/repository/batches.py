@@ -44,20 +44,8 @@ _TEMPORARY = "_virtual_tiff/"
 class Batches:
     """The sessions in which a run writes, one after another.
 
-    Parameters
-    ----------
-    repository
-        Opened for writing.
-    name
-        Its name, for messages.
-    branch
-        The branch that gets the commit.
-    base
-        Its tip.
-    message
-        Of the run's commit.
-    several
-        Whether the run has more than one batch.
+    `branch` gets the commit, with the message, on its tip `base`. A run with more than one batch
+    has several sessions.
     """
 
     def __init__(

@@ -185,10 +185,7 @@ def _kept(folder: str, *, local: bool) -> str:
 def wanted_prefix(name: str) -> str:
     """Return the prefix of the container that a user asks for, as a url or a local path.
 
-    Raises
-    ------
-    ValueError
-        If Icechunk cannot have it.
+    One that Icechunk cannot have is a ValueError.
     """
     if scheme_of(name) in (None, "file"):
         prefix = reference_to("file://", local_path(name).resolve().as_posix())

@@ -31,10 +31,7 @@ def list_labels(
 ) -> None:
     """Make label images of those groups that are called so, and list them beside the others.
 
-    Raises
-    ------
-    PublishError
-        If one of them is no image of integers that OME-Zarr can describe.
+    One that is no image of integers that OME-Zarr can describe is a PublishError.
     """
     labels = sorted(group for group in groups if image_of_label(group) is not None)
     if not labels:

@@ -233,14 +233,9 @@ def _state_of_version_1(kept: JSON) -> GroupState:
 
 
 def read_ledger(store: Store) -> tuple[Ledger, PublishedRows]:
-    """Read how the files are arranged; a ledger that cannot be read is a PublishError.
+    """Read how the files are arranged, and the rows, of which none is read yet.
 
-    Returns
-    -------
-    Ledger
-        The attributes.
-    PublishedRows
-        The rows, of which none is read yet.
+    A ledger that cannot be read is a PublishError.
     """
     try:
         group = zarr.open_group(store, path=LEDGER, mode="r")

@@ -98,16 +98,9 @@ class LedgerIndex:
         self._note(rows)
 
     def add(self, entries: Iterable[Entries], count: int, *, rows: int) -> None:
-        """Add entries; then `rows` rows are indexed.
+        """Add entries, in parts and in any order, of which `count` is the number, at least roughly.
 
-        Parameters
-        ----------
-        entries
-            In parts, in any order.
-        count
-            The number of entries, at least roughly.
-        rows
-            The number of all rows.
+        Then `rows` rows are indexed.
         """
         total = start = sum(self._segments)
         last_chunk = total // _CHUNK * _CHUNK

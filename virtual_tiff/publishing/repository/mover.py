@@ -23,18 +23,9 @@ def move(
     moves: Mapping[str, Moves],
     shapes: Mapping[str, Sequence[int]],
 ) -> None:
-    """Delete nodes, and move the references of arrays.
+    """Delete nodes, and move the references of arrays, all by their paths.
 
-    Parameters
-    ----------
-    store
-        It can be written to.
-    removed
-        Paths of groups and arrays.
-    moves
-        By path of an array.
-    shapes
-        By path of an array: its shape after the move, which the caller writes.
+    `shapes` are those after the move, which the caller writes.
     """
     for path in removed:
         remove_group(store, path)

@@ -118,25 +118,10 @@ class Written:
 class Writer:
     """Writes a plan into the sessions of a run, the last of which somebody commits.
 
-    Parameters
-    ----------
-    sessions
-        The sessions.
-    spool
-        That has the files.
-    ledger
-        That gets a row for each.
-    earlier
-        By item: where files are published that were read again.
-    records
-        That gets the record of each; None if they are not kept.
-    engine
-        The workers that write references; None if this process does.
-
-    Attributes
-    ----------
-    report
-        Called with the number of files whose references are written, and that of references.
+    The ledger gets a row for each file, and so do the records, if they are kept. `earlier` says, by
+    item, where files are published that were read again. The engine's workers write references; if
+    there is none, this process does. `report` is called with the number of files whose references
+    are written, and that of references.
     """
 
     def __init__(
