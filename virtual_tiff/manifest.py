@@ -30,7 +30,7 @@ from zarr.core.metadata.v3 import ArrayV3Metadata, RegularChunkGridMetadata
 
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
 
-__all__ = ["CheckedManifestArray", "manifest_group"]
+__all__ = ["manifest_group"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -374,14 +374,7 @@ def _inlined(group: ManifestGroup, *, below: bool) -> list[str] | None:
     """Return the names of arrays whose values are in the store, not in a file.
 
     VirtualiZarr takes one list of names for all groups, so that a name counts only if it is that of
-    such an array in each group that has it.
-
-    Parameters
-    ----------
-    group
-        The root group.
-    below
-        Whether the groups below it count.
+    such an array in each group that has it. Only with `below` the groups below the root count.
     """
     arrays = _named_arrays(group) if below else iter(group.arrays.items())
     inlined: dict[str, bool] = {}

@@ -25,7 +25,7 @@ from virtual_tiff.metadata.slides import (
 )
 from virtual_tiff.tiff import ImageFileDirectory, Tag, is_full, kind_of, subfile_bits
 
-__all__ = ["Series", "series_of", "without_padding"]
+__all__ = ["series_of", "without_padding"]
 
 _FACTORS = (2, 3, 4)
 """Between the levels of a pyramid that nothing marks; tifffile tries the same."""

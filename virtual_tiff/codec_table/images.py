@@ -22,17 +22,7 @@ from virtual_tiff.tiff import (
     code_name,
 )
 
-__all__ = [
-    "cut_tiles",
-    "jpeg2k",
-    "jpeg2k_aperio",
-    "jpegxl",
-    "jpegxr",
-    "lerc",
-    "png",
-    "short_image",
-    "webp",
-]
+__all__ = ["jpeg2k", "jpeg2k_aperio", "jpegxl", "jpegxr", "lerc", "png", "short_image", "webp"]
 
 type _Depths = Mapping[int, frozenset[int]]
 """SampleFormat to the BitsPerSample that a format can hold and imagecodecs decodes."""

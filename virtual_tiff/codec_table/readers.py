@@ -14,10 +14,8 @@ from virtual_tiff.codec_table.description import CodecJSON, package_of
 from virtual_tiff.codec_table.rows import described
 
 __all__ = [
-    "IMPLEMENTATIONS",
     "PORTABLE",
     "Implementation",
-    "codec_names",
     "implementations_named",
     "packages",
     "readers",

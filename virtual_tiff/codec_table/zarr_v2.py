@@ -24,7 +24,7 @@ import numpy as np
 
 from virtual_tiff.codec_table.description import CodecJSON
 
-__all__ = ["NoZarrV2Error", "ZarrV2Chunks", "zarr_v2_chunks"]
+__all__ = ["NoZarrV2Error", "zarr_v2_chunks"]
 
 
 class NoZarrV2Error(ValueError):

@@ -16,7 +16,7 @@ from virtual_tiff.info.model import Advice, DirectoryInfo, FileInfo
 from virtual_tiff.text.numbers import counted, human_size, listed
 from virtual_tiff.tiff import BlockLayout, Compression
 
-__all__ = ["MEANINGS", "advise"]
+__all__ = ["advise"]
 
 TINY_CHUNK = 32 * 1024
 """Decoded bytes. A request takes some 20 ms before its first byte, in which a connection

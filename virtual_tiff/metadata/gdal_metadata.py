@@ -21,7 +21,7 @@ from xml.etree.ElementTree import Element
 from virtual_tiff.metadata.safe_xml import local_name, parse_xml
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError, warn
 
-__all__ = ["GdalItems", "GdalMetadata", "gdal_metadata"]
+__all__ = ["GdalMetadata", "gdal_metadata"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from virtual_tiff.metadata.imagej import UNITS, imagej_metadata, parse_imagej
 from virtual_tiff.metadata.ome_xml import OmeChannel
 from virtual_tiff.tiff import ImageFileDirectory, Tag, TiffError
 
-__all__ = ["KINDS", "Kind", "PageAxes", "page_axes"]
+__all__ = ["Kind", "PageAxes", "page_axes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,6 @@ from virtual_tiff.tiff import (
 
 __all__ = [
     "MACRO",
-    "SLIDES",
     "KnownSlide",
     "Slide",
     "SlideImage",
@@ -45,7 +44,6 @@ __all__ = [
     "alike",
     "can_be_level",
     "description_of",
-    "level_factor",
     "slide_of",
 ]
 

@@ -72,7 +72,7 @@ from virtual_tiff.sources.urls import (
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import SourceState, redacted
 
-__all__ = ["CHECKS", "Check", "Moved", "move_sources", "move_sources_async"]
+__all__ = ["Check", "Moved", "move_sources", "move_sources_async"]
 
 type Check = Literal["etag", "size", "none"]
 CHECKS: tuple[Check, ...] = get_args(Check.__value__)

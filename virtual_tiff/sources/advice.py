@@ -10,18 +10,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-__all__ = [
-    "ADVICE",
-    "BROKEN",
-    "IGNORED_RANGE",
-    "NO_ANSWER",
-    "NO_CREDENTIALS",
-    "NO_LOGIN",
-    "NO_REGION",
-    "Deed",
-    "advice_on",
-    "status_of",
-]
+__all__ = ["NO_CREDENTIALS", "Deed", "advice_on", "status_of"]
 
 type Deed = Literal["read", "list", "open"]
 """What was done: files were read or listed, or a repository was opened or written to."""

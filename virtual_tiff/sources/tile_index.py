@@ -36,8 +36,6 @@ from virtual_tiff.sources.vrt import declared_band
 from virtual_tiff.tiff import Limits, redacted, warn
 
 __all__ = [
-    "Features",
-    "IndexSettings",
     "index_name",
     "is_index",
     "is_settings",

@@ -35,7 +35,7 @@ from virtual_tiff.sources.declared_grid import (
 )
 from virtual_tiff.tiff import Limits, redacted, warn
 
-__all__ = ["Vrt", "VrtSource", "declared_band", "is_vrt", "parse_vrt", "tiles_of"]
+__all__ = ["Vrt", "declared_band", "is_vrt", "parse_vrt", "tiles_of"]
 
 _LIMITS = Limits(xml_bytes=2**29, xml_elements=2**22)
 """A million sources have six elements each; the user names the document."""

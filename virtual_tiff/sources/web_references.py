@@ -37,7 +37,7 @@ from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import store_error
 from virtual_tiff.sources.urls import reference_to, root_of
 
-__all__ = ["WebReferences", "web_root"]
+__all__ = ["WebReferences"]
 
 
 class WebReferences:

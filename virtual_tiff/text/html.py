@@ -8,7 +8,7 @@ from itertools import islice
 
 from virtual_tiff.tiff import printable
 
-__all__ = ["MOST_ROWS", "html_table"]
+__all__ = ["html_table"]
 
 MOST_ROWS = 50
 """A page of a notebook, and not a megabyte of it."""

@@ -77,16 +77,9 @@ class Forecast:
         self._reads_in_front = 0
 
     def note(self, offset: int, nbytes: int, values: Iterable[ByteRange]) -> None:
-        """Take note of a directory of the chain that was read.
+        """Take note of a directory of the chain that was read: where it begins, and its own size.
 
-        Parameters
-        ----------
-        offset
-            Where it begins.
-        nbytes
-            Its own size, without values.
-        values
-            Where those of its values lie that are wanted and out of line.
+        `values` are where those of its values lie that are wanted and out of line.
         """
         self._places.append(offset)
         self._behind = max(self._behind, nbytes)

@@ -59,19 +59,10 @@ class Ghost:
 
 
 def parse_ghost(data: bytes | memoryview, header_bytes: int) -> Ghost | None:
-    """Read the ghost area behind the header, if there is one that still holds.
+    """Read the ghost area behind the header; None if there is none that still holds.
 
-    Parameters
-    ----------
-    data
-        The file's first bytes; `GHOST_BYTES` of them, or all that there are.
-    header_bytes
-        Where the header ends: 8, or 16 in a BigTIFF.
-
-    Returns
-    -------
-    Ghost or None
-        None if there is none, or it says that the file was edited, or its end is missing.
+    `data` are `GHOST_BYTES` of the file, or all that there are. An area that says that the file was
+    edited, or whose end is missing, does not hold.
     """
     start = bytes(data[header_bytes:GHOST_BYTES])
     first = _FIRST_LINE.match(start)

@@ -66,14 +66,7 @@ def is_large(header: Header, size: int) -> bool:
 def possible_directories(header: Header, start: bytes | memoryview, size: int) -> list[int]:
     """Return where the first directory of a large file may begin, NDPI's place first.
 
-    Parameters
-    ----------
-    header
-        As a classic TIFF has it.
-    start
-        The first 12 bytes of the file, or more.
-    size
-        Bytes of the file.
+    The header is that of a classic TIFF, and `start` the first 12 bytes of the file, or more.
     """
     offset = int.from_bytes(start[4:12], "little")
     ndpi = header.variant.byte_order == "little" and offset < size
@@ -83,12 +76,8 @@ def possible_directories(header: Header, start: bytes | memoryview, size: int) -
 def large_header(header: Header, probes: Mapping[int, memoryview]) -> tuple[Header, bool]:
     """Return the header as it is meant, and whether the file is an LSM.
 
-    Parameters
-    ----------
-    header
-        As a classic TIFF has it.
-    probes
-        `PROBE_BYTES` of each of `possible_directories`, by their offset and in their order.
+    `probes` are `PROBE_BYTES` of each of `possible_directories`, by their offset and in their
+    order.
     """
     offset, data = next(iter(probes.items()))
     # the high word of the header's offset is 0 only if both readings of it agree
@@ -135,17 +124,8 @@ def _entry(entry: Entry, words: Sequence[int], byte_order: str) -> Entry:
 def unwrapped(ifds: Sequence[ImageFileDirectory], size: int) -> tuple[ImageFileDirectory, ...]:
     """Return the pages of an LSM file with the offsets that are meant.
 
-    Parameters
-    ----------
-    ifds
-        All directories of the chain: an image, its thumbnail, the next image, and so on.
-    size
-        Bytes of the file.
-
-    Raises
-    ------
-    UnsupportedError
-        If there is no order in which the offsets stay within the file.
+    The chain has an image, its thumbnail, the next image, and so on. If there is no order in which
+    the offsets stay within the file, it is an UnsupportedError.
     """
     meant: dict[int, list[int]] = {}
     wraps = before = 0
@@ -217,15 +197,7 @@ def _moved(ifd: ImageFileDirectory, offsets: Sequence[int]) -> ImageFileDirector
 
 
 def contradictions(ifds: Sequence[ImageFileDirectory], size: int) -> dict[str, TiffError]:
-    """Return why offsets of directories cannot be those that are meant, by their paths.
-
-    Parameters
-    ----------
-    ifds
-        The directories of the chain, with their SubIFDs.
-    size
-        Bytes of the file.
-    """
+    """Return why offsets of directories cannot be those that are meant, by their paths."""
     every = list(_all(ifds))
     if every and every[0].variant.high_words:
         return {

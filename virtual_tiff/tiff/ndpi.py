@@ -74,14 +74,7 @@ class _Stream(NamedTuple):
 def possible_ndpi(directory: memoryview, count: int, variant: Variant) -> int:
     """Return the bytes that tell whether a classic TIFF's first directory is one of NDPI; else 0.
 
-    Parameters
-    ----------
-    directory
-        Its first bytes.
-    count
-        Its entries.
-    variant
-        The file's variant, as its header says it.
+    The directory has `count` entries, and is known by its first bytes.
     """
     if variant.bigtiff or variant.high_words or variant.byte_order != "little":
         return 0
@@ -107,19 +100,8 @@ def stream_header(
 ) -> tuple[int, int] | None:
     """Return offset and bytes of what is to be read of a level's stream to know its header.
 
-    Parameters
-    ----------
-    entries
-        Of one directory; that of `tag` has its value.
-    tag
-        Number of the tag that was read last.
-    variant
-        The file's variant.
-
-    Returns
-    -------
-    tuple of int or None
-        None if the directory is no level of NDPI, or if not all is known yet.
+    `tag` is the one that was read last, and its entry has the value. None is returned if the
+    directory is no level of NDPI, or if not all is known yet.
     """
     if Tag.NDPI_FileFormat not in entries or tag not in (Tag.StripOffsets, Tag.NDPI_McuStarts):
         return None
@@ -137,16 +119,8 @@ def with_restart_intervals(
 ) -> Mapping[int, Entry]:
     """Return the entries of a level with its restart intervals, or its larger JPEG, as tiles.
 
-    Parameters
-    ----------
-    entries
-        Of one directory; those of another file are returned as they are.
-    referenced
-        Bytes that tags point to, by their offset; see `stream_header`.
-    variant
-        The file's variant.
-    path
-        Of the directory, for warnings.
+    Those of another file are returned as they are. `referenced` has the bytes that tags point to,
+    by their offset; see `stream_header`.
     """
     if Tag.NDPI_FileFormat not in entries or Tag.TileWidth in entries:
         return entries

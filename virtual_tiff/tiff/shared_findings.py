@@ -136,11 +136,8 @@ _entry = dict.__getitem__
 class Reads:
     """The tags beyond the form that a function has read in directories of one form.
 
-    Parameters
-    ----------
-    tags
-        Pairs of a directory's number and a tag: 0 is the directory itself, the others are those
-        among the function's arguments, in their order.
+    `tags` are pairs of a directory's number and a tag: 0 is the directory itself, the others are
+    those among the function's arguments, in their order.
     """
 
     __slots__ = ("tags",)
@@ -225,19 +222,8 @@ def form_of(
 ) -> tuple[Form | None, list[int]]:
     """Return the form of a directory, and the tags whose values are no part of it.
 
-    Parameters
-    ----------
-    entries
-        In the file's order.
-    variant, limits
-        With which they were read.
-
-    Returns
-    -------
-    form
-        None if it is larger than those that are kept.
-    beyond
-        Tag, field type and count decide which they are, so that they are one list for one form.
+    The form is None if it is larger than those that are kept. Tag, field type and count decide
+    which tags are no part of it, so that they are one list for one form.
     """
     content: list[object] = [variant.native, limits]
     beyond = []

@@ -17,7 +17,7 @@ from virtual_tiff.tiff import (
     warn,
 )
 
-__all__ = ["Exposed", "can_be_left_out", "exposed", "warn_of_refused"]
+__all__ = ["can_be_left_out", "exposed", "warn_of_refused"]
 
 _MOST_NAMED = 20
 """Refused directories that have a warning each; a hostile file may have a hundred thousand."""

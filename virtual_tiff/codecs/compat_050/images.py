@@ -30,18 +30,7 @@ from virtual_tiff.codecs.guard.images import ImageDecoder
 from virtual_tiff.codecs.guard.jpeg import BlockJpegCodec
 from virtual_tiff.codecs.images.lerc import LercCodec
 
-__all__ = [
-    "Floatpred",
-    "ImageBytesCodec",
-    "Jpeg",
-    "Jpeg2k",
-    "Jpegxl",
-    "Jpegxr",
-    "Lerc",
-    "Png",
-    "Webp",
-    "register_codecs_of_050",
-]
+__all__ = ["Floatpred", "Jpeg", "register_codecs_of_050"]
 
 _UNCONVERTED = {3: "RGB", 4: "CMYK"}
 """Samples of JPEG to what libjpeg calls them so that it leaves them alone. 0.5.0 refused files

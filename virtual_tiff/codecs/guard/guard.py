@@ -65,14 +65,9 @@ class BlockBytes(cpu.Buffer):
 
 
 def guarded(array: JSON, plane: slice = slice(-2, None)) -> JSON:
-    """Return an array's metadata with a guard around its codecs.
+    """Return an array's metadata, as `zarr.json` has them, with a guard around its codecs.
 
-    Parameters
-    ----------
-    array
-        As `zarr.json` has them.
-    plane
-        The dimensions of rows and columns.
+    `plane` are the dimensions of rows and columns.
     """
     codecs, image = array["codecs"], array["shape"][plane]
     configurations = [{"codecs": codecs, "image": image, "entry": n} for n in range(len(codecs))]

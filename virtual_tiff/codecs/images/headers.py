@@ -62,12 +62,7 @@ class ImageHeader:
 def check_size(header: ImageHeader | None, shape: Sequence[int], image_format: str) -> None:
     """Compare a stream's size with the shape of a chunk as the serializer gives it.
 
-    Raises
-    ------
-    ImageSizeError
-        If they differ.
-    ValueError
-        If there is no header.
+    If they differ, it is an ImageSizeError; if there is no header, another ValueError.
     """
     if header is None:
         msg = f"the block does not hold one {image_format} image, or its header is damaged"

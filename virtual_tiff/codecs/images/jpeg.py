@@ -28,7 +28,6 @@ from virtual_tiff.codecs.images.jpeg_lossless import decode_bogus_huffman, lacks
 from virtual_tiff.tiff import JPEG_EOI, JpegFrame, JpegHeader
 
 __all__ = [
-    "RAW",
     "JpegCodec",
     "as_chunk",
     "check_frame",

@@ -89,14 +89,8 @@ def checked_header(
     """Return what a blob, or one for each sample, says of itself, if a chunk may be made of it.
 
     `alpha` says that the chunk's last sample may be the blob's mask, `masked` that the mask of
-    other blobs means something.
-
-    Raises
-    ------
-    ImageSizeError
-        If its size is not the chunk's.
-    ValueError
-        If it holds other samples, or invalid pixels that the file gives no value to.
+    other blobs means something. A size that is not the chunk's is an ImageSizeError; other samples,
+    or invalid pixels that the file gives no value to, are another ValueError.
     """
     header = lerc_header(blob)
     if header is None:

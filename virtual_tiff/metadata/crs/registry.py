@@ -30,7 +30,7 @@ from virtual_tiff.metadata.crs.tables import (
 )
 from virtual_tiff.metadata.crs.wkt import to_wkt
 
-__all__ = ["BuiltIn", "Proj", "Registry", "registry"]
+__all__ = ["Proj", "Registry", "registry"]
 
 _MANY = 1024
 _CATEGORIES: tuple[tuple[str, Literal["length", "angle"]], ...] = (

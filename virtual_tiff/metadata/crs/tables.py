@@ -29,8 +29,6 @@ __all__ = [
     "UTM_FAMILIES",
     "VERTICAL",
     "Kind",
-    "Method",
-    "Role",
     "Values",
 ]
 

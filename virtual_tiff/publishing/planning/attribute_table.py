@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from virtual_tiff.arrays.nodes import PART, SET
 
-__all__ = ["ATTRIBUTES", "PER_SCENE", "PREFIXES", "Rule", "decides", "rule_of"]
+__all__ = ["PER_SCENE", "decides", "rule_of"]
 
 type Rule = Literal[
     "agree",

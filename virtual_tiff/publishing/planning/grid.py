@@ -41,7 +41,6 @@ __all__ = [
     "DEFAULT_RULES",
     "GRIDS",
     "OVERLAPS",
-    "AxisChunks",
     "Grid",
     "GridPlan",
     "GridRules",

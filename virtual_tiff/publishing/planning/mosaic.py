@@ -71,7 +71,7 @@ from virtual_tiff.publishing.reading.record import (
 )
 from virtual_tiff.tiff import Limits
 
-__all__ = ["Merged", "at_one_place", "merge", "on_one_grid", "signature"]
+__all__ = ["at_one_place", "merge", "on_one_grid", "signature"]
 
 _PLANE = ("y", "x")
 

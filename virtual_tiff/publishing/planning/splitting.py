@@ -22,7 +22,7 @@ from typing import NamedTuple
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.publishing.reading.record import chunk_grid
 
-__all__ = ["FILES_APART", "MOST_REFERENCES", "Joined", "manifest_splits"]
+__all__ = ["FILES_APART", "Joined", "manifest_splits"]
 
 MOST_REFERENCES = 32_768
 """References of a manifest."""

@@ -22,7 +22,7 @@ from virtual_tiff.publishing.errors import PublishError
 from virtual_tiff.publishing.planning.plan import Integers
 from virtual_tiff.publishing.reading.record import Template
 
-__all__ = ["SNAP", "Tile", "TileGrid", "fit", "linear_part", "plane_size", "tile_grid", "tile_of"]
+__all__ = ["SNAP", "Tile", "fit", "linear_part", "plane_size", "tile_grid", "tile_of"]
 
 SNAP = 0.01
 """Pixels by which a corner of a tile may be off the grid of the others, unless the user says."""

@@ -15,7 +15,7 @@ from virtual_tiff.metadata.nodata import fill_attribute
 from virtual_tiff.publishing.reading.record import Template
 from virtual_tiff.tiff import Photometric
 
-__all__ = ["Unified", "with_any_compression", "with_nodata"]
+__all__ = ["Unified"]
 
 _COMPRESSIONS = ("numcodecs.zlib", "zstd")
 _UNCOMPRESSED = ("bytes", "virtual_tiff.pad")

@@ -31,16 +31,7 @@ from virtual_tiff.sources.object_source import (
 from virtual_tiff.sources.running import in_parallel, run_in_thread
 from virtual_tiff.tiff import SourceState, TiffError, TruncatedError, redacted, truncation
 
-__all__ = [
-    "Progress",
-    "Reader",
-    "Tally",
-    "Truncated",
-    "look_up",
-    "parse_batch",
-    "parse_here",
-    "parse_there",
-]
+__all__ = ["Progress", "Reader", "Tally", "Truncated", "look_up", "parse_here", "parse_there"]
 
 type Truncated = Literal["refuse", "missing", "keep"]
 """How a truncated file is published: it is an error; the chunks that it has lost are missing; or

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from virtual_tiff.publishing.errors import PublishError
 
-__all__ = ["LOCK", "LOCK_SUFFIX", "locked"]
+__all__ = ["LOCK", "locked"]
 
 LOCK = "virtual-tiff.lock"
 """The file's name within the repository: where its parent cannot be written to."""

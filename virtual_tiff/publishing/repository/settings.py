@@ -16,14 +16,7 @@ from __future__ import annotations
 
 import icechunk
 
-__all__ = [
-    "ONE_REQUEST",
-    "RETRIES",
-    "is_unsafe",
-    "remarks_on",
-    "suitable_settings",
-    "with_retries",
-]
+__all__ = ["ONE_REQUEST", "RETRIES", "remarks_on", "suitable_settings", "with_retries"]
 
 ONE_REQUEST = icechunk.StorageConcurrencySettings(
     max_concurrent_requests_for_object=5, ideal_concurrent_request_size=8 * 2**20
