@@ -166,7 +166,7 @@ def test_overviews_are_counted_from_0(overviews: Any, levels: list[int]):
 
 
 @pytest.mark.parametrize(
-    ("count", "there"), [(0, "has no overviews"), (2, "has the overviews 0 to 1")]
+    ("count", "there"), [(0, "has no overviews"), (2, "has only the overviews 0 to 1")]
 )
 def test_an_overview_that_is_not_there_is_refused(count: int, there: str):
     with pytest.raises(ValueError, match=there):

@@ -90,9 +90,9 @@ def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]
         (["info", "foo://x/a.tif"], 2, "foo://x"),
         (["info", COG, "--map", "{tmp}/a.gif"], 2, "ends in .svg, not 'a.gif'"),
         (["info", COG, RGB, "--map", "{tmp}/a.svg"], 2, "one file, not 2"),
-        (["info", "/no/such.tif", "--map", "{tmp}/a.svg"], 1, "no such object"),
+        (["info", "/no/such.tif", "--map", "{tmp}/a.svg"], 1, "no such file"),
         (["info", COG, "--map", "{tmp}/no/a.svg"], 1, "a.svg"),
-        (["info", "/no/such.tif"], 1, "file:///no/such.tif: no such object"),
+        (["info", "/no/such.tif"], 1, "error: /no/such.tif: no such file"),
         (["info", "/no/such*.tif"], 1, "no file matches"),
         (["info", str(NO_TIFFS)], 1, "no file ends in .tif or .tiff in"),
         (["info", str(TESTDATA / "README.md")], 1, "not a TIFF"),
@@ -102,7 +102,7 @@ def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]
         (["publish", COG, "--to", "{tmp}/cube", "--ifd", "9"], 1, "no IFD '9'"),
         (["publish", COG, "--to", "{tmp}/cube", "--ifd-layout", "x"], 2, "'flat', 'nested'"),
         (["publish", COG, "--to", "{tmp}/cube", "--concat", "x,t"], 2, "along t, which"),
-        (["publish", "/no/such.tif", "--to", "{tmp}/cube"], 1, "no such object"),
+        (["publish", "/no/such.tif", "--to", "{tmp}/cube"], 1, "no such file"),
         (["publish", COG, "--to", COG], 1, "exists and is not a directory"),
         (["publish", COG, "--to", str(TESTDATA)], 1, "is not empty"),
     ],
@@ -128,7 +128,7 @@ def test_error_is_one_line(
     [
         (["--replace-changed"], "--replace-changed needs --append"),
         (["--inline-limit", "4"], "--inline-limit needs --portable"),
-        (["--bbox-crs", "EPSG:4326"], "--bbox-crs 'EPSG:4326' needs --bbox"),
+        (["--bbox-crs", "EPSG:4326"], "--bbox-crs EPSG:4326 needs --bbox"),
         (["--layout", "group-per-variable"], "--layout group-per-variable needs --concat"),
         (["--bbox", "-9,0,1,2", "--window", "0,0,1,1"], "--window and --bbox exclude each other"),
         (["--bbox", "-9,0,x,2"], "numbers with commas between them, not '-9,0,x,2'"),
@@ -306,7 +306,7 @@ def test_good_files_are_shown_beside_bad_ones(
 ) -> None:
     assert main(["info", *form, "/no/such.tif", COG]) == 1
     printed = capsys.readouterr()
-    assert printed.err.startswith("virtual-tiff: error: file:///no/such.tif: no such object")
+    assert printed.err.startswith("virtual-tiff: error: /no/such.tif: no such file")
     assert "cog.tif" in printed.out
 
 
@@ -525,10 +525,10 @@ def test_attributes_left_out_are_said(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 def test_no_merge_strips(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = str(TESTDATA / "special" / "strips_of_one_row.tif")
-    for option, references in (([], 1), (["--no-merge-strips"], 21)):
+    for option, references in (([], "1"), (["--no-merge-strips"], "21")):
         cube = tmp_path / f"cube{references}"
         assert main(["publish", path, "--to", str(cube), *option]) == 0
-        assert f"with {references} references" in capfd.readouterr().err
+        assert f"with {references} reference" in capfd.readouterr().err
 
 
 def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -538,14 +538,15 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert lines_of(printed.err) == [
         "virtual-tiff: error: the files cannot be stacked:",
         f"  {COG}: array 0: chunks 16 x 16, the others 32 x 32",
-        f"  {COG}: array 0: nodata not given, the others given",
+        f"  {COG}: array 0: nodata none, the others 0",
         (
             "Publish them in a group for each kind (--layout group-per-signature), or"
-            " without concat: then each file has its own group. Or leave out those that differ from"
-            " most others (--on-error skip)."
+            " each file in a group of its own (without --concat). Or leave out those that differ"
+            " from most others (--on-error skip)."
         ),
         f"They would form 2 groups: 3 files as {SERIES[0]}; 1 file as {COG}.",
-        "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.",
+        "If the strips are uncompressed, --no-merge-strips may help.",
+        "--nodata NUMBER gives all files one nodata value.",
     ]
     assert printed.out == ""
     assert not cube.exists()

@@ -44,7 +44,7 @@ def ended(program: str, *arguments: str, folder: Path) -> subprocess.CompletedPr
     ("arguments", "status", "printed", "said"),
     [
         (["info", COG], 0, "cog.tif", ""),
-        (["info", "missing.tif"], 1, "", "no such object"),
+        (["info", "missing.tif"], 1, "", "no such file"),
         (["info", "bad.tif"], 1, "", "not a TIFF"),
         (["verify", "no-repository"], 1, "", "virtual-tiff: error: "),
         (["publish", "bad.tif", "--to", "cube"], 1, "", "not a TIFF"),

@@ -251,6 +251,6 @@ def test_a_codec_that_no_tag_stands_for_is_said_by_its_name():
 
 def test_a_compression_whose_settings_matter_is_said_with_them():
     aspects = codec_aspects([{"name": "zstd", "configuration": {"level": 3, "checksum": False}}])
-    assert (aspects["Compression"], aspects["codecs"]) == ("zstd", "no others")
+    assert (aspects["Compression"], aspects["codecs"]) == ("zstd", "none")
     aspects = codec_aspects([{"name": "imagecodecs_jpeg", "configuration": {"tables": "abc"}}])
     assert aspects["codecs"] == "imagecodecs_jpeg(tables=abc)"

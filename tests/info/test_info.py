@@ -107,7 +107,7 @@ def test_keys_are_stable() -> None:
     assert list(good) == list(bad) == keys + new
     assert good["schema_version"] == 1
     assert bad["directories"] == ()
-    assert "no such object" in bad["error"]
+    assert "no such file" in bad["error"]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_file() -> None:
 
 
 def test_a_file_that_cannot_be_read() -> None:
-    assert "no such object" in page(about(SPECIAL / "no.tif")).text
+    assert "no such file" in page(about(SPECIAL / "no.tif")).text
 
 
 @pytest.mark.parametrize("layout", ["flat", "nested", "pyramid"])

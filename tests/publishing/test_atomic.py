@@ -254,7 +254,7 @@ def test_skipped_files_are_reported(scenes: list[Path], tmp_path: Path) -> None:
     published = publish(files, "memory://", concat="n", on_error="skip")
     assert list(published.failures) == [str(bad), str(missing)]
     assert "not a TIFF" in published.failures[str(bad)]
-    assert "no such object" in published.failures[str(missing)]
+    assert "no such file" in published.failures[str(missing)]
     np.testing.assert_array_equal(read(published), np.stack([pixels(p) for p in scenes[:2]]))
 
 

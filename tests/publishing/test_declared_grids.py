@@ -429,7 +429,7 @@ def test_tiles_that_fill_no_chunks(how: str, tmp_path: Path) -> None:
     if how in ("a pixel of overlap", "blocks of overlap"):  # tiles begin at blocks of each other
         judged(publish(path, "memory://"), path)
     else:
-        with pytest.raises(PublishError, match="--grid rectilinear"):
+        with pytest.raises(PublishError, match="grid='rectilinear'"):
             publish(path, "memory://")
     with zarr.config.set({"array.rectilinear_chunks": True}):
         judged(publish(path, "memory://", grid="rectilinear"), path)

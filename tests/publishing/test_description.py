@@ -67,6 +67,12 @@ def test_the_last_verification(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert plain["arrays"][0]["shape"] == [3, 64, 96]
 
 
+def test_codecs_without_a_configuration(tmp_path: Path) -> None:
+    publish([scene(tmp_path / "a.tif", 1, compress="lzw")], tmp_path / "cube")
+    (array,) = describe(tmp_path / "cube").arrays
+    assert array.readers[0] == "zarr-python + imagecodecs-zarr"
+
+
 def test_groups_and_a_repository_of_another_program(tmp_path: Path) -> None:
     files = [scene(tmp_path / f"a_{n}.tif", n) for n in range(2)]
     publish(files, tmp_path / "cube")

@@ -410,7 +410,7 @@ def test_files_that_do_not_fit_are_told_in_words(tmp_path: Path) -> None:
         "the files cannot be stacked:",
         f"  {files[1]}: array 0: Predictor 2, the others 1",
     ]
-    assert "without concat" in lines[2]
+    assert "concat=None" in lines[2]
     assert not target.exists()
 
 

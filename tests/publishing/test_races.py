@@ -469,7 +469,7 @@ def test_without_a_home_that_can_be_written(
         published = publish(scenes[:2], tmp_path / "cube", concat="n")
     (text,) = [str(one.message) for one in of_tiff(warned)]
     assert "an interrupted run starts again" in text
-    assert "--no-cache" in text
+    assert "cache=False" in text
     assert published.files == 2
     assert os.listdir(tmp_path) == ["cube"]  # noqa: PTH208 (hidden files too)
 

@@ -125,7 +125,7 @@ def test_each_status(tmp_path: Path) -> None:
     changed, missing, _, unreachable = found.differing
     assert changed.error == "its size was 5 bytes and is 12"
     assert (changed.before, changed.now) == (sources[two.as_uri()], state_of_now(two))
-    assert str(missing.error).startswith(f"{three.as_uri()}: no such object")
+    assert str(missing.error).startswith(f"{three.as_uri()}: no such file")
     assert "127.0.0.1:9" in str(unreachable.error)
 
 
@@ -425,7 +425,7 @@ def test_command_when_something_differs(published: Command, capsys: Any) -> None
     assert main(["verify", str(place)]) == 1
     changed, missing, summary = capsys.readouterr().out.splitlines()
     assert changed == f"changed  {paths[0].as_uri()}  its size was 5 bytes and is 18"
-    assert missing.startswith(f"missing  {paths[1].as_uri()}  no such object")
+    assert missing.startswith(f"missing  {paths[1].as_uri()}  no such file")
     assert summary == "3 sources: 1 unchanged, 1 changed, 1 missing"
     assert main(["verify", str(place), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["counts"]["missing"] == 1

@@ -66,11 +66,10 @@ async def fail(*_: Any, **__: Any) -> Any:
 
 def test_unexpected_errors_name_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VirtualTIFF, "_nodes", fail)
-    urls = [path.resolve().as_uri() for path in SERIES[:2]]
     with pytest.raises(PublishError) as caught:
         publish(SERIES[:2], "memory://")
-    for url in urls:
-        assert f"{url}: BreaksError: no error of a file" in str(caught.value)
+    for path in SERIES[:2]:
+        assert f"  {path}: BreaksError: no error of a file" in str(caught.value)
 
 
 async def test_unexpected_errors_stand_in_the_place_of_their_file(

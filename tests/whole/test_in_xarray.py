@@ -115,7 +115,7 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     path = with_alpha(tmp_path / "a.tif")
     dataset = virtual_tiff.open(path, masked=True)
     path.rename(tmp_path / "b.tif")
-    with pytest.raises(OSError, match="no such object"):
+    with pytest.raises(OSError, match="no such file"):
         dataset["0"].load()
     (tmp_path / "b.tif").rename(path)
     one = dataset["0"][3, 2, 4].values

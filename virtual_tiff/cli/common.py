@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from virtual_tiff.tiff import printable
+from virtual_tiff.tiff import printable, redacted
 
 __all__ = [
     "LEFT_CHANGED",
@@ -25,6 +25,7 @@ __all__ = [
     "add_repository",
     "age_or_time",
     "key_and_value",
+    "print_line",
     "print_result",
     "progress_bar",
     "quiet_icechunk",
@@ -112,6 +113,11 @@ def age_or_time(text: str) -> datetime | timedelta:
         msg = f"{text!r} is no age, as 30d, 12h or 8w, and no time, as 2026-10-01"
         raise argparse.ArgumentTypeError(msg) from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def print_line(kind: str, text: str) -> None:
+    """Print an error or a warning to stderr, without secrets and without control characters."""
+    print(printable(redacted(f"virtual-tiff: {kind}: {text}")), file=sys.stderr)
 
 
 class _Result(Protocol):

@@ -15,7 +15,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.access import access_lines
-from virtual_tiff.cli.common import add_common, print_result, quiet_icechunk, sizes_text
+from virtual_tiff.cli.common import add_common, print_line, print_result, quiet_icechunk, sizes_text
 from virtual_tiff.text.numbers import by, counted, human_size
 from virtual_tiff.tiff import printable, redacted
 
@@ -155,6 +155,7 @@ def _run(options: argparse.Namespace) -> int:
     from virtual_tiff.info import inspect, render, render_alike  # noqa: PLC0415
     from virtual_tiff.sources.finding import find_files  # noqa: PLC0415
     from virtual_tiff.sources.running import interruptible, run_to_end  # noqa: PLC0415
+    from virtual_tiff.sources.urls import about_file  # noqa: PLC0415
 
     console: Any = None
     if not options.json:
@@ -184,10 +185,11 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps([file.to_json() for file in files], indent=2))
     readable = []
     for file, location in zip(files, locations, strict=True):
+        name = redacted(location.name)
         if file.error is not None:
-            print(printable(f"virtual-tiff: error: {file.error}"), file=sys.stderr)
+            print_line("error", about_file(name, file.error))
         else:
-            readable.append((file, redacted(location.name)))
+            readable.append((file, name))
     if console is not None and len(readable) > _FEW and not options.each:
         console.print(render_alike(*zip(*readable, strict=True)))
     elif console is not None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli.access import add_access
-from virtual_tiff.cli.common import LEFT_CHANGED, LEFT_OUT, add_debug
+from virtual_tiff.cli.common import LEFT_CHANGED, LEFT_OUT, add_debug, print_line
 from virtual_tiff.cli.export import add_export
 from virtual_tiff.cli.history import add_expire, add_gc, add_log
 from virtual_tiff.cli.info import add_info
@@ -23,7 +23,7 @@ from virtual_tiff.cli.publish import add_publish
 from virtual_tiff.cli.remove import add_remove
 from virtual_tiff.cli.verify import add_verify
 from virtual_tiff.cli.words import in_options, options_of
-from virtual_tiff.tiff import TiffError, TiffWarning, printable, redacted
+from virtual_tiff.tiff import TiffError, TiffWarning, redacted
 
 __all__ = ["EXIT_CODES", "main", "make_parser", "run"]
 
@@ -80,14 +80,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.print_help()
             return OK
         options = parser.parse_args(_with_values(arguments))
-        with _one_line_warnings():
+        options.names = options_of(parser)
+        with _one_line_warnings(options.names):
             status: int = options.run(options)
             sys.stdout.flush()
             return status
     except SystemExit as end:  # argparse has printed the help, or the version
         return int(end.code or OK)
     except KeyboardInterrupt as interrupt:
-        _print_line("error", str(interrupt) or "interrupted")
+        print_line("error", str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # `virtual-tiff … | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,12 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--debug" in arguments:  # wherever it stands: what is wrong may come before it
             print(redacted(traceback.format_exc()), end="", file=sys.stderr)
         text = str(error).strip() or type(error).__name__
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            text = f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
         if not isinstance(error, (ValueError, OSError, ImportError, RuntimeError)):
             text = f"{type(error).__name__}: {text.partition('\n')[0]}"
         # a wrong option is a ValueError, and so is an error of a file, but of a class of its own
         from_a_file = isinstance(error, (TiffError, OSError))
         wrong_use = isinstance(error, ValueError) and not from_a_file
-        _print_line("error", in_options(text, options_of(parser), wrong_use=wrong_use))
+        print_line("error", in_options(text, options_of(parser), wrong_use=wrong_use))
         return WRONG_USE if wrong_use else FAILED
 
 
@@ -140,17 +143,14 @@ def _names_readers(text: str) -> bool:
         return False
 
 
-def _print_line(kind: str, text: str) -> None:
-    print(printable(redacted(f"virtual-tiff: {kind}: {text}")), file=sys.stderr)
-
-
 @contextmanager
-def _one_line_warnings() -> Iterator[None]:
+def _one_line_warnings(names: dict[str, str]) -> Iterator[None]:
     """Show each warning of this package as one line, and none of other packages."""
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, TiffWarning):
-            _print_line("warning", " ".join(str(message).split()))
+            text = " ".join(str(message).split())
+            print_line("warning", in_options(text, names, wrong_use=False))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", TiffWarning)

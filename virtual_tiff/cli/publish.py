@@ -14,10 +14,12 @@ from virtual_tiff.cli.common import (
     add_common,
     add_quiet,
     key_and_value,
+    print_line,
     progress_bar,
     quiet_icechunk,
     sizes_text,
 )
+from virtual_tiff.cli.words import in_options
 from virtual_tiff.text.numbers import counted, human_size, listed
 from virtual_tiff.tiff import redacted
 
@@ -409,6 +411,7 @@ def _add_options_of_parser(group: Any) -> None:  # noqa: ANN401 (a group of argp
 
 def _run(options: argparse.Namespace) -> int:
     from virtual_tiff.publishing import publish  # noqa: PLC0415 (takes long to load)
+    from virtual_tiff.sources.urls import about_file  # noqa: PLC0415
 
     if options.to.startswith("memory:"):
         msg = "a repository in memory ends with this command; name a path"
@@ -449,7 +452,8 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     for name, error in published.failures.items():
-        print(f"virtual-tiff: error: {redacted(name)}: {error}", file=sys.stderr)
+        text = in_options(error, options.names, wrong_use=False)
+        print_line("error", about_file(redacted(name), text))
     if published.changed and options.quiet:  # else the summary names all
         count, urls = counted(len(published.changed), "file"), listed(published.changed)
         text = f"changed since publication, and left as published (see --replace-changed): {count}"
@@ -494,7 +498,7 @@ _MOST_LISTED = 50
 
 def _summary(published: Published, options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines that say what was published."""
-    size = f"{counted(published.files, 'file')} with {published.references:,} references"
+    size = f"{counted(published.files, 'file')} with {counted(published.references, 'reference')}"
     if options.dry_run and published.new:
         yield f"dry run: nothing was written. It would publish {size} to {options.to}"
         yield from _costs(published)
@@ -558,7 +562,8 @@ def _costs(published: Published) -> Iterator[str]:
     """Yield what it takes to read the files, and where they are."""
     if published.requests is not None and published.bytes_read is not None:
         requests = counted(published.requests, "request")
-        yield f"  read by now: {human_size(published.bytes_read)} of the files, by {requests}"
+        now = f"{human_size(published.bytes_read)} of the files, by {requests}"
+        yield f"  read by now: {now if published.requests else 'all files, by an earlier run'}"
     yield f"  readers authorise {listed(published.containers)}"
 
 
@@ -571,7 +576,10 @@ def _unplaced(published: Published, dimensions: list[str]) -> Iterator[str]:
         if not published.new or name in ("y", "x", "band", "") or name in placed:
             continue
         if is_time(name):
-            options = "--time tag takes the files' DateTime, --time '(\\d{8})' dates in their names"
+            options = (
+                "--time tag takes the files' DateTime, --time '(\\d{4}-?\\d\\d-?\\d\\d)'"
+                " dates in their names"
+            )
         else:
             options = f"--values {name}=PATTERN takes them from the files' names"
         yield f"{name} has no coordinates, so it counts the files: {options}"

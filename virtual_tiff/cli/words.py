@@ -14,14 +14,16 @@ __all__ = ["in_options", "options_of"]
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Return the long options of a parser's commands, by their names in Python."""
+    """Return the long options of a parser's commands, by their names in Python.
+
+    An option that switches something off is listed by what Python writes, as `overviews=False`.
+    """
     names: dict[str, str] = {}
     for action in _actions(parser):
         longest = max(action.option_strings, key=len, default="")
-        # an option that switches something off has `no` before the name
-        on = not isinstance(action, argparse._StoreFalseAction)  # noqa: SLF001 (argparse's own)
-        if on and longest.startswith("--") and action.dest != "help":
-            names[action.dest] = longest
+        if longest.startswith("--") and action.dest != "help":
+            off = isinstance(action, argparse._StoreFalseAction)  # noqa: SLF001 (argparse's own)
+            names[f"{action.dest}=False" if off else action.dest] = longest
     return names
 
 
@@ -34,10 +36,11 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
             yield action
 
 
-_BOTH = re.compile(r"\b[a-z]\w*=([^,;()]*), (--[a-z][-a-z]*)(?=([^()]*))")
-"""An option in both languages, as `replace_changed=True, --replace-changed`."""
+_VALUE = r"""('[^']*'|"[^"]*"|\([^()]*\)|\[[^][]*\]|True|False|None|[A-Z]+|-?[\d.]*\d)"""
+"""A value as Python writes it; not `time=2023.tif`, which is the name of a file."""
 
-_VALUE = r"""('[^']*'|"[^"]*"|\([^()]*\)|\[[^][]*\]|[^\s,;()]+)"""
+_ASSIGNED = rf"(?<![\w/.])(?<!\w\(){{}}={_VALUE}(?=$|[\s,;:)]|\.(?:\s|$))"
+"""An option in Python's words, as `replace_changed=True`; not a codec's setting in brackets."""
 
 
 def in_options(text: str, names: dict[str, str], *, wrong_use: bool) -> str:
@@ -53,28 +56,27 @@ def in_options(text: str, names: dict[str, str], *, wrong_use: bool) -> str:
         Whether an option is at fault. Then plain names in the places where errors have them are
         options too; in an error about a file `time` is a word.
     """
-    text = _BOTH.sub(_of_both, text)
+    if wrong_use:
+        text = re.sub(r"\bneeds a bbox\b", "needs --bbox", text)
+        text = re.sub(r", not \[([^][]*)\]", r", not \1", text)  # numbers with commas
+    name = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+    text = re.sub(rf"\b({name}) \((--[-a-z]+)\)", r"\2", text)  # as `snap (--snap)`
+    text = re.sub(rf"\b({name})=\{{[^{{}}]*\}} \((--[^()]*)\)", r"\2", text)  # a dict
+    for off in (key for key in names if "=" in key):
+        text = re.sub(rf"(?<![\w/.]){off}\b", names[off], text)
+    text = re.sub(_ASSIGNED.format(f"({name})"), lambda match: _assigned(match, names), text)
     if not wrong_use:
         return text
-    text = re.sub(r"\bneeds a bbox\b", "needs --bbox", text)
-    text = re.sub(r", not \[([^][]*)\]", r", not \1", text)  # a list is numbers with commas here
-    name = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
-    text = re.sub(rf"\b({name})={_VALUE}", lambda match: _assigned(match, names), text)
     # at the start, or after the words by which errors lead to another option
     lead = r"(?<![-\w])(^|[;:] |\bneeds? |\b(?:and|or|use|of|with|without|is no|give) )"
     after = r"(?=$|[ ;:,.)])"
     text = re.sub(rf"{lead}({name}){after}", lambda m: m[1] + names[m[2]], text)
     text = re.sub(r"--layout ('[^']*')", lambda m: f"--layout {_without_spaces(m[1])}", text)
+    # a pattern as it was typed, without the backslashes of Python's text
+    text = re.sub(r"--[-a-z]+ '[^']*'", lambda match: match[0].replace("\\\\", "\\"), text)
     text = text.replace(" must be one of None, ", " must be one of ")
     text = text.replace(" must be None, ", " must be ").replace(" must be None or ", " must be ")
     return text.replace(" must be None", " must be left out")
-
-
-def _of_both(match: re.Match[str]) -> str:
-    """Return the option of a command line, with the text that only Python's has."""
-    value, option, rest = match.groups()
-    texts = value[:1] in ("'", '"') and not rest
-    return f"{option} {_without_spaces(value)}" if texts else option
 
 
 def _without_spaces(value: str) -> str:
@@ -82,13 +84,19 @@ def _without_spaces(value: str) -> str:
     return value.strip("'\"").replace(" ", "-")
 
 
-_NO = "no-"
+_SHELL = re.compile(r"[^-\w.,:/+]")
+"""Characters for which a shell needs quotes."""
 
 
 def _assigned(match: re.Match[str], names: dict[str, str]) -> str:
-    option, value = names[match[1]], match[2]
+    """Return an option of Python as one of the command line."""
+    name, value = match.groups()
+    option = names[name]
     if value == "True":
         return option
-    if value == "False":
-        return f"--{_NO}{option.removeprefix('--')}"
-    return f"{option} {value.strip('()[]').replace(', ', ',')}"
+    if value in ("False", "None"):
+        return names.get(f"no_{name}", f"without {option}")
+    if value[0] in "([":
+        return f"{option} {value[1:-1].replace(chr(39), '').replace(', ', ',').rstrip(',')}"
+    plain = _without_spaces(value) if option == "--layout" else value.strip("'\"")
+    return f"{option} {value if _SHELL.search(plain) else plain}"

@@ -103,7 +103,8 @@ def codec_names(codecs: Iterable[CodecJSON]) -> Iterator[str]:
     """Yield the names of codecs, those within others too."""
     for codec in codecs:
         yield codec["name"]
-        inner = codec["configuration"].get("codec")
+        # zarr writes no configuration where a codec has no settings
+        inner = codec.get("configuration", {}).get("codec")
         if isinstance(inner, dict):
             yield inner["name"]
 

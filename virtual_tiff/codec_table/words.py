@@ -35,7 +35,7 @@ def codec_aspects(codecs: Sequence[CodecJSON]) -> dict[str, str]:
     for codec in others:
         settings = ", ".join(f"{k}={v}" for k, v in sorted(codec.get("configuration", {}).items()))
         words.append(f"{codec['name']}({settings})" if settings else codec["name"])
-    return aspects | {"codecs": ", ".join(words) or "no others"}
+    return aspects | {"codecs": ", ".join(words) or "none"}
 
 
 def codec_tag(codec: CodecJSON) -> tuple[Tag | None, str]:

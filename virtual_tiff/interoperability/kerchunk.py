@@ -122,7 +122,7 @@ def to_kerchunk(
         msg = f"{target}: readers tell the format by the name: .json is in that of JSON alone"
         raise ValueError(msg)
     if target.exists() and not overwrite:
-        msg = f"{target} exists; give overwrite=True to replace it"
+        msg = f"{target} exists; overwrite=True replaces it"
         raise FileExistsError(msg)
     forms = [_form(node, zarr_format) for node in nodes_of(source)]
     writer = _write_json if format == "json" else _write_parquet

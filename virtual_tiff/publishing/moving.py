@@ -425,7 +425,7 @@ async def _check(
         more = f"\n  and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
         hint = (
             "\nIf objects were copied so that their ETags or times are other ones, and their bytes"
-            " the same, compare the sizes alone (check='size', --check size)"
+            " the same, compare the sizes alone (check='size')"
         )
         msg = (
             f"{len(failures)} of {total:,} new objects are missing or are not what was"

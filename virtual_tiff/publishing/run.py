@@ -117,7 +117,7 @@ from virtual_tiff.sources.access import ENDPOINTS, kind_of
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import Traffic, traffic
 from virtual_tiff.sources.running import await_thread
-from virtual_tiff.sources.urls import file_path, is_remote
+from virtual_tiff.sources.urls import about_file, file_path, is_remote
 from virtual_tiff.sources.web_references import WebReferences
 from virtual_tiff.text.numbers import counted, listed
 from virtual_tiff.tiff import TiffWarning, redacted
@@ -244,7 +244,7 @@ class Publication:
             return
         if len(set(failures.values())) == 1 and len(failures) == total:  # as without credentials
             raise PublishError(next(iter(failures.values())), failures)
-        lines = [f"\n  {name}: {error}" for name, error in failures.items()]
+        lines = [f"\n  {about_file(name, error)}" for name, error in failures.items()]
         msg = f"{len(failures)} of {total} files cannot be published:{''.join(lines)}"
         raise PublishError(msg, failures)
 
@@ -332,7 +332,7 @@ class Publication:
             lines = [f"\n  {redacted(name)}: {error}" for name, error in problems.items()]
             msg = (
                 "this changes the place of files that are published, and some of these cannot be"
-                " read again. Replace (replace_changed=True, --replace-changed) or remove them"
+                " read again. Replace (replace_changed=True) or remove them"
                 f" first:{''.join(lines)}"
             )
             raise PublishError(msg, problems)
@@ -437,7 +437,7 @@ class Publication:
         if given is None:
             msg = (
                 f"{self.target.name} was published in groups that a function, a mapping or a CSV"
-                " file names; give it again as group (--group)"
+                " file names; give it again (group=PATTERN)"
             )
             raise ValueError(msg)
         if known is None or (known and known != given):

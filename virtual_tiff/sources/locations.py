@@ -183,7 +183,7 @@ class Stores:
             msg = (
                 f"the repository says of {root} that {name} is {before}, and not {now}, as the"
                 " store options say: leave the option out, or save what it says for all readers"
-                " (save_access=True, --save-access)"
+                " (save_access=True)"
             )
             raise ValueError(redacted(msg))
         options = with_saved(self._options, saved, kind)

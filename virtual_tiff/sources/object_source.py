@@ -344,6 +344,8 @@ def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSErr
     words = advice_on(_kind_of_store(subject), status, deed)
     words = f"; {words}" if words else ""
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+        if _kind_of_store(subject) == "file":
+            return FileNotFoundError(f"{subject}: no such file or directory{words}")
         return FileNotFoundError(f"{subject}: no such object ({reason}){words}")
     if refused:
         return PermissionError(f"{subject}: the store failed: {kind}: {reason}{words}")

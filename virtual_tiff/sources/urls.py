@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote
 from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = [
+    "about_file",
     "file_path",
     "is_plain_web_path",
     "is_remote",
@@ -54,6 +55,23 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]*")
 """A path that is the same in every form: nothing of it is ever encoded (RFC 3986, "unreserved")."""
 _STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _WEB = ("http", "https")
+
+
+_URL_AFTER = re.compile(r"(?: \[|(, ))([a-zA-Z][\w+.-]*://\S*)\]$")
+_URL_BEFORE = re.compile(r"([a-zA-Z][\w+.-]*://\S*): ")
+
+
+def about_file(name: str, text: str) -> str:
+    """Return what is wrong with a file after its name; the url is left out if it says the same."""
+
+    def same(url: str) -> bool:
+        return unquote(url).rpartition("/")[2] == unquote(name).rpartition("/")[2]
+
+    if (match := _URL_AFTER.search(text)) and same(match[2]):
+        text = text[: match.start()] + ("]" if match[1] else "")
+    if (match := _URL_BEFORE.match(text)) and same(match[1]):
+        text = text[match.end() :]
+    return f"{name}: {text}"
 
 
 def scheme_of(name: str) -> str | None:

@@ -164,7 +164,7 @@ CRS_OF = 'PROJCRS["WGS 84 / UTM zone {}N",' + "x" * 60
         (
             json.dumps(CRS_OF.format(33)),
             json.dumps(CRS_OF.format(33) + "y"),
-            "the CRS 'WGS 84 / UTM zone 33N', the others another the CRS 'WGS 84",
+            "the CRS 'WGS 84 / UTM zone 33N', the others another CRS 'WGS 84",
         ),
         (
             json.dumps([1] * 100),
@@ -193,7 +193,7 @@ def test_arrays_that_differ_alike_are_counted() -> None:
 def refusal(*aspects: str, kinds: int = 0, times: int = 1) -> str:
     """The error of files that differ in some aspects, and form groups."""
     found = [
-        Difference(file=f"{n}.tif", arrays=("0",), aspect=aspect, has="1", others="2")
+        Difference(file=f"{n}.tif", arrays=("0",), aspect=aspect, has=str(n), others="x")
         for n in range(times)
         for aspect in aspects
     ]
@@ -202,31 +202,36 @@ def refusal(*aspects: str, kinds: int = 0, times: int = 1) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("problem", [None, "the files cannot be added to what is published"])
-def test_the_problem_comes_first(problem: str | None) -> None:
+@pytest.mark.parametrize(
+    ("published", "problem"), [(False, "stacked"), (True, "added to what is published")]
+)
+def test_the_problem_comes_first(published: bool, problem: str) -> None:
     found = [Difference(file="a.tif", arrays=("0",), aspect="shape", has="1", others="2")]
-    first = (
-        f"{problem or 'the files cannot be stacked'}:\n  a.tif: array 0: shape 1, the others 2\n"
-    )
+    first = f"the files cannot be {problem}:\n  a.tif: array 0: shape 1, the others 2\n"
     with pytest.raises(PublishError) as caught:
-        refuse(found, problem=problem)
-    assert str(caught.value).startswith(first)
+        refuse(found, published=published, kinds=[("a.tif", 1)])
+    text = str(caught.value)
+    assert text.startswith(first)
+    # an append cannot have another layout
+    assert ("layout='group per signature'" in text) != published
+    assert ("They would form 1 group:" in text) != published
+    assert ("into another repository" in text) == published
 
 
 @pytest.mark.parametrize(
-    ("times", "words"), [(20, None), (21, "  and 1 more differences"), (29, "  and 9 more")]
+    ("times", "words"), [(20, None), (21, "  and 1 more difference"), (29, "  and 9 more")]
 )
 def test_twenty_differences_are_listed(times: int, words: str | None) -> None:
     text = refusal("shape", times=times)
-    assert text.count(": array 0: shape 1, the others 2") == 20
-    assert ("more differences" in text) == (words is not None)
+    assert text.count(": array 0: shape ") == 20
+    assert ("more difference" in text) == (words is not None)
     assert words is None or words in text
 
 
 @pytest.mark.parametrize(
     ("kinds", "words"),
     [
-        (1, "They would form 1 groups: 1 file as 0.tif."),
+        (1, "They would form 1 group: 1 file as 0.tif."),
         (5, "1 file as 0.tif; 2 files as 1.tif; 3 files as 2.tif; 4 files as 3.tif; 5 files as 4."),
         (6, "They would form 6 groups: 1 file as 0.tif; 2 files as 1.tif; 3 files as 2.tif; 4"),
         (7, "5 files as 4.tif; 2 more."),
@@ -240,16 +245,16 @@ def test_five_groups_are_named(kinds: int, words: str) -> None:
 
 
 ADVICE = {
-    "Uncompressed strips: merge_strips=False (--no-merge-strips) may help.":
+    "If the strips are uncompressed, merge_strips=False may help.":
         ([("chunks",)], [("chunks", "shape"), ("shape",), ("codecs",)]),
-    "The images lie at different places: tiles of one image are concat='y,x', or":
+    "The images lie at different places: tiles of one image need concat='y,x', or":
         ([("values",), ("spatial:transform",), ("GeoTransform", "codecs")],
          [("values", "shape"), ("shape",), ("chunks",)]),
-    "To keep gcps as coordinates along the new dimension: per_scene=['gcps'] (--per-scene gcps).":
+    "To keep gcps as coordinates along the new dimension: per_scene=['gcps'].":
         ([("gcps",), ("gcps", "shape")], [("rpcs",), ("shape",)]),
     "To keep gcps and rpcs as coordinates along the new dimension: per_scene=['gcps', 'rpcs']":
         ([("rpcs", "gcps")], [("rpcs",), ("gcps",)]),
-    "Overviews whose size is rounded have their own: overviews=False (--no-overviews).":
+    "The sizes of some overviews are rounded: overviews=False leaves overviews out.":
         ([("resolution",)], [("shape",)]),
     "The files have different numbers of images: ifd=0 takes the first of each.":
         ([("is",), ("is", "shape")], [("shape",)]),
@@ -276,6 +281,25 @@ def words_of(*templates: Template, usual: Template | None = None) -> list[tuple[
         (one.file, one.arrays, one.aspect, one.has, one.others)
         for one in differences(numbered, names, usual)
     ]
+
+
+def test_an_attribute_that_most_files_lack_is_none_of_theirs() -> None:
+    plain, named = template(), template(attributes={"a": 1, "long_name": "a"})
+    assert words_of(plain, plain, named) == [("c", ("0",), "long_name", '"a"', "absent")]
+
+
+def test_a_number_of_another_type_is_no_difference_of_the_fill_value() -> None:
+    one, other = template(), template(data_type="float32", fill_value=0.0)
+    assert [words[2] for words in words_of(one, one, other)] == ["data type"]
+
+
+def test_images_that_some_lack_are_advised_on_and_coordinates_are_not() -> None:
+    for path, advised in (("1", True), ("a/1", True), ("band", False)):
+        found = Difference(file="a", arrays=(path,), aspect="is", has="present", others="absent")
+        with pytest.raises(PublishError) as caught:
+            refuse([found])
+        assert f"\n  a: array {path}: not in the others\n" in str(caught.value)
+        assert ("ifd=0" in str(caught.value)) == advised
 
 
 def test_most_files_are_right() -> None:
@@ -325,7 +349,7 @@ def test_what_follows_from_the_shape_is_not_listed() -> None:
 
 def test_nodata_is_given_or_not() -> None:
     one, other = template(), template(attributes={"a": 1, "_FillValue": 0})
-    assert words_of(one, other) == [("b", ("0",), "nodata", "given", "not given")]
+    assert words_of(one, other) == [("b", ("0",), "nodata", "0", "none")]
 
 
 def test_a_difference_in_metadata_that_no_aspect_shows_is_named_by_its_keys() -> None:

@@ -229,7 +229,7 @@ def test_a_property_of_stac_items_names_the_group(
         ({"group": ["a", "b"]}, ValueError, "group must be a mapping, a function, a CSV file"),
         ({"group": 3}, ValueError, "group must be .* not 3"),
         ({"group": "tag"}, ValueError, "group must be"),
-        ({"group": TILE, "concat": None}, PublishError, "along a dimension .concat, --concat."),
+        ({"group": TILE, "concat": None}, PublishError, "along a dimension .concat=DIM."),
         ({"group": lambda url: "_virtual_tiff"}, ValueError, "cannot be called '_virtual_tiff'"),
         ({"group": lambda url: "a/b"}, ValueError, "a group cannot be called 'a/b'"),
         ({"group": lambda url: ".."}, ValueError, r"a group cannot be called '\.\.'"),

@@ -77,9 +77,7 @@ def placed(dataset: xr.Dataset, name: str, index: int) -> float:
 @pytest.mark.parametrize("name", PLACES)
 def test_scenes_of_other_places_are_refused(name: str, tmp_path: Path):
     files = [PLACES[name](tmp_path, day, shift) for day, shift in zip(DAYS, (0, 0, 5), strict=True)]
-    with pytest.raises(
-        PublishError, match=f"per_scene=\\['{name}'\\].*--per-scene {name}"
-    ) as caught:
+    with pytest.raises(PublishError, match=f"per_scene=\\['{name}'\\]") as caught:
         stacked(files, tmp_path / "cube")
     assert "scene_20210125.tif" in str(caught.value)
     assert max(map(len, str(caught.value).splitlines())) < 350
@@ -278,7 +276,7 @@ def test_a_crs_is_compared_to_its_last_letter(tmp_path: Path):
         scene(tmp_path, day, transform=transform, crs=long_crs(meridian))
         for day, meridian in zip(DAYS[:2], (15.001, 15.002), strict=True)
     ]
-    with pytest.raises(PublishError, match="crs_wkt"):
+    with pytest.raises(PublishError, match="the others another CRS"):
         stacked(files, tmp_path / "cube")
 
 

@@ -141,7 +141,9 @@ def test_files_are_sorted_by_the_times_of_their_tags() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_a_file_whose_tag_holds_no_time_is_named(text: str | None) -> None:
     rows = [row(5, loose=1, time=None)]
-    with pytest.raises(PublishError, match=r"5\.tif has no tag DateTime that holds a time; give t"):
+    with pytest.raises(
+        PublishError, match=r"5\.tif has no tag DateTime that holds a time; give a p"
+    ):
         Catalogue(Plain([template(4), dated(text)], rows))
 
 

@@ -175,7 +175,7 @@ def test_a_repository_with_commits_is_appended_to(branch: str, local: bool, tmp_
     committed(storage, branch)
     place = target_of(folder if local else storage)
     assert isinstance(place.opened(append=True), icechunk.Repository)
-    with pytest.raises(PublishError, match=r"holds a repository; append to it \(append=True, --ap"):
+    with pytest.raises(PublishError, match=r"holds a repository; append to it \(append=True"):
         place.opened(append=False)
 
 

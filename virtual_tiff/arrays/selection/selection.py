@@ -89,8 +89,8 @@ class Selection:
             return list(range(count)) if self.overviews else []
         absent = sorted(set(self.overviews) - set(range(count)))
         if absent:
-            levels = f"the overviews 0 to {count - 1}" if count else "no overviews"
-            msg = f"overviews={list(self.overviews)!r}: the image has {levels}, but not {absent}"
+            levels = f"only the overviews 0 to {count - 1}" if count else "no overviews"
+            msg = f"overviews={list(self.overviews)!r}: the image has {levels}"
             raise ValueError(msg)
         return sorted(self.overviews)
 
@@ -202,7 +202,8 @@ class Selection:
         if affine is None:
             msg = (
                 f"bbox={self.bbox} cannot be used: the image has no transform (ModelPixelScale"
-                " with ModelTiepoint, or ModelTransformation); use window instead"
+                " with ModelTiepoint, or ModelTransformation); use"
+                " window=(COLUMN, ROW, WIDTH, HEIGHT) instead"
             )
             raise ValueError(msg)
         bbox: Any = self.bbox

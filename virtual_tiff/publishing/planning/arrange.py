@@ -493,14 +493,13 @@ def _common(catalogue: Catalogue, files: Files, texts: dict[str, str], snap: flo
     if len(counts) > 1 or not same:
         templates = {n: catalogue.template(n) for n in counts}
         if not all(at_one_place(first, templates.values(), snap)):
-            problem = "the files cannot be added to what is published" if published else None
             names = catalogue.names(files)
             kinds = kinds_of({n: n for n in counts}, names, counts)
             usual = published or catalogue.template(catalogue.usual(files))
             at_it = dict(zip(counts, at_one_place(usual, templates.values(), snap), strict=True))
             refuse(
                 differences(templates, names, published),
-                problem=problem,
+                published=published is not None,
                 kinds=kinds,
                 misfits=catalogue.misfits(files, [n for n in counts if not at_it[n]], usual),
             )

@@ -13,7 +13,7 @@ from virtual_tiff.codec_table.words import codec_aspects
 from virtual_tiff.publishing.errors import MisfitError
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.reading.record import Template
-from virtual_tiff.text.numbers import counted
+from virtual_tiff.text.numbers import counted, listed
 
 __all__ = ["Difference", "differences", "kinds_of", "reasons", "refuse"]
 
@@ -31,17 +31,26 @@ class Difference:
     """Both are whole, however long they are."""
 
     def __str__(self) -> str:
+        return f"{self.file}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """The difference without the file."""
         first, more = self.arrays[0], len(self.arrays) - 1
         where = f"array {first}" + (f" and {more} more" if more else "")
+        if self.aspect == "is":
+            return f"{where}: {'missing' if self.has == 'absent' else 'not in the others'}"
         if self.aspect == "values":  # known by their digests
-            return f"{self.file}: {where}: the values differ from those of the others"
+            return f"{where}: the values differ from those of the others"
         aspect = _NAMES.get(self.aspect, self.aspect)
         has, others = _in_words(self.has, self.others)
-        return f"{self.file}: {where}: {aspect} {has}, the others {others}"
+        return f"{where}: {aspect} {has}, the others {others}"
 
 
 _SHOWN = 20
 """Differences that are listed; of ten thousand files all may differ."""
+_FILES = 3
+"""Files that are named with a difference."""
 _LONG = 60
 """Characters of a value that are shown as they are."""
 _FEW = 9
@@ -49,6 +58,9 @@ _FEW = 9
 _NAMES = {
     "gcps": "ground control points (gcps)",
     "rpcs": "rational polynomial coefficients (rpcs)",
+    "proj:code": "CRS",
+    "proj:wkt2": "it has",
+    "crs_wkt": "it has",
 }
 
 
@@ -57,7 +69,7 @@ def _in_words(one: str, other: str) -> tuple[str, str]:
     if max(len(one), len(other)) <= _LONG:
         return one, other
     words = _described(one), _described(other)
-    noun = words[1].removeprefix("a ").removeprefix("an ")
+    noun = re.sub("^(a|an|the) ", "", words[1])
     return words if words[0] != words[1] else (words[0], f"another {noun}")
 
 
@@ -88,23 +100,27 @@ _CONFIGURATION = re.compile(r"(\w+)=([^,()]{16,})")
 def refuse(
     differences: Sequence[Difference],
     *,
-    problem: str | None = None,
+    published: bool = False,
     kinds: Sequence[tuple[str, int]] = (),
     misfits: Mapping[int, str] | None = None,
 ) -> None:
     """Refuse files that cannot be stacked, by a MisfitError; do nothing if there is no difference.
 
-    `problem` are the first words of the error. `kinds` has, for each group that the files would
-    form, the name of a file, and how many files it has; `misfits` by number the reason for each
-    file that differs from most others.
+    `published` says that the files differ from those that a repository has. `kinds` has, for each
+    group that the files would form, the name of a file, and how many files it has; `misfits` by
+    number the reason for each file that differs from most others.
     """
     if not differences:
         return
-    lines = [f"\n  {difference}" for difference in differences[:_SHOWN]]
-    if len(differences) > _SHOWN:
-        lines.append(f"\n  and {len(differences) - _SHOWN} more differences")
-    problem = problem or "the files cannot be stacked"
-    msg = f"{problem}:{''.join(lines)}{''.join(_advice(differences, kinds))}"
+    files: dict[str, list[str]] = {}
+    for difference in differences:
+        files.setdefault(difference.words, []).append(difference.file)
+    lines = [f"\n  {listed(names, _FILES)}: {words}" for words, names in files.items()]
+    if len(lines) > _SHOWN:
+        lines[_SHOWN:] = [f"\n  and {counted(len(lines) - _SHOWN, 'more difference')}"]
+    cannot = "added to what is published" if published else "stacked"
+    advice = _advice(differences, () if published else kinds, published=published)
+    msg = f"the files cannot be {cannot}:{''.join(lines)}{''.join(advice)}"
     raise MisfitError(msg, misfits or {})
 
 
@@ -123,41 +139,54 @@ def _groups(kinds: Sequence[tuple[str, int]]) -> str:
     """Name the groups that the files would form."""
     if not kinds:
         return ""
-    listed = [f"{counted(count, 'file')} as {name}" for name, count in kinds[:_MOST_KINDS]]
+    groups = [f"{counted(count, 'file')} as {name}" for name, count in kinds[:_MOST_KINDS]]
     if len(kinds) > _MOST_KINDS:
-        listed.append(f"{len(kinds) - _MOST_KINDS} more")
-    return f"\nThey would form {len(kinds)} groups: {'; '.join(listed)}."
+        groups.append(f"{len(kinds) - _MOST_KINDS} more")
+    return f"\nThey would form {counted(len(kinds), 'group')}: {'; '.join(groups)}."
 
 
 _MOST_KINDS = 5
 """Groups that an error names."""
 
 
-def _advice(differences: Sequence[Difference], kinds: Sequence[tuple[str, int]]) -> Iterable[str]:
+def _advice(
+    differences: Sequence[Difference], kinds: Sequence[tuple[str, int]], *, published: bool
+) -> Iterable[str]:
     aspects = {difference.aspect for difference in differences}
+    if published:
+        yield "\nPublish them into another repository, or leave them out (on_error='skip')."
+        return
     yield (
-        "\nPublish them in a group for each kind (layout='group per signature', --layout), or"
-        " without concat: then each file has its own group. Or leave out those that differ from"
-        " most others (on_error='skip', --on-error)."
+        "\nPublish them in a group for each kind (layout='group per signature'), or"
+        " each file in a group of its own (concat=None). Or leave out those that differ from"
+        " most others (on_error='skip')."
     )
     yield _groups(kinds)
     if "chunks" in aspects and "shape" not in aspects:
-        yield "\nUncompressed strips: merge_strips=False (--no-merge-strips) may help."
+        yield "\nIf the strips are uncompressed, merge_strips=False may help."
     if aspects & {"values", "spatial:transform", "GeoTransform"} and "shape" not in aspects:
         yield (
-            "\nThe images lie at different places: tiles of one image are concat='y,x', or"
-            " 'time,y,x' at several times; a cube for each place is group=PATTERN (--group)."
+            "\nThe images lie at different places: tiles of one image need concat='y,x', or"
+            " concat='time,y,x' at several times; group=PATTERN makes a cube for each place."
         )
+    if "nodata" in aspects:
+        yield "\nnodata=NUMBER gives all files one nodata value."
     scenes = [name for name in PER_SCENE if name in aspects]
     if scenes:
         yield (
             f"\nTo keep {' and '.join(scenes)} as coordinates along the new dimension:"
-            f" per_scene={scenes!r} (--per-scene {','.join(scenes)})."
+            f" per_scene={scenes!r}."
         )
     if "resolution" in aspects:
-        yield "\nOverviews whose size is rounded have their own: overviews=False (--no-overviews)."
-    if "is" in aspects:
+        yield "\nThe sizes of some overviews are rounded: overviews=False leaves overviews out."
+    # arrays of images are called by their numbers
+    images = {d.aspect for d in differences if any(map(str.isdecimal, map(_last_part, d.arrays)))}
+    if "is" in images:
         yield "\nThe files have different numbers of images: ifd=0 takes the first of each."
+
+
+def _last_part(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def kinds_of(
@@ -269,7 +298,7 @@ def _most(aspects_of: Mapping[int, _Words], files: Mapping[int, Sequence[str]]) 
         for aspect in names:
             counts: Counter[str] = Counter()
             for number, aspects in aspects_of.items():
-                counts[aspects.get(path, _ABSENT).get(aspect, "")] += len(files[number])
+                counts[aspects.get(path, _ABSENT).get(aspect, "absent")] += len(files[number])
             usual.setdefault(path, {})[aspect] = counts.most_common(1)[0][0]
     return usual
 
@@ -296,12 +325,37 @@ def _differing(aspects: _Words, expected: _Words) -> dict[tuple[str, str, str], 
 def _without_consequences(
     differing: dict[tuple[str, str, str], list[str]],
 ) -> dict[tuple[str, str, str], list[str]]:
-    """Leave out the differences that follow from others: coordinates from shape and transform."""
+    """Leave out the differences that follow from others, as coordinates from the transform."""
     aspects = {aspect for aspect, _, _ in differing}
-    if aspects & {"shape", "spatial:transform", "is"}:
-        follow = {"values", "spatial:bbox", "spatial:shape", "GeoTransform", "length"}
-        return {key: paths for key, paths in differing.items() if key[0] not in follow}
-    return differing
+    follow = {each for of, those in _CONSEQUENCES if aspects & of for each in those}
+    # of two CRS each attribute differs, and the array that describes them too
+    of_a_crs = any(aspect.startswith("proj:") for aspect in aspects)
+    return {
+        (aspect, one, other): paths
+        for (aspect, one, other), paths in differing.items()
+        if aspect not in follow
+        and not (aspect == "fill value" and _same_number(one, other))
+        and not (of_a_crs and all(_last_part(p).startswith("spatial_ref") for p in paths))
+    }
+
+
+_CONSEQUENCES = (
+    (
+        frozenset({"shape", "spatial:transform", "is"}),
+        frozenset({"values", "spatial:bbox", "spatial:shape", "GeoTransform", "length"}),
+    ),
+    (frozenset({"nodata"}), frozenset({"fill value"})),
+    (frozenset({"crs_wkt"}), frozenset({"spatial_ref"})),
+)
+"""Aspects, and those that follow from any of them."""
+
+
+def _same_number(one: str, other: str) -> bool:
+    """Whether two fill values are the same, though of arrays of several types."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
 
 
 def _aspects(template: Template) -> _Words:
@@ -333,14 +387,14 @@ def _array_aspects(metadata: JSON) -> dict[str, str]:
         **codec_aspects(metadata["codecs"]),
         "fill value": str(metadata["fill_value"]),
         "dimensions": ", ".join(map(str, metadata["dimension_names"])),
-        "nodata": "given" if "_FillValue" in attributes else "not given",
+        "nodata": str(metadata["fill_value"]) if "_FillValue" in attributes else "none",
         **_attribute_aspects(attributes),
     }
 
 
 def _attribute_aspects(attributes: JSON) -> dict[str, str]:
     return {
-        name: json.dumps(value)
+        name: str(value) if name == "proj:code" else json.dumps(value)
         for name, value in attributes.items()
         if name != "_FillValue" and name not in _UNCOMPARED
     }

@@ -288,7 +288,7 @@ def _pieces(
             names = (tiles.names[files[n]] for n in (int(np.argmax(others)), one))
             msg = (
                 f"{' and '.join(names)} overlap in array {tiles.path}. Say which of them is shown"
-                " by overlap='last' or 'first' (--overlap); images of one place need a new"
+                " by overlap='last' or overlap='first'; images of one place need a new"
                 " dimension, or a variable or a group each"
             )
             raise OverlapError(msg)
@@ -476,7 +476,7 @@ def _crossed(
         f"{tiles.names[spans.file[other]]} has the edge of a chunk at {edge:,} along"
         f" {tiles.axes[axis]}, and {tiles.names[spans.file[span]]} has none there: all tiles of a"
         f" {rows} must share their edges, as no block can be in two chunks. Publish them in groups"
-        " (group, --group; layout='group per file')"
+        " (group=PATTERN, or layout='group per file')"
     )
 
 
@@ -506,7 +506,7 @@ def _parts(
                     f" {length} pixels would show its block from pixel {offset} of {size}, and"
                     f" another chunk of this length from pixel {parts[length][1]} of"
                     f" {parts[length][0]}: a codec cannot tell them apart. Try the other"
-                    " overlap, 'last' or 'first', or publish in groups (group, --group)"
+                    " overlap='last' or overlap='first', or publish in groups (group=PATTERN)"
                 )
                 raise PublishError(msg)
     return {n: part for n, part in parts.items() if part != (block, 0)}

@@ -166,8 +166,8 @@ def _check_resolutions(members: Sequence[_File]) -> None:
             if paths != others:
                 msg = (
                     f"{each.name} has {len(paths)} resolutions of an image of which {other.name}"
-                    f" has {len(others)}; publish them without overviews (overviews=False,"
-                    " --no-overviews)"
+                    f" has {len(others)}; publish them without overviews"
+                    " (overviews=False)"
                 )
                 raise PublishError(msg)
 
@@ -192,7 +192,7 @@ def _whole(path: str, having: Sequence[_File]) -> JSON:
             msg = (
                 f"{having[0].name} and {each.name} are files of one image, and their {name}"
                 f" differs: {values[0]} and {values[1]}. Publish each file as it is"
-                " (layout='group per file', --layout 'group per file')"
+                " (layout='group per file')"
             )
             raise PublishError(msg)
         others = metadata["attributes"] | each.attributes.get(Node("array", path), {})

@@ -506,7 +506,7 @@ def _not_regular(problem: str, rules: GridRules, plan: Callable[[], GridPlan]) -
     needed = "zarr.config.set({'array.rectilinear_chunks': True})"
     codec = " and this package, for its codec virtual_tiff.crop" if rectilinear.cropped else ""
     return (
-        f"{problem}: a regular chunk grid cannot have it. grid='rectilinear' (--grid rectilinear)"
+        f"{problem}: a regular chunk grid cannot have it. grid='rectilinear'"
         f" writes chunks of several lengths; readers need {needed}{codec}"
     )
 

@@ -136,7 +136,7 @@ def new_group_names(
             new,
             list(names.values()),
             "give each file a group of its own, or stack the files of a group along a dimension"
-            " (concat, --concat)",
+            " (concat=DIM)",
         )
     else:
         names = dict(zip(new, group_names(new), strict=True)) if new else {}
@@ -205,7 +205,7 @@ class NodeNames:
         if self._coordinates.setdefault(path, (metadata, data)) != (metadata, data):
             msg = (
                 f"the variables differ in the coordinate {path}; publish each in a group of its"
-                " own: layout='group per variable' (--layout)"
+                " own: layout='group per variable'"
             )
             raise PublishError(msg)
 
@@ -255,7 +255,7 @@ class NodeNames:
             if size != expected:
                 msg = (
                     f"{node.what} has {size:,} values along {name}, and {first.what} {expected:,};"
-                    " publish each in a group of its own: layout='group per variable' (--layout)"
+                    " publish each in a group of its own: layout='group per variable'"
                 )
                 raise PublishError(msg)
 

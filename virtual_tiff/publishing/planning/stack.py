@@ -210,8 +210,9 @@ def check_one_a_position(
         msg = (
             f"two files have the same position:{''.join(twice[:_SHOWN])}{more}\nImages of several"
             " places need a group each (group=PATTERN, or layout='group per signature'), or are"
-            " tiles (concat with y,x); several images of one time need a variable each. Or publish"
-            " only the first of each position (on_error='skip', --on-error)"
+            " tiles (concat='y,x', or concat='time,y,x'); several images of one time need a"
+            " variable each (variable=PATTERN). Or publish only the first of each position"
+            " (on_error='skip')."
         )
         raise MisfitError(msg, misfits)
 

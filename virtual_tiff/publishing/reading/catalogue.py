@@ -192,8 +192,8 @@ class Catalogue:
         names = listed([redacted(self.spool.name(n)) for n in numbers], 10)
         has = "has" if len(numbers) == 1 else "have"
         msg = (
-            f"{names} {has} no tag DateTime that holds a time; give the times by values, or by a"
-            " pattern for the names (time)"
+            f"{names} {has} no tag DateTime that holds a time; give a pattern"
+            " that finds them in the names (time=PATTERN), or a table of them (values=FILE)"
         )
         raise MisfitError(msg, dict.fromkeys(numbers, "it has no tag DateTime that holds a time"))
 

@@ -119,7 +119,7 @@ def group_sets(spool: Spool) -> bool:
         msg = (
             f"{names[0]} and {counted(len(names) - 1, 'other file')} are one image, a multi-file"
             f" OME-TIFF, and others are none of it: {counted(others, 'file')}. Publish them apart,"
-            " or each file as it is (layout='group per file', --layout 'group per file')"
+            " or each file as it is (layout='group per file')"
         )
         raise PublishError(msg)
     if len(sets) > 1:

@@ -281,7 +281,7 @@ _ABANDONED = 30 * 86400.0
 
 _ADVICE = (
     "all is published, but an interrupted run starts again. Set XDG_CACHE_HOME or name a cache"
-    " (cache=, --cache), or say that you want none (cache=False, --no-cache)"
+    " (cache=FILE), or say that you want none (cache=False)"
 )
 
 

@@ -186,8 +186,7 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
 
 
 _REMEDY = (
-    "copy it again, leave it out (on_error='skip', --on-error skip), or publish what it has"
-    " with truncated='missing' (--truncated missing)"
+    "copy it again, leave it out (on_error='skip'), or publish what it has with truncated='missing'"
 )
 
 

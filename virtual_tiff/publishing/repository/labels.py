@@ -46,7 +46,7 @@ def list_labels(
         if "multiscales" not in attributes.get("ome", {}):
             msg = (
                 f"{group} is called as labels, and its file is no image that OME-Zarr describes:"
-                " publish with ifd_layout='stack' (--ifd-layout stack) a file whose metadata name"
+                " publish with ifd_layout='stack' a file whose metadata name"
                 " its axes"
             )
             raise PublishError(msg)

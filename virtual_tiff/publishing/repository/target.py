@@ -73,10 +73,7 @@ class Target:
                 return None
             if append:
                 return repository
-            msg = (
-                f"{self.name} holds a repository; append to it (append=True, --append), or name"
-                " a new place"
-            )
+            msg = f"{self.name} holds a repository; append to it (append=True), or name a new place"
             raise PublishError(msg)
         if path is not None:
             self._check_unused(storage)

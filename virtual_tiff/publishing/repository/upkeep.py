@@ -195,7 +195,7 @@ def _limit(older_than: datetime | timedelta, *, dry_run: bool, force: bool) -> d
         msg = (
             f"older_than is {limit.isoformat(timespec='seconds')}, less than a day ago: a run that"
             " is publishing now could lose what it has written; give an earlier time, or"
-            " force=True (--force) if nobody is publishing"
+            " force=True if nobody is publishing"
         )
         raise ValueError(msg)
     return limit

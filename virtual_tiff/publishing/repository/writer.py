@@ -344,7 +344,7 @@ class Writer:
                 except Exception as error:  # of whatever class: codecs share none
                     msg = (
                         f"array {path} cannot be read as a stack ({first_line(error)}); publish"
-                        " without concat"
+                        " each file in a group of its own (concat=None)"
                     )
                     raise PublishError(msg) from error
 
