@@ -269,8 +269,12 @@ def test_python_m() -> None:
 def test_help_says_how_it_ends(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for code, meaning in EXIT_CODES.items():
-        assert f"{code} {meaning}" in text
+    if not command:
+        assert all(f"{code} {meaning}" in text for code, meaning in EXIT_CODES.items())
+    assert "2 the command is at fault" in text
+    assert ("3 of publish: the new files" in text) == (not command)
+    assert ("3 the new files were published" in text) == (command == ["publish"])
+    assert ("; a source has changed" in text) == (command == ["verify"])
 
 
 def test_advice_is_shown_and_changes_no_status(

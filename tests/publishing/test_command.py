@@ -156,7 +156,7 @@ def test_the_summary_of_positions_without_a_file_and_of_tiles_that_overlap(
     again = str(scene(tmp_path / "again.tif", 9, shape=(32, 32), at=(500_320.0, 4_650_000)))
     overlap = ["publish", *tiles, again, "--concat", "y,x", "--overlap", "last", "--to"]
     assert main([*overlap, str(tmp_path / "other")]) == 0
-    assert "not shown, as other files lie upon them: 1 file" in said(capfd)
+    assert "hidden below other files: 1 file" in said(capfd)
     beside = str(scene(tmp_path / "off.tif", 9, shape=(32, 32), at=(500_323.0, 4_650_000)))
     shifted = ["publish", tiles[0], beside, "--concat", "y,x", "--snap", "0.4", "--to"]
     assert main([*shifted, str(tmp_path / "snapped")]) == 0

@@ -149,7 +149,7 @@ def test_copies_are_compared_by_size_where_the_user_says_so(tmp_path: Path) -> N
     shutil.copytree(old, new)
     for path in new.iterdir():
         os.utime(path, (2e9, 2e9))
-    with pytest.raises(PublishError, match=r"its time was(.|\n)*--check size") as error:
+    with pytest.raises(PublishError, match=r"its time was(.|\n)*check=.size") as error:
         move_sources(cube, {str(old): str(new)})
     assert len(error.value.failures) == 3
     with pytest.raises(PublishError, match="readers would refuse it"):

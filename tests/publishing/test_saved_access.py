@@ -104,7 +104,7 @@ def test_a_different_setting_is_an_error_or_saved_anew(
     stack = {"concat": "time", "time": "tag"}
     publish(urls[:1], cube, **stack, store_options={"endpoint": s3.endpoint})
     different = {k: other.endpoint if v == "{other}" else v for k, v in different.items()}
-    with pytest.raises(ValueError, match=rf"that {name} is .*--save-access"):
+    with pytest.raises(ValueError, match=rf"that {name} is .*save_access=True"):
         publish(urls[1:], cube, **stack, append=True, store_options=different)
     assert name not in different or access(cube).containers[0].settings[name] != different[name]
     publish(urls[1:2], cube, **stack, append=True, save_access=True, store_options=different)

@@ -123,7 +123,7 @@ def test_each_status(tmp_path: Path) -> None:
     assert found.total == 5
     assert found.counts == dict.fromkeys(verification.STATUSES, 1) | {"truncated": 0}
     changed, missing, _, unreachable = found.differing
-    assert changed.error == "its size was 5 bytes and is 12"
+    assert changed.error == "its size was 5 bytes and is 12 bytes"
     assert (changed.before, changed.now) == (sources[two.as_uri()], state_of_now(two))
     assert str(missing.error).startswith(f"{three.as_uri()}: no such file")
     assert "127.0.0.1:9" in str(unreachable.error)
@@ -424,7 +424,7 @@ def test_command_when_something_differs(published: Command, capsys: Any) -> None
     paths[1].unlink()
     assert main(["verify", str(place)]) == 1
     changed, missing, summary = capsys.readouterr().out.splitlines()
-    assert changed == f"changed  {paths[0].as_uri()}  its size was 5 bytes and is 18"
+    assert changed == f"changed  {paths[0].as_uri()}  its size was 5 bytes and is 18 bytes"
     assert missing.startswith(f"missing  {paths[1].as_uri()}  no such file")
     assert summary == "3 sources: 1 unchanged, 1 changed, 1 missing"
     assert main(["verify", str(place), "--json"]) == 1

@@ -212,7 +212,7 @@ def test_a_weak_tag_beside_the_same_strong_one_is_no_change(http_server: HttpSer
 @pytest.mark.parametrize(
     ("data", "etags", "modified", "words"),
     [
-        (DATA[:-1], "none", 1000, "its size was 102400 bytes and is 102399"),
+        (DATA[:-1], "none", 1000, "its size was 102,400 bytes and is 102,399 bytes"),
         (DATA[::-1], "strong", 1000, "its ETag was"),
         (DATA[::-1], "weak", 1000, "its ETag was"),
         (DATA[::-1], "none", 2000, "its time was 1970-01-01T00:16:40"),

@@ -110,7 +110,7 @@ def age_or_time(text: str) -> datetime | timedelta:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"{text!r} is no age, as 30d, 12h or 8w, and no time, as 2026-10-01"
+        msg = f"{text!r} must be an age, as 30d, 12h or 8w, or a time, as 2026-10-01"
         raise argparse.ArgumentTypeError(msg) from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from virtual_tiff.cli.common import add_common, quiet_icechunk
+from virtual_tiff.cli.common import add_common, add_quiet, quiet_icechunk
 from virtual_tiff.sources.urls import file_path, scheme_of
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable
@@ -31,7 +31,7 @@ def add_export(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="a TIFF, as a path or a url that ends in .tif, .tiff, .btf, .tf8 or .gtiff, or a"
         " repository, as a local directory or s3://bucket/prefix",
     )
-    command.add_argument("to", metavar="OUT", help="the file that is written, of Parquet a folder")
+    command.add_argument("to", metavar="OUT", help="the file to write; for Parquet a folder")
     command.add_argument(
         "--format",
         choices=("json", "parquet"),
@@ -46,7 +46,7 @@ def add_export(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="the metadata's format: 2 is read by most (default); 3 has all codecs, and GDAL and"
         ' xarray\'s engine "kerchunk" do not read it',
     )
-    command.add_argument("--overwrite", action="store_true", help="replace what is at OUT")
+    command.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     which = command.add_mutually_exclusive_group()
     which.add_argument("--branch", help="of a repository: the branch (default: main)")
     which.add_argument("--tag", help="of a repository: the tag")
@@ -57,7 +57,7 @@ def add_export(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         choices=("flat", "nested", "pyramid", "stack"),
         help="of a TIFF: how its directories are arranged (default: flat)",
     )
-    command.add_argument("--quiet", action="store_true", help="print nothing")
+    add_quiet(command, "print nothing")
     add_common(command, _run)
 
 

@@ -61,8 +61,8 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     command.add_argument(
         "--map",
         metavar="FILE.svg",
-        help="draw where header, directories, values of tags and blocks lie in the file, which"
-        " must be the only one; a browser shows under the mouse what each part is",
+        help="draw the positions of header, directories, values of tags and blocks in one file;"
+        " a browser shows what each part is under the mouse",
     )
     add_common(command, _run)
 

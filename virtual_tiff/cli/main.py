@@ -166,12 +166,22 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line; the parsers of commands have its class too."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse's own)
-        codes = "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+        command = str(settings.get("prog", "")).partition(" ")[2]
+        meanings = {code: _of_command(text, command) for code, text in EXIT_CODES.items()}
+        codes = "; ".join(f"{code} {meaning}" for code, meaning in meanings.items() if meaning)
         super().__init__(**{"epilog": f"Exit status: {codes}."} | settings)
 
     def error(self, message: str) -> Never:
         msg = f"{message} (see {self.prog} --help)"
         raise _WrongUse(msg)
+
+
+def _of_command(meaning: str, command: str) -> str:
+    """Return what a status means for a command, without what it means for others alone."""
+    if not command:
+        return meaning
+    parts = (part.removeprefix(f"of {command}: ") for part in meaning.split("; "))
+    return "; ".join(part for part in parts if not part.startswith("of "))
 
 
 class _Version(argparse.Action):
@@ -203,7 +213,8 @@ _LIBRARIES = (
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = _Parser(
-        prog="virtual-tiff", description="Turn TIFF and COG archives into Zarr without a copy."
+        prog="virtual-tiff",
+        description="Publish TIFF and COG archives as Zarr, without copying pixels.",
     )
     parser.add_argument("--version", action=_Version)
     add_debug(parser)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from virtual_tiff.cli.common import add_common, add_repository, progress_bar, quiet_icechunk
+from virtual_tiff.cli.common import (
+    add_common,
+    add_quiet,
+    add_repository,
+    progress_bar,
+    quiet_icechunk,
+)
 from virtual_tiff.text.numbers import counted
 from virtual_tiff.tiff import printable
 
@@ -16,9 +22,10 @@ def add_move(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     """Add the command to those of argparse."""
     command = commands.add_parser(
         "move",
-        help="let a repository refer to files that have moved",
-        description="Let a published repository refer to files that have moved to another bucket,"
-        " folder or server: all references and the ledger are changed in one commit. Each new"
+        help="change the urls of files that have moved",
+        description="Change the urls of a published repository whose files have moved to"
+        " another bucket, folder or server: all references and the ledger change in one commit."
+        " Each new"
         " object is compared with the old one as it was published; if one is missing or different,"
         " nothing is changed. Earlier snapshots still refer to the old objects.",
     )
@@ -35,7 +42,7 @@ def add_move(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         metavar=("OLD", "NEW"),
         action="append",
         default=[],
-        help="the same as an option, which may be repeated: all is one commit",
+        help="the same as an option, for several prefixes in one commit; may be repeated",
     )
     command.add_argument("--message", help="the commit's message")
     check = command.add_mutually_exclusive_group()
@@ -43,8 +50,8 @@ def add_move(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         "--check",
         choices=("etag", "size", "none"),
         default="etag",
-        help="what a new object must have of the old one: etag, size and ETag, or size and time"
-        " where there is no ETag (default); size; none, which asks for nothing",
+        help="what must be the same for the old and the new object: etag (default: size and"
+        " ETag, or size and time where there is no ETag), size, or none",
     )
     check.add_argument(
         "--no-check", dest="check", action="store_const", const="none", help="--check none"
@@ -53,9 +60,9 @@ def add_move(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         "--sample",
         metavar="N",
         type=int,
-        help="ask only for N objects, chosen by chance, and take all for the same as the old ones",
+        help="check only N objects, chosen at random",
     )
-    command.add_argument("--quiet", action="store_true", help="print nothing")
+    add_quiet(command, "print nothing")
     add_common(command, _run)
 
 

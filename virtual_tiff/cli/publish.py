@@ -99,7 +99,7 @@ def _add_arrangement(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
     option(
         "--time",
         help="where times come from: tag (the files' DateTime), datetime (of STAC items), or a"
-        " pattern in the name, as '(?P<time>\\d{8})'",
+        " pattern that finds them in the names, as '(\\d{8})' or '(\\d{4}-\\d\\d-\\d\\d)'",
     )
     option(
         "--values",
@@ -123,7 +123,8 @@ def _add_arrangement(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
     )
     option(
         "--group",
-        help="one cube a group, which a pattern finds in the name, as '_T(\\d\\d[A-Z]{3})_'; or a"
+        help="make a cube for each group, which a pattern finds in the names, as"
+        " '_T(\\d\\d[A-Z]{3})_'; or a"
         " CSV file with the columns url and group, or the name of a STAC property",
     )
     option(
@@ -165,12 +166,12 @@ def _add_arrangement(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
         "--nodata",
         type=float,
         metavar="NUMBER",
-        help="the nodata value of the whole, for files that do not agree in theirs",
+        help="the nodata value of the arrays, for files whose nodata values differ",
     )
     option(
         "--any-compression",
         action="store_true",
-        help="put blocks of Deflate, of Zstandard and uncompressed ones into one array, whose"
+        help="allow blocks of Deflate, of Zstandard and uncompressed ones in one array; its"
         " readers need this package",
     )
 
@@ -268,8 +269,8 @@ def _add_repository(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
     option(
         "--save-access",
         action="store_true",
-        help="with --append: save what --store-option says of the files' stores, as a new endpoint,"
-        " where the repository says otherwise; without it that is an error",
+        help="with --append: save the settings of --store-option, such as a new endpoint, in"
+        " place of those of the repository; without it a difference is an error",
     )
 
 
@@ -295,15 +296,15 @@ def _add_run(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
         "--cache",
         metavar="FILE",
         help="a file that keeps what was read, by url and ETag (default: one of this run in"
-        " ~/.cache, from which the next run goes on if this one is interrupted)",
+        " ~/.cache, with which the next run continues if this one is interrupted)",
     )
     option("--no-cache", action="store_true", help="keep nothing of what was read")
     option("--check", action="store_true", help="read a part of each array back before the commit")
     option(
         "--dry-run",
         action="store_true",
-        help="read and arrange the files, write nothing, and say what would be published and what"
-        " would be left out; the next run goes on from there",
+        help="read and arrange the files, write nothing, and say what would be published and"
+        " what would be left out; the next run reads no file again",
     )
     option(
         "--json",
@@ -367,8 +368,8 @@ def _add_options_of_parser(group: Any) -> None:  # noqa: ANN401 (a group of argp
         "--bands",
         metavar="BANDS",
         type=lambda text: [int(one) if one.isdecimal() else one for one in text.split(",")],
-        help="publish only these bands, by number from 1 or by name, as 4,3,2 or red,nir; of files"
-        " that store each band apart",
+        help="publish only these bands, by number from 1 or by name, as 4,3,2 or red,nir; only"
+        " for files that store each band separately (INTERLEAVE=BAND)",
     )
     option(
         "--window",
@@ -590,7 +591,7 @@ def _grid_summary(published: Published) -> Iterator[str]:
     if published.missing:
         yield f"positions without a file, which read as the fill value: {published.missing:,}"
     if published.covered:
-        yield f"not shown, as other files lie upon them: {counted(published.covered, 'file')}"
+        yield f"hidden below other files: {counted(published.covered, 'file')}"
     if published.shift > 0.001:
         yield f"largest distance of a file from the common grid: {published.shift:.3g} pixels"
     for path, why in published.dropped.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from virtual_tiff.cli.common import (
     add_common,
+    add_quiet,
     add_repository,
     key_and_value,
     print_result,
@@ -31,8 +32,8 @@ def add_remove(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         "remove",
         help="remove files from a published repository",
         description="Remove files from a published repository, in one commit; the files themselves"
-        " are left alone, and need not exist. The cube becomes the one of the files that stay: a"
-        " date without a file is removed, a tile of a mosaic leaves a hole.",
+        " are left alone, and need not exist. The cube becomes that of the remaining files: a"
+        " date without a file is removed, and a tile of a mosaic leaves a hole.",
     )
     add_repository(command)
     command.add_argument(
@@ -61,7 +62,7 @@ def add_remove(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="further metadata of the commit; may be repeated",
     )
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
-    command.add_argument("--quiet", action="store_true", help="print nothing")
+    add_quiet(command, "print nothing")
     add_common(command, _run)
 
 

@@ -30,24 +30,28 @@ def add_verify(commands: Any) -> None:  # noqa: ANN401 (argparse's)
     """Add the command to those of argparse."""
     command = commands.add_parser(
         "verify",
-        help="ask whether files have changed since they were published",
-        description="Ask for the present state of each source of a published repository. The exit"
+        help="check whether files have changed since they were published",
+        description="Compare each source of a published repository with its state when it was"
+        " published. The exit"
         " status is 1 if a source has changed, is truncated, is missing or cannot be reached.",
     )
     add_repository(command)
-    command.add_argument("--sample", type=int, metavar="N", help="ask N sources, chosen by chance")
+    command.add_argument(
+        "--sample", type=int, metavar="N", help="check only N sources, chosen at random"
+    )
     command.add_argument(
         "--since",
         metavar="WHEN",
-        help="ask only sources that were published later: than an age, as 30d, 12h or 8w, a time,"
-        " as 2026-10-01 (UTC), or the commit of a tag or of a snapshot's id",
+        help="check only sources that were published later than this: an age, as 30d, 12h or"
+        " 8w; a time, as 2026-10-01 (UTC); a tag; or the id of a snapshot",
     )
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON, for programs")
     output.add_argument(
         "--json-lines",
         action="store_true",
-        help="print a line of JSON for each source as it is known, and one of the counts",
+        help="print a line of JSON for each source as soon as it is checked, and a last line"
+        " with the counts",
     )
     add_quiet(command, "print nothing if all is well")
     add_common(command, _run)

@@ -424,8 +424,8 @@ async def _check(
         )
         more = f"\n  and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
         hint = (
-            "\nIf objects were copied so that their ETags or times are other ones, and their bytes"
-            " the same, compare the sizes alone (check='size')"
+            "\nIf only the ETags or times differ because the objects were copied, compare"
+            " the sizes alone (check='size')"
         )
         msg = (
             f"{len(failures)} of {total:,} new objects are missing or are not what was"
@@ -441,7 +441,7 @@ def _difference(source: _Source, now: SourceState, check: Check, *, kept: bool) 
     """
     before = source.state
     if before.size != now.size:
-        return f"its size was {before.size} bytes and is {now.size}"
+        return f"its size was {before.size:,} bytes and is {now.size:,} bytes"
     if check == "etag":
         comparison = same_object(before, now, url=source.new)
         if not comparison.same:

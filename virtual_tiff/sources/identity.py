@@ -69,7 +69,7 @@ def same_object(  # noqa: PLR0911 (one for each rule)
     """
     local = urlsplit(url).scheme.lower() == "file"
     if before.size != now.size:
-        return Comparison("other", f"its size was {before.size} bytes and is {now.size}")
+        return Comparison("other", f"its size was {before.size:,} bytes and is {now.size:,} bytes")
     if before.version is not None and before.version == now.version:
         return _SAME
     certain = False
