@@ -75,7 +75,8 @@ class ImageSet:
                 f'<Image ID="Image:{number}" Name="image {number}"><Pixels ID="Pixels:{number}"'
                 f' DimensionOrder="{self.order}" Type="uint8" SizeX="{_SIZE[1]}"'
                 f' SizeY="{_SIZE[0]}" SizeZ="{z}" SizeC="{c * self.samples}" SizeT="{t}"'
-                f' PhysicalSizeX="0.5" PhysicalSizeZ="2">{channels}{data}{self.planes}</Pixels></Image>'
+                ' PhysicalSizeX="0.5" PhysicalSizeZ="2">'
+                f"{channels}{data}{self.planes}</Pixels></Image>"
             )
         root = f'UUID="{self.root_uuids.get(name, self.uuid(name))}"' if name else ""
         return f'<?xml version="1.0"?><OME xmlns="{_NAMESPACE}" {root}>{self.plate}{images}</OME>'
