@@ -30,6 +30,7 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, cpu, default_buffer_prototype
 
 from virtual_tiff.arrays.axes import Axes
+from virtual_tiff.arrays.convention_entries import SPATIAL
 from virtual_tiff.codec_table.readers import readers, readers_text
 from virtual_tiff.codecs.base import Edges
 from virtual_tiff.codecs.guard.guard import Block, BlockBytes, guarded
@@ -393,9 +394,6 @@ _OF_ONE_FILE = {
 }
 """Attributes that say where the pixels of one file lie."""
 
-_SPATIAL = "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4"
-"""The convention `spatial`."""
-
 
 def _without_stated_place(dataset: xr.Dataset) -> xr.Dataset:
     """Return a virtual dataset whose coordinates alone say where pixels lie, where they can.
@@ -412,7 +410,8 @@ def _without_stated_place(dataset: xr.Dataset) -> xr.Dataset:
                 stated.add(variable.attrs["grid_mapping"])
             continue
         attributes = {k: v for k, v in variable.attrs.items() if k not in _OF_ONE_FILE}
-        kept = [e for e in attributes.pop("zarr_conventions", []) if e.get("uuid") != _SPATIAL]
+        entries = attributes.pop("zarr_conventions", [])
+        kept = [entry for entry in entries if entry.get("uuid") != SPATIAL[0]["uuid"]]
         attributes |= {"zarr_conventions": kept} if kept else {}
         changed[name].attrs = attributes
     for name in {v.attrs.get("grid_mapping") for v in changed.variables.values()} - stated:

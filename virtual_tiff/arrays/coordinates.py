@@ -16,14 +16,21 @@ from numcodecs.vlen import VLenUTF8
 from numpy.typing import NDArray
 
 from virtual_tiff.arrays.axes import Axes
-from virtual_tiff.arrays.nodes import InlineArray
+from virtual_tiff.arrays.nodes import JSON, InlineArray
 from virtual_tiff.metadata.control_points import gcps_attribute
 from virtual_tiff.metadata.place import Place
 from virtual_tiff.metadata.rpc import rpcs_attribute
+from virtual_tiff.metadata.transform import Affine
 
-__all__ = ["axis_array", "band_array", "has_axes", "plane_array", "spatial_ref_array"]
-
-type JSON = dict[str, Any]
+__all__ = [
+    "axis_array",
+    "band_array",
+    "geo_transform",
+    "has_axes",
+    "pixel_centres",
+    "plane_array",
+    "spatial_ref_array",
+]
 
 
 def has_axes(place: Place | None) -> bool:
@@ -65,9 +72,17 @@ def _axis(
     name: str,
     attributes: tuple[tuple[str, str], ...],
 ) -> InlineArray:
-    with np.errstate(over="ignore", invalid="ignore"):  # a file may state any scale
-        centres = first + step * (np.arange(count, dtype="<f8") + 0.5)
+    centres = pixel_centres(first, step, count)
     return _array("float64", centres.tobytes(), dict(attributes), (count, axis, name))
+
+
+def pixel_centres(first: float, step: float, count: int) -> NDArray[np.float64]:
+    """Return the centres of pixels along a dimension, from the corner of the first, little endian.
+
+    They may be infinite: a file may state any scale.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return first + step * (np.arange(count, dtype="<f8") + 0.5)
 
 
 def band_array(
@@ -150,13 +165,18 @@ def _spatial_ref(key: _Key) -> InlineArray:
         if place.crs.epoch is not None:
             attributes["coordinate_epoch"] = place.crs.epoch
     if place.affine is not None:
-        attributes["GeoTransform"] = " ".join(map(repr, place.affine.gdal))
+        attributes["GeoTransform"] = geo_transform(place.affine)
     points = gcps_attribute(place.points)
     if points is not None:
         attributes["gcps"] = points
     if place.rpc is not None:
         attributes["rpcs"] = rpcs_attribute(place.rpc)
     return _array("int64", bytes(8), attributes)
+
+
+def geo_transform(affine: Affine) -> str:
+    """Return a transform as the attribute `GeoTransform` has it."""
+    return " ".join(map(repr, affine.gdal))
 
 
 _SERIALIZERS: Mapping[str, JSON] = {

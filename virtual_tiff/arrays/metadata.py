@@ -11,12 +11,11 @@ from virtual_tiff import codec_table
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.chunks import ChunkPlan
 from virtual_tiff.arrays.data_types import data_type
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata import image_attributes as values
 from virtual_tiff.tiff import BlockGrid, ImageFileDirectory, Photometric
 
 __all__ = ["array_metadata", "json_float"]
-
-type JSON = dict[str, Any]
 
 
 def array_metadata(

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from virtual_tiff.arrays.convention_entries import MULTISCALES, PROJ, SPATIAL
+from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata.transform import Affine
 
 __all__ = ["Level", "multiscales_attributes"]
-
-type JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

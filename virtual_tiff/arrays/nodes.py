@@ -18,6 +18,7 @@ __all__ = [
     "FileArray",
     "Group",
     "InlineArray",
+    "chunk_counts",
     "file_arrays",
     "with_losses",
     "without_lost",
@@ -29,6 +30,11 @@ PART = "virtual_tiff:part"
 """The attribute of an array that is one file's part of an image in several files."""
 SET = "virtual_tiff:set"
 """The attribute of the root that lists these files. `publish` reads both; no store has them."""
+
+
+def chunk_counts(shape: Iterable[int], chunk_shape: Iterable[int]) -> tuple[int, ...]:
+    """Return the number of chunks along each dimension of a regular chunk grid."""
+    return tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +60,7 @@ class FileArray:
     def chunk_grid(self) -> tuple[int, ...]:
         """Chunks along each dimension."""
         chunk_shape = self.metadata["chunk_grid"]["configuration"]["chunk_shape"]
-        return tuple(-(-n // c) for n, c in zip(self.metadata["shape"], chunk_shape, strict=True))
+        return chunk_counts(self.metadata["shape"], chunk_shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

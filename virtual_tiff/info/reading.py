@@ -11,6 +11,7 @@ from typing import Any
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.data_types import data_type
 from virtual_tiff.arrays.image import Options, charge, image_array, losses_of
+from virtual_tiff.arrays.nodes import chunk_counts
 from virtual_tiff.arrays.series import series_of
 from virtual_tiff.codec_table import compression_name
 from virtual_tiff.codec_table.readers import readers
@@ -225,7 +226,7 @@ def _facts(
     chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
     yield "shape", shape
     yield "chunk_shape", chunk_shape
-    yield "chunk_grid", tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
+    yield "chunk_grid", chunk_counts(shape, chunk_shape)
     yield "codecs", tuple(codec["name"] for codec in metadata["codecs"])
     yield "readable_by", readers(metadata["codecs"], metadata["data_type"])
 

@@ -25,9 +25,9 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
-__all__ = ["Chunk", "Node", "decoded", "nodes_of"]
+from virtual_tiff.arrays.nodes import JSON, chunk_counts
 
-type JSON = dict[str, Any]
+__all__ = ["Chunk", "Node", "decoded", "nodes_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +167,7 @@ def _of_zarr(store: Store) -> Iterator[Node]:
 
 
 def _read(array: Any, store: Store) -> Iterator[Chunk]:  # noqa: ANN401 (zarr.Array)
-    grid = [-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True)]
-    for index in np.ndindex(*grid):
+    for index in np.ndindex(chunk_counts(array.shape, array.chunks)):
         data = _value(store, f"{array.path}/{array.metadata.encode_chunk_key(index)}")
         if data is not None:
             yield Chunk(index=index, data=data)

@@ -28,6 +28,7 @@ import numpy as np
 from xarray.backends.zarr import FillValueCoder
 
 from virtual_tiff.arrays.metadata import json_float
+from virtual_tiff.arrays.nodes import JSON, chunk_counts
 from virtual_tiff.codec_table.description import package_of
 from virtual_tiff.codec_table.rows import described
 from virtual_tiff.codec_table.zarr_v2 import NoZarrV2Error, zarr_v2_chunks
@@ -36,7 +37,6 @@ from virtual_tiff.sources.urls import path_of, root_of, scheme_of
 
 __all__ = ["Exported", "to_kerchunk"]
 
-type JSON = dict[str, Any]
 type Format = Literal["json", "parquet"]
 
 _RECORDS = 100_000
@@ -221,7 +221,7 @@ def _form_v3(node: Node) -> _Form:
         node=node,
         documents=documents,
         order=tuple(range(len(shape))),
-        grid=tuple(-(-n // c) for n, c in zip(shape, chunks, strict=True)),
+        grid=chunk_counts(shape, chunks),
         codecs=tuple(codec["name"] for codec in node.metadata["codecs"]),
     )
 
@@ -264,7 +264,7 @@ def _form_v2(node: Node) -> _Form:
         node=node,
         documents={".zarray": zarray, ".zattrs": attributes},
         order=tuple(chunks.order),
-        grid=tuple(-(-n // c) for n, c in zip(shape, chunks.shape, strict=True)),
+        grid=chunk_counts(shape, chunks.shape),
         codecs=tuple(step["id"] for step in steps),
         texts=texts,
     )
@@ -289,7 +289,7 @@ def _fill_value(node: Node, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 (JSON)
     if missing.equals(nodata):
         return fill
     has_missing = sum(1 for _ in node.chunks()) < math.prod(
-        -(-n // c) for n, c in zip(node.metadata["shape"], _chunk_shape(node), strict=True)
+        chunk_counts(node.metadata["shape"], _chunk_shape(node))
     )
     if has_missing:
         what = f"two fill values, of missing chunks ({fill}) and of nodata ({nodata})"

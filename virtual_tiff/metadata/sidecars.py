@@ -21,9 +21,10 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.crs import crs_of_text
+from virtual_tiff.metadata.crs.context import USER_DEFINED
 from virtual_tiff.metadata.gdal_metadata import gdal_metadata
 from virtual_tiff.metadata.nodata import nodata_text, number_of
-from virtual_tiff.metadata.safe_xml import local_name, parse_xml
+from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
 from virtual_tiff.metadata.transform import Affine, GroundControlPoint, affine_of
 from virtual_tiff.tiff import (
     FIELD_TYPES,
@@ -111,9 +112,9 @@ def parse_pam(text: str, *, what: str, limits: Limits) -> Statements | None:
                 roles.setdefault(band, {})[_ROLES[name]] = value
     epoch = number_of(_attribute(root, "SRS", "coordinateEpoch"))
     return Statements(
-        crs=_text(root, "SRS") or _attribute(root, "GCPList", "Projection") or None,
+        crs=child_text(root, "SRS") or _attribute(root, "GCPList", "Projection") or None,
         epoch=epoch or None,
-        affine=_geotransform(_text(root, "GeoTransform")),
+        affine=_geotransform(child_text(root, "GeoTransform")),
         points=tuple(_points(root)),
         nodata=nodata,
         roles=roles,
@@ -121,8 +122,9 @@ def parse_pam(text: str, *, what: str, limits: Limits) -> Statements | None:
     )
 
 
-def _text(root: Element, name: str) -> str:
-    return next((e.text or "" for e in root if local_name(e) == name), "").strip()
+def child_text(element: Element, name: str) -> str:
+    """Return the text of an element's child of a name; empty if there is none."""
+    return next((child.text or "" for child in children(element, name)), "").strip()
 
 
 def _attribute(root: Element, name: str, attribute: str) -> str:
@@ -345,7 +347,6 @@ def _put_affine(entries: dict[int, Entry], ifd: ImageFileDirectory, affine: Affi
 
 
 _MODELS = {"projected": (1, GeoKey.ProjectedCRSGeoKey), "geographic": (2, GeoKey.GeodeticCRSGeoKey)}
-_USER_DEFINED = 32767
 _MOST_OF_WKT = 2**16 - 1
 """Bytes: a GeoKey counts in 16 bits."""
 
@@ -367,7 +368,7 @@ def _put_crs(entries: dict[int, Entry], ifd: ImageFileDirectory, above: Statemen
     else:
         wkt = above.crs if crs is None or crs.wkt is None else crs.wkt
         text = f"ESRI PE String = {' '.join(wkt.split())}|"
-        keys[GeoKey.GTModelTypeGeoKey] = 0, 1, _USER_DEFINED
+        keys[GeoKey.GTModelTypeGeoKey] = 0, 1, USER_DEFINED
         if len(text.encode()) > _MOST_OF_WKT:
             warn(f"the CRS of {len(text):,} letters beside the TIFF is too long; it is left out")
             return

@@ -58,7 +58,6 @@ from virtual_tiff.publishing.repository.records import move_records
 from virtual_tiff.publishing.repository.target import save_containers, target_of
 from virtual_tiff.publishing.repository.writer import read_back
 from virtual_tiff.sources.identity import same_object
-from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import present_state
 from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
 from virtual_tiff.sources.urls import (
@@ -401,9 +400,9 @@ async def _check(
     numbers = count(1)
 
     async def work(source: _Source) -> None:
-        store, path = move.stores.resolve(source.new)
+        at = move.stores.locate(source.new)
         try:
-            now = await present_state(store, path, source.new)
+            now = await present_state(at.store, at.path, at.url)
         except OSError as error:
             failures[source.new] = str(error)
         else:
@@ -487,17 +486,12 @@ class _Move:
             self.stores = SourceStores(repository.config, self._options)
             saved = tuple(saved_containers(repository.config, self._options))
         new = containers_of(
-            self._locations(),
+            (self.stores.locate(source.new) for source in self.sources),
             self._options,
             [c.prefix for c in saved],
             saved=saved_options(saved),
         )
         self._containers: tuple[Container, ...] = (*saved, *new)
-
-    def _locations(self) -> Iterator[Location]:
-        for source in self.sources:
-            store, path = self.stores.resolve(source.new)
-            yield Location(name=source.new, url=source.new, store=store, path=path)
 
     def write(self, message: str | None, report: Progress) -> Moved:
         """Write the references and the ledger, and move the branch."""

@@ -114,7 +114,6 @@ from virtual_tiff.publishing.repository.target import (
 from virtual_tiff.publishing.repository.writer import Writer, Written, read_back
 from virtual_tiff.publishing.result import Published
 from virtual_tiff.sources.access import ENDPOINTS, kind_of
-from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import Traffic, traffic
 from virtual_tiff.sources.running import await_thread
 from virtual_tiff.sources.urls import about_file, file_path, is_remote
@@ -317,10 +316,7 @@ class Publication:
         spool, options, urls = self.spool, self.options, self._unread
         assert self._repository is not None  # noqa: S101 (for mypy: files are published)
         stores = SourceStores(self._repository.config, options.store_options or {})
-        spool.read_again(
-            Location(name=url, url=url, store=store, path=path)
-            for url, (store, path) in zip(urls, map(stores.resolve, urls), strict=True)
-        )
+        spool.read_again(map(stores.locate, urls))
         before = spool.failures()
         await self._find_published()
         await self._parse(Tally(len(urls), options.progress))

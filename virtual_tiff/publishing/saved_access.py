@@ -7,7 +7,7 @@ snapshots at once, and can be changed back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,14 +163,12 @@ def _check(options: Mapping[str, Any], containers: Sequence[Container]) -> None:
 def _access_of(
     repository: icechunk.Repository, containers: Sequence[Container], changed: tuple[str, ...] = ()
 ) -> Access:
-    return Access(
-        containers=tuple(_containers(containers)),
-        remarks=remarks_on(repository),
-        changed=changed,
+    of_containers = tuple(
+        ContainerAccess(
+            prefix=each.prefix,
+            settings=saved_settings(each.prefix, each.store),
+            credentials=each.code,
+        )
+        for each in containers
     )
-
-
-def _containers(containers: Sequence[Container]) -> Iterator[ContainerAccess]:
-    for each in containers:
-        settings = saved_settings(each.prefix, each.store)
-        yield ContainerAccess(prefix=each.prefix, settings=settings, credentials=each.code)
+    return Access(containers=of_containers, remarks=remarks_on(repository), changed=changed)

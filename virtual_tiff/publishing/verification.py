@@ -31,6 +31,7 @@ from virtual_tiff.sources.listed_states import (
     listed_states,
     lists_from_a_key,
 )
+from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import present_state
 from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
 from virtual_tiff.tiff import SourceState, TiffError, redacted, truncation
@@ -326,14 +327,14 @@ async def _ask(
     batch: list[KnownSource], stores: SourceStores, concurrency: int, report: Callable[[], None]
 ) -> list[Source]:
     """Ask sources, some at the same time; return what each is now, in their order."""
-    places = [stores.resolve(known.url) for known in batch]
+    places = [stores.locate(known.url) for known in batch]
     listed = await _listed(batch, places, concurrency)
     sources: dict[int, Source] = {}
 
     async def work(numbered: tuple[int, KnownSource]) -> None:
         number, known = numbered
         url, before = known.url, known.state
-        store, path = places[number]
+        store, path = places[number].store, places[number].path
         status: Status
         words: str | None
         now = listed.get(url)
@@ -359,16 +360,16 @@ async def _ask(
 
 
 async def _listed(
-    batch: Sequence[KnownSource], places: Sequence[tuple[Any, str]], concurrency: int
+    batch: Sequence[KnownSource], places: Sequence[Location], concurrency: int
 ) -> dict[str, SourceState]:
     """Return by url the present states of sources that listings tell more cheaply."""
     states: dict[str, SourceState] = {}
     urls: dict[int, dict[str, str]] = defaultdict(dict)
     by_number: dict[int, Any] = {}
-    for known, (store, path) in zip(batch, places, strict=True):
-        if known.state is not None and lists_from_a_key(store):
-            by_number[id(store)] = store
-            urls[id(store)][path] = known.url
+    for known, at in zip(batch, places, strict=True):
+        if known.state is not None and lists_from_a_key(at.store):
+            by_number[id(at.store)] = at.store
+            urls[id(at.store)][at.path] = known.url
     parts = [
         (number, paths[start : start + _LISTED_TOGETHER])
         for number, paths in ((number, sorted(of_paths)) for number, of_paths in urls.items())

@@ -189,7 +189,7 @@ def _profile() -> Mapping[str, Any]:
 
 def with_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return plain options with each setting that the environment has, by its one name."""
-    rest = {key: value for key, value in options.items() if key not in _names(kind)}
+    rest = _without_settings(options, kind)
     if kind == "s3":
         words = {name: s3_setting(options, name) for name in ("region", "endpoint")}
         rest |= {name: value for name, value in words.items() if value is not None}
@@ -197,8 +197,9 @@ def with_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return rest | {name: value for name, value in settings.items() if value is not None}
 
 
-def _names(kind: str) -> set[str]:
-    return {name for names, _ in _SETTINGS.get(kind, {}).values() for name in names}
+def _without_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    settings = {name for names, _ in _SETTINGS.get(kind, {}).values() for name in names}
+    return {key: value for key, value in options.items() if key not in settings}
 
 
 def given_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -220,8 +221,7 @@ def with_saved(options: Mapping[str, Any], saved: Mapping[str, Any], kind: str) 
         saved = {k: v for k, v in saved.items() if k != "virtual_hosted_style_request"}
     if options.keys() & CREDENTIALS.get(kind, {}).keys() or "credential_provider" in options:
         saved = {k: v for k, v in saved.items() if k != "skip_signature"}
-    rest = {key: value for key, value in options.items() if key not in _names(kind)}
-    return rest | dict(saved) | given
+    return _without_settings(options, kind) | dict(saved) | given
 
 
 def differing_settings(

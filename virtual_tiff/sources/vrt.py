@@ -22,6 +22,7 @@ from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.nodata import number_of
 from virtual_tiff.metadata.safe_xml import children, local_name
+from virtual_tiff.metadata.sidecars import child_text
 from virtual_tiff.sources.declared_grid import (
     GDAL_TYPES,
     DeclaredBand,
@@ -158,7 +159,7 @@ def parse_vrt(text: str, place: str) -> Vrt:
             kind="GDAL VRT",
             size=(length, width),
             transform=document.transform(root),
-            crs=_text(root, "SRS") or None,
+            crs=child_text(root, "SRS") or None,
             bands=tuple(band for band, _ in bands),
             items=tuple(document.items(root).items()),
         ),
@@ -171,19 +172,14 @@ def declared_band(element: Element) -> DeclaredBand:
     tables = [list(children(table, "Entry")) for table in children(element, "ColorTable")]
     return DeclaredBand(
         data_type=GDAL_TYPES.get(element.get("dataType", "")),
-        nodata=_text(element, "NoDataValue") or None,
-        description=_text(element, "Description") or None,
-        colour=_text(element, "ColorInterp").lower() or None,
-        scale=number_of(_text(element, "Scale")),
-        offset=number_of(_text(element, "Offset")),
-        unit=_text(element, "UnitType") or None,
+        nodata=child_text(element, "NoDataValue") or None,
+        description=child_text(element, "Description") or None,
+        colour=child_text(element, "ColorInterp").lower() or None,
+        scale=number_of(child_text(element, "Scale")),
+        offset=number_of(child_text(element, "Offset")),
+        unit=child_text(element, "UnitType") or None,
         colours=tuple(map(_colour, tables[0])) if tables else None,
     )
-
-
-def _text(element: Element, name: str) -> str:
-    """Return the text of a child; empty if there is none."""
-    return next((child.text or "" for child in children(element, name)), "").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +221,7 @@ class _Document:
         return int(number)
 
     def transform(self, root: Element) -> tuple[float, ...] | None:
-        text = _text(root, "GeoTransform")
+        text = child_text(root, "GeoTransform")
         if not text:
             return None
         numbers = [number_of(part) for part in text.split(",")]
@@ -274,10 +270,10 @@ class _Document:
         name = file_named((named.text or "").strip(), self.place, base)
         where = f"{where}{redacted(name)}: "
         self.check(element, where)
-        band = _text(element, "SourceBand") or "1"
+        band = child_text(element, "SourceBand") or "1"
         if band.startswith("mask"):
             self.refuse_pixels("a mask as a band (SourceBand)", where)
-        transparent = _text(element, "NODATA")
+        transparent = child_text(element, "NODATA")
         if transparent and not _same_number(transparent, nodata or "0"):
             self.refuse_pixels(
                 f"NODATA {transparent} of a file where the band has {nodata or 'no nodata'}, which"

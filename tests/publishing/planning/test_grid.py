@@ -69,12 +69,12 @@ def shown(files: Tiles, plan: GridPlan) -> NDArray[np.int64]:
             lengths = np.full(-(-size // axis.block), axis.block)
         edges.append(np.concatenate([[0], np.cumsum(lengths)]))
         assert edges[-1][-1] >= size
-    for piece, n in enumerate(plan.files.tolist()):
-        for chunk in np.ndindex(*plan.counts[piece]):
-            block = plan.first[piece] + chunk
+    for piece, n in enumerate(plan.blocks.files.tolist()):
+        for chunk in np.ndindex(*plan.blocks.counts[piece]):
+            block = plan.blocks.first[piece] + chunk
             spans = []
             for axis in range(2):
-                at = int(plan.origins[piece][axis] + chunk[axis])
+                at = int(plan.blocks.origins[piece][axis] + chunk[axis])
                 start, length = int(edges[axis][at]), int(np.diff(edges[axis])[at])
                 size, offset = plan.chunks[axis].parts.get(length, (plan.chunks[axis].block, 0))
                 assert size == plan.chunks[axis].block
@@ -151,20 +151,20 @@ def test_files_of_several_times_do_not_overlap() -> None:
     files = tiles([(0, 0, 8, 8), (0, 0, 8, 8), (0, 8, 8, 8)], (4, 4), positions=[0, 1, 1])
     plan = plan_grid(files, (0, 1))
     assert all(axis.lengths is None for axis in plan.chunks)
-    assert plan.counts.tolist() == [[2, 2]] * 3
-    assert plan.origins.tolist() == [[0, 0], [0, 0], [0, 2]]
+    assert plan.blocks.counts.tolist() == [[2, 2]] * 3
+    assert plan.blocks.origins.tolist() == [[0, 0], [0, 0], [0, 2]]
 
 
 def test_a_file_that_others_cover_has_no_blocks() -> None:
     files = tiles([(0, 0, 8, 8), (0, 0, 8, 8)], (4, 4))
-    assert plan_grid(files, (0, 1), overlap="last").files.tolist() == [1]
-    assert plan_grid(files, (0, 1), overlap="first").files.tolist() == [0]
+    assert plan_grid(files, (0, 1), overlap="last").blocks.files.tolist() == [1]
+    assert plan_grid(files, (0, 1), overlap="first").blocks.files.tolist() == [0]
 
 
 def test_what_is_left_of_a_file_may_be_several_rectangles() -> None:
     files = tiles([(0, 0, 12, 12), (4, 4, 8, 8)], (4, 4))
     plan = plan_grid(files, (0, 1), overlap="last", rectilinear=False)
-    assert plan.files.tolist() == [0, 0, 1]
+    assert plan.blocks.files.tolist() == [0, 0, 1]
     np.testing.assert_array_equal(shown(files, plan), painted(files, "last"))
 
 

@@ -102,14 +102,14 @@ def shown(files: list[Placed], plan: GridPlan) -> Image:
     assert [each[-1] for each in edges] == list(plan.shape)
     for file in files:
         image.setdefault(file.position, np.full((*plan.shape, 3), -1))
-    for piece, number in enumerate(plan.files.tolist()):
+    for piece, number in enumerate(plan.blocks.files.tolist()):
         file = files[number]
         cells = image[file.position]
-        for step in np.ndindex(*plan.counts[piece].tolist()):
+        for step in np.ndindex(*plan.blocks.counts[piece].tolist()):
             slices, pixels = [], []
             for axis in (0, 1):
-                chunk = int(plan.origins[piece, axis]) + step[axis]
-                block = int(plan.first[piece, axis]) + step[axis]
+                chunk = int(plan.blocks.origins[piece, axis]) + step[axis]
+                block = int(plan.blocks.first[piece, axis]) + step[axis]
                 low, high = edges[axis][chunk : chunk + 2]
                 first = first_pixel(plan.chunks[axis], high - low, encoded(file, axis, block))
                 slices.append(slice(low, high))

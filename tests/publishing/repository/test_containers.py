@@ -52,19 +52,18 @@ def test_options_of_a_cloud_that_is_not_s3_are_passed_on() -> None:
     options = {"skip_signature": True}
     (container,) = made("gs://bucket/a/1.tif")
     stores = SourceStores(config_with([container]), options)
-    store, path = stores.resolve("gs://bucket/a/1.tif")
-    assert type(store).__name__ == "GCSStore"
-    assert store.config["skip_signature"]
-    assert path == "a/1.tif"
+    at = stores.locate("gs://bucket/a/1.tif")
+    assert type(at.store).__name__ == "GCSStore"
+    assert at.store.config["skip_signature"]
+    assert at.path == "a/1.tif"
 
 
 def test_who_pays_for_requests_is_known_from_the_container() -> None:
     store = icechunk.s3_store(region="eu-west-1", requester_pays=True)
     config = icechunk.RepositoryConfig.default()
     config.set_virtual_chunk_container(icechunk.VirtualChunkContainer("s3://bucket/a/", store))
-    source, _ = SourceStores(config, {"access_key_id": "a", "secret_access_key": "b"}).resolve(
-        "s3://bucket/a/1.tif"
-    )
+    stores = SourceStores(config, {"access_key_id": "a", "secret_access_key": "b"})
+    source = stores.locate("s3://bucket/a/1.tif").store
     assert source.config["region"] == "eu-west-1"
     assert source.config["request_payer"] == "true"
 
@@ -237,13 +236,12 @@ def test_options_of_buckets_are_not_for_servers_beside_them() -> None:
 def test_a_host_has_one_store() -> None:
     (server,) = made("https://h/a/1.tif")
     stores = SourceStores(config_with([server]), {})
-    one, path = stores.resolve("https://h/a/1.tif")
-    other, _ = stores.resolve("https://h/b/2.tif")
-    assert one is other
-    assert path == "a/1.tif"
-    assert stores.resolve("https://g/a/1.tif")[0] is not one
+    one = stores.locate("https://h/a/1.tif")
+    assert one.store is stores.locate("https://h/b/2.tif").store
+    assert one.path == "a/1.tif"
+    assert stores.locate("https://g/a/1.tif").store is not one.store
     with pytest.raises(ValueError, match="region"):
-        SourceStores(config_with([server]), {"region": "x"}).resolve("https://h/a/1.tif")
+        SourceStores(config_with([server]), {"region": "x"}).locate("https://h/a/1.tif")
 
 
 def test_small_reads_are_one_request_and_manifests_are_split() -> None:

@@ -7,16 +7,14 @@ metadata. All else is the same in both versions.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-from virtual_tiff.arrays.nodes import Group
+from virtual_tiff.arrays.nodes import JSON, Group
 
 __all__ = ["OmeZarrVersion", "as_written", "group_in_version", "in_version_05"]
 
 type OmeZarrVersion = Literal["0.5", "0.6"]
 """The versions of OME-Zarr that can be written."""
-
-type _JSON = dict[str, Any]
 
 _SYSTEM = "physical"
 """The name of the coordinate system of an image."""
@@ -30,7 +28,7 @@ def group_in_version(group: Group, version: OmeZarrVersion) -> Group:
     return replace(group, groups=groups, attributes=as_written(group.attributes, version))
 
 
-def as_written(attributes: _JSON, version: str) -> _JSON:
+def as_written(attributes: JSON, version: str) -> JSON:
     """Return the attributes of a group, of version 0.5, in another version."""
     if "ome" not in attributes or version == "0.5":
         return attributes
@@ -40,7 +38,7 @@ def as_written(attributes: _JSON, version: str) -> _JSON:
     return attributes | {"ome": ome}
 
 
-def in_version_05(attributes: _JSON) -> _JSON:
+def in_version_05(attributes: JSON) -> JSON:
     """Return the attributes of a group in version 0.5, whatever version they are of."""
     ome = attributes.get("ome", {})
     if ome.get("version") != "0.6":
@@ -51,7 +49,7 @@ def in_version_05(attributes: _JSON) -> _JSON:
     return attributes | {"ome": ome}
 
 
-def _with_system(multiscale: _JSON) -> _JSON:
+def _with_system(multiscale: JSON) -> JSON:
     others = {key: value for key, value in multiscale.items() if key not in ("axes", "datasets")}
     datasets = []
     for dataset in multiscale["datasets"]:
@@ -63,7 +61,7 @@ def _with_system(multiscale: _JSON) -> _JSON:
     return others | {"coordinateSystems": [system], "datasets": datasets}
 
 
-def _with_axes(multiscale: _JSON) -> _JSON:
+def _with_axes(multiscale: JSON) -> JSON:
     own = ("coordinateSystems", "datasets")
     others = {key: value for key, value in multiscale.items() if key not in own}
     datasets = []

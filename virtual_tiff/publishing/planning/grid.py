@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtual_tiff.publishing.errors import PublishError
-from virtual_tiff.publishing.planning.plan import Integers
+from virtual_tiff.publishing.planning.plan import FileBlocks, Integers
 from virtual_tiff.publishing.planning.tile_grid import SNAP
 
 __all__ = [
@@ -137,15 +137,8 @@ class GridPlan:
     shape: tuple[int, ...]
     chunks: tuple[AxisChunks, ...]
     """Of each axis."""
-    files: Integers
-    """The number of the file of each piece, ascending: most files have one, and those that others
-    cover have none."""
-    origins: Integers
-    """The first chunk of each piece in the whole; shape (pieces, axes)."""
-    first: Integers
-    """The first block that each piece shows; shape (pieces, axes)."""
-    counts: Integers
-    """Blocks that each piece shows; shape (pieces, axes)."""
+    blocks: FileBlocks
+    """Most files have one piece, and those that others cover have none."""
 
     @property
     def cropped(self) -> bool:
@@ -201,14 +194,10 @@ def plan_grid(
         chunks.append(axis_chunks)
         for number, values in zip(numbers, of_spans, strict=True):
             number[:, axis] = values[spans.of_piece]
-    origins, first, counts = numbers
     return GridPlan(
         shape=tuple(shape.tolist()),
         chunks=tuple(chunks),
-        files=files,
-        origins=origins,
-        first=first,
-        counts=counts,
+        blocks=FileBlocks(files, *numbers),
     )
 
 

@@ -36,6 +36,7 @@ import numpy as np
 from numcodecs.vlen import VLenUTF8
 from numpy.typing import NDArray
 
+from virtual_tiff.arrays.coordinates import geo_transform, pixel_centres
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import PublishError
@@ -155,6 +156,7 @@ def merge(
         grids = {path: grids[path] for path in rows[0].arrays}
     first = rows[0]
     _check_all_or_none_placed(first, grids, axes)
+    shown = np.unique(np.concatenate([grid.plan.blocks.files for grid in grids.values()]))
     inline, data = {}, {}
     for path in first.inline:
         inline[path], data[path] = _whole(catalogue, path, rows, grids, axes)
@@ -168,14 +170,11 @@ def merge(
             inline=inline,
             axes=first.axes,
         ),
-        blocks={
-            path: FileBlocks(plan.files, plan.origins, plan.first, plan.counts)
-            for path, plan in ((path, grid.plan) for path, grid in grids.items())
-        },
+        blocks={path: grid.plan.blocks for path, grid in grids.items()},
         data=data,
         shift=max((grid.shift for grid in grids.values()), default=0.0),
         dropped=dropped,
-        covered=len(rows) - len(np.unique(np.concatenate([g.plan.files for g in grids.values()]))),
+        covered=len(rows) - len(shown),
         holes=any(grid.holes for grid in grids.values()),
     )
 
@@ -490,7 +489,7 @@ class _Grid:
             "spatial:transform": self.affine.coefficients,
             "spatial:shape": [length, width],
             "spatial:bbox": self.affine.bounds(length, width),
-            "GeoTransform": " ".join(map(repr, self.affine.gdal)),
+            "GeoTransform": geo_transform(self.affine),
         }
         return {name: whole.get(name, value) for name, value in attributes.items()}
 
@@ -580,7 +579,7 @@ def _whole(
 
 
 def _positions(path: str, affine: Affine, axis: str, size: int) -> bytes:
-    """Return the centres of the rows or columns of the whole, as `axis_array` does of a file."""
+    """Return the centres of the rows or columns of the whole."""
     most = Limits().coordinates
     if size > most:
         msg = (
@@ -589,8 +588,7 @@ def _positions(path: str, affine: Affine, axis: str, size: int) -> bytes:
         )
         raise PublishError(msg)
     first, step = (affine.c, affine.a) if axis == "x" else (affine.f, affine.e)
-    centres: NDArray[Any] = first + step * (np.arange(size, dtype="<f8") + 0.5)
-    return centres.astype("<f8").tobytes()
+    return pixel_centres(first, step, size).tobytes()
 
 
 def _joined(
@@ -598,28 +596,14 @@ def _joined(
 ) -> bytes:
     """Put the values of files one after another."""
     data_type = rows[0].inline[path].metadata["data_type"]
-    read, write = _DECODERS[data_type], _ENCODERS[data_type]
-    size = int(grid.shape[dimension])
-    joined_values: NDArray[Any] = np.full(
-        size, "" if data_type == "string" else 0, dtype=_TYPES[data_type]
-    )
+    texts = VLenUTF8() if data_type == "string" else None
+    dtype = np.dtype(object if texts else data_type).newbyteorder("<")
+    whole: NDArray[Any] = np.full(int(grid.shape[dimension]), "" if texts else 0, dtype)
     for start, row in zip(grid.starts[:, dimension].tolist(), rows, strict=True):
-        values = read(catalogue.spool.data(row.inline[path].digest))
-        joined_values[start : start + len(values)] = values
-    return write(joined_values)
-
-
-_TYPES: dict[str, Any] = {"float64": "<f8", "int64": "<i8", "string": object}
-_DECODERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
-    "float64": lambda data: np.frombuffer(data, "<f8"),
-    "int64": lambda data: np.frombuffer(data, "<i8"),
-    "string": lambda data: VLenUTF8().decode(data),
-}
-_ENCODERS: dict[str, Callable[[NDArray[Any]], bytes]] = {
-    "float64": lambda values: values.astype("<f8").tobytes(),
-    "int64": lambda values: values.astype("<i8").tobytes(),
-    "string": lambda values: bytes(VLenUTF8().encode(values)),
-}
+        data = catalogue.spool.data(row.inline[path].digest)
+        values = texts.decode(data) if texts else np.frombuffer(data, dtype)
+        whole[start : start + len(values)] = values
+    return bytes(texts.encode(whole)) if texts else whole.tobytes()
 
 
 def _spatial_ref(

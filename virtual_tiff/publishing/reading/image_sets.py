@@ -82,8 +82,9 @@ async def missing_files(spool: Spool, *, concurrency: int) -> list[Item]:
             folder: str = folder,
             first: Item = first,
         ) -> None:
-            name = url.removeprefix(image_set.folder + "/")
-            path = posixpath.join(folder, _unquoted(image_set, name))
+            quoted = url.removeprefix(image_set.folder + "/")
+            name = next(name for name in image_set.names if quote(name) == quoted)
+            path = posixpath.join(folder, name)
             store = first.location.store
             try:
                 await present_state(store, path, url)
@@ -101,10 +102,6 @@ async def missing_files(spool: Spool, *, concurrency: int) -> list[Item]:
                 f" {listed(sorted(map(redacted, lost)), 3)}"
             )
     return items
-
-
-def _unquoted(image_set: _ImageSet, quoted: str) -> str:
-    return next(name for name in image_set.names if quote(name) == quoted)
 
 
 def group_sets(spool: Spool) -> bool:

@@ -103,7 +103,7 @@ class ShortBlocks:
 
 
 def portable_group(
-    group: Group, file_size: int, asked: Portability
+    group: Group, file_size: int, asked: Portability, at: str = ""
 ) -> tuple[Group, list[ShortBlocks]]:
     """Return a file's group in codecs that all read, and the blocks that are copied for that.
 
@@ -111,12 +111,6 @@ def portable_group(
     how much more than allowed would have to be copied.
     """
     blocks: list[ShortBlocks] = []
-    return _group(group, "", file_size, asked, blocks), blocks
-
-
-def _group(
-    group: Group, at: str, file_size: int, asked: Portability, blocks: list[ShortBlocks]
-) -> Group:
     arrays: dict[str, FileArray | InlineArray] = {}
     for name, array in group.arrays.items():
         arrays[name] = array
@@ -125,11 +119,11 @@ def _group(
             _check(array.metadata, path, implementations_named(asked.readers))
             arrays[name], short = _padded(array, path, file_size, asked)
             blocks += short
-    groups = {
-        name: _group(child, joined(at, name), file_size, asked, blocks)
-        for name, child in group.groups.items()
-    }
-    return replace(group, arrays=arrays, groups=groups)
+    groups: dict[str, Group] = {}
+    for name, child in group.groups.items():
+        groups[name], short = portable_group(child, file_size, asked, joined(at, name))
+        blocks += short
+    return replace(group, arrays=arrays, groups=groups), blocks
 
 
 # ---------------------------------------------------------------------------- refusals

@@ -347,7 +347,7 @@ class Spool:
                 time.sleep(0.05)
         self._db.execute("PRAGMA cache.synchronous = NORMAL")
         with self._short():
-            version = self._one("PRAGMA cache.user_version", ())
+            version = self._one("PRAGMA cache.user_version")
             if version != RECORD_VERSION:
                 for table in ("text", "data", "file") if version else ():
                     self._db.execute(f"DROP TABLE IF EXISTS cache.{table}")
@@ -404,7 +404,7 @@ class Spool:
             self._go_without(error)
 
     def _last(self) -> int:
-        return int(self._one("SELECT coalesce(max(id), 0) FROM main.file", ()))
+        return int(self._one("SELECT coalesce(max(id), 0) FROM main.file"))
 
     def _copy(self, of: str, to: str, which: str, value: object) -> None:
         """Copy records; the numbers of texts differ between the two."""
@@ -436,7 +436,7 @@ class Spool:
     def add_items(self, items: Iterable[Item]) -> None:
         """Take the items of the run; one that is named twice is a ValueError."""
         numbers = {id(store): at for at, store in enumerate(self._stores)}
-        for n, item in enumerate(items, self._one("SELECT coalesce(max(n) + 1, 0) FROM item", ())):
+        for n, item in enumerate(items, self._one("SELECT coalesce(max(n) + 1, 0) FROM item")):
             store = item.location.store
             if id(store) not in numbers:
                 numbers[id(store)] = len(self._stores)
@@ -467,7 +467,7 @@ class Spool:
         If only some items are of such a document, it is a ValueError.
         """
         grids = list(self._grids)
-        others = self.count() - self._one("SELECT count(*) FROM declared", ())
+        others = self.count() - self._one("SELECT count(*) FROM declared")
         if grids and others:
             msg = (
                 f"{redacted(grids[0].name)} declares a whole image, and {counted(others, 'file')}"
@@ -529,12 +529,11 @@ class Spool:
 
     def names_without_variable(self) -> Iterator[str]:
         """Yield the names of the items without a variable."""
-        rows = self._db.execute("SELECT name FROM item WHERE variable IS NULL ORDER BY n")
-        return (name for (name,) in rows)
+        return self._column("SELECT name FROM item WHERE variable IS NULL ORDER BY n")
 
     def item_urls(self) -> Iterator[str]:
         """Yield the urls of all items."""
-        return (url for (url,) in self._db.execute("SELECT url FROM item"))
+        return self._column("SELECT url FROM item")
 
     def add_published(self, rows: Iterable[Sequence[Any]]) -> None:
         """Take those rows of a repository's ledger that are of items.
@@ -553,16 +552,15 @@ class Spool:
         Published files that are read again count as they did before.
         """
         if status is None:
-            return int(self._one("SELECT count(*) FROM item WHERE again < 2", ()))
+            return int(self._one("SELECT count(*) FROM item WHERE again < 2"))
         query = "SELECT count(*) FROM item WHERE again < 2 AND"
         if status == "unchanged":
-            return int(self._one(f"{query} (status = ? OR again)", (status,)))
-        return int(self._one(f"{query} status = ? AND NOT again", (status,)))
+            return int(self._one(f"{query} (status = ? OR again)", status))
+        return int(self._one(f"{query} status = ? AND NOT again", status))
 
     def urls(self, status: str) -> list[str]:
         """Return the urls of the items of a status."""
-        rows = self._db.execute("SELECT url FROM item WHERE status = ? ORDER BY n", (status,))
-        return [url for (url,) in rows]
+        return list(self._column("SELECT url FROM item WHERE status = ? ORDER BY n", status))
 
     def items(self, where: str = "1") -> Iterator[tuple[int, Item]]:
         """Yield items with their numbers, in pages: rows may be changed meanwhile."""
@@ -659,34 +657,32 @@ class Spool:
 
     def touched_groups(self) -> set[str]:
         """Return the paths of published groups that are arranged anew."""
-        rows = self._db.execute(
+        groups = self._column(
             'SELECT DISTINCT "group" FROM kept WHERE'
             " coalesce(place, '') IN (SELECT place FROM touched)"
         )
-        return {group for (group,) in rows}
+        return set(groups)
 
     def holes(self, *, new: bool = False) -> set[int]:
         """Return the numbers of files that were removed, and whose places are kept.
 
         Those of this run alone if asked for.
         """
-        rows = self._db.execute("SELECT n FROM kept WHERE hole >= ?", (2 if new else 1,))
-        return {n for (n,) in rows}
+        return set(self._column("SELECT n FROM kept WHERE hole >= ?", 2 if new else 1))
 
     def unknown_holes(self) -> list[str]:
         """Return the removed files whose places are to be kept, and of which there is no record."""
-        rows = self._db.execute("SELECT url FROM kept WHERE hole AND template IS NULL ORDER BY n")
-        return [url for (url,) in rows]
+        return list(self._column("SELECT url FROM kept WHERE hole AND template IS NULL ORDER BY n"))
 
     def unread(self) -> list[str]:
         """Return the published files that stay, and of which there is no record."""
-        rows = self._db.execute(
+        urls = self._column(
             "SELECT url FROM kept"
             " WHERE NOT gone AND NOT hole AND template IS NULL AND url NOT IN"
             " (SELECT url FROM item WHERE status = 'read')"
             " AND coalesce(place, '') IN (SELECT place FROM touched) ORDER BY n"
         )
-        return [url for (url,) in rows]
+        return list(urls)
 
     def with_data(self, digests: Collection[str]) -> list[str]:
         """Return published files that have all of these chunks of coordinates, few of them."""
@@ -709,7 +705,7 @@ class Spool:
 
     def read_again(self, locations: Iterable[Location]) -> None:
         """Make items of published files, so that they are read once more."""
-        count = int(self._one("SELECT coalesce(max(n), -1) + 1 FROM item", ()))
+        count = int(self._one("SELECT coalesce(max(n), -1) + 1 FROM item"))
         for n, location in enumerate(locations, count):
             named = self._db.execute(
                 "UPDATE item SET status = 'new', again = 1 WHERE url = ?", (location.url,)
@@ -726,7 +722,7 @@ class Spool:
 
     def count_again(self) -> int:
         """Return the number of published files that were read again, and have not changed."""
-        return int(self._one("SELECT count(*) FROM item WHERE again AND status = 'read'", ()))
+        return int(self._one("SELECT count(*) FROM item WHERE again AND status = 'read'"))
 
     def changed_again(self) -> list[str]:
         """Return the files that were read again and are not what was published.
@@ -748,11 +744,11 @@ class Spool:
 
     def replaced(self) -> list[str]:
         """Return the published files that have changed and were read."""
-        rows = self._db.execute(
+        urls = self._column(
             "SELECT url FROM item JOIN published USING (url) WHERE status = 'read' AND NOT again"
             " ORDER BY n"
         )
-        return [url for (url,) in rows]
+        return list(urls)
 
     def add_data(self, data: bytes) -> None:
         """Take the chunk of an inline array."""
@@ -853,7 +849,7 @@ class Spool:
             digest = digest_of(body.encode())
             insert = "INSERT OR IGNORE INTO text (digest, body) VALUES (?, ?)"
             self._db.execute(insert, (digest, body))
-            self._texts[body] = self._one("SELECT id FROM text WHERE digest = ?", (digest,))
+            self._texts[body] = self._one("SELECT id FROM text WHERE digest = ?", digest)
         return self._texts[body]
 
     def failures(self) -> dict[str, str]:
@@ -863,8 +859,7 @@ class Spool:
 
     def outside(self) -> tuple[str, ...]:
         """Return the names of the files that have no pixel of the window or the box."""
-        rows = self._db.execute("SELECT name FROM item WHERE status = 'outside' ORDER BY n")
-        return tuple(name for (name,) in rows)
+        return tuple(self._column("SELECT name FROM item WHERE status = 'outside' ORDER BY n"))
 
     def truncated(self) -> dict[str, str]:
         """Return what truncated files lack that are published, by the files' names."""
@@ -877,7 +872,7 @@ class Spool:
     def lost(self) -> int:
         """Return how many blocks they lack."""
         query = "SELECT coalesce(sum(lost), 0) FROM item JOIN file ON file.id = item.file"
-        return int(self._one(f"{query} WHERE status = 'read'", ()))
+        return int(self._one(f"{query} WHERE status = 'read'"))
 
     # -------------------------------------------------------------------------- reading
 
@@ -904,7 +899,7 @@ class Spool:
     def references(self) -> int:
         """Return the number of references of the files that were read."""
         query = "SELECT coalesce(sum(count), 0) FROM item JOIN file ON file.id = item.file"
-        return int(self._one(f"{query} WHERE status = 'read'", ()))
+        return int(self._one(f"{query} WHERE status = 'read'"))
 
     def totals(self) -> tuple[int, int, int]:
         """Return files, references and bytes of what need not be read."""
@@ -916,12 +911,12 @@ class Spool:
     def name(self, n: int) -> str:
         """Return an item's name, as the user wrote it."""
         column, table = ("name", "item") if n >= 0 else ("url", "kept")
-        return str(self._one(f"SELECT {column} FROM {table} WHERE n = ?", (n,)))  # noqa: S608
+        return str(self._one(f"SELECT {column} FROM {table} WHERE n = ?", n))  # noqa: S608
 
     def url(self, n: int) -> str:
         """Return an item's url."""
         table = "item" if n >= 0 else "kept"
-        return str(self._one(f"SELECT url FROM {table} WHERE n = ?", (n,)))  # noqa: S608
+        return str(self._one(f"SELECT url FROM {table} WHERE n = ?", n))  # noqa: S608
 
     def rows(self, numbers: Iterable[int], *, references: bool = False) -> Iterator[Row]:
         """Yield what is written of items, with references and copied chunks if asked for."""
@@ -948,7 +943,7 @@ class Spool:
             if len(self._bodies) >= _MOST_BODIES:
                 self._bodies.clear()
             query = "SELECT body FROM text WHERE id = ?"
-            self._bodies[number] = str(self._one(query, (number,)))
+            self._bodies[number] = str(self._one(query, number))
         return self._bodies[number]
 
     def data(self, digest: str) -> bytes:
@@ -958,8 +953,11 @@ class Spool:
             raise MissingDataError(digest)
         return bytes(row[0])
 
-    def _one(self, query: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 (a column's type)
+    def _one(self, query: str, *values: Any) -> Any:  # noqa: ANN401 (a column's type)
         return self._db.execute(query, values).fetchone()[0]
+
+    def _column(self, query: str, *values: Any) -> Iterator[Any]:  # noqa: ANN401
+        return (value for (value,) in self._db.execute(query, values))
 
 
 def _row_of(url: str, *columns: Any) -> Row:  # noqa: ANN401 (of `_ROW`)

@@ -402,14 +402,14 @@ class SourceStores:
         self._options = plain_options(options)
         self._stores: dict[str, Any] = {}
 
-    def resolve(self, url: str) -> tuple[Any, str]:
-        """Return the store of a url, and the object's path within it, or raise a ValueError."""
+    def locate(self, url: str) -> Location:
+        """Return the object of a url with its store, or raise a ValueError."""
         root = root_of(url)
         if root not in self._stores:
             stores = Stores(self._options_of(root), self._saved)
             self._stores[root] = stores.locate(f"{root}/_").store
             stores.check_used()
-        return self._stores[root], path_of(url)
+        return Location(name=url, url=url, store=self._stores[root], path=path_of(url))
 
     def _options_of(self, root: str) -> dict[str, Any]:
         """Return the options for a root: what is meant for a bucket is not refused beside one."""

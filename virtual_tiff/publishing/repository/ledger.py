@@ -253,8 +253,13 @@ def read_ledger(store: Store) -> tuple[Ledger, PublishedRows]:
     if version < _VERSION:
         group = zarr.open_group(_upgraded(store), path=LEDGER, mode="r")
         attributes = dict(group.attrs)
-    urls: Any = group["url"]
-    return Ledger.from_json(attributes, int(urls.shape[0])), PublishedRows(group)
+    return Ledger.from_json(attributes, _size_of(group)), PublishedRows(group)
+
+
+def _size_of(ledger: zarr.Group) -> int:
+    """Return the number of rows."""
+    urls: Any = ledger["url"]
+    return int(urls.shape[0])
 
 
 def find_published(rows: PublishedRows, spool: Spool) -> None:
@@ -319,8 +324,7 @@ class PublishedRows:
 
     def every(self) -> Iterator[LedgerRow]:
         """Yield all rows."""
-        urls: Any = self._group["url"]
-        numbers = np.arange(urls.shape[0])
+        numbers = np.arange(_size_of(self._group))
         return (ledger_row(*row) for row in _rows(self._group, (*_STATE, *_PLACE), numbers))
 
     def with_keys(self, keys: Iterable[int]) -> Iterator[tuple[Any, ...]]:
@@ -659,7 +663,7 @@ def _upgraded(store: Store) -> Store:
     root = zarr.open_group(store, mode="r")
     group: Any = root[LEDGER]
     attributes = dict(group.attrs)
-    ledger = Ledger.from_json(attributes, int(group["url"].shape[0]))
+    ledger = Ledger.from_json(attributes, _size_of(group))
     if "band" not in ledger.axes:
         states = {path: _loosened(state, path, store) for path, state in ledger.states.items()}
         ledger = replace(ledger, states=states)
@@ -729,10 +733,7 @@ def _ledger_group(session: icechunk.Session) -> zarr.Group | None:
 def number_of_sources(session: icechunk.Session) -> int | None:
     """Return how many sources the ledger has; None if there is none."""
     group = _ledger_group(session)
-    if group is None:
-        return None
-    urls: Any = group["url"]
-    return int(urls.shape[0])
+    return None if group is None else _size_of(group)
 
 
 def number_of_urls(session: icechunk.Session) -> int:
@@ -757,7 +758,7 @@ def known_sources(
             yield [KnownSource(url) for url in wanted[start : start + batch]]
         return
     if rows is None:
-        rows = np.arange(group["url"].shape[0])  # type: ignore[union-attr]
+        rows = np.arange(_size_of(group))
     names = (*_STATE, "truncated") if "truncated" in group else _STATE
     unknown = None if not group.attrs.get("whole") else ""
     for start in range(0, len(rows), batch):
@@ -776,7 +777,7 @@ def rows_since(session: icechunk.Session, earlier: icechunk.Session) -> NDArray[
     now, before = _ledger_group(session), _ledger_group(earlier)
     if now is None:
         return np.arange(number_of_urls(session))
-    size, known = ((0 if g is None else g["url"].shape[0]) for g in (now, before))  # type: ignore[union-attr]
+    size, known = (0 if g is None else _size_of(g) for g in (now, before))
     changed = [np.arange(min(size, known), size)]
     if before is not None:
         for start in range(0, min(size, known), _CHUNK):
