@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import icechunk
+import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 
+from support.s3 import S3, without_aws
 from support.scenes import scene
 from virtual_tiff import open_published
 from virtual_tiff.cli.main import main
@@ -87,3 +90,47 @@ def test_groups_and_a_repository_of_another_program(tmp_path: Path) -> None:
     assert (description.sources, description.layout, description.concat) == (None, None, ())
     with pytest.raises(PublishError):
         describe(tmp_path / "none")
+
+
+def test_an_array_whose_codecs_have_no_configuration(tmp_path: Path) -> None:
+    """Zarr writes none for the bytes of an array of one byte a sample."""
+    path = tmp_path / "a.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=16, height=16, count=1, dtype="uint8"
+    ) as file:
+        file.write(np.zeros((1, 16, 16), "u1"))
+    publish(path, tmp_path / "cube")
+    (array,) = describe(tmp_path / "cube").arrays
+    assert array.data_type == "uint8"
+    assert "zarr-python" in array.readers
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("public", [False, True])
+def test_a_repository_in_a_bucket_by_store_options(
+    s3: S3,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    public: bool,
+) -> None:
+    without_aws(monkeypatch)
+    bucket = s3.with_bucket(f"by-options-{str(public).lower()}")
+    urls = [bucket.upload(path) for path in SERIES]
+    with monkeypatch.context() as environment:
+        for name, value in bucket.environment().items():
+            environment.setenv(name, value)
+        publish(urls, bucket.url("cube"), concat="time", time="tag")
+    place = [f"--store-option=endpoint={s3.endpoint}", "--store-option=region=us-east-1"]
+    access = [f"--store-option={name}={value}" for name, value in s3.credentials().items()]
+    if public:
+        for batch in bucket.store().list("cube"):
+            for each in batch:
+                bucket.make_public(bucket.url(str(each["path"])))
+        access = ["--anonymous"]
+    assert main(["info", bucket.url("cube"), *place, *access]) == 0
+    printed = capsys.readouterr()
+    assert "3 sources" in printed.out
+    assert not any(secret in printed.out for secret in s3.credentials().values() if not public)
+    assert main(["info", bucket.url("cube"), *place]) == 1
+    assert "set AWS_PROFILE or AWS_ACCESS_KEY_ID" in capsys.readouterr().err

@@ -12,7 +12,9 @@ import pytest
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store, from_url
 
+from support.s3 import without_aws
 from virtual_tiff import open_published
+from virtual_tiff.cli.main import main
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.sources.access import _Credentials
 from virtual_tiff.sources.advice import (
@@ -23,6 +25,7 @@ from virtual_tiff.sources.advice import (
     NO_CREDENTIALS,
     NO_LOGIN,
     NO_REGION,
+    Row,
 )
 from virtual_tiff.sources.object_source import store_error
 
@@ -158,12 +161,16 @@ def test_each_code_of_s3_is_understood(status: int, code: str, server: Refusing)
     assert any(row.words in failure("s3", deed, address) for row in rows)
 
 
+def of_status(status: int, kind: str) -> list[Row]:
+    return [row for row in ADVICE if kind in row.kinds and status in row.statuses]
+
+
 @pytest.mark.parametrize("kind", ["s3", "gs", "az"])
 def test_no_credentials(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("virtual_tiff.sources.access._is_installed", lambda _: False)
     with pytest.raises(PermissionError) as said:
         _Credentials(ROOTS[kind], kind)()
-    rows = [row for row in ADVICE if kind in row.kinds and NO_CREDENTIALS in row.statuses]
+    rows = [row for row in of_status(NO_CREDENTIALS, kind) if "read" in row.deeds]
     assert len(rows) == 2
     assert str(said.value).startswith(f"no credentials for {ROOTS[kind]}; ")
     assert all(row.words in str(said.value) for row in rows)
@@ -212,9 +219,21 @@ def test_no_row_is_hidden_by_another() -> None:
 
 
 def test_a_repository_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    (words,) = (row.words for row in ADVICE if NO_REGION in row.statuses)
-    with pytest.raises(PublishError, match=words):
+    without_aws(monkeypatch)
+    with pytest.raises(PublishError) as said:
         open_published("s3://bucket/cube")
+    assert all(row.words in str(said.value) for row in of_status(NO_REGION, "s3"))
+
+
+def test_a_repository_without_credentials(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The options of the command are for the files' stores."""
+    without_aws(monkeypatch)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    options = ["--anonymous", "--store-option", "access_key_id=k"]
+    assert main(["verify", "s3://bucket/cube", *options]) == 1
+    said = capsys.readouterr().err
+    rows = [row for row in of_status(NO_CREDENTIALS, "s3") if "open" in row.deeds]
+    assert len(rows) == 3
+    assert all(row.words in said for row in rows)

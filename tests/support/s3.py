@@ -90,6 +90,15 @@ class S3:
         return self.put(key or path.name, path.read_bytes())
 
 
+def without_aws(environment: Any) -> None:
+    """Take all settings of AWS from the environment, by pytest's `monkeypatch`."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        environment.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        environment.setenv(name, "/nowhere")
+    environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
 @contextmanager
 def s3_server(bucket: str = "bucket") -> Iterator[S3]:
     """Run a server with one bucket on a free port of 127.0.0.1."""

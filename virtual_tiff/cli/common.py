@@ -68,10 +68,12 @@ def add_common(
     command: argparse.ArgumentParser,
     run: Callable[[argparse.Namespace], int],
     group: Any = None,  # noqa: ANN401 (argparse's)
+    *,
+    of: str = "the files' store (a repository's own has its settings from the environment),",
 ) -> None:
     """Add the options of all commands that read files, and say what the command runs.
 
-    They go to the group, if there is one.
+    They go to the group, if there is one. `of` says which store the options are for.
     """
     command.set_defaults(run=run)
     options = command if group is None else group
@@ -81,8 +83,8 @@ def add_common(
         type=key_and_value,
         action="append",
         default=[],
-        help="an obstore option of the files' store, such as skip_signature=true or"
-        " region=us-west-2; may be repeated",
+        help=f"an obstore option of {of} such as skip_signature=true or region=us-west-2; may be"
+        " repeated",
     )
     options.add_argument(
         "--anonymous",

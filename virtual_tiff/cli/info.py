@@ -64,7 +64,7 @@ def add_info(commands: Any) -> None:  # noqa: ANN401 (argparse's)
         help="draw the positions of header, directories, values of tags and blocks in one file;"
         " a browser shows what each part is under the mouse",
     )
-    add_common(command, _run)
+    add_common(command, _run, of="the store of the files, or of the repository,")
 
 
 def _is_repository(name: str, store_options: dict[str, str]) -> bool:
@@ -98,7 +98,7 @@ def _run_repository(options: argparse.Namespace) -> int:
 
     quiet_icechunk()
     (name,) = options.files
-    description = describe(name)
+    description = describe(name, store_options=dict(options.store_option))
     print_result(description, _description(description, name), as_json=options.json)
     return 0
 

@@ -22,8 +22,13 @@ from virtual_tiff.codec_table.readers import readers
 from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.publishing.reading.record import digest_of
 from virtual_tiff.publishing.reading.spool import cache_folder
-from virtual_tiff.publishing.repository.ledger import LEDGER, number_of_sources, read_ledger
-from virtual_tiff.publishing.repository.opening import Place, repository_at, session_of
+from virtual_tiff.publishing.repository.ledger import LEDGER, read_ledger
+from virtual_tiff.publishing.repository.opening import (
+    Place,
+    manifests_of,
+    repository_at,
+    session_of,
+)
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.publishing.saved_access import Access, access
 
@@ -105,7 +110,9 @@ class Description:
         return plain | {"verified": verified, "access": self.access.to_json()}
 
 
-def describe(repository: Place, *, branch: str = "main") -> Description:
+def describe(
+    repository: Place, *, branch: str = "main", store_options: Mapping[str, Any] | None = None
+) -> Description:
     """Return what is in a published repository, by its metadata alone.
 
     Parameters
@@ -115,6 +122,8 @@ def describe(repository: Place, *, branch: str = "main") -> Description:
         `icechunk.Storage` or `icechunk.Repository`.
     branch
         The branch whose newest commit is described.
+    store_options
+        obstore's options of the store that has the repository, as `{"skip_signature": True}`.
 
     Returns
     -------
@@ -126,12 +135,12 @@ def describe(repository: Place, *, branch: str = "main") -> Description:
     PublishError
         If there is no repository, or no such branch.
     """
-    opened = repository_at(repository)
+    opened = repository_at(repository, store_options=store_options)
     session = session_of(opened, branch=branch)
     store = session.store
     with icechunk_errors(str(repository)):
         commit = opened.lookup_snapshot(session.snapshot_id)
-        manifests = opened.list_manifest_files(session.snapshot_id)
+        manifests = manifests_of(opened, session.snapshot_id)
     group = zarr.open_group(store, mode="r")
     nodes = [
         (path, node)
@@ -146,6 +155,8 @@ def describe(repository: Place, *, branch: str = "main") -> Description:
             coordinates.append(replace(_described(path, array), first=first, last=last))
         elif len(array.shape) > 1:
             arrays.append(_described(path, array))
+    of_sources: Any = group.get(f"{LEDGER}/size")
+    sizes = None if of_sources is None else of_sources[:]
     ledger = None
     with suppress(PublishError, KeyError):
         ledger, _ = read_ledger(store)
@@ -158,11 +169,11 @@ def describe(repository: Place, *, branch: str = "main") -> Description:
         coordinates=tuple(coordinates),
         layout=None if ledger is None else ledger.layout,
         concat=() if ledger is None else ledger.axes,
-        sources=number_of_sources(session),
-        bytes_of_sources=_bytes_of_sources(group),
+        sources=None if sizes is None else len(sizes),
+        bytes_of_sources=None if sizes is None else int(sizes[sizes > 0].sum()),
         chunks=sum(manifest.num_chunk_refs for manifest in manifests),
         bytes_of_manifests=sum(manifest.size_bytes for manifest in manifests),
-        verified=_last_verification(repository),
+        verified=_last_verification(repository, store_options),
         access=access(opened),
     )
 
@@ -199,23 +210,16 @@ def _value(array: zarr.Array[Any], at: int) -> str:
     return str(plain)
 
 
-def _bytes_of_sources(group: zarr.Group) -> int | None:
-    """Return the sum of the sizes that the ledger has."""
-    sizes: Any = group.get(f"{LEDGER}/size")
-    if sizes is None:
-        return None
-    known = sizes[:]
-    return int(known[known > 0].sum())
-
-
 # --------------------------------------------------------------------------- verification
 
 
-def _verification_file(repository: Place) -> Path | None:
+def _verification_file(
+    repository: Place, store_options: Mapping[str, Any] | None = None
+) -> Path | None:
     """Return where the last verification of a repository is kept; None if nowhere."""
     if isinstance(repository, icechunk.Repository):
         return None
-    folder, identity = cache_folder(), target_of(repository).identity
+    folder, identity = cache_folder(), target_of(repository, store_options).identity
     if folder is None or not identity:
         return None
     return folder / "verified" / f"{digest_of(identity.encode())}.json"
@@ -232,8 +236,10 @@ def keep_verification(repository: Place, snapshot: str, counts: Mapping[Any, int
         path.write_text(json.dumps(known), encoding="utf-8")
 
 
-def _last_verification(repository: Place) -> LastVerification | None:
-    path = _verification_file(repository)
+def _last_verification(
+    repository: Place, store_options: Mapping[str, Any] | None
+) -> LastVerification | None:
+    path = _verification_file(repository, store_options)
     if path is None:
         return None
     with suppress(OSError, ValueError, TypeError):

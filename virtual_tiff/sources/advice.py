@@ -115,7 +115,7 @@ ADVICE: tuple[Row, ...] = (
     ),
     Row(
         ("s3",),
-        _REFUSED,
+        (NO_CREDENTIALS, *_REFUSED),
         ("open",),
         "check the credentials of the repository (AWS_PROFILE, or AWS_ACCESS_KEY_ID with"
         " AWS_SECRET_ACCESS_KEY), AWS_REGION and AWS_ENDPOINT_URL; they must be allowed to read,"
@@ -135,6 +135,12 @@ ADVICE: tuple[Row, ...] = (
         " AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN)",
     ),
     Row(
+        ("s3",),
+        (NO_CREDENTIALS,),
+        ("open",),
+        "a public repository is opened in Python, with icechunk.s3_storage(…, anonymous=True)",
+    ),
+    Row(
         _REMOTE,
         _REFUSED,
         ("list",),
@@ -151,6 +157,12 @@ ADVICE: tuple[Row, ...] = (
         (NO_REGION,),
         _ALL,
         "set AWS_REGION, as to us-east-1",
+    ),
+    Row(
+        _CLOUDS,
+        (NO_CREDENTIALS, NO_REGION, 301, *_REFUSED),
+        ("open",),
+        "store options are for the files; only virtual-tiff info takes them for the repository",
     ),
     Row(
         ("s3",),
@@ -252,6 +264,8 @@ def status_of(text: str) -> int | None:
     """Return the status that an error of a store tells of; None if it tells of none."""
     if "credential provider:" in text:
         return NO_LOGIN
+    if "no providers in chain provided credentials" in text:
+        return NO_CREDENTIALS
     if "region must be set" in text:  # and then "dispatch failure", though nothing was sent
         return NO_REGION
     if match := _STATUS.search(text):

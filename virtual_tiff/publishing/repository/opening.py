@@ -19,10 +19,11 @@ from virtual_tiff.publishing.repository.containers import (
 from virtual_tiff.publishing.repository.settings import ONE_REQUEST, with_retries
 from virtual_tiff.publishing.repository.target import target_of
 from virtual_tiff.sources.access import is_true, plain_options
-from virtual_tiff.sources.running import interruptible
+from virtual_tiff.sources.running import interruptible, run_to_end
 
 __all__ = [
     "Place",
+    "manifests_of",
     "open_published",
     "repository_at",
     "session_of",
@@ -120,12 +121,18 @@ def zarr_settings(*, rectilinear: bool) -> dict[str, Any]:
 
 @interruptible
 def repository_at(
-    place: Place, access: Callable[[icechunk.RepositoryConfig], Mapping[str, Any]] | None = None
+    place: Place,
+    access: Callable[[icechunk.RepositoryConfig], Mapping[str, Any]] | None = None,
+    store_options: Mapping[str, Any] | None = None,
 ) -> icechunk.Repository:
-    """Return the repository of a place; `access` says from its configuration what to authorise."""
+    """Return the repository of a place.
+
+    `access` says from its configuration what to authorise, and `store_options` are obstore's of the
+    repository's own store.
+    """
     if isinstance(place, icechunk.Repository):
         return place
-    target = target_of(place)
+    target = target_of(place, store_options)
     with icechunk_errors(target.name):
         storage = target.storage()
         config = icechunk.Repository.fetch_config(storage) or icechunk.RepositoryConfig.default()
@@ -140,6 +147,12 @@ def repository_at(
             config,
             authorize_virtual_chunk_access=icechunk.containers_credentials(authorised),
         )
+
+
+def manifests_of(repository: icechunk.Repository, snapshot: str) -> list[Any]:
+    """Return the manifests of a commit, as Icechunk describes them."""
+    # no other thread runs during the call of Icechunk 2.3 that blocks, and so Ctrl-C is not noticed
+    return list(run_to_end(repository.list_manifest_files_async(snapshot)))
 
 
 def session_of(

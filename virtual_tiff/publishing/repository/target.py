@@ -26,7 +26,13 @@ from virtual_tiff.publishing.repository.containers import (
 )
 from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.publishing.repository.settings import suitable_settings
-from virtual_tiff.sources.access import account_of, s3_setting
+from virtual_tiff.sources.access import (
+    CREDENTIALS,
+    account_of,
+    is_true,
+    plain_options,
+    s3_setting,
+)
 from virtual_tiff.sources.locations import check_endpoint
 from virtual_tiff.sources.running import interruptible
 from virtual_tiff.sources.urls import local_path, scheme_of
@@ -257,8 +263,13 @@ def is_first_commit(repository: icechunk.Repository, snapshot: str) -> bool:
     return len(list(islice(repository.ancestry(snapshot_id=snapshot), 2))) == 1
 
 
-def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
-    """Return the place that a user names; nothing is made or looked at yet."""
+def target_of(
+    to: str | os.PathLike[str] | icechunk.Storage, store_options: Mapping[str, Any] | None = None
+) -> Target:
+    """Return the place that a user names; nothing is made or looked at yet.
+
+    Its store has its settings and credentials of obstore's options, and else of the environment.
+    """
     if isinstance(to, icechunk.Storage):
         code = "storage = ...  # the one that it was published to"
         identity = "" if "in-memory" in str(to) else str(to)
@@ -275,7 +286,7 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
         code = "storage = ...  # in memory: use Published.repository"
         return Target(name=name, storage=lambda: memory, code=code)
     if scheme in _CLOUDS:
-        return _cloud_target(name, str(scheme))
+        return _cloud_target(name, str(scheme), plain_options(store_options or {}))
     if scheme not in (None, "file"):
         msg = (
             "to must be a local path, s3://…, gs://…, az://…, memory:// or an icechunk.Storage,"
@@ -292,37 +303,48 @@ def target_of(to: str | os.PathLike[str] | icechunk.Storage) -> Target:
     )
 
 
-def _cloud_target(name: str, scheme: str) -> Target:
+def _cloud_target(name: str, scheme: str, options: Mapping[str, Any]) -> Target:
     bucket, _, prefix = name.partition("://")[2].partition("/")
     if not bucket or not prefix.strip("/"):
         msg = f"to must name a bucket and a prefix, as {scheme}://bucket/cube, not {name}"
         raise ValueError(msg)
     settings: dict[str, Any] = {"bucket": bucket}
     if scheme == "s3":
-        check_endpoint({})  # it is a part of the code for readers
-        region, endpoint = s3_setting({}, "region"), s3_setting({}, "endpoint")
+        check_endpoint(options)  # it is a part of the code for readers
+        region, endpoint = s3_setting(options, "region"), s3_setting(options, "endpoint")
         if region is not None:
             settings["region"] = region
         if endpoint is not None:
             plain = scheme_of(endpoint) == "http"
             settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
     elif scheme == "az":
-        account = account_of({})
+        account = account_of(options)
         if account is None:
             name_of_variable = "AZURE_STORAGE_ACCOUNT_NAME"
             msg = f"az:// needs the name of the account in the environment: {name_of_variable}"
             raise ValueError(msg)
         settings = {"account": account, "container": bucket}
-    settings |= {"prefix": prefix.strip("/"), "from_env": True}
+    settings |= {"prefix": prefix.strip("/")}
     function = _CLOUDS[scheme]
-    arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+    arguments = ", ".join(f"{key}={value!r}" for key, value in {**settings, **_FROM_ENV}.items())
+    unsigned = is_true(options.get("skip_signature"))
+    secrets: dict[str, Any] = (
+        {"anonymous": True}
+        if unsigned
+        else {
+            argument: options[key]
+            for key, argument in CREDENTIALS[scheme].items()
+            if key in options
+        }
+    )
     return Target(
         name=name,
-        storage=lambda: getattr(icechunk, function)(**settings),
+        storage=lambda: getattr(icechunk, function)(**settings, **(secrets or _FROM_ENV)),
         code=f"storage = icechunk.{function}({arguments})",
         identity=f"{function} {arguments}",
     )
 
 
+_FROM_ENV = {"from_env": True}
 _CLOUDS = {"s3": "s3_storage", "gs": "gcs_storage", "az": "azure_storage"}
 """Icechunk's functions that make the storage of a cloud."""

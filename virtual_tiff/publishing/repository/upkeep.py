@@ -19,7 +19,7 @@ import icechunk
 from virtual_tiff.publishing.errors import icechunk_errors
 from virtual_tiff.publishing.repository.history import LeftBranch, left_branches, moment
 from virtual_tiff.publishing.repository.locking import locked
-from virtual_tiff.publishing.repository.opening import Place, repository_at
+from virtual_tiff.publishing.repository.opening import Place, manifests_of, repository_at
 from virtual_tiff.publishing.repository.target import save_containers, target_of
 
 __all__ = ["Expiration", "Garbage", "collect_garbage", "expire"]
@@ -245,8 +245,8 @@ def _manifests_of(
     """Return number and bytes of the manifests that only the expired commits have."""
     files: dict[str, int] = {}
     for snapshot in expired:
-        files |= {file.id: file.size_bytes for file in repository.list_manifest_files(snapshot)}
+        files |= {file.id: file.size_bytes for file in manifests_of(repository, snapshot)}
     for snapshot in kept if files else ():
-        for file in repository.list_manifest_files(snapshot):
+        for file in manifests_of(repository, snapshot):
             files.pop(file.id, None)
     return len(files), sum(files.values())
