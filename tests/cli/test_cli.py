@@ -98,6 +98,9 @@ def test_wrong_use_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]
         (["info", str(TESTDATA / "README.md")], 1, "not a TIFF"),
         (["publish", COG, "--to", "memory://"], 2, "name a path"),
         (["publish", COG, "--to", "ftp://b/c"], 2, "to must be"),
+        (["publish", COG, "--to", ""], 2, "icechunk.Storage, not an empty name"),
+        (["publish", "", "--to", "{tmp}/cube"], 2, "the name of a source is empty"),
+        (["info", ""], 2, "the name of a source is empty"),
         (["publish", COG, "--to", "{tmp}/cube", "--ifd", "x"], 2, "ifd must be"),
         (["publish", COG, "--to", "{tmp}/cube", "--ifd", "9"], 1, "no IFD '9'"),
         (["publish", COG, "--to", "{tmp}/cube", "--ifd-layout", "x"], 2, "'flat', 'nested'"),
@@ -135,6 +138,12 @@ def test_error_is_one_line(
         (["--concat", "t", "--time", "(a"], "--time '(a' is not a regular expression"),
         (["--concat", "t", "--values", "(a"], "--values '(a' is not a regular expression"),
         (["--ifd", "x"], "--ifd must be a number from 0 on, or a path"),
+        (["--concurrency", "x"], "--concurrency: the value must be a whole number, not 'x'"),
+        (["--nodata", "x"], "--nodata: the value must be a number, not 'x'"),
+        (["--parallel", "x"], "--parallel: the value must be a number of processes, the address"),
+        (["--tiem", "x"], "unrecognized arguments: --tiem x; did you mean --time? (see virtual-"),
+        (["--zzz"], "unrecognized arguments: --zzz (see virtual-tiff publish --help)"),
+        (["--concat", "n", "--values", "x"], ", and --values 'x' is neither a pattern"),
     ],
 )
 def test_errors_name_options_of_the_command_line(
@@ -275,6 +284,16 @@ def test_help_says_how_it_ends(command: list[str], capsys: pytest.CaptureFixture
     assert ("3 of publish: the new files" in text) == (not command)
     assert ("3 the new files were published" in text) == (command == ["publish"])
     assert ("; a source has changed" in text) == (command == ["verify"])
+
+
+def test_a_repository_beside_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cube = str(tmp_path / "cube")
+    assert main(["publish", COG, "--to", cube, "--quiet"]) == 0
+    capfd.readouterr()
+    assert main(["info", COG, cube]) == 2
+    assert "cube is a published repository: give it alone" in capfd.readouterr().err
+    assert main(["verify", cube, "--branch", "x"]) == 2
+    assert "the repository has no branch 'x'; it has main" in capfd.readouterr().err
 
 
 def test_advice_is_shown_and_changes_no_status(

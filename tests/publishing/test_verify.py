@@ -306,7 +306,7 @@ def test_sources_since_a_commit(tmp_path: Path) -> None:
     assert asked("first") == {"0.tif", "2.tif"}
     with pytest.raises(ValueError, match="time zone"):
         asked(datetime(2000, 1, 1))  # noqa: DTZ001 (that is refused)
-    with pytest.raises(ValueError, match="there is no snapshot 'second'"):
+    with pytest.raises(ValueError, match="the repository has no snapshot 'second'"):
         asked("second")
 
 
@@ -373,7 +373,7 @@ async def test_inside_a_running_event_loop(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"concurrency": 0}, "concurrency must be"),
-        ({"branch": "nope"}, "there is no branch 'nope'; there are main"),
+        ({"branch": "nope"}, "the repository has no branch 'nope'; it has main"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], words: str) -> None:

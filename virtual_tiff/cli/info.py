@@ -151,6 +151,10 @@ def _verified(description: Description, name: str) -> str:
 def _run(options: argparse.Namespace) -> int:
     if len(options.files) == 1 and _is_repository(options.files[0], dict(options.store_option)):
         return _run_repository(options)
+    repositories = [n for n in options.files if Path(n).is_dir() and _is_repository(n, {})]
+    if repositories:
+        msg = f"{repositories[0]} is a published repository: give it alone, and files without it"
+        raise ValueError(msg)
     # loaded here, as every import costs a command that does not need it
     from virtual_tiff.info import inspect, render, render_alike  # noqa: PLC0415
     from virtual_tiff.sources.finding import find_files  # noqa: PLC0415

@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, Never, NoReturn
 
 from virtual_tiff.cli.access import add_access
@@ -171,7 +172,21 @@ class _Parser(argparse.ArgumentParser):
         codes = "; ".join(f"{code} {meaning}" for code, meaning in meanings.items() if meaning)
         super().__init__(**{"epilog": f"Exit status: {codes}."} | settings)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 (argparse's)
+        """Parse arguments; an error about an option names one that is written alike."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            parser = options.parser
+            known = [each for action in parser._actions for each in action.option_strings]  # noqa: SLF001
+            name = unknown[0].partition("=")[0]
+            alike = get_close_matches(name, known, 1) if name.startswith("--") else []
+            hint = f"; did you mean {alike[0]}?" if alike else ""
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return options
+
     def error(self, message: str) -> Never:
+        message = message.replace("invalid int value:", "the value must be a whole number, not")
+        message = message.replace("invalid float value:", "the value must be a number, not")
         msg = f"{message} (see {self.prog} --help)"
         raise _WrongUse(msg)
 
@@ -238,6 +253,8 @@ def make_parser() -> argparse.ArgumentParser:
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"), help="the shell")
     add_debug(completion)
     completion.set_defaults(run=_complete)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

@@ -286,7 +286,7 @@ def _add_run(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
     option(
         "--parallel",
         metavar="WORKERS",
-        type=lambda text: int(text) if text.isdecimal() else text,
+        type=_workers,
         default=False,
         help="a number of processes of this machine, the address of a Dask scheduler, as"
         " tcp://host:8786, or lithops: its workers read the files and write references (default:"
@@ -314,6 +314,19 @@ def _add_run(group: Any) -> None:  # noqa: ANN401 (a group of argparse)
     much = group.add_mutually_exclusive_group()
     add_quiet(much, "print only the Python code that opens the repository")
     much.add_argument("-v", "--verbose", action="store_true", help="print each file that is read")
+
+
+def _workers(text: str) -> int | str:
+    """Read the value of `--parallel`, for argparse."""
+    if text.isdecimal():
+        return int(text)
+    if text in ("dask", "lithops") or "://" in text:
+        return text
+    msg = (
+        "the value must be a number of processes, the address of a Dask scheduler, as"
+        f" tcp://host:8786, or lithops, not {text!r}"
+    )
+    raise argparse.ArgumentTypeError(msg)
 
 
 def _numbers[T: (int, float)](kind: Callable[[str], T]) -> Callable[[str], list[T]]:

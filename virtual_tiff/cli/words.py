@@ -68,7 +68,7 @@ def in_options(text: str, names: dict[str, str], *, wrong_use: bool) -> str:
     if not wrong_use:
         return text
     # at the start, or after the words by which errors lead to another option
-    lead = r"(?<![-\w])(^|[;:] |\bneeds? |\b(?:and|or|use|of|with|without|is no|give) )"
+    lead = r"(?<![-\w])(^|[;:] |\bneeds? |\b(?:and|or|use|of|with|without|give) )"
     after = r"(?=$|[ ;:,.)])"
     text = re.sub(rf"{lead}({name}){after}", lambda m: m[1] + names[m[2]], text)
     text = re.sub(r"--layout ('[^']*')", lambda m: f"--layout {_without_spaces(m[1])}", text)

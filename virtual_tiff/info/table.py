@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from virtual_tiff.codec_table.readers import readers_text
 from virtual_tiff.text.html import html_table
 from virtual_tiff.text.numbers import by, counted, human_size, listed
-from virtual_tiff.tiff import printable
+from virtual_tiff.tiff import Compression, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -210,9 +210,8 @@ def _compression(info: DirectoryInfo) -> str:
     if info.compression is None:
         return ""
     predictor = None if info.predictor is None else info.predictor.code
-    return f"{info.compression}" + (
-        f", predictor {predictor}" if predictor not in (None, 1) else ""
-    )
+    name = "none" if info.compression.code == Compression.None_ else str(info.compression)
+    return name + (f", predictor {predictor}" if predictor not in (None, 1) else "")
 
 
 def _blocks(info: DirectoryInfo) -> str:

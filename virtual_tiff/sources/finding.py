@@ -187,6 +187,9 @@ class _Finder:
         for source in [sources] if _is_single(sources) else sources:
             if isinstance(source, (str, os.PathLike)):
                 name = os.fspath(source)
+                if not name:  # as of a variable of the shell that is not set
+                    msg = "the name of a source is empty; for the working directory give ."
+                    raise ValueError(msg)
                 if name == "-":
                     yield from self._lines(sys.stdin, None)
                 elif name.startswith("@"):

@@ -91,7 +91,9 @@ def test_a_word_is_a_property_unless_there_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = r"no STAC item has a platform (values 'platform' is neither a pattern with a group nor"
+    words = (
+        r"no STAC item has a platform, and values 'platform' is neither a pattern with a group nor"
+    )
     assert lookup("platform", "values").hint.startswith(words)
     assert time_lookup("datetime").hint == "no STAC item has a datetime"
     table(tmp_path, f"{NAME},5", "platform")

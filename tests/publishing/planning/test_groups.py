@@ -218,11 +218,11 @@ def test_a_property_of_stac_items_names_the_group(
     ("options", "error", "words"),
     [
         ({"group": r"_U(\d\d)_"}, ValueError, r"group .* is not found in the name .*T32TQM_2023"),
-        ({"group": "s2:mgrs_tile"}, ValueError, "no STAC item has a s2:mgrs_tile .*T32TQM"),
+        ({"group": "s2:mgrs_tile"}, ValueError, "no STAC item has a s2:mgrs_tile.*T32TQM"),
         (
             {"group": "T32"},
             ValueError,
-            "T32 .group 'T32' is neither a pattern with a group nor a file",
+            "T32, and group 'T32' is neither a pattern with a group nor a file",
         ),
         ({"group": lambda url: None}, ValueError, "group gives None for"),
         ({"group": {}}, ValueError, "group has no value for"),

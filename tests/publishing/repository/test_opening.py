@@ -138,9 +138,9 @@ async def test_branch_tag_and_snapshot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"tag": "v2"}, "there is no tag 'v2'; there are none"),
+        ({"tag": "v2"}, "the repository has no tag 'v2'; it has none"),
         ({"branch": "x", "tag": "y"}, "give one of branch, tag and snapshot"),
-        ({"snapshot": "nonsense"}, "there is no snapshot 'nonsense'"),
+        ({"snapshot": "nonsense"}, "the repository has no snapshot 'nonsense'"),
         ({"store_options": {"region": "x"}}, "region: no such store option"),
         (
             {"credentials": {"s3://b/": None}},

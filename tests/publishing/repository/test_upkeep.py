@@ -168,7 +168,10 @@ def test_the_log_of_another_program(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"branch": "x"}, "there is no branch 'x'; there are main"), ({"limit": 0}, "limit must be")],
+    [
+        ({"branch": "x"}, "the repository has no branch 'x'; it has main"),
+        ({"limit": 0}, "limit must be"),
+    ],
 )
 def test_wrong_options_of_log(options: dict[str, Any], words: str, tmp_path: Path) -> None:
     icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "cube")))
@@ -236,7 +239,7 @@ def test_what_is_old_goes_and_what_has_a_name_stays(grown: Path) -> None:
     assert size(grown) < full
     np.testing.assert_array_equal(values(grown), before)
     np.testing.assert_array_equal(values(grown, tag="v1"), release)
-    with pytest.raises(ValueError, match="there is no snapshot"):
+    with pytest.raises(ValueError, match="the repository has no snapshot"):
         open_published(grown, snapshot=oldest)
 
 

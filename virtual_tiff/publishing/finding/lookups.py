@@ -168,7 +168,9 @@ def _property(name: str, option: str = "") -> Lookup:
     if name == "asset":
         return Lookup(value=value, hint="no STAC item names these files", by_asset=True)
     # whoever has misspelt a pattern or a file reads it too
-    reason = f" ({option} {name!r} is neither a pattern with a group nor a file)" if option else ""
+    reason = (
+        f", and {option} {name!r} is neither a pattern with a group nor a file" if option else ""
+    )
     return Lookup(value=value, hint=f"no STAC item has a {name}{reason}")
 
 

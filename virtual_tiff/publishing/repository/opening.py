@@ -174,10 +174,10 @@ def session_of(
         try:
             return repository.readonly_session(**keyword)
         except _NOT_FOUND as error:
-            msg = f"there is no {kind} {name!r}"
+            msg = f"the repository has no {kind} {name!r}"
             if kind != "snapshot":
                 names = repository.list_tags() if kind == "tag" else repository.list_branches()
-                msg += f"; there are {', '.join(sorted(names)) or 'none'}"
+                msg += f"; it has {', '.join(sorted(names)) or 'none'}"
             raise ValueError(msg) from error
 
 

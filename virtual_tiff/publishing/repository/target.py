@@ -287,10 +287,10 @@ def target_of(
         return Target(name=name, storage=lambda: memory, code=code)
     if scheme in _CLOUDS:
         return _cloud_target(name, str(scheme), plain_options(store_options or {}))
-    if scheme not in (None, "file"):
+    if not name or scheme not in (None, "file"):
         msg = (
             "to must be a local path, s3://…, gs://…, az://…, memory:// or an icechunk.Storage,"
-            f" not {redacted(name)}"
+            f" not {redacted(name) or 'an empty name'}"
         )
         raise ValueError(msg)
     path = local_path(name).resolve()
