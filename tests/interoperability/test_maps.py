@@ -25,6 +25,7 @@ from rasterio.warp import transform_bounds
 from support.browser import ANY_ORIGIN, MAPS, PAGES, Browser, bundled, served
 from support.http import HttpServer
 from support.node import export_zarr
+from support.s3 import S3, s3_process
 from virtual_tiff.publishing import publish
 
 pytestmark = pytest.mark.long
@@ -106,9 +107,23 @@ class Cube:
         return bands
 
 
+@pytest.fixture
+def bucket(request: pytest.FixtureRequest) -> Iterator[S3 | None]:
+    """A bucket whose objects pages of other origins may read, if the test wants one."""
+    if not request.param:
+        yield None
+        return
+    with s3_process() as server:
+        server.allow_pages()
+        yield server
+
+
 @contextmanager
-def cube(folder: Path, codec: str, **options: Any) -> Iterator[Cube]:
-    """Publish three COGs by their urls, and serve them and the repository."""
+def cube(folder: Path, codec: str, bucket: S3 | None = None, **options: Any) -> Iterator[Cube]:
+    """Publish three COGs by their urls, and serve them and the repository.
+
+    Those of a bucket are named by it, and referred to by urls of the web.
+    """
     files = folder / "cogs"
     files.mkdir(parents=True)
     paths = [files / f"{day}.tif" for day in DAYS]
@@ -117,6 +132,12 @@ def cube(folder: Path, codec: str, **options: Any) -> Iterator[Cube]:
     with HttpServer(folder) as server:
         server.headers = ANY_ORIGIN
         urls = [f"{server.url}/cogs/{path.name}" for path in paths]
+        if bucket is not None:
+            for path in paths:
+                bucket.make_public(bucket.upload(path, f"cogs/{path.name}"))
+            urls = [bucket.url("cogs/")]
+            place = {"endpoint": bucket.endpoint, "region": "us-east-1", **bucket.credentials()}
+            options |= {"reference_as": "https", "store_options": place}
         time = r"(?P<time>\d{4}-\d\d-\d\d)"
         done = publish(urls, folder / "cube", concat="time", time=time, **options)
         array = done.arrays[0].path.rpartition("/")[2]
@@ -126,9 +147,15 @@ def cube(folder: Path, codec: str, **options: Any) -> Iterator[Cube]:
 
 
 @of("stack")
-@pytest.mark.parametrize("codec", COGS)
-async def test_pixels_of_a_cube_in_chromium(codec: str, page: Path, tmp_path: Path) -> None:
-    with cube(tmp_path / "data", codec, ifd_layout="pyramid") as made, served(page) as site:
+@pytest.mark.parametrize(
+    ("codec", "bucket"), [*((codec, False) for codec in COGS), ("lzw", True)], indirect=["bucket"]
+)
+async def test_pixels_of_a_cube_in_chromium(
+    codec: str, bucket: S3 | None, page: Path, tmp_path: Path
+) -> None:
+    with cube(tmp_path / "data", codec, bucket, ifd_layout="pyramid") as made, served(page) as site:
+        if bucket is not None:
+            assert made.query["files"] == f"{bucket.endpoint}/{bucket.bucket}/cogs/"
         async with Browser(600, 560) as browser:
             await browser.open(
                 f"{site}?{urlencode(made.query)}", until="document.title === 'drawn'"

@@ -85,6 +85,18 @@ class S3:
         with build_opener(ProxyHandler({})).open(Request(address, method="PUT", headers=headers)):
             pass
 
+    def allow_pages(self) -> None:
+        """Let pages of other origins read the bucket, as `docs/how-to/browsers.md` says."""
+        exposed = ("Content-Range", "ETag", "Last-Modified")
+        rule = "<AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod>"
+        rule += "".join(f"<ExposeHeader>{name}</ExposeHeader>" for name in exposed)
+        document = f"<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>"
+        headers = {"Content-Type": "application/xml", "Authorization": "AWS testing:testing"}
+        address = f"{self.endpoint}/{self.bucket}?cors"
+        request = Request(address, document.encode(), headers, method="PUT")
+        with build_opener(ProxyHandler({})).open(request):
+            pass
+
     def upload(self, path: Path, key: str | None = None) -> str:
         """Store a file, by default under its name; gives its url."""
         return self.put(key or path.name, path.read_bytes())
