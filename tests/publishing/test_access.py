@@ -18,7 +18,12 @@ from support.s3 import S3, SETTINGS
 from virtual_tiff import open_published, publish, verify
 from virtual_tiff.cli.main import main
 from virtual_tiff.publishing.repository.containers import containers_of, saved_containers
-from virtual_tiff.sources.access import credentials_provider, plain_options, s3_setting
+from virtual_tiff.sources.access import (
+    credentials_provider,
+    has_credentials,
+    plain_options,
+    s3_setting,
+)
 from virtual_tiff.sources.locations import Stores
 
 TESTDATA = Path(__file__).parents[2] / "testdata"
@@ -66,8 +71,11 @@ def test_the_region_that_was_used_is_saved(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_bucket_whose_readers_pay() -> None:
-    for options in ({"request_payer": True}, {"aws_request_payer": "true"}):
+    words: list[dict[str, Any]] = [{"aws_request_payer": "true"}, {"request_payer": "requester"}]
+    for options in ({"request_payer": True}, *words):
         assert container("s3://b/a/1.tif", **options).store._0.requester_pays
+        (location,) = locate(["s3://b/a/1.tif"], options)
+        assert location.store.config["request_payer"] in (True, "true")
 
 
 @pytest.mark.parametrize(
@@ -228,6 +236,135 @@ def test_region_and_endpoint_of_a_profile(tmp_path: Path, monkeypatch: pytest.Mo
     assert s3_setting({"region": "x"}, "region") == "x"
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert s3_setting({}, "region") == "eu-west-1"
+
+
+def test_the_endpoint_of_s3_in_a_services_section(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("botocore")
+    path = tmp_path / "config"
+    path.write_text(
+        "[profile mine]\nservices = ours\nendpoint_url = https://all\n"
+        "[services ours]\ns3 =\n  endpoint_url = https://s3\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    assert s3_setting({}, "endpoint") == "https://s3"
+
+
+def test_the_region_of_a_file_of_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("botocore")
+    path = tmp_path / "credentials"
+    path.write_text("[default]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    assert s3_setting({}, "region") == "eu-north-1"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "words"),
+    [
+        ("s3://b/k", {"endpoint": "minio:9000"}, "the endpoint minio:9000 is no url"),
+        ("s3://b/k", {"endpoint": "https://"}, "is no url"),
+        ("s3://b/k", {"endpoint": "http://h:port"}, "is no url"),
+        ("s3://b/k", {"endpoint": "http://ho st"}, "is no url"),
+        ("gs://b/k", {"google_base_url": "h:9"}, "is no url"),
+        ("az://b/k", {"account_name": "a", "azure_storage_endpoint": "h:9"}, "is no url"),
+        ("s3://b/k", {"region": "eu-west-1\n"}, "region is 'eu-west-1.n', which has a blank"),
+        ("az://b/k", {"account_name": "a b"}, "account_name is 'a b'"),
+        ("s3://b/k", {"access_key_id": "KEY\n"}, "access_key_id has a line break"),
+        ("gs://b/k", {"bearer_token": "KEY\n"}, "bearer_token has a line break"),
+        ("az://b/k", {"account_name": "a", "sas_token": "KEY\r"}, "sas_token has a line break"),
+    ],
+)
+def test_settings_at_which_the_stores_would_abort(
+    url: str, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words) as said:
+        locate([url], {"skip_signature": "true"} | options)
+    assert "KEY" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name", "value"),
+    [
+        ("s3", "AWS_ENDPOINT_URL", "minio:9000"),
+        ("s3", "AWS_DEFAULT_REGION", "eu-west-1\r"),
+        ("s3", "AWS_SESSION_TOKEN", "KEY\n"),
+        ("gs", "GOOGLE_BEARER_TOKEN", "KEY\n"),
+        ("az", "AZURE_STORAGE_SAS_TOKEN", "KEY\n"),
+    ],
+)
+def test_variables_at_which_the_stores_would_abort(
+    scheme: str,
+    name: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv(name, value)
+    for command in (["verify", f"{scheme}://b/cube"], ["info", f"{scheme}://b/1.tif"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "is no url" in said or "has a" in said
+        assert "KEY" not in said
+
+
+def test_a_public_repository_is_read_without_credentials(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = s3.upload(COG, "access/public.tif")
+    s3.make_public(url)
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    cube = s3.url("cubes/public")
+    published = publish([url], cube, store_options={"skip_signature": True})
+    assert "prefix='cubes/public', from_env=True" in published.how_to_open
+    for meta in s3.store().list("cubes/public").collect():
+        s3.make_public(s3.url(meta["path"]))
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    assert verify(cube).ok  # with the keys, which are for the repository
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    assert verify(cube).ok
+    assert zarr.open_group(open_published(cube), mode="r") is not None
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [("region = x\n", False), ("sso_session = x\n", True), (" credential_process = x\n", True)],
+)
+def test_credentials_of_a_machine(
+    profile: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\n{profile}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert has_credentials("s3") == expected
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    assert has_credentials("s3")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "true"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")],
+)
+def test_what_is_saved_goes_before_the_environment(
+    name: str, value: str, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = s3.upload(COG, "access/saved.tif")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    publish([url], tmp_path / "cube", store_options={"endpoint": s3.endpoint})
+    monkeypatch.setenv(name, value)
+    assert verify(tmp_path / "cube").ok
 
 
 def test_info_of_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,6 +156,7 @@ def test_the_command_shows_and_changes(
     [
         (["--set", "secret_access_key=x"], "never saved"),
         (["--set", "endpoint=https://u:p@h"], "would be published"),
+        (["--set", "endpoint=h:9000"], "is no url"),
         (["--set", "account_name=x"], "no container of the repository has the setting"),
         (["--set", "endpont=x"], "no container of the repository has the setting"),
         (["--set", "region=x", "--container", "s3://other/"], "no container s3://other/"),

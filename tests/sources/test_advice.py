@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import icechunk
@@ -19,6 +20,7 @@ from virtual_tiff.publishing.errors import PublishError, icechunk_errors
 from virtual_tiff.sources.access import _Credentials
 from virtual_tiff.sources.advice import (
     ADVICE,
+    BAD_PROFILE,
     BROKEN,
     IGNORED_RANGE,
     NO_ANSWER,
@@ -135,9 +137,10 @@ ROWS = [
     for kind in row.kinds
     for status in row.statuses
     for deed in row.deeds
-    if status not in (BROKEN, NO_CREDENTIALS, NO_LOGIN, NO_REGION)
+    if status not in (BAD_PROFILE, BROKEN, NO_CREDENTIALS, NO_LOGIN, NO_REGION)
     and kind != "file"
     and (kind, deed) != ("http", "open")
+    and (status, deed) != (404, "open")  # it is said to a writer: for a reader there is nothing
 ]
 
 
@@ -237,3 +240,43 @@ def test_a_repository_without_credentials(
     rows = [row for row in of_status(NO_CREDENTIALS, "s3") if "open" in row.deeds]
     assert len(rows) == 3
     assert all(row.words in said for row in rows)
+
+
+_TOKEN = "Error performing token request: Error performing GET http://169.254.169.254/"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "error"),
+    [
+        (
+            "s3",
+            NO_CREDENTIALS,
+            "dispatch failure: other: no providers in chain provided credentials",
+        ),
+        ("gs", NO_CREDENTIALS, f"Generic GCS error: {_TOKEN}computeMetadata - status code: 403"),
+        ("az", NO_CREDENTIALS, f"Generic MicrosoftAzure error: {_TOKEN}metadata - error sending"),
+        ("s3", NO_CREDENTIALS, "loading credentials: failed to load IMDS session token: forbidden"),
+        ("s3", NO_LOGIN, "an error occurred while loading credentials: the SSO token has expired"),
+        ("s3", 404, "service error: NoSuchBucket: The specified bucket does not exist"),
+    ],
+)
+def test_a_repository_that_cannot_be_reached(kind: str, status: int, error: str) -> None:
+    words = "; ".join(row.words for row in of_status(status, kind) if "open" in row.deeds)
+    with pytest.raises(PublishError) as said, icechunk_errors(f"{ROOTS[kind]}/p"):
+        raise icechunk.StorageError(error)
+    assert words
+    assert str(said.value).endswith(f"{error}; {words}")
+
+
+def test_a_repository_by_a_profile_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").write_text("[profile other]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    with pytest.raises(PublishError, match="check AWS_PROFILE") as said:
+        open_published("s3://bucket/cube")
+    assert "no server answers" not in str(said.value)

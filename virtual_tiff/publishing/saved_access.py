@@ -24,7 +24,13 @@ from virtual_tiff.publishing.repository.containers import (
 from virtual_tiff.publishing.repository.opening import Place, repository_at
 from virtual_tiff.publishing.repository.settings import remarks_on
 from virtual_tiff.publishing.repository.target import save_containers, target_of
-from virtual_tiff.sources.access import CREDENTIALS, given_settings, kind_of, plain_options
+from virtual_tiff.sources.access import (
+    CREDENTIALS,
+    check_settings,
+    given_settings,
+    kind_of,
+    plain_options,
+)
 from virtual_tiff.sources.locations import check_endpoint
 
 __all__ = ["Access", "ContainerAccess", "access", "set_access"]
@@ -158,6 +164,8 @@ def _check(options: Mapping[str, Any], containers: Sequence[Container]) -> None:
         msg = "no setting is given"
         raise ValueError(msg)
     check_endpoint(options)
+    for kind in kinds:
+        check_settings(given_settings(options, kind), kind)
 
 
 def _access_of(

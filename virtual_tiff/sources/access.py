@@ -14,24 +14,29 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from virtual_tiff.sources.advice import NO_CREDENTIALS, advice_on
+from virtual_tiff.tiff import printable, redacted
 
 __all__ = [
     "CLIENT_OPTIONS",
     "CREDENTIALS",
     "ENDPOINTS",
     "account_of",
+    "check_settings",
     "credentials_provider",
     "differing_settings",
     "given_settings",
+    "has_credentials",
     "headers_of",
     "is_anonymous",
     "is_true",
@@ -167,24 +172,35 @@ def s3_setting(options: Mapping[str, Any], name: str) -> str | None:
 
 
 @cache
-def _profile_of(name: str | None, path: str) -> Mapping[str, Any]:
+def _profile_of(name: str | None, *paths: str) -> Mapping[str, Any]:
     """Return the settings of a profile of AWS, where the credentials of profiles are used."""
-    if find_spec("botocore") is None or not (name or os.path.exists(path)):  # noqa: PTH110
+    if find_spec("botocore") is None or not (name or any(map(os.path.exists, paths))):
         return {}
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (an extra, and slow to load)
     from botocore.session import Session  # noqa: PLC0415
 
+    session = Session(profile=name)
     try:
-        settings: Mapping[str, Any] = Session(profile=name).get_scoped_config()
+        settings: dict[str, Any] = dict(session.get_scoped_config())
     except BotoCoreError:  # there is no such profile: the search for credentials says so
         return {}
-    return settings
+    services = session.full_config.get("services", {}).get(settings.get("services"), {})
+    of_s3 = services.get("s3")  # goes before the endpoint of all services
+    return settings | (of_s3 if isinstance(of_s3, dict) else {})
 
 
 def _profile() -> Mapping[str, Any]:
-    default = os.path.expanduser("~/.aws/config")  # noqa: PTH111 (there may be no home)
-    path = os.environ.get("AWS_CONFIG_FILE") or default
-    return _profile_of(os.environ.get("AWS_PROFILE"), path)
+    return _profile_of(os.environ.get("AWS_PROFILE"), *_aws_files())
+
+
+def _aws_files() -> list[str]:
+    """Return the paths of AWS's two files; they need not exist."""
+    names = {
+        "AWS_CONFIG_FILE": "~/.aws/config",
+        "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
+    }
+    # there may be no home
+    return [os.path.expanduser(os.environ.get(name) or path) for name, path in names.items()]  # noqa: PTH111
 
 
 def with_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -194,6 +210,8 @@ def with_settings(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
         words = {name: s3_setting(options, name) for name in ("region", "endpoint")}
         rest |= {name: value for name, value in words.items() if value is not None}
     settings = {name: setting(options, kind, name) for name in _SETTINGS[kind]}
+    if str(settings.get("request_payer")).lower() == "requester":  # as GDAL and S3 have it
+        settings["request_payer"] = True
     return rest | {name: value for name, value in settings.items() if value is not None}
 
 
@@ -245,8 +263,8 @@ def differing_settings(
 
 
 def is_true(value: object) -> bool:
-    """Read a switch as obstore does: True, or one of its words for it."""
-    return str(value).lower() in ("true", "1", "yes", "on", "y")
+    """Read a switch as obstore does: True, or one of its words; or S3's, of who pays."""
+    return str(value).lower() in ("true", "1", "yes", "on", "y", "requester")
 
 
 def is_anonymous(options: Mapping[str, Any], kind: str) -> bool:
@@ -306,6 +324,67 @@ _OF_OBSTORE = {
     },
 }
 """Options by which obstore itself finds credentials."""
+
+_SECRET_VARIABLES = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "gs": ("GOOGLE_BEARER_TOKEN",),
+    "az": (
+        *("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+        *("AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_TOKEN"),
+    ),
+}
+"""Variables of keys and tokens, which are sent with requests."""
+
+
+def check_settings(options: Mapping[str, Any], kind: str) -> None:
+    """Refuse settings, by their one name, and keys that cannot be part of a request.
+
+    obstore and Icechunk abort at them, with no error that a program could catch.
+
+    Raises
+    ------
+    ValueError
+        If an endpoint is no url, a setting has blanks, or a key has a line break.
+    """
+    address = options.get(ENDPOINTS[kind])
+    if address is not None and not _ADDRESS.fullmatch(str(address)):
+        words = printable(redacted(str(address)))
+        msg = f"the endpoint {words} is no url: write it with its scheme, as https://HOST:PORT"
+        raise ValueError(msg)
+    for name in _SETTINGS[kind].keys() & options.keys():
+        if re.search(r"\s", str(options[name])):
+            msg = f"{name} is {str(options[name])!r}, which has a blank or a line break"
+            raise ValueError(msg)
+    keys = {name: options[name] for name in CREDENTIALS[kind] if name in options}
+    keys |= {name: os.environ[name] for name in _SECRET_VARIABLES[kind] if name in os.environ}
+    for name, value in keys.items():
+        is_json = CREDENTIALS[kind].get(name) == "service_account_key"
+        if not is_json and re.search(r"[\0-\x1f]", str(value)):
+            msg = f"{name} has a line break, such as one at the end of a file that it was read of"
+            raise ValueError(msg)
+
+
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?(/\S*)?")
+
+
+def has_credentials(kind: str) -> bool:
+    """Whether this machine has credentials of any kind for a kind of store; nothing is sent."""
+    if any(map(os.environ.get, (*_FROM_ENVIRONMENT[kind], "AWS_PROFILE" if kind == "s3" else ""))):
+        return True
+    if kind == "s3":
+        files = [path for path in map(Path, _aws_files()) if path.is_file()]
+        texts = [path.read_text("utf-8", "replace") for path in files]
+        if any(map(_OF_A_PROFILE.search, texts)):
+            return True
+    elif kind == "gs" and _has_google_file():
+        return True
+    return _has_metadata_service(None, _EXTRAS[kind][1][1])
+
+
+_OF_A_PROFILE = re.compile(
+    r"^\s*(aws_access_key_id|credential_process|role_arn|sso_\w+|login_session)\s*=", re.MULTILINE
+)
+"""Settings by which a profile of AWS has credentials."""
 
 _CHAINS = {"s3": "boto3", "gs": "google.auth", "az": "azure.identity"}
 """The package that knows all ways to credentials, by kind of store."""

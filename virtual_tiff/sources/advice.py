@@ -15,15 +15,16 @@ __all__ = ["NO_CREDENTIALS", "Deed", "advice_on", "status_of"]
 type Deed = Literal["read", "list", "open"]
 """What was done: files were read or listed, or a repository was opened or written to."""
 
+BAD_PROFILE = -5
 BROKEN = -4
 NO_REGION = -3
 NO_LOGIN = -2
 NO_CREDENTIALS = -1
 NO_ANSWER = 0
 IGNORED_RANGE = 200
-"""Statuses: the connection broke in the middle of an answer; nothing says which region a request is
-for; a provider of credentials has failed; there is nothing to sign a request with; no server has
-answered; the server has sent the whole file."""
+"""Statuses: a profile of AWS cannot be read; the connection broke in the middle of an answer;
+nothing says which region a request is for; a provider of credentials has failed; there is nothing
+to sign a request with; no server has answered; the server has sent the whole file."""
 
 
 class Row(NamedTuple):
@@ -70,7 +71,7 @@ ADVICE: tuple[Row, ...] = (
     Row(
         _CLOUDS,
         (NO_LOGIN,),
-        _SOURCES,
+        _ALL,
         "check the login of the program that gives the credentials",
     ),
     Row(
@@ -123,13 +124,13 @@ ADVICE: tuple[Row, ...] = (
     ),
     Row(
         ("gs",),
-        _REFUSED,
+        (NO_CREDENTIALS, *_REFUSED),
         ("open",),
         "check the credentials of the repository (GOOGLE_APPLICATION_CREDENTIALS)",
     ),
     Row(
         ("az",),
-        _REFUSED,
+        (NO_CREDENTIALS, *_REFUSED),
         ("open",),
         "check the credentials of the repository (AZURE_STORAGE_ACCOUNT_NAME with"
         " AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN)",
@@ -138,7 +139,25 @@ ADVICE: tuple[Row, ...] = (
         ("s3",),
         (NO_CREDENTIALS,),
         ("open",),
-        "a public repository is opened in Python, with icechunk.s3_storage(…, anonymous=True)",
+        "for a public repository set AWS_SKIP_SIGNATURE=true",
+    ),
+    Row(
+        ("gs",),
+        (NO_CREDENTIALS,),
+        ("open",),
+        "for a public repository set GOOGLE_SKIP_SIGNATURE=true",
+    ),
+    Row(
+        ("az",),
+        (NO_CREDENTIALS,),
+        ("open",),
+        "for a public repository set AZURE_SKIP_SIGNATURE=true",
+    ),
+    Row(
+        ("s3",),
+        (BAD_PROFILE,),
+        ("open",),
+        "check AWS_PROFILE, and the file of its profile (AWS_CONFIG_FILE)",
     ),
     Row(
         _REMOTE,
@@ -176,6 +195,12 @@ ADVICE: tuple[Row, ...] = (
         _ALL,
         "check the names of the bucket and the account, the endpoint, and the form of the"
         " credentials",
+    ),
+    Row(
+        ("s3",),
+        (404,),
+        ("open",),
+        "there is no such bucket; check its name and AWS_ENDPOINT_URL",
     ),
     Row(
         _CLOUDS,
@@ -260,17 +285,26 @@ _CODE = re.compile(
 """Words of a store that has no status, or that knows better than its status."""
 
 
+_SENTENCES = {
+    "credential provider:": NO_LOGIN,
+    "was not properly configured": BAD_PROFILE,
+    "no providers in chain": NO_CREDENTIALS,
+    "failed to load IMDS session token": NO_CREDENTIALS,
+    "an error occurred while loading credentials": NO_LOGIN,
+    # the last place where Google's and Azure's are looked for
+    "Error performing token request: Error performing GET http://169.254.169.254/": NO_CREDENTIALS,
+    "region must be set": NO_REGION,
+    "reading a body from connection": BROKEN,
+}
+"""Words of a store that say more than the status after them."""
+
+
 def status_of(text: str) -> int | None:
     """Return the status that an error of a store tells of; None if it tells of none."""
-    if "credential provider:" in text:
-        return NO_LOGIN
-    if "no providers in chain provided credentials" in text:
-        return NO_CREDENTIALS
-    if "region must be set" in text:  # and then "dispatch failure", though nothing was sent
-        return NO_REGION
+    for words, status in _SENTENCES.items():  # and then "dispatch failure", with nothing sent
+        if words in text:
+            return status
     if match := _STATUS.search(text):
         return int(match[1])
-    if "reading a body from connection" in text:
-        return BROKEN
     match = _CODE.search(text)
     return int(match.lastgroup[1:]) if match and match.lastgroup else None

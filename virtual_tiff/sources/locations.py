@@ -21,6 +21,7 @@ from virtual_tiff.sources.access import (
     CLIENT_OPTIONS,
     CREDENTIALS,
     ENDPOINTS,
+    check_settings,
     credentials_provider,
     differing_settings,
     headers_of,
@@ -176,8 +177,6 @@ class Stores:
             return LocalStore()
         kind = kind_of(root)
         saved = self._saved.get(self.root_of(root), {})
-        if not self._strict:  # the environment may know better than that nothing is said
-            saved = {name: value for name, value in saved.items() if value is not False}
         if self._strict and saved and (different := differing_settings(self._options, saved, kind)):
             name, (before, now) = next(iter(different.items()))
             msg = (
@@ -189,6 +188,7 @@ class Stores:
         options = with_saved(self._options, saved, kind)
         if kind in ENDPOINTS:
             options = with_settings(options, kind)
+            check_settings(options, kind)
         server = str(options.get(ENDPOINTS[kind], "")) if kind in ENDPOINTS else root
         client: Any = {"allow_http": True} if scheme_of(server) == "http" else {}
         client |= {k: v for k, v in options.items() if k in CLIENT_OPTIONS}

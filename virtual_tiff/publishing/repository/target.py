@@ -28,10 +28,14 @@ from virtual_tiff.publishing.repository.locking import LOCK, locked
 from virtual_tiff.publishing.repository.settings import suitable_settings
 from virtual_tiff.sources.access import (
     CREDENTIALS,
-    account_of,
+    ENDPOINTS,
+    check_settings,
+    has_credentials,
+    is_anonymous,
     is_true,
+    kind_of,
     plain_options,
-    s3_setting,
+    with_settings,
 )
 from virtual_tiff.sources.locations import check_endpoint
 from virtual_tiff.sources.running import interruptible
@@ -308,43 +312,45 @@ def _cloud_target(name: str, scheme: str, options: Mapping[str, Any]) -> Target:
     if not bucket or not prefix.strip("/"):
         msg = f"to must name a bucket and a prefix, as {scheme}://bucket/cube, not {name}"
         raise ValueError(msg)
+    kind = kind_of(name)
+    check_endpoint(options)  # it is a part of the code for readers
+    known = with_settings(options, kind)
+    check_settings(known, kind)
+    endpoint = known.get(ENDPOINTS[kind])
+    plain = scheme_of(str(endpoint)) == "http"
     settings: dict[str, Any] = {"bucket": bucket}
-    if scheme == "s3":
-        check_endpoint(options)  # it is a part of the code for readers
-        region, endpoint = s3_setting(options, "region"), s3_setting(options, "endpoint")
-        if region is not None:
-            settings["region"] = region
+    if kind == "s3":
+        settings |= {"region": known["region"]} if "region" in known else {}
         if endpoint is not None:
-            plain = scheme_of(endpoint) == "http"
-            settings |= {"endpoint_url": endpoint, "allow_http": plain, "force_path_style": True}
-    elif scheme == "az":
-        account = account_of(options)
-        if account is None:
+            path_style = not is_true(known.get("virtual_hosted_style_request"))
+            settings |= {"endpoint_url": endpoint, "allow_http": plain}
+            settings |= {"force_path_style": path_style}
+        settings |= {"requester_pays": True} if is_true(known.get("request_payer")) else {}
+    elif endpoint is not None:
+        settings["config"] = {ENDPOINTS[kind]: endpoint} | ({"allow_http": "true"} if plain else {})
+    if kind == "az":
+        if "account_name" not in known:
             name_of_variable = "AZURE_STORAGE_ACCOUNT_NAME"
             msg = f"az:// needs the name of the account in the environment: {name_of_variable}"
             raise ValueError(msg)
-        settings = {"account": account, "container": bucket}
+        settings = {"account": known["account_name"], "container": bucket} | settings
+        del settings["bucket"]
     settings |= {"prefix": prefix.strip("/")}
-    function = _CLOUDS[scheme]
-    arguments = ", ".join(f"{key}={value!r}" for key, value in {**settings, **_FROM_ENV}.items())
+    secrets = {a: options[key] for key, a in CREDENTIALS[kind].items() if key in options}
+    # the environment may say of the files alone that they are public: keys are for the repository
     unsigned = is_true(options.get("skip_signature"))
-    secrets: dict[str, Any] = (
-        {"anonymous": True}
-        if unsigned
-        else {
-            argument: options[key]
-            for key, argument in CREDENTIALS[scheme].items()
-            if key in options
-        }
-    )
+    unsigned |= not secrets and is_anonymous(options, kind) and not has_credentials(kind)
+    access = {"anonymous": True} if unsigned else secrets or {"from_env": True}
+    code = {"anonymous": True} if unsigned else {"from_env": True}
+    function = _CLOUDS[scheme]
+    arguments = ", ".join(f"{key}={value!r}" for key, value in (settings | code).items())
     return Target(
         name=name,
-        storage=lambda: getattr(icechunk, function)(**settings, **(secrets or _FROM_ENV)),
+        storage=lambda: getattr(icechunk, function)(**settings, **access),
         code=f"storage = icechunk.{function}({arguments})",
         identity=f"{function} {arguments}",
     )
 
 
-_FROM_ENV = {"from_env": True}
 _CLOUDS = {"s3": "s3_storage", "gs": "gcs_storage", "az": "azure_storage"}
 """Icechunk's functions that make the storage of a cloud."""
