@@ -569,7 +569,10 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ),
         f"They would form 2 groups: 3 files as {SERIES[0]}; 1 file as {COG}.",
         "If the strips are uncompressed, --no-merge-strips may help.",
-        "--nodata NUMBER gives all files one nodata value.",
+        (
+            "--nodata NUMBER gives all files one nodata value; pixels that have another one are"
+            " data then."
+        ),
     ]
     assert printed.out == ""
     assert not cube.exists()

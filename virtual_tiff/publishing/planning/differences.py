@@ -170,7 +170,10 @@ def _advice(
             " concat='time,y,x' at several times; group=PATTERN makes a cube for each place."
         )
     if "nodata" in aspects:
-        yield "\nnodata=NUMBER gives all files one nodata value."
+        yield (
+            "\nnodata=NUMBER gives all files one nodata value; pixels that have another one are"
+            " data then."
+        )
     scenes = [name for name in PER_SCENE if name in aspects]
     if scenes:
         yield (
