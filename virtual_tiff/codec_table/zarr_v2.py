@@ -114,27 +114,13 @@ def _view(chunks: ZarrV2Chunks, configuration: dict[str, Any]) -> None:
     chunks.word = np.dtype(configuration["data_type"]).newbyteorder("<")
 
 
-def _delta(chunks: ZarrV2Chunks, configuration: dict[str, Any]) -> None:
-    _add("imagecodecs_delta")(
-        chunks, {"shape": chunks.shape, "dtype": chunks.word.str, **configuration}
-    )
-
-
-def _floatpred(chunks: ZarrV2Chunks, configuration: dict[str, Any]) -> None:
-    _add("imagecodecs_floatpred")(
-        chunks, {"shape": chunks.shape, "dtype": chunks.dtype.str, **configuration}
-    )
-
-
-def _packints(chunks: ZarrV2Chunks, configuration: dict[str, Any]) -> None:
-    _add("imagecodecs_packints")(chunks, {"dtype": chunks.dtype.str, **configuration})
-
-
-def _add(name: str) -> _Translation:
-    """Return the translation to a codec of numcodecs with the same configuration."""
+def _add(
+    name: str, of_chunks: Callable[[ZarrV2Chunks], dict[str, Any]] = lambda _: {}
+) -> _Translation:
+    """Return the translation to a codec of numcodecs that may have to know the array as well."""
 
     def add(chunks: ZarrV2Chunks, configuration: dict[str, Any]) -> None:
-        chunks.filters.append({"id": name, **configuration})
+        chunks.filters.append({"id": name, **of_chunks(chunks), **configuration})
 
     return add
 
@@ -160,9 +146,15 @@ _CODECS: dict[str, _Translation] = {
     "bytes": _bytes,
     "transpose": _transpose,
     "virtual_tiff.view": _view,
-    "imagecodecs_delta": _delta,
-    "imagecodecs_floatpred": _floatpred,
-    "imagecodecs_packints": _packints,
+    "imagecodecs_delta": _add(
+        "imagecodecs_delta", lambda chunks: {"shape": chunks.shape, "dtype": chunks.word.str}
+    ),
+    "imagecodecs_floatpred": _add(
+        "imagecodecs_floatpred", lambda chunks: {"shape": chunks.shape, "dtype": chunks.dtype.str}
+    ),
+    "imagecodecs_packints": _add(
+        "imagecodecs_packints", lambda chunks: {"dtype": chunks.dtype.str}
+    ),
     **{name: _add(name) for name in _SAME},
     **{name: _add(other) for name, other in _COMPRESSORS.items()},
 }

@@ -26,6 +26,7 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from virtual_tiff.arrays.nodes import JSON, chunk_counts
+from virtual_tiff.sources.running import next_or_none
 
 __all__ = ["Chunk", "Node", "decoded", "nodes_of"]
 
@@ -223,7 +224,7 @@ def _icechunk_chunks(store: Any, path: str, array: Any) -> Callable[[], Iterator
 
     def chunks() -> Iterator[Chunk]:
         batches = store.array_chunk_iterator(f"/{path}")
-        while (batch := sync(_next(batches))) is not None:
+        while (batch := sync(next_or_none(batches))) is not None:
             coordinates, kinds, urls, offsets, lengths, inlined = batch
             for row, url in enumerate(urls):
                 index = tuple(map(int, coordinates[row]))
@@ -237,7 +238,3 @@ def _icechunk_chunks(store: Any, path: str, array: Any) -> Callable[[], Iterator
                 yield Chunk(index=index, data=data or b"")
 
     return chunks
-
-
-async def _next(batches: Any) -> Any:  # noqa: ANN401 (an asynchronous iterator of tuples)
-    return await anext(batches, None)

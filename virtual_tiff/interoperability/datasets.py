@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -194,12 +195,12 @@ def _valid(name: Hashable, data: xr.Dataset) -> tuple[xr.Variable, Any] | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
 class _Alpha:
     """Which band of an image is alpha, and stays as it is."""
 
-    def __init__(self, dimension: str, number: int) -> None:
-        self.dimension = dimension
-        self.number = number
+    dimension: str
+    number: int
 
 
 def _where(image: xr.Variable, says: xr.Variable, how: Any) -> xr.Variable:  # noqa: ANN401

@@ -23,7 +23,7 @@ import json
 import os
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -46,7 +46,6 @@ from virtual_tiff.publishing.repository.containers import (
     SourceStores,
     containers_of,
     saved_containers,
-    saved_options,
 )
 from virtual_tiff.publishing.repository.ledger import (
     LEDGER,
@@ -59,7 +58,13 @@ from virtual_tiff.publishing.repository.target import save_containers, target_of
 from virtual_tiff.publishing.repository.writer import read_back
 from virtual_tiff.sources.identity import same_object
 from virtual_tiff.sources.object_source import present_state
-from virtual_tiff.sources.running import await_thread, check_concurrency, in_parallel, run_to_end
+from virtual_tiff.sources.running import (
+    await_thread,
+    check_concurrency,
+    in_parallel,
+    next_or_none,
+    run_to_end,
+)
 from virtual_tiff.sources.urls import (
     file_path,
     is_remote,
@@ -484,13 +489,9 @@ class _Move:
             self._ledger, rows = read_ledger(store)
             self.sources.find(rows)
             self.stores = SourceStores(repository.config, self._options)
-            saved = tuple(saved_containers(repository.config, self._options))
-        new = containers_of(
-            (self.stores.locate(source.new) for source in self.sources),
-            self._options,
-            [c.prefix for c in saved],
-            saved=saved_options(saved),
-        )
+            saved = saved_containers(repository.config, self._options)
+        locations = (self.stores.locate(source.new) for source in self.sources)
+        new = containers_of(locations, self._options, saved)
         self._containers: tuple[Container, ...] = (*saved, *new)
 
     def write(self, message: str | None, report: Progress) -> Moved:
@@ -594,18 +595,10 @@ def _references(
 ) -> Iterator[tuple[list[list[int]], list[str], list[int], list[int]]]:
     """Yield chunks, urls, offsets and lengths of an array's references, some at a time."""
     batches_of_chunks = aiter(store.array_chunk_iterator(path, _BATCH))
-    while batch := sync(_next(batches_of_chunks)):
+    while batch := sync(next_or_none(batches_of_chunks)):
         chunks, kinds, urls, offsets, lengths, _ = batch
         virtual = np.flatnonzero(kinds == _VIRTUAL)
         if len(virtual):
             some = (chunks[virtual], offsets[virtual], lengths[virtual])
             numbers, starts, sizes = (each.tolist() for each in some)
             yield numbers, [urls[i] for i in virtual.tolist()], starts, sizes
-
-
-async def _next(iterator: AsyncIterator[Any]) -> Any:  # noqa: ANN401 (a batch of Icechunk's)
-    # neither outside of a coroutine nor with a default: Icechunk 2.3 ends the process for both
-    try:
-        return await anext(iterator)
-    except StopAsyncIteration:
-        return None

@@ -12,9 +12,10 @@ from virtual_tiff.codec_table.readers import PORTABLE, implementations_named
 from virtual_tiff.parser import VirtualTIFF
 from virtual_tiff.publishing.engines import Engine, Parallel
 from virtual_tiff.publishing.finding.lookups import Values
-from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, LAYOUTS, Layout
+from virtual_tiff.publishing.planning.arrange import LAYOUTS, Layout
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.planning.grid import GRIDS, OVERLAPS, Grid, GridRules, Overlap
+from virtual_tiff.publishing.planning.image_set import IMAGE_SET_AXES
 from virtual_tiff.publishing.planning.names import is_zarr_name
 from virtual_tiff.publishing.planning.tile_grid import SNAP
 from virtual_tiff.publishing.planning.unified import Unified

@@ -58,8 +58,9 @@ from virtual_tiff.publishing.errors import (
 )
 from virtual_tiff.publishing.finding.items import Item, Placement, find_items
 from virtual_tiff.publishing.options import AUTO, PublishOptions
-from virtual_tiff.publishing.planning.arrange import IMAGE_SET_AXES, Arrangement, arrange
+from virtual_tiff.publishing.planning.arrange import Arrangement, arrange
 from virtual_tiff.publishing.planning.declared import declared_nodata
+from virtual_tiff.publishing.planning.image_set import IMAGE_SET_AXES
 from virtual_tiff.publishing.planning.names import common_name, group_names
 from virtual_tiff.publishing.planning.plan import Existing, Plan
 from virtual_tiff.publishing.reading.catalogue import Catalogue
@@ -462,13 +463,7 @@ class Publication:
         store_options = self.options.store_options or {}
         locations = (item.location for _, item in self.spool.items())
         saved = self._saved_containers()
-        new = containers_of(
-            locations,
-            store_options,
-            [c.prefix for c in saved],
-            saved=saved_options(saved),
-            wanted=self.options.containers,
-        )
+        new = containers_of(locations, store_options, saved, wanted=self.options.containers)
         self._new_containers = tuple(c.prefix for c in new) if saved else ()
         self.containers = (*saved, *new)
 
@@ -584,7 +579,7 @@ class Publication:
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options, name = self.options, self.target.name
-        message = options.message or self._message(plan)
+        message = options.message or f"{counted(self.spool.count('read'), 'TIFF')} {plan.how}"
         metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
         several = self.spool.references() > batches.MOST_OF_A_BATCH
         with icechunk_errors(name):
@@ -649,9 +644,6 @@ class Publication:
             if self.target.path is None:
                 save_containers(self.target.storage(), self.containers)
             return snapshot, written
-
-    def _message(self, plan: Plan) -> str:
-        return f"{counted(self.spool.count('read'), 'TIFF')} {plan.how}"
 
     def _rearrange(
         self, store: icechunk.IcechunkStore, rows: LedgerRows, arrangement: Arrangement

@@ -90,7 +90,7 @@ def access(repository: Place) -> Access:
         If there is no repository.
     """
     opened = repository_at(repository)
-    return _access_of(opened, saved_containers(opened.config, {}))
+    return _access_of(opened)
 
 
 def set_access(
@@ -147,7 +147,7 @@ def set_access(
             save_containers(target.storage(), after)
         opened = icechunk.Repository.open(target.storage())
     changed = tuple(each.prefix for each in after if each.renewed)
-    return _access_of(opened, saved_containers(opened.config, {}), changed)
+    return _access_of(opened, changed)
 
 
 def _check(options: Mapping[str, Any], containers: Sequence[Container]) -> None:
@@ -168,15 +168,13 @@ def _check(options: Mapping[str, Any], containers: Sequence[Container]) -> None:
         check_settings(given_settings(options, kind), kind)
 
 
-def _access_of(
-    repository: icechunk.Repository, containers: Sequence[Container], changed: tuple[str, ...] = ()
-) -> Access:
+def _access_of(repository: icechunk.Repository, changed: tuple[str, ...] = ()) -> Access:
     of_containers = tuple(
         ContainerAccess(
             prefix=each.prefix,
             settings=saved_settings(each.prefix, each.store),
             credentials=each.code,
         )
-        for each in containers
+        for each in saved_containers(repository.config, {})
     )
     return Access(containers=of_containers, remarks=remarks_on(repository), changed=changed)

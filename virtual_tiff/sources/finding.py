@@ -242,7 +242,6 @@ class _Finder:
     def _stac(self, items: Iterable[Mapping[str, Any]], place: str | None) -> Iterator[SourceFile]:
         for item in items:
             origin = place if place is not None else self_link(item)
-            origin = origin if origin is not None and is_remote(origin) else None
             tiffs = tiffs_of(item, place=place, assets=self.assets)
             keys = {asset.key for asset in tiffs}
             self.present_assets |= keys
@@ -257,7 +256,7 @@ class _Finder:
         place = index_name(name)
         if is_table(name):
             for tile, tile_place, written in tiles_of_table(self._text(name), name):
-                self._check(tile, place if is_remote(place) else None)
+                self._check(tile, place)
                 # `values` finds the coordinates of the file in the same table, by that name
                 yield SourceFile(replace(self._locate(tile), name=written), place=tile_place)
             return
@@ -267,7 +266,7 @@ class _Finder:
             settings = None
             if is_settings(place):
                 settings = parse_settings("\n".join(self._text(place)), place)
-                self._check(settings.dataset, place if is_remote(place) else None)
+                self._check(settings.dataset, place)
                 place = settings.dataset
             features = read_features(self._bytes(place), place, settings)
             items = stac_items(features)
@@ -276,7 +275,7 @@ class _Finder:
                 return
             tiles = tiles_of_index(features, place, settings)
         for tile, tile_place in tiles:
-            self._check(tile, place if is_remote(place) else None)
+            self._check(tile, place)
             yield SourceFile(self._locate(tile), place=tile_place)
 
     def _vrt(self, name: str) -> list[tuple[str, TilePlace]]:
@@ -289,7 +288,7 @@ class _Finder:
                 continue
             document = documents[place] = parse_vrt("\n".join(self._text(place)), place)
             for source in {source.name: None for band in document.sources for source in band}:
-                self._check(source, place if is_remote(place) else None)
+                self._check(source, place)
             waiting += document.nested
         return tiles_of(documents[name], documents)
 
@@ -304,7 +303,7 @@ class _Finder:
             msg = f"{redacted(name)} is not OME-XML that names the files of its planes"
             raise ValueError(msg)
         for file in files:
-            self._check(file, name if is_remote(name) else None)
+            self._check(file, name)
             location = self._locate(file)
             try:
                 location.store.head(location.path)
@@ -315,8 +314,9 @@ class _Finder:
         raise FileNotFoundError(msg)
 
     def _check(self, name: str, origin: str | None) -> None:
-        """Refuse a name that may not be read or published, whoever gives it.
+        """Refuse a name that may not be read or published.
 
+        `origin` is the document that names it; None if the user does.
         A document that the user names is read and not referred to: it may be signed.
         """
         document = name.startswith("stac:") or is_stac_name(name) or _is_grid(name)
@@ -327,7 +327,7 @@ class _Finder:
                 " readers. Give credentials as store options (store_options, --store-option)"
             )
             raise ValueError(msg)
-        if origin is None:
+        if origin is None or not is_remote(origin):
             return
         scheme = scheme_of(name.removeprefix("stac:"))
         if scheme not in self.remote_schemes:

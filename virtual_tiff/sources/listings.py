@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.object_source import state_of, store_error
-from virtual_tiff.sources.urls import local_path, path_of, root_of, scheme_of, web_path
+from virtual_tiff.sources.urls import key_in, local_path, path_of, root_of, scheme_of, web_path
 from virtual_tiff.tiff import SourceState, redacted
 
 __all__ = ["Listed", "NameMatcher", "is_listing", "list_files", "names_of_list", "natural"]
@@ -44,7 +44,7 @@ def is_listing(name: str) -> bool:
         return path.is_dir() or (re.search(r"[*?[]", name) is not None and not path.exists())
     if scheme == "file":  # no glob: each of its characters is a name's
         return local_path(name).is_dir()
-    path_of_url = name.partition("://")[2].partition("/")[2]
+    path_of_url = key_in(name)
     if scheme in ("http", "https"):
         path_of_url = path_of_url.partition("?")[0]
     return path_of_url[-1:] in ("", "/") or _WILD.search(path_of_url) is not None
@@ -99,7 +99,7 @@ class NameMatcher:
             if scheme in (None, "file"):
                 root, key = "file://", local_path(name).resolve().as_posix()
             else:
-                root, key = Stores.root_of(name), name.partition("://")[2].partition("/")[2]
+                root, key = Stores.root_of(name), key_in(name)
                 if scheme in ("http", "https"):
                     key = unquote(web_path(name)[0]).removeprefix("/")
             self._places.setdefault((root, key.rstrip("/")), []).append(name)
@@ -138,7 +138,7 @@ def _on_disk(name: str, stores: Stores) -> Iterator[Listed]:
 
 def _in_store(name: str, scheme: str, stores: Stores) -> Iterator[Listed]:
     root, store = stores.for_listing(name)
-    path = name.partition("://")[2].partition("/")[2]
+    path = key_in(name)
     if scheme in ("http", "https"):
         encoded, query = web_path(name)
         if query:

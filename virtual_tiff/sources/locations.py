@@ -35,6 +35,7 @@ from virtual_tiff.sources.object_source import first_line
 from virtual_tiff.sources.urls import (
     file_path,
     is_plain_web_path,
+    key_in,
     path_of,
     reference_to,
     scheme_of,
@@ -122,8 +123,7 @@ class Stores:
                 url += f"?{query}" if query else ""
                 return self._location(name, url, self._store(url), "")
             return self._location(name, url, self._store(root), path_of(url))
-        path = name.partition("://")[2].partition("/")[2]  # a key may hold ? and #
-        return self.at(root, path, name)
+        return self.at(root, key_in(name), name)
 
     def at(self, root: str, path: str, name: str | None = None) -> Location:
         """Return the object of a path, as a listing gives it, in the store of a root.

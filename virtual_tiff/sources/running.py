@@ -19,7 +19,7 @@ No `ExceptionGroup` leaves this module: a user reads the first cause.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
@@ -33,9 +33,19 @@ __all__ = [
     "first_cause",
     "in_parallel",
     "interruptible",
+    "next_or_none",
     "run_in_thread",
     "run_to_end",
 ]
+
+
+async def next_or_none[T](iterator: AsyncIterator[T]) -> T | None:
+    """Return the next value of an asynchronous iterator; None at its end."""
+    # neither outside of a coroutine nor with a default: Icechunk 2.3 ends the process for both
+    try:
+        return await anext(iterator)
+    except StopAsyncIteration:
+        return None
 
 
 def run_to_end[T](work: Coroutine[Any, Any, T]) -> T:

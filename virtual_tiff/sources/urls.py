@@ -30,6 +30,7 @@ __all__ = [
     "file_path",
     "is_plain_web_path",
     "is_remote",
+    "key_in",
     "local_path",
     "object_url",
     "path_of",
@@ -109,6 +110,11 @@ def root_of(url: str) -> str:
     """Return the part of a url that names a bucket, a host, or the file system."""
     scheme, sign, rest = url.partition("://")
     return f"{scheme}{sign}{rest.partition('/')[0]}"
+
+
+def key_in(url: str) -> str:
+    """Return what is behind the bucket or host in a url of a user's: a key may hold ? and #."""
+    return url.partition("://")[2].partition("/")[2]
 
 
 def path_of(reference: str) -> str:

@@ -69,7 +69,8 @@ def test_who_pays_for_requests_is_known_from_the_container() -> None:
 
 
 def prefixes(*urls: str, known: Sequence[str] = (), **options: Any) -> list[str]:
-    made_of = containers_of(locate(list(urls), options), options, known)
+    saved = [container for prefix in known for container in made(f"{prefix}0.tif")]
+    made_of = containers_of(locate(list(urls), options), options, saved)
     return [container.prefix for container in made_of]
 
 

@@ -528,7 +528,7 @@ def _slide_stacks(
         stacks[n] = replace(stack, title=title, attributes={"associated_image": name})
     if rest:
         stacks += _page_stacks(list(rest.values()), numbered=numbered)
-    return sorted(stacks, key=lambda stack: [int(part) for part in stack.name.split("/")])
+    return sorted(stacks, key=_place_in_file)
 
 
 def slide_stack(
@@ -602,7 +602,11 @@ def _page_stacks(
     # what is no level after all is an image of its own
     left = [ifd for level in reduced.values() for ifd in level if ifd.path not in used]
     stacks += [_page_stack(ifds, (), None, numbered=numbered) for ifds in groups_of_one_shape(left)]
-    return sorted(stacks, key=lambda stack: [int(part) for part in stack.name.split("/")])
+    return sorted(stacks, key=_place_in_file)
+
+
+def _place_in_file(stack: Stack) -> list[int]:
+    return [int(part) for part in stack.name.split("/")]
 
 
 def _page_stack(

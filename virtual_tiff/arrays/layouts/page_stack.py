@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from virtual_tiff.arrays.axes import Axes
 from virtual_tiff.arrays.budget import Budget
 from virtual_tiff.arrays.chunks import ChunkPlan
-from virtual_tiff.arrays.conventions import place_attributes, proj_attributes
+from virtual_tiff.arrays.conventions import place_attributes
 from virtual_tiff.arrays.coordinates import band_array, plane_array
 from virtual_tiff.arrays.image import (
     ImageArray,
@@ -35,8 +35,7 @@ from virtual_tiff.arrays.layouts.ome_zarr import (
     plate_groups,
 )
 from virtual_tiff.arrays.layouts.page_kinds import signatures
-from virtual_tiff.arrays.layouts.pyramid import described
-from virtual_tiff.arrays.multiscales import multiscales_attributes
+from virtual_tiff.arrays.layouts.pyramid import attributes_of_levels
 from virtual_tiff.arrays.nodes import JSON, PART, FileArray, Group, InlineArray
 from virtual_tiff.arrays.selection.directories import can_be_left_out, exposed, warn_of_refused
 from virtual_tiff.arrays.selection.selection import Selection
@@ -226,14 +225,7 @@ def _group(page_stack: Stack, file_size: int, options: Options, *, coordinates: 
         attributes = {**page_stack.attributes, **_ome(page_stack, levels, [_IMAGE])}
         return Group(arrays=arrays[0], attributes=attributes)
     paths = [str(level) for level in range(len(levels))]
-    place = levels[0].place
-    attributes = multiscales_attributes(
-        [
-            described(path, image, levels[0], page_stack.factors.get(image.ifd.path))
-            for path, image in zip(paths, levels, strict=True)
-        ],
-        proj=None if place is None else proj_attributes(place),
-    )
+    attributes = attributes_of_levels(dict(zip(paths, levels, strict=True)), page_stack.factors)
     attributes |= dict(page_stack.attributes)
     attributes |= _ome(page_stack, levels, [f"{path}/{_IMAGE}" for path in paths])
     groups = {path: Group(arrays=of_level) for path, of_level in zip(paths, arrays, strict=True)}

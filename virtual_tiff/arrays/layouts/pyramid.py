@@ -9,7 +9,7 @@ under the same dimension names would be no DataTree. Each has its array under th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from virtual_tiff.arrays.conventions import proj_attributes
@@ -25,12 +25,12 @@ from virtual_tiff.arrays.layouts.named_arrays import (
 )
 from virtual_tiff.arrays.layouts.ome_zarr import group_attributes
 from virtual_tiff.arrays.multiscales import Level, multiscales_attributes
-from virtual_tiff.arrays.nodes import Group
+from virtual_tiff.arrays.nodes import JSON, Group
 from virtual_tiff.arrays.series import series_of
 from virtual_tiff.metadata.slides import KnownSlide, SlideImage
 from virtual_tiff.tiff import kind_of, warn
 
-__all__ = ["described", "pyramid"]
+__all__ = ["attributes_of_levels", "pyramid"]
 
 _IMAGE = "image"
 _MASK = "mask"
@@ -90,16 +90,8 @@ def _levels(family: Sequence[ImageArray], page: SlideImage | None, *, coordinate
         groups[path] = Group(arrays=arrays)
     for mask in () if _is_mask(images[0]) else masks.values():
         warn(f"IFD {mask.ifd.path}: the mask is left out: no image has its size and position")
-    place = images[0].place
     stack = None if page is None else slide_stack(page, [[each.ifd] for each in images], "band")
-    factors = {} if stack is None else stack.factors
-    attributes = multiscales_attributes(
-        [
-            described(path, image, images[0], factors.get(image.ifd.path))
-            for path, image in levels.items()
-        ],
-        proj=None if place is None else proj_attributes(place),
-    )
+    attributes = attributes_of_levels(levels, {} if stack is None else stack.factors)
     if stack is not None and not any(i.region or i.axes.samples_last for i in images):
         scales = [
             (f"{entry['asset']}/{_IMAGE}", tuple(entry["transform"]["scale"]))
@@ -113,14 +105,28 @@ def _is_mask(image: ImageArray) -> bool:
     return kind_of(image.ifd) == "mask"
 
 
-def described(
-    path: str, image: ImageArray, first: ImageArray, factor: tuple[float, float] | None = None
-) -> Level:
-    """Say how a level lies in the first one: a window begins at blocks of each level's own.
+def attributes_of_levels(
+    levels: Mapping[str, ImageArray], factors: Mapping[str, tuple[float, float]]
+) -> JSON:
+    """Return the attributes of the group of an image's levels, from large to small, by their paths.
 
-    `factor` are rows and columns of the full resolution that those of the level stand for; None if
-    their sizes say it.
+    `factors` are rows and columns of the full resolution that those of a level stand for, by the
+    path of its directory; where one is left out, the sizes say it.
     """
+    full = next(iter(levels.values()))
+    return multiscales_attributes(
+        [
+            _described(path, image, full, factors.get(image.ifd.path))
+            for path, image in levels.items()
+        ],
+        proj=None if full.place is None else proj_attributes(full.place),
+    )
+
+
+def _described(
+    path: str, image: ImageArray, first: ImageArray, factor: tuple[float, float] | None
+) -> Level:
+    """Say how a level lies in the first one: a window begins at blocks of each level's own."""
     length, width = image.size
     down, across = factor or (
         first.ifd.ImageLength / image.ifd.ImageLength,

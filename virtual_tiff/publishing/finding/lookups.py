@@ -81,7 +81,7 @@ def is_time(dimension: str) -> bool:
 def time_lookup(time: str, option: str = "time") -> Lookup:
     """Return how the time of a file is found; a ValueError says what may be given."""
     if time == "tag":
-        return Lookup(value=_nothing, from_tag=True)
+        return Lookup(value=lambda *_: None, from_tag=True)
     if time in TIMES:
         return _property(time)
     if not isinstance(time, str) or (
@@ -132,7 +132,7 @@ def lookup(  # noqa: PLR0911 (one a kind of source)
             hint=f"{option} gives None for",
         )
     try:
-        return Lookup(value=_nothing, listed=list(given))
+        return Lookup(value=lambda *_: None, listed=list(given))
     except TypeError:
         msg = (
             f"{option} must be a list, a mapping, a function, a CSV file, a regular expression or"
@@ -143,10 +143,6 @@ def lookup(  # noqa: PLR0911 (one a kind of source)
 
 def _is_pattern(text: str) -> bool:
     return is_pattern(text) and not Path(text).exists()
-
-
-def _nothing(_: Location, __: StacAsset | None) -> None:
-    return None
 
 
 _PROPERTY = re.compile(r"[A-Za-z_][\w-]*(:[\w-]+)*")

@@ -50,7 +50,7 @@ from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node, Template, with_coordinates
 from virtual_tiff.tiff import redacted
 
-__all__ = ["IMAGE_SET_AXES", "LAYOUTS", "Arrangement", "Layout", "arrange"]
+__all__ = ["LAYOUTS", "Arrangement", "Layout", "arrange"]
 
 Layout = Literal[
     "stack",
@@ -60,9 +60,6 @@ Layout = Literal[
     "group per resolution",
 ]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
-
-IMAGE_SET_AXES = ("t", "c", "z")
-"""Along these the files of a multi-file OME-TIFF are put together."""
 
 _NO_SCENES = "per_scene needs a new dimension, along which the scenes are stacked"
 

@@ -38,9 +38,10 @@ from virtual_tiff.publishing.reading.record import (
 )
 from virtual_tiff.tiff import redacted
 
-__all__ = ["image_set", "is_image_set"]
+__all__ = ["IMAGE_SET_AXES", "image_set", "is_image_set"]
 
-_PLANE_AXES = ("t", "c", "z")
+IMAGE_SET_AXES = ("t", "c", "z")
+"""Along these the files of a multi-file OME-TIFF are put together."""
 
 
 def is_image_set(catalogue: Catalogue, files: Files) -> bool:
@@ -118,7 +119,7 @@ def image_set(catalogue: Catalogue, group: str, files: Files, existing: Existing
         state=GroupState(templates={"": catalogue.text(int(files.templates[0]))}),
         left_out={},
         missing=missing,
-        joined=[Joined(metadata, 0, _PLANE_AXES) for metadata in arrays.values()],
+        joined=[Joined(metadata, 0, IMAGE_SET_AXES) for metadata in arrays.values()],
     )
 
 
@@ -244,7 +245,7 @@ def _boxes(
         yield [0] * len(grid), list(grid)
         return
     names = whole["dimension_names"]
-    planes = [n for n, name in enumerate(names) if name in _PLANE_AXES]
+    planes = [n for n, name in enumerate(names) if name in IMAGE_SET_AXES]
     gone = set(absent)
     lengths = [grid[n] for n in planes]
     for number in range(prod(lengths)):

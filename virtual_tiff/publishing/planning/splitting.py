@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
-from virtual_tiff.arrays.nodes import JSON
+from virtual_tiff.arrays.nodes import JSON, chunk_counts
 from virtual_tiff.publishing.reading.record import chunk_grid
 
 __all__ = ["FILES_APART", "Joined", "manifest_splits"]
@@ -78,7 +78,7 @@ def _lengths(counts: Sequence[int], new: int, grown: Sequence[int]) -> list[int]
         for at in reversed(range(new)):
             lengths[at] = max(1, room if at == 0 else min(counts[at], room))
             room //= lengths[at]
-        parts = prod(-(-count // length) for count, length in zip(counts, lengths, strict=True))
+        parts = prod(chunk_counts(counts, lengths))
         if parts <= _MOST_PARTS:
             return lengths
         most *= 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -111,6 +110,7 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
         }
         names_of = {node: names for node, (_, names) in shared.items() if node in nodes}
         differing.append(_Differing(files, places[n] if dimensions else None, nodes, names_of))
+        values = [files.along(dimension.name).values for dimension in dimensions]
         members.append(
             Members(
                 group=group,
@@ -118,7 +118,7 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
                 numbers=files.numbers,
                 paths=paths,
                 positions=places[n] if dimensions else None,
-                coordinates=None if axes else _coordinates(files, dimensions),
+                coordinates=None if axes else list(zip(*values, strict=True)),
                 blocks=merged.blocks if axes else None,
             )
         )
@@ -147,11 +147,6 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
         shift=shift,
         joined=[Joined(array, len(dimensions), axes) for array in arrays.values()],
     )
-
-
-def _coordinates(files: Files, dimensions: Sequence[Dimension]) -> list[tuple[Any, ...]]:
-    columns = [files.along(dimension.name).values for dimension in dimensions]
-    return list(zip(*columns, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

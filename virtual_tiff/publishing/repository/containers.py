@@ -42,7 +42,7 @@ from virtual_tiff.sources.access import (
 )
 from virtual_tiff.sources.locations import Location, Stores
 from virtual_tiff.sources.running import run_to_end
-from virtual_tiff.sources.urls import local_path, path_of, reference_to, root_of, scheme_of
+from virtual_tiff.sources.urls import key_in, local_path, path_of, reference_to, root_of, scheme_of
 from virtual_tiff.tiff import redacted, secret_in
 
 __all__ = [
@@ -85,16 +85,15 @@ class Container:
 def containers_of(
     locations: Iterable[Location],
     options: Mapping[str, Any],
-    known: Iterable[str] = (),
+    saved: Sequence[Container] = (),
     *,
-    saved: Mapping[str, Mapping[str, Any]] | None = None,
     wanted: Iterable[str] = (),
 ) -> tuple[Container, ...]:
     """Return a container for each bucket, host, or directory below the root.
 
-    Objects below one of the `known` prefixes, of containers that are saved already, need no
-    other. The locations are looked at once. A prefix ends before the first folder that an archive
-    will have others of, such as that of a year, so that it serves the files of next year too.
+    Objects below the prefix of a container that is saved already need no other. The locations are
+    looked at once. A prefix ends before the first folder that an archive will have others of, such
+    as that of a year, so that it serves the files of next year too.
 
     Parameters
     ----------
@@ -102,10 +101,8 @@ def containers_of(
         The objects.
     options
         obstore's options, of the user.
-    known
-        Prefixes of containers that are saved already.
     saved
-        By the root of a bucket the settings that are saved of it, which a new container gets too.
+        The containers that are saved already, whose settings a new one of their bucket gets too.
     wanted
         Prefixes that the user asks for.
 
@@ -117,8 +114,8 @@ def containers_of(
         If Icechunk cannot have a container of a file.
     """
     options = plain_options(options)
-    saved = saved or {}
-    known = tuple(known)
+    settings = saved_options(saved)
+    known = tuple(each.prefix for each in saved)
     unused = dict.fromkeys(prefix for prefix in wanted if prefix not in known)
     firsts: dict[str, Location] = {}
     """By wanted prefix the first object below."""
@@ -162,7 +159,9 @@ def containers_of(
             raise PublishError(msg)
         firsts[prefix] = first
     return tuple(
-        _container(prefix, with_saved(options, saved.get(root_of(prefix), {}), kind_of(prefix)), at)
+        _container(
+            prefix, with_saved(options, settings.get(root_of(prefix), {}), kind_of(prefix)), at
+        )
         for prefix, at in firsts.items()
     )
 
@@ -191,7 +190,7 @@ def wanted_prefix(name: str) -> str:
         prefix = reference_to("file://", local_path(name).resolve().as_posix())
     else:
         root = Stores.root_of(name)
-        prefix = reference_to(root, name.partition("://")[2].partition("/")[2])
+        prefix = reference_to(root, key_in(name))
     prefix = f"{prefix.rstrip('/')}/"
     if prefix == "file:/" or "%" in prefix or secret_in(prefix):
         msg = (
