@@ -245,7 +245,7 @@ class PublishOptions:
             else None,
             truncated=self.truncated,
             per_scene=self.scenes,
-            join_bands="band" in self.axes,
+            joined=tuple(axis for axis in self.axes if axis not in ("y", "x")),
             image_sets=self.image_sets,
         )
 

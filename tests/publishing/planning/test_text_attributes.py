@@ -10,6 +10,7 @@ import odc.geo.xr  # noqa: F401 (the accessor)
 import pytest
 import rasterio
 import rioxarray  # noqa: F401 (the accessor)
+import tifffile
 import xarray as xr
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
@@ -184,3 +185,32 @@ def test_texts_along_a_new_dimension_stay_coordinates(tmp_path: Path) -> None:
     check(dataset, paths[0])
     assert dataset["0"].chunks[-2:] == ((SIZE,), (SIZE,))
     check(opened(store, drop_variables=["SCENE"]), paths[0])
+
+
+PLANES = np.arange(3 * 16 * 16, dtype="u1").reshape(3, 16, 16)
+LABELS: dict[str, Any] = {"imagej": True, "metadata": {"axes": "ZYX", "Labels": ["p", "q", "r"]}}
+POSITIONS: dict[str, Any] = {
+    "ome": True,
+    "metadata": {"axes": "ZYX", "Plane": {"PositionZ": [0.0, 1.0, 2.0]}},
+}
+
+
+@pytest.mark.parametrize(("options", "name"), [(LABELS, "label"), (POSITIONS, "position_z")])
+def test_what_is_said_of_each_plane(options: dict[str, Any], name: str, tmp_path: Path) -> None:
+    """Of files that are stacked it is kept; where planes are put together each file has other."""
+    paths = [tmp_path / f"{n}.tif" for n in (0, 1)]
+    for path in paths:
+        tifffile.imwrite(path, PLANES, **options)
+    publish(paths, tmp_path / "stack", ifd_layout="stack", **OPTIONS)
+    dataset = opened(open_published(tmp_path / "stack"), chunks={"y": "auto", "x": "auto"})
+    if name == "label":
+        assert dataset.image.attrs[name] == ["p", "q", "r"]
+    else:
+        assert dataset[name].values.tolist() == [0, 1, 2]
+    published = publish(
+        paths, tmp_path / "z", concat="z", layout="stack", ifd_layout="stack", append=True
+    )
+    assert name in published.left_out["image"]
+    dataset = opened(open_published(tmp_path / "z"), chunks=None)
+    np.testing.assert_array_equal(dataset.image, np.concatenate([PLANES, PLANES]))
+    assert name not in {*dataset.variables, *dataset.image.attrs}

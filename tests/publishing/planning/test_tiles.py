@@ -77,9 +77,9 @@ def test_attributes_that_all_files_have_are_shared() -> None:
         {ARRAY: {"same": 1, "other": 2}, GROUP: {"b": 2}},
         {ARRAY: {"same": 1, "other": 1, "more": 1}, Node("array", "1"): {"c": 3}},
     ]
-    assert _shared(catalogue(*attributes), files(0, 1, 0, 2)) == {
+    assert _shared(catalogue(*attributes), files(0, 1, 0, 2), ()) == {
         ARRAY: ({"same": 1}, ("lacking", "more", "other")),
         GROUP: ({}, ("b",)),
         Node("array", "1"): ({}, ("c",)),
     }
-    assert _shared(catalogue(*attributes), files(1, 1))[GROUP] == ({"b": 2}, ())
+    assert _shared(catalogue(*attributes), files(1, 1), ())[GROUP] == ({"b": 2}, ())

@@ -33,7 +33,7 @@ from virtual_tiff.publishing.planning.plan import (
 from virtual_tiff.publishing.planning.splitting import Joined
 from virtual_tiff.publishing.planning.stack import GroupPlan, dimension_columns
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
-from virtual_tiff.publishing.reading.record import Node, with_coordinates
+from virtual_tiff.publishing.reading.record import Node, is_along, with_coordinates
 
 __all__ = ["together"]
 
@@ -79,7 +79,7 @@ def together(  # noqa: PLR0913, PLR0915 (all that decides where files go; one st
         names = variable_names(merged.template, files.variable)
         paths = {path: joined(group, name) for path, name in names.items()}
         dropped |= {joined(group, path): why for path, why in merged.dropped.items()}
-        shared = _shared(catalogue, files)
+        shared = _shared(catalogue, files, axes)
         for path, attributes in merged.template.groups.items():
             constant, _ = shared.get(Node("group", path), ({}, ()))
             taken.add_group(joined(group, path), f"the group {path or '/'} of the files")
@@ -205,8 +205,13 @@ def _columns(
     return columns, left_out
 
 
-def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:
-    """Divide the loose attributes into those that all files have and the names of the others."""
+def _shared(
+    catalogue: Catalogue, files: Files, axes: Sequence[str]
+) -> Mapping[Node, tuple[JSON, tuple[str, ...]]]:
+    """Divide the loose attributes into those that all files have and the names of the others.
+
+    Coordinates along `axes`, where files are put together, are each of the planes of one file.
+    """
     loose = [catalogue.loose(n) for n in set(files.loose.tolist())]
     shared = {}
     for node in dict.fromkeys(node for attributes in loose for node in attributes):
@@ -215,6 +220,7 @@ def _shared(catalogue: Catalogue, files: Files) -> Mapping[Node, tuple[JSON, tup
             name: value
             for name, value in own[0].items()
             if all(name in other and other[name] == value for other in own)
+            and not is_along(value, axes)
         }
         names = {name for other in own for name in other} - set(constant)
         shared[node] = (constant, tuple(sorted(names)))

@@ -47,6 +47,7 @@ __all__ = [
     "chunk_grid",
     "current_template",
     "digest_of",
+    "is_along",
     "packed_blocks",
     "read_loose",
     "record_of",
@@ -429,6 +430,13 @@ def _with_values(attributes: JSON, of_bands: Mapping[str, JSON]) -> JSON:
     for name in names:  # the file may say something of all bands by the same name
         kept[name if name not in attributes else f"{name} of each band"] = of_bands[name]
     return kept
+
+
+def is_along(value: object, axes: Collection[str]) -> bool:
+    """Whether an attribute stands for a coordinate that has one of some axes."""
+    if not (isinstance(value, dict) and value.keys() == {_COORDINATE}):
+        return False
+    return bool({*value[_COORDINATE]["metadata"]["dimension_names"]} & {*axes})
 
 
 def with_coordinates(

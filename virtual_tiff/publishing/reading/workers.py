@@ -81,8 +81,8 @@ class Reader:
     """How a truncated file is published."""
     per_scene: tuple[str, ...] = ()
     """Attributes of `spatial_ref` that become coordinates along the new dimension."""
-    join_bands: bool = False
-    """Whether the bands of the files are put together along one dimension."""
+    joined: tuple[str, ...] = ()
+    """Axes along which the files are put together; those that files lack change nothing."""
     text_attributes: bool = True
     """Whether texts of bands are attributes of the arrays; else they are coordinates."""
     image_sets: bool = False
@@ -159,7 +159,7 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
         if reader.portable is not None:
             nodes, blocks = await _portable(nodes, state, location, reader.portable)
         if reader.text_attributes:  # of bands that are put together, those of all files are
-            nodes = texts_as_attributes(nodes, but_along=["band"] if reader.join_bands else [])
+            nodes = texts_as_attributes(nodes, but_along=reader.joined)
         lost = None
         if losses:
             lost = Lost(
@@ -174,7 +174,7 @@ async def parse_one(reader: Reader, location: Location) -> Record | Failure:
             blocks=blocks,
             lost=lost,
             per_scene=reader.per_scene,
-            join_bands=reader.join_bands,
+            join_bands="band" in reader.joined,
         )
     except OutsideError as error:
         return Failure(location.url, str(error), outside=True)
