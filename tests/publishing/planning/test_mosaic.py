@@ -384,7 +384,7 @@ def by_day(folder: Path) -> list[Path]:
 def test_tiles_at_the_same_dates_have_a_group_each(tmp_path: Path) -> None:
     files = by_day(tmp_path)
     options: dict[str, Any] = {"concat": "time", "time": r"_(?P<time>\d{8})_"}
-    with pytest.raises(PublishError, match=r"T1_20231223_B04\.tif: array 0: spatial:transform"):
+    with pytest.raises(PublishError, match=r"T1_20231223_B04\.tif, .*: array 0: spatial:transform"):
         publish(files, "memory://", **options)
     target = str(tmp_path / "cube")
     options |= {"layout": "group per signature", "append": True, "check": True}
