@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from virtual_tiff.cli.main import main, make_parser
 from virtual_tiff.cli.words import in_options, options_of
+from virtual_tiff.publishing.finding.lookups import time_lookup
+from virtual_tiff.sources.locations import Stores
 from virtual_tiff.sources.urls import about_file
 
 OPTIONS = options_of(make_parser())
@@ -48,7 +51,17 @@ def test_a_pattern_is_shown_as_it_was_typed(
     arguments = ["publish", str(tmp_path), "--to", str(tmp_path / "r"), "--concat", "time"]
     for pattern, words in ((r"(\d{8})", "is not found"), (r"(\d{8}", "is not a regular")):
         assert main([*arguments, "--time", pattern]) == 2
-        assert f"--time '{pattern}' {words}" in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert f"--time '{pattern}' {words}" in printed
+    assert main([*arguments, "--time", r"(\d{8})"]) == 2
+    assert r"; '(\d{4}-?\d\d-?\d\d)' finds dates with or without dashes)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a_20230111.tif", "a_2023-01-11.tif"])
+def test_the_pattern_that_is_proposed_finds_both_forms_of_dates(name: str) -> None:
+    lookup = time_lookup(r"(\d{4}-?\d\d-?\d\d)")
+    location = Stores({}).locate(name)
+    assert lookup.value(location, None) == datetime(2023, 1, 11, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("command", ["publish", "info"])

@@ -99,7 +99,7 @@ def time_lookup(time: str, option: str = "time") -> Lookup:
 
 
 def _by_time_pattern(pattern: TimePattern) -> Lookup:
-    hint = pattern.pattern.hint()
+    hint = pattern.pattern.hint(r"; '(\d{4}-?\d\d-?\d\d)' finds dates with or without dashes")
     return Lookup(value=lambda location, _: pattern.value(location), hint=hint)
 
 

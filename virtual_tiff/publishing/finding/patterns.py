@@ -80,9 +80,10 @@ class Pattern:
             return None
         return "_".join(group for group in match.groups() if group) or None
 
-    def hint(self) -> str:
-        """Say where it was searched for."""
-        where = "path" if "/" in self.text else "name (a pattern with a / is searched in the path)"
+    def hint(self, advice: str = "") -> str:
+        """Say where it was searched for; the advice is for a pattern of names."""
+        name = f"name (a pattern with a / is searched in the path{advice})"
+        where = "path" if "/" in self.text else name
         return f"{self.option} {self.text!r} is not found in the {where}"
 
 
