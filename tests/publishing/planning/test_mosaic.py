@@ -408,6 +408,40 @@ def test_two_files_of_one_tile_and_date_are_refused_within_their_group(tmp_path:
         )
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("shift", "snap", "groups"), [(1e-8, 0.01, 1), (0.3, 0.01, 2), (0.3, 0.4, 1)]
+)
+@pytest.mark.parametrize("concat", ["time", "y,x"])
+def test_groups_by_signature_snap_as_one_group_does(
+    concat: str, shift: float, snap: float, groups: int, tmp_path: Path
+) -> None:
+    """Transforms are often written in other digits; `snap` counts in every layout."""
+    column = 96 if concat == "y,x" else 0
+    for sign in (1, -1):
+        files = [
+            scene(tmp_path / "a_20231223.tif", 1, at=(5e5, 46e5)),
+            scene(tmp_path / "b_20231228.tif", 2, at=(5e5 + 10 * (column + sign * shift), 46e5)),
+        ]
+        options: dict[str, Any] = {"concat": concat, "snap": snap, "layout": "group per signature"}
+        if concat == "time":
+            options["time"] = r"_(?P<time>\d{8})"
+        target = str(tmp_path / f"cube{sign}")
+        publish(files[:1], target, **options)
+        published = publish(files, target, **options, append=True)
+        assert {array.path for array in published.arrays} | {"signature_1/0"} == {
+            f"signature_{n + 1}/0" for n in range(groups)
+        }
+        for array, of_group in zip(
+            sorted(array.path for array in published.arrays),
+            [files] if groups == 1 else [files[1:]],
+            strict=True,
+        ):
+            expected = list(map(pixels, of_group))
+            joined = np.stack(expected) if concat == "time" else np.concatenate(expected, axis=1)
+            np.testing.assert_array_equal(read(published, array), joined)
+
+
 # ------------------------------------------------------------------------------ properties
 
 coefficients = st.floats(-1e3, 1e3, allow_nan=False).map(lambda n: round(n, 3))

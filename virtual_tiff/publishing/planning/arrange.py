@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
-from math import hypot
+from itertools import count, product
+from math import floor, hypot, isfinite
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -44,7 +44,7 @@ from virtual_tiff.publishing.planning.stack import (
     in_order,
     stack,
 )
-from virtual_tiff.publishing.planning.tile_grid import linear_part
+from virtual_tiff.publishing.planning.tile_grid import linear_part, tile_of
 from virtual_tiff.publishing.planning.tiles import together
 from virtual_tiff.publishing.reading.catalogue import Catalogue, Files
 from virtual_tiff.publishing.reading.record import Node, Template, with_coordinates
@@ -284,32 +284,90 @@ def _by_signature(
     tile at all dates. Along dimensions of the files it is not, except for what these dimensions
     leave open: tiles off the grid, or of another row with concat="x", have another group.
     """
-    groups: dict[tuple[str, str], list[tuple[str, Template]]] = {}
-    """By variable and signature: groups, each with the template of one of its files."""
+    groups = _SignatureGroups(arrangement)
     if not all(published.values()):
         raise NotAtTheEndError
-    for group, templates in published.items():
+    for name, templates in published.items():
         for variable, text in templates.items():
-            template = Template.from_text(text)
-            own = _own_axes(template, arrangement.axes)
-            groups.setdefault((variable, signature(template, own)), []).append((group, template))
+            groups.add(name, variable, Template.from_text(text))
     numbers = count(1 + max((int(name.rpartition("_")[2]) for name in published), default=0))
     files_of: dict[str, list[Files]] = {}
     for files in sets:
         templates_of: dict[str, list[int]] = {}
         for number in catalogue.counts(files):
             template = catalogue.template(number)
-            own = _own_axes(template, arrangement.axes)
-            alike = groups.setdefault((files.variable, signature(template, own)), [])
-            fitting = (n for n, (_, other) in enumerate(alike) if on_one_grid(other, template, own))
-            at = next(fitting, None)
-            entry = alike.pop(at) if at is not None else (f"signature_{next(numbers)}", template)
-            alike.insert(0, entry)  # the next tile most often lies beside this one
-            templates_of.setdefault(entry[0], []).append(number)
+            group = groups.find(files.variable, template)
+            if group is None:
+                group = f"signature_{next(numbers)}"
+                groups.add(group, files.variable, template)
+            templates_of.setdefault(group, []).append(number)
         for group, numbers_of in templates_of.items():
             where = np.isin(files.templates, numbers_of)
             files_of.setdefault(group, []).append(files.taken(where))
     return files_of
+
+
+class _SignatureGroups:
+    """Groups by the signature of their files, each with the template of one of these.
+
+    Places that differ by no more than `snap` pixels are the same: transforms are often written in
+    other digits. Images along a new dimension are looked for by whole pixels of the first one's
+    corner, and those beside it, as an archive may have many thousand places.
+    """
+
+    def __init__(self, arrangement: Arrangement) -> None:
+        self._axes = arrangement.axes
+        self._snap = arrangement.rules.snap
+        self._groups: dict[Hashable, list[tuple[str, str, Template]]] = {}
+
+    def add(self, group: str, variable: str, template: Template) -> None:
+        """Add a group by one of its files."""
+        _, exact, (key, *_) = self._keys(variable, template)
+        self._groups.setdefault(key, []).insert(0, (group, exact, template))
+
+    def find(self, variable: str, template: Template) -> str | None:
+        """Return the group that a file fits into."""
+        own, exact, keys = self._keys(variable, template)
+        for key in keys:
+            entries = self._groups.get(key, [])
+            for at, (group, signature_of_it, other) in enumerate(entries):
+                if self._fits(template, other, own, equal=signature_of_it == exact):
+                    entries.insert(0, entries.pop(at))  # the next tile most often lies beside it
+                    return group
+        return None
+
+    def _fits(
+        self, template: Template, other: Template, own: Sequence[str], *, equal: bool
+    ) -> bool:
+        if {*own} & {"y", "x"}:
+            return on_one_grid(other, template, own, self._snap)
+        return equal or all(at_one_place(other, [template], self._snap))
+
+    def _keys(
+        self, variable: str, template: Template
+    ) -> tuple[list[str], str, Iterator[tuple[str, str, int, int]]]:
+        """Return the axes that the file has, its signature, and where its group may be found."""
+        own = _own_axes(template, self._axes)
+        exact = signature(template, own)
+        if {*own} & {"y", "x"}:
+            return own, exact, iter([(variable, exact, 0, 0)])
+        row, column = _corner(template)
+        without_place = signature(template, (*own, "y", "x"))
+        steps = sorted(product((-1, 0, 1), repeat=2), key=lambda step: step != (0, 0))
+        keys = ((variable, without_place, row + down, column + right) for down, right in steps)
+        return own, exact, keys
+
+
+def _corner(template: Template) -> tuple[int, int]:
+    """Return row and column of an image's corner on a grid of its pixels, in whole pixels."""
+    for path in template.arrays:
+        if tile := tile_of(template, path):
+            a, b, c, d, e, f = tile.affine.coefficients
+            if determinant := a * e - b * d:
+                place = (a * f - d * c) / determinant, (e * c - b * f) / determinant
+                if all(map(isfinite, place)):
+                    return floor(place[0]), floor(place[1])
+    return 0, 0
 
 
 def _by_resolution(

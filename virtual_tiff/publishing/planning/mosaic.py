@@ -190,12 +190,10 @@ def signature(template: Template, axes: Sequence[str]) -> str:
     return canonical(_comparable(_plain(template, axes, DEFAULT_RULES)))
 
 
-def on_one_grid(one: Template, other: Template, axes: Sequence[str]) -> bool:
+def on_one_grid(one: Template, other: Template, axes: Sequence[str], snap: float) -> bool:
     """Whether files of one signature can be placed side by side along the axes."""
-    if not set(axes) & set(_PLANE):
-        return True
     pairs = ((tile_of(one, path), tile_of(other, path)) for path in one.arrays)
-    return all(fit(first, second, axes, SNAP) for first, second in pairs if first and second)
+    return all(fit(first, second, axes, snap) for first, second in pairs if first and second)
 
 
 def at_one_place(usual: Template, others: Iterable[Template], snap: float = SNAP) -> Iterator[bool]:
