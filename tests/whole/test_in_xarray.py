@@ -210,6 +210,30 @@ def test_what_is_written_reads_the_same(name: str, how: str, kind: str, tmp_path
     assert found["0"].encoding.get("_FillValue") == dataset["0"].encoding.get("_FillValue")
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("NAME", "NAME_"),
+        ("CLASS", "CLASS_"),
+        ("_Netcdf4Dimid", "_Netcdf4Dimid_"),
+        ("km/h", "km_h"),
+        ("long " * 60, ("long " * 60)[:255]),
+    ],
+)
+@pytest.mark.parametrize("how", ["open", "writable"])
+def test_names_that_netcdf_refuses(name: str, written: str, how: str, tmp_path: Path) -> None:
+    """GDAL's metadata have any names; some are those of HDF5's dimensions."""
+    pytest.importorskip("netCDF4")
+    path = tmp_path / "a.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=4, height=4, count=1, dtype="uint8"
+    ) as file:
+        file.update_tags(**{name: "text"})
+    copy = virtual_tiff.open(path) if how == "open" else virtual_tiff.writable(of_store(path))
+    copy.to_netcdf(tmp_path / "a.nc", engine="netcdf4")
+    assert xr.open_dataset(tmp_path / "a.nc")["0"].attrs[written.strip()] == "text"
+
+
 def test_an_encoder_that_fails_names_the_call(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (40, 48, 3), "u1")
     path = tmp_path / "webp.tif"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -283,7 +284,8 @@ def writable(data: xr.Dataset | xr.DataTree) -> xr.Dataset | xr.DataTree:
 
     The codecs of TIFFs read and do not write, and attributes that are lists or tables of others
     are no attributes of netCDF. So the codecs are left out of each variable's encoding, and such
-    attributes become texts of JSON. All else stays: values, coordinates, nodata, scale.
+    attributes become texts of JSON. Names of attributes that netCDF reserves or refuses, such as
+    `NAME` and those with a slash, are changed. All else stays: values, coordinates, nodata, scale.
 
     Parameters
     ----------
@@ -332,10 +334,34 @@ def _savable(data: xr.Dataset) -> xr.Dataset:
 
 
 def _plain(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return attributes as netCDF has them: numbers, texts, and lists of one kind of them."""
+    """Return attributes as netCDF has them: numbers, texts, and lists of one kind of them.
+
+    A file may name an attribute as it likes, as `NAME` of a band; names that netCDF has for
+    itself, or refuses, are changed.
+    """
     return {
-        name: value if _is_plain(value) else json.dumps(value) for name, value in attributes.items()
+        _name_in_netcdf(name): value if _is_plain(value) else json.dumps(value)
+        for name, value in attributes.items()
     }
+
+
+def _name_in_netcdf(name: Any) -> Any:  # noqa: ANN401 (an attribute's; mostly a text)
+    if not isinstance(name, str):
+        return name
+    if name in _NAMES_OF_NETCDF:
+        return f"{name}_"
+    plain = re.sub(r"[/\x00-\x1f\x7f]", "_", name).strip()
+    return plain.encode()[:_LONGEST_NAME].decode(errors="ignore").strip() or "_"
+
+
+_LONGEST_NAME = 255
+"""Bytes of a name in netCDF (NC_MAX_NAME, with its end)."""
+
+_NAMES_OF_NETCDF = {
+    *("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "DIMENSION_LABELS"),
+    *("_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"),
+}
+"""Attributes of HDF5's dimensions and of netCDF-4 itself."""
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401 (JSON)

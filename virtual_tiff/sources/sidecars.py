@@ -124,7 +124,7 @@ async def _world_file(source: Callable[[str], ByteSource], name: str) -> Affine 
     if not dot:
         return None
     for end in (suffix[:1] + suffix[-1:] + "w", f"{suffix}w", "wld"):
-        for spelled in dict.fromkeys((end, end.upper())):
+        for spelled in dict.fromkeys((end, end.lower(), end.upper())):
             data = await _bytes(source(f"{stem}.{spelled}"), _MOST_OF_WORLD_FILE)
             if data is not None:
                 return parse_world_file(data.decode("latin-1"))
