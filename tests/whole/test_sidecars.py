@@ -170,6 +170,14 @@ def test_a_world_file_counts_without_a_transform(
     compare(path)
 
 
+@pytest.mark.parametrize("suffix", ["tfw", "TFW", "wld", "tifw"])
+def test_a_world_file_of_a_name_in_upper_case(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "A.TIF"
+    write(path)
+    (tmp_path / f"A.{suffix}").write_text("30\n0\n0\n-30\n15\n100\n")
+    compare(path)
+
+
 def test_a_world_file_of_nonsense_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     write(path)
@@ -238,6 +246,18 @@ def test_overviews_beside_a_file_are_the_levels_of_its_pyramid(tmp_path: Path) -
         np.testing.assert_array_equal(tree["0/mask"].values, file.read_masks(1))
     assert set(virtual_tiff.open(path, overviews=[1]).data_vars) >= {"0", "ovr.1", "msk"}
     assert list(virtual_tiff.open(path).data_vars) == ["0", "msk"]
+
+
+def test_overviews_and_masks_with_names_in_upper_case(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with_parts(path)
+    for end in ("ovr", "msk"):
+        (tmp_path / f"a.tif.{end}").rename(tmp_path / f"a.tif.{end.upper()}")
+    dataset = virtual_tiff.open(path, overviews=[1])
+    with rasterio.open(path, overview_level=1) as file:
+        np.testing.assert_array_equal(dataset["ovr.1"].values, file.read())
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(dataset["msk"].values, file.read_masks(1))
 
 
 def test_overviews_and_masks_in_the_file_count_alone(tmp_path: Path) -> None:

@@ -102,8 +102,10 @@ async def with_sidecars(
     sizes, names = {}, {}
     while wanted:
         prefix = wanted.pop(0)
-        file = f"{name}.{prefix}"
-        other = await _tiff(source(file), file, limits, reading)
+        for file in (f"{name}.{prefix}", f"{name}.{prefix.upper()}"):
+            other = await _tiff(source(file), file, limits, reading)
+            if other is not None:
+                break
         if other is None or (prefix == "msk" and not flags_of_mask(other.ifds[0])):
             continue
         if prefix == "msk" and beside.overviews:
