@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from numcodecs.vlen import VLenUTF8
 
+from virtual_tiff.arrays.coordinates import band_array
 from virtual_tiff.arrays.nodes import JSON, FileArray, Group, InlineArray
 
-__all__ = ["as_one_dataset", "is_text_of_bands", "texts_as_attributes", "with_text_attributes"]
+__all__ = ["as_one_dataset", "is_attribute", "texts_as_attributes", "with_text_attributes"]
 
 type Arrays = Mapping[str, FileArray | InlineArray]
 
@@ -39,8 +40,11 @@ def as_one_dataset(group: Group) -> Group:
 def texts_as_attributes(group: Group, *, but_along: Collection[str] = ()) -> Group:
     """Return a group, with those below it, whose arrays have texts as attributes.
 
-    Those along the axes `but_along` stay coordinates.
+    Those along the axes `but_along` stay coordinates. If bands are among these, lists of a value
+    for each band become coordinates too, which can be put together with those of other files.
     """
+    if "band" in but_along:
+        group = _changed(group, _with_lists_as_coordinates)
     return _changed(group, lambda arrays: _with_text_attributes(arrays, but_along))
 
 
@@ -116,20 +120,22 @@ def _has_axes(array: FileArray, arrays: Arrays) -> bool:
 # ---- texts
 
 
-def is_text_of_bands(name: str, metadata: JSON) -> bool:
-    """Whether a coordinate is texts that are not the names of its dimension."""
+def is_attribute(name: str, metadata: JSON) -> bool:
+    """Whether a coordinate is a list of the array: texts other than the names of a dimension."""
+    if _attribute_name(name, metadata) in _LISTS:
+        return True
     return bool(metadata["data_type"] == "string" and metadata["dimension_names"] != [name])
 
 
 def with_text_attributes(attributes: JSON, texts: Mapping[str, tuple[JSON, bytes]]) -> JSON:
-    """Return the attributes of an array, among them the texts of its coordinates.
+    """Return the attributes of an array, among them some of its coordinates.
 
     Parameters
     ----------
     attributes
         Of the array.
     texts
-        By name: `zarr.json` and the chunk of the coordinates that are texts.
+        By name: `zarr.json` and the chunk of these coordinates, for which `is_attribute` is true.
     """
     listed = attributes.get("coordinates", "").split()
     if not texts.keys() & {*listed}:
@@ -151,7 +157,7 @@ def _with_text_attributes(arrays: Arrays, but_along: Collection[str] = ()) -> Ar
         name: (array.metadata, array.data)
         for name, array in arrays.items()
         if isinstance(array, InlineArray)
-        and is_text_of_bands(name, array.metadata)
+        and is_attribute(name, array.metadata)
         and not {*array.axes} & {*but_along}
     }
     if not texts:
@@ -164,6 +170,33 @@ def _with_text_attributes(arrays: Arrays, but_along: Collection[str] = ()) -> Ar
     return changed
 
 
+_LISTS: Mapping[str, type] = {"long_name": str, "scales": float, "offsets": float}
+"""Attributes that have a value for each band, and the kind of these."""
+
+
+def _with_lists_as_coordinates(arrays: Arrays) -> Arrays:
+    changed = dict(arrays)
+    for name, array in arrays.items():
+        if isinstance(array, InlineArray) or "band" not in array.axes:
+            continue
+        number = array.axes.index("band")
+        dimension = array.metadata["dimension_names"][number]
+        attributes = dict(array.metadata["attributes"])
+        for attribute, kind in _LISTS.items():
+            values = attributes.get(attribute)
+            own = f"{attribute}{dimension.removeprefix('band')}"
+            if not isinstance(values, list) or len(values) != array.metadata["shape"][number]:
+                continue
+            coordinate = band_array([kind(value) for value in values], "band", dimension)
+            before = changed.setdefault(own, coordinate)
+            if isinstance(before, InlineArray) and before.data == coordinate.data:
+                del attributes[attribute]
+                listed = attributes.get("coordinates", "").split()
+                attributes["coordinates"] = " ".join([*listed, own])
+        changed[name] = replace(array, metadata=array.metadata | {"attributes": attributes})
+    return changed
+
+
 def _attribute_name(name: str, metadata: JSON) -> str:
     """Return the name of a coordinate without the suffix of its dimension, as in `band_1`."""
     dimensions = metadata["dimension_names"]
@@ -172,7 +205,8 @@ def _attribute_name(name: str, metadata: JSON) -> str:
 
 
 def _values(metadata: JSON, data: bytes) -> str | list[Any]:
-    """Return a text, a list, or lists within lists along several dimensions."""
-    texts = np.asarray(VLenUTF8().decode(data)).reshape(metadata["shape"])
-    values: str | list[Any] = texts.astype(object).tolist()
+    """Return a value, a list, or lists within lists along several dimensions."""
+    is_text = metadata["data_type"] == "string"
+    read = np.asarray(VLenUTF8().decode(data), object) if is_text else np.frombuffer(data, "<f8")
+    values: str | list[Any] = read.reshape(metadata["shape"]).tolist()
     return values

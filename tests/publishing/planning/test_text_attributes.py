@@ -130,6 +130,26 @@ def test_bands_that_are_put_together(tmp_path: Path) -> None:
     assert not list(differences(contents(published), contents(whole)))
 
 
+def test_lists_of_bands_that_are_put_together(tmp_path: Path) -> None:
+    """GDAL's names, scales and offsets of all bands, which differ from file to file."""
+    paths = [rgb(tmp_path / f"{n}.tif", n, names=[f"{n}{each}" for each in NAMES]) for n in (0, 1)]
+    for n, path in enumerate(paths):
+        with rasterio.open(path, "r+") as file:
+            file.scales, file.offsets = (1 + n, 2, 3), (0, n, 5)
+    expected: dict[str, list[Any]] = {"long_name": [], "scales": [], "offsets": []}
+    for count, path in enumerate(paths, 1):
+        with rasterio.open(path) as file:
+            expected["long_name"] += file.descriptions
+            expected["scales"] += file.scales
+            expected["offsets"] += file.offsets
+        publish(paths[:count], tmp_path / "cube", concat="band", append=True)
+        dataset = opened(open_published(tmp_path / "cube"))
+        assert {name: dataset["0"].attrs[name] for name in expected} == expected
+        assert dataset.band.values.tolist() == expected["long_name"]
+        assert dataset.scale_factor.values.tolist() == expected["scales"]
+        assert not expected.keys() & {*dataset.variables}
+
+
 def test_variables_with_other_texts(tmp_path: Path) -> None:
     """Each has its own: there is no coordinate that they have to share."""
     paths = [

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from virtual_tiff.arrays.nodes import JSON
-from virtual_tiff.arrays.one_dataset import is_text_of_bands, with_text_attributes
+from virtual_tiff.arrays.one_dataset import is_attribute, with_text_attributes
 from virtual_tiff.metadata.transform import Affine
 from virtual_tiff.publishing.errors import NotAtTheEndError, PublishError
 from virtual_tiff.publishing.finding.lookups import is_time
@@ -154,7 +154,7 @@ def _with_text_attributes(part: Part) -> Part:
     texts: dict[str, dict[str, tuple[JSON, bytes]]] = {}
     for path, (metadata, data) in part.inline.items():
         folder, name = posixpath.split(path)
-        if is_text_of_bands(name, metadata):
+        if is_attribute(name, metadata):
             texts.setdefault(folder, {})[name] = metadata, data
     arrays = {
         path: metadata
