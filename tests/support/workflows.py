@@ -281,6 +281,10 @@ def _writable_to_netcdf(folder: Path) -> None:
 def _chunks_auto(folder: Path) -> None:
     store = VirtualTIFF()((folder / "rgb0.tif").as_uri(), REGISTRY)
     _same(xr.open_zarr(store, chunks="auto", consolidated=False)["0"], folder / "rgb0.tif")
+    paths = _two(folder, "rgb{}.tif")
+    virtual_tiff.publish(paths, folder / "auto", concat="n")
+    cube = virtual_tiff.open_published(folder / "auto")
+    _same(xr.open_zarr(cube, chunks="auto", consolidated=False)["0"], *paths)
 
 
 def _rio(folder: Path) -> None:

@@ -200,6 +200,8 @@ def test_texts_along_a_new_dimension_stay_coordinates(tmp_path: Path) -> None:
             file.update_tags(SCENE=path.stem)
     publish(paths, tmp_path / "cube", **OPTIONS)
     store = open_published(tmp_path / "cube")
+    with pytest.raises(NotImplementedError, match="auto rechunking"):  # docs/upstream.md
+        opened(store)
     dataset = opened(store, chunks={"y": "auto", "x": "auto"})
     assert dataset.SCENE.values.tolist() == ["1", "2"]
     check(dataset, paths[0])
