@@ -216,6 +216,17 @@ def test_a_file_that_may_not_be_read() -> None:
     assert words in str(store_error(PermissionError("denied"), "d/1.tif"))
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_a_web_server_no_longer_has(status: int, server: Refusing) -> None:
+    server.status = status
+    address = f"http://127.0.0.1:{server.server_port}/"
+    with pytest.raises((BaseError, FileNotFoundError)) as caught:
+        store("http", address).head("k.tif")
+    said = store_error(caught.value, f"{address}k.tif")
+    assert isinstance(said, FileNotFoundError)
+    assert "no such object" in str(said)
+
+
 def test_no_row_is_hidden_by_another() -> None:
     assert len({row.words for row in ADVICE}) == len(ADVICE)
     assert IGNORED_RANGE in {status for row in ADVICE for status in row.statuses}

@@ -343,7 +343,8 @@ def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSErr
         status = 403
     words = advice_on(_kind_of_store(subject), status, deed)
     words = f"; {words}" if words else ""
-    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+    gone = status == 410  # of a web server: as 404, for good
+    if isinstance(error, FileNotFoundError) or kind == "NotFoundError" or gone:
         if _kind_of_store(subject) == "file":
             return FileNotFoundError(f"{subject}: no such file or directory{words}")
         return FileNotFoundError(f"{subject}: no such object ({reason}){words}")

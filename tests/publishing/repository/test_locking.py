@@ -87,6 +87,18 @@ def test_a_lock_whose_text_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
             pass
 
 
+def test_a_full_disk_has_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", refuse)
+    with locked(tmp_path / "cube", "cube"):
+        monkeypatch.undo()
+        with pytest.raises(PublishError, match="is publishing"), locked(tmp_path / "cube", "cube"):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_users_may_lock_after_this_one(tmp_path: Path) -> None:
     """As far as they may write there: the text is not executable."""
     umask = os.umask(0o002)

@@ -75,11 +75,12 @@ def _acquired(where: Path, name: str) -> int:
             _lock(file)
             with suppress(FileNotFoundError):  # removed by its holder, who has just ended
                 if os.path.samestat(os.fstat(file), where.stat()):
-                    os.truncate(file, 0)
-                    os.lseek(file, 0, os.SEEK_SET)
                     now = datetime.now(UTC).isoformat(timespec="seconds")
                     holder = f"process {os.getpid()} on {socket.gethostname()} since {now}\n"
-                    os.write(file, holder.encode())
+                    with suppress(OSError):  # a full disk: the text is for messages alone
+                        os.truncate(file, 0)
+                        os.lseek(file, 0, os.SEEK_SET)
+                        os.write(file, holder.encode())
                     return file
         except (BlockingIOError, PermissionError) as error:
             holder = ""
