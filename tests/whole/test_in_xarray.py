@@ -176,6 +176,29 @@ def test_what_open_gives_has_no_codecs_and_knows_its_chunks() -> None:
     assert not {"compressors", "serializer", "filters"} & dataset["0"].encoding.keys()
 
 
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_a_mask_for_each_band(chunks: Any, tmp_path: Path) -> None:
+    """As `test3_with_mask_8bit.tif` of GDAL's test suite has it."""
+    path = tmp_path / "a.tif"
+    generator = np.random.default_rng(0)
+    with tifffile.TiffWriter(path) as file:
+        pixels = generator.integers(1, 255, (16, 16, 3), "u1")
+        file.write(pixels, photometric="rgb", contiguous=False)
+        mask = generator.integers(0, 2, (16, 16, 3), "u1") * 255
+        file.write(mask, photometric="rgb", subfiletype=1, contiguous=False)
+    with tifffile.TiffFile(path, mode="r+b") as written:
+        written.pages[1].tags["NewSubfileType"].overwrite(4)
+        written.pages[1].tags["PhotometricInterpretation"].overwrite(4)
+    dataset = virtual_tiff.open(path, chunks=chunks, masked=True)
+    assert isinstance(dataset, xr.Dataset)
+    valid = np.moveaxis(mask != 0, -1, 0)
+    with rasterio.open(path) as by_gdal:
+        np.testing.assert_array_equal(by_gdal.read_masks() != 0, valid)
+    np.testing.assert_array_equal(dataset["0"].notnull(), valid)
+    np.testing.assert_array_equal(dataset["0"].isel(band=1, y=3).notnull(), valid[1, 3])
+    np.testing.assert_array_equal(dataset["0"].values[valid], np.moveaxis(pixels, -1, 0)[valid])
+
+
 @pytest.mark.parametrize("kind", ["netcdf", "zarr"])
 @pytest.mark.parametrize("how", ["open", "writable"])
 @pytest.mark.parametrize("name", ["geo_bands", "geo_scale_offset", "cog_rgb_mask", "cog", "jpeg"])

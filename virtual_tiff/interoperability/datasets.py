@@ -176,9 +176,10 @@ def _valid(name: Hashable, data: xr.Dataset) -> tuple[xr.Variable, Any] | None:
     """
     image = data[name]
     for other in data.data_vars.values():
-        fits = set(other.dims) <= set(image.dims) and other.ndim >= 2
-        if other.name != name and fits and _is_mask(other):
-            return other.variable, None
+        if other.name != name and other.ndim >= 2 and _is_mask(other):
+            mask = _along(image, other.variable)
+            if mask is not None:
+                return mask, None
     if "_FillValue" in image.encoding or "missing_value" in image.encoding:
         return None  # xarray has done it
     fill = image.attrs.get("_FillValue")
@@ -194,6 +195,21 @@ def _valid(name: Hashable, data: xr.Dataset) -> tuple[xr.Variable, Any] | None:
             if str(band).startswith("band") and image.sizes[band] == len(listed):
                 return image.variable.isel({band: number}), _Alpha(str(band), number)
     return None
+
+
+def _along(image: xr.DataArray, mask: xr.Variable) -> xr.Variable | None:
+    """Return a mask with the dimensions of an image; None if it is one of another size.
+
+    A mask may have a sample for each band, along dimensions of its own.
+    """
+    bands = {n: d for d, n in image.sizes.items() if str(d).startswith("band")}
+    dimensions = [
+        bands.get(n, d) if d not in image.dims and str(d).startswith("band") else d
+        for d, n in mask.sizes.items()
+    ]
+    if not set(dimensions) <= set(image.dims):
+        return None
+    return xr.Variable(dimensions, mask._data, mask.attrs)  # noqa: SLF001 (`data` would load it)
 
 
 @dataclass(frozen=True, slots=True)
