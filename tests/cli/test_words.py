@@ -44,6 +44,11 @@ def test_options_in_errors_of_files(python: str) -> None:
     assert in_options(python, OPTIONS, wrong_use=False) == OF_A_FILE[python]
 
 
+def test_check_is_a_verb() -> None:
+    text = "no file is below the container s3://b/; check its name"
+    assert in_options(text, OPTIONS, wrong_use=True) == text
+
+
 def test_a_pattern_is_shown_as_it_was_typed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

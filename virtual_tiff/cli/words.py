@@ -70,7 +70,9 @@ def in_options(text: str, names: dict[str, str], *, wrong_use: bool) -> str:
     # at the start, or after the words by which errors lead to another option
     lead = r"(?<![-\w])(^|[;:] |\bneeds? |\b(?:and|or|use|of|with|without|give) )"
     after = r"(?=$|[ ;:,.)])"
-    text = re.sub(rf"{lead}({name}){after}", lambda m: m[1] + names[m[2]], text)
+    # `check` is a verb where errors say what to do
+    plain = re.sub(r"\bcheck\|", "", name)
+    text = re.sub(rf"{lead}({plain}){after}", lambda m: m[1] + names[m[2]], text)
     text = re.sub(r"--layout ('[^']*')", lambda m: f"--layout {_without_spaces(m[1])}", text)
     # a pattern as it was typed, without the backslashes of Python's text
     text = re.sub(r"--[-a-z]+ '[^']*'", lambda match: match[0].replace("\\\\", "\\"), text)

@@ -147,7 +147,10 @@ def parse_header(data: bytes | memoryview) -> Header:
     start = bytes(data[:HEADER_BYTES])
     variant = _SIGNATURES.get(start[:4])
     if variant is None:
-        if not start or any(signature.startswith(start) for signature in _SIGNATURES):
+        if not start:
+            msg = "the file is empty"
+            raise TruncatedError(msg, offset=0)
+        if any(signature.startswith(start) for signature in _SIGNATURES):
             msg = f"the file ends after {len(start)} bytes, within the TIFF header"
             raise TruncatedError(msg, offset=0)
         msg = f"not a TIFF: the first bytes are {start[:8]!r}, not II*\\0, MM\\0*, II+\\0 or MM\\0+"

@@ -344,6 +344,8 @@ def test_sources_of_names_have_their_tests() -> None:
         (["short_2.tif", "short_2_b.tif"], "short"),
         (["w" * 40 + "1.tif"], "data"),
         ([], "data"),
+        (["Wald Höhe 1.tif", "Wald Ho\u0308he 2.tif"], "Wald_Hohe"),
+        (["高さ_1.tif", "高さ_2.tif"], "data"),
     ],
 )
 def test_the_words_that_all_names_have(names: list[str], common: str) -> None:

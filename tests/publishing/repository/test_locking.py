@@ -204,6 +204,13 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_takes_no_files(tmp_path: Path) -> None:
+    (tmp_path / f"cube{LOCK_SUFFIX}").symlink_to(tmp_path / "missing" / "folder")  # as /proc does
+    with pytest.raises(PublishError, match="cannot be made: No such file or directory"):  # noqa: SIM117
+        with locked(tmp_path / "cube", "c"):
+            pass
+
+
 def test_the_lock_is_within_where_the_parent_cannot_be_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

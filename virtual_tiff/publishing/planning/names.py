@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from pathlib import PurePosixPath
+from unicodedata import combining, normalize
 from urllib.parse import unquote, urlsplit
 
 from virtual_tiff.arrays.nodes import JSON
@@ -73,7 +75,9 @@ def common_name(names: Iterable[str], taken: Collection[str] = ()) -> str:
     """
     common: list[str] | None = None
     for name in names:
-        words = _WORD.findall(_path(name).stem)
+        # letters without their accents: Zarr recommends ASCII for the names of arrays
+        letters = filterfalse(combining, normalize("NFD", _path(name).stem))
+        words = _WORD.findall("".join(letters))
         pairs = zip(words if common is None else common, words, strict=False)
         common = [word if word == other else "" for word, other in pairs]
         if not any(common):

@@ -97,7 +97,7 @@ class ShortBlocks:
                 f"array {self.path}: copying the short blocks at the bottom of the image takes"
                 f" {nbytes:,} bytes; the limit is {self.most:,}. Raise inline_limit"
                 " (--inline-limit), write the file anew as tiles (gdal_translate -co TILED=YES),"
-                " or publish with portable=False"
+                " or publish without portable"
             )
             raise LimitError(msg)
 
@@ -151,7 +151,7 @@ def _refusal(path: str, lacking: Sequence[str], feature: str) -> str:
     return (
         f"array {path}: {_listed(lacking)} cannot read {feature} without further packages, and"
         " publish copies no pixels of such arrays. Publish without portable, or for other readers"
-        " (portable='zarrs,zarrita'); or expose less of the"
+        " (portable=READERS); or expose less of the"
         " file (ifd=0, overviews=False); or write it anew, as gdal_translate -co COMPRESS=ZSTD -co"
         " PREDICTOR=1 does"
     )

@@ -60,15 +60,23 @@ def locked(path: Path, name: str) -> Iterator[None]:
             os.close(file)
 
 
+_MOST_MISSING = 100
+"""Times that the parent is made again."""
+
+
 def _acquired(where: Path, name: str) -> int:
     """Return the open lock file."""
+    missing = 0
     while True:
         try:
             file = os.open(where, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # another run has failed, and removed the parent that it made
-            where.parent.mkdir(parents=True, exist_ok=True)
-            continue
         except OSError as error:
+            # another run has failed, and removed the parent that it made; or, as in /proc, the
+            # parent is there and takes no files
+            missing += 1
+            if isinstance(error, FileNotFoundError) and missing < _MOST_MISSING:
+                where.parent.mkdir(parents=True, exist_ok=True)
+                continue
             msg = f"{name}: the lock file {where} cannot be made: {error.strerror}"
             raise PublishError(msg) from error
         try:
