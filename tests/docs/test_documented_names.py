@@ -38,8 +38,8 @@ GONE = {
 """Names of 0.5.0 that `docs/migration.md` and the changelog say are gone."""
 
 WORDS = {
-    "chunk_grid", "codecs", "data_type", "flat", "main", "missing_value", "nested", "plain",
-    "pyramid", "refuse", "stack", "version",
+    "chunk_grid", "codecs", "data_type", "flat", "main", "missing_value", "nested", "nodata",
+    "plain", "pyramid", "refuse", "stack", "version",
 }  # fmt: skip
 """Backticked words of documents that name a value, a key or a branch, and a function by chance."""
 

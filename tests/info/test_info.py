@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from math import hypot
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
+from rasterio.transform import from_origin
 
 from support.build import LONG, SHORT, Directory, Picture, build, entry, image, images
 from support.http import HttpServer
@@ -90,6 +92,9 @@ def test_facts_of_a_chunky_cog() -> None:
         "offset": page.offset,
         "lost_blocks": 0,
         "overview_of": None,
+        "crs": "EPSG:32633",
+        "pixel_size": (10.0, 10.0),
+        "nodata": None,
         "readable_by": (
             "zarr-python",
             "zarr-python + imagecodecs-zarr",
@@ -98,6 +103,40 @@ def test_facts_of_a_chunky_cog() -> None:
             "zarrita",
         ),
     }
+
+
+@pytest.mark.parametrize("path", sorted(SPECIAL.glob("geo_*.tif")), ids=lambda path: path.stem)
+def test_where_pixels_lie_and_nodata_are_those_of_gdal(path: Path) -> None:
+    (file,) = info(path)
+    found = file.directories[0]
+    with rasterio.open(path) as dataset:
+        crs, transform, nodata = dataset.crs, dataset.transform, dataset.nodata
+    assert (found.crs is None) == (crs is None)
+    if found.crs is not None and crs.to_epsg() is not None:
+        assert found.crs.startswith(f"EPSG:{crs.to_epsg()}")
+    if found.pixel_size is not None:
+        size = hypot(transform.a, transform.d), hypot(transform.b, transform.e)
+        assert found.pixel_size == pytest.approx(size)
+    assert (found.nodata is None) == (nodata is None)
+    if found.nodata is not None:
+        assert float(found.nodata) == pytest.approx(nodata, nan_ok=True)
+
+
+def test_a_crs_without_a_code_is_shown_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    wkt = rasterio.crs.CRS.from_proj4("+proj=laea +lat_0=50 +lon_0=9 +ellps=GRS80").to_wkt()
+    settings: Any = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        path,
+        "w",
+        crs=wkt.replace('"unknown"', '"Our grid"', 1),
+        transform=from_origin(0, 0, 5, 7),
+        **settings,
+    ):
+        pass
+    found = info(path)[0].directories[0]
+    assert found.crs == "Our grid"
+    assert found.pixel_size == (5.0, 7.0)
 
 
 def test_keys_are_stable() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from support.scenes import scene
 from virtual_tiff.cli.main import main
 from virtual_tiff.info import FileInfo, inspect, render, render_alike
 from virtual_tiff.sources.finding import find_files
@@ -44,6 +45,21 @@ def test_no_word_is_split(width: int) -> None:
         assert narrow_words <= {
             word.rstrip(";") for word in words(printed(render(file, path.name), 1000))
         }
+
+
+def test_files_of_another_crs_or_nodata_are_told_apart(tmp_path: Path) -> None:
+    paths = [scene(tmp_path / f"{n}.tif", n) for n in range(3)]
+    paths.append(scene(tmp_path / "zone.tif", crs="EPSG:32634"))
+    paths.append(scene(tmp_path / "nodata.tif", nodata=255))
+    text = printed(render_alike(files_of(paths), [path.name for path in paths]), 200)
+    rows = [line.split() for line in text.splitlines()]
+    assert ["files", "CRS", "nodata", "as"] in rows
+    assert ["3", "EPSG:32633", "0.tif"] in rows
+    assert ["1", "EPSG:32634", "zone.tif"] in rows
+    assert ["1", "EPSG:32633", "255", "nodata.tif"] in rows
+    assert "pixel size: 10 x 10" in text
+    single = printed(render(files_of(paths[-1:])[0], "nodata.tif"), 100)
+    assert "IFD 0: CRS EPSG:32633, pixel size 10 x 10, nodata 255" in single
 
 
 def test_many_files_are_one_table(tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ class DirectoryInfo:
     """Offset of the directory in the file."""
     overview_of: str | None = None
     """The path of the image that an overview or a mask belongs to."""
+    crs: str | None = None
+    """Code of the CRS, or the name of one without a code."""
+    pixel_size: tuple[float, float] | None = None
+    """Width and height of a pixel, in units of the CRS."""
+    nodata: str | None = None
+    """Text of tag 42113, GDAL_NODATA."""
     readable_by: tuple[str, ...] | None = None
     """Zarr implementations that have the data type and all codecs of the array."""
 

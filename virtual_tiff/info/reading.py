@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from math import hypot
 from typing import Any
 
 from virtual_tiff.arrays.budget import Budget
@@ -18,6 +19,7 @@ from virtual_tiff.codec_table.readers import readers
 from virtual_tiff.info.advice import advise
 from virtual_tiff.info.extents import Extents, extents_of
 from virtual_tiff.info.model import BlockInfo, Code, DirectoryInfo, FileInfo
+from virtual_tiff.metadata.nodata import nodata_text
 from virtual_tiff.sources.locations import Location
 from virtual_tiff.sources.object_source import ObspecSource
 from virtual_tiff.sources.running import in_parallel
@@ -221,6 +223,11 @@ def _facts(
     lost = losses_of(ifd, image.chunks)
     losses.extend(lost)
     yield "lost_blocks", sum(loss.blocks for loss in lost)
+    if image.place is not None:
+        affine, crs = image.place.affine, image.place.crs
+        yield "crs", crs and (crs.code or _name_of(crs.text))
+        yield "pixel_size", affine and (hypot(affine.a, affine.d), hypot(affine.b, affine.e))
+    yield "nodata", nodata_text(ifd) or None
     metadata = image.metadata
     shape = tuple(metadata["shape"])
     chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
@@ -229,6 +236,11 @@ def _facts(
     yield "chunk_grid", chunk_counts(shape, chunk_shape)
     yield "codecs", tuple(codec["name"] for codec in metadata["codecs"])
     yield "readable_by", readers(metadata["codecs"], metadata["data_type"])
+
+
+def _name_of(wkt: str) -> str:
+    """Return the name of a CRS, which stands first in its WKT."""
+    return wkt.partition('"')[2].partition('"')[0] or "a CRS without a name"
 
 
 def _code(codes: type[IntEnum], value: int | None) -> Code | None:

@@ -180,6 +180,9 @@ def _notes(file: FileInfo) -> Iterator[list[tuple[str, str]]]:
     if file.images is not None:
         layout = "; --ifd-layout pyramid opens them so"
         yield [(printable(file.images), "bold"), (layout, "")]
+    for info in file.directories:
+        if meaning := _meaning(info):
+            yield [(printable(f"IFD {info.path}: {meaning}"), "")]
     alike: dict[object, list[DirectoryInfo]] = {}
     for info in file.directories:
         if info.codecs is not None:
@@ -240,6 +243,26 @@ _CELLS: dict[str, Callable[[DirectoryInfo], str]] = {
 """The columns, and what stands in them; on a page of HTML the same."""
 
 
+def _pixel_size(info: DirectoryInfo) -> str:
+    if info.pixel_size is None:
+        return ""
+    width, height = (f"{size:.10g}" for size in info.pixel_size)
+    return f"{width} x {height}"
+
+
+_MEANING: dict[str, Callable[[DirectoryInfo], str]] = {
+    "CRS": lambda info: info.crs or "",
+    "pixel size": _pixel_size,
+    "nodata": lambda info: info.nodata or "",
+}
+"""What the pixels mean, and where they lie."""
+
+
+def _meaning(info: DirectoryInfo) -> str:
+    facts = ((name, cell(info)) for name, cell in _MEANING.items())
+    return ", ".join(f"{name} {fact}" for name, fact in facts if fact)
+
+
 def _kinds(file: FileInfo) -> str:
     """Return how many directories of each kind there are."""
     counts = Counter(info.kind or "directory" for info in file.directories)
@@ -264,5 +287,6 @@ _ASPECTS: dict[str, Callable[[FileInfo], str]] = {
     "variant": lambda file: file.variant or "",
     "directories": _kinds,
     **{name: _first(_CELLS[name]) for name in ("size", "type", "compression", "blocks")},
+    **{name: _first(cell) for name, cell in _MEANING.items()},
 }
 """What is compared of many files: of their directories the first."""
