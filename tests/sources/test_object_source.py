@@ -361,3 +361,35 @@ def test_of_spans_that_overlap_the_one_that_holds_a_range_gives_it():
     for start in range(60):
         for end in range(start, 61):
             assert _part(starts, buffers, start, end) == data[start:end]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            (
+                "Object at location a.tif not found: Error performing GET http://h/a.tif in 13.05ms -"
+                " Server returned non-2xx status code: 404 Not Found: <!DOCTYPE HTML>"
+            ),
+            "Server returned non-2xx status code: 404 Not Found",
+        ),
+        (
+            (
+                "Generic HTTP error: Error performing GET http://h/a.tif in 1.7s, after 10 retries,"
+                " max_retries: 10, retry_timeout: 180s  - HTTP error: error sending request"
+            ),
+            "HTTP error: error sending request, after 10 retries",
+        ),
+        (
+            (
+                "Generic S3 error: Error performing list request: Error performing GET http://h/b?x in"
+                " 4.2µs - HTTP error: error sending request"
+            ),
+            "HTTP error: error sending request",
+        ),
+        ("Generic HTTP error: of another kind", "Generic HTTP error: of another kind"),
+    ],
+)
+def test_the_words_of_a_store_do_not_repeat_the_request(error: str, words: str) -> None:
+    text = str(store_error(NotFoundError(error), URL))
+    assert text.startswith(f"{URL}: no such object ({words})")

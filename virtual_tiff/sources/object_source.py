@@ -343,6 +343,7 @@ def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSErr
         status = 403
     words = advice_on(_kind_of_store(subject), status, deed)
     words = f"; {words}" if words else ""
+    reason = _without_request(reason)
     gone = status == 410  # of a web server: as 404, for good
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError" or gone:
         if _kind_of_store(subject) == "file":
@@ -352,7 +353,23 @@ def store_error(error: Exception, subject: str, *, deed: Deed = "read") -> OSErr
         return PermissionError(f"{subject}: the store failed: {kind}: {reason}{words}")
     if isinstance(error, UnicodeEncodeError) or _UNREADABLE_NAME.search(str(error)):
         return SourceError(f"{subject}: {_NAME_REFUSED}")
-    return SourceError(f"{subject}: the store failed: {kind}: {reason}{words}")
+    kind = "" if kind == "GenericError" else f"{kind}: "
+    return SourceError(f"{subject}: the store failed: {kind}{reason}{words}")
+
+
+_REQUEST = re.compile(
+    r"(?:Object at location .* not found: |Generic [\w ]+ error: )?"
+    r"(?:Error performing [\w ]+ request: )?Error performing [A-Z]+ \S+ in \S+?s"
+    r"(?P<retries>, after \d+ retr(?:y|ies))?(?:, max_retries: \d+, retry_timeout: \S+)?\s+- "
+    r"(?P<reason>.*?)(?:: <(?:!DOCTYPE|html).*)?$",
+    re.IGNORECASE,
+)
+
+
+def _without_request(reason: str) -> str:
+    """Return obstore's words without the request, whose url ours name, and the server's page."""
+    match = _REQUEST.fullmatch(reason)
+    return reason if match is None else f"{match['reason']}{match['retries'] or ''}"
 
 
 def _kind_of_store(subject: str) -> str:
