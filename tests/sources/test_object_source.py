@@ -368,8 +368,8 @@ def test_of_spans_that_overlap_the_one_that_holds_a_range_gives_it():
     [
         (
             (
-                "Object at location a.tif not found: Error performing GET http://h/a.tif in 13.05ms -"
-                " Server returned non-2xx status code: 404 Not Found: <!DOCTYPE HTML>"
+                "Object at location a.tif not found: Error performing GET http://h/a.tif in 13.05ms"
+                " - Server returned non-2xx status code: 404 Not Found: <!DOCTYPE HTML>"
             ),
             "Server returned non-2xx status code: 404 Not Found",
         ),
@@ -382,8 +382,8 @@ def test_of_spans_that_overlap_the_one_that_holds_a_range_gives_it():
         ),
         (
             (
-                "Generic S3 error: Error performing list request: Error performing GET http://h/b?x in"
-                " 4.2µs - HTTP error: error sending request"
+                "Generic S3 error: Error performing list request: Error performing GET http://h/b?x"
+                " in 4.2µs - HTTP error: error sending request"
             ),
             "HTTP error: error sending request",
         ),
