@@ -196,8 +196,8 @@ def written(
         )
     )
     shape = tuple(len(axis.lengths) for axis in plan.chunks if axis.lengths is not None)
-    order = np.lexsort((plan.origins[:, 1], plan.origins[:, 0]))
-    count = int(plan.counts.prod(axis=1).sum())
+    order = np.lexsort((plan.blocks.origins[:, 1], plan.blocks.origins[:, 0]))
+    count = int(plan.blocks.counts.prod(axis=1).sum())
     assert count == len(order) == shape[0] * shape[1]
     rows = min(shape[0], 90)
     for row in range(0, shape[0], rows):  # Icechunk copies what it is given

@@ -237,7 +237,7 @@ def test_groups_that_a_function_named(tile: Files, tmp_path: Path) -> None:
     removed = remove(files[0], tmp_path / "cube")
     fresh = publish(files[1:], "memory://", **options)
     assert not list(differences(nodes(removed), contents(fresh)))
-    with pytest.raises(ValueError, match="give it again as group"):
+    with pytest.raises(ValueError, match="give it again"):
         publish(files, tmp_path / "cube", append=True, time=TIME)
 
 

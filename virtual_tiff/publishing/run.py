@@ -579,7 +579,7 @@ class Publication:
 
     def _commit(self, plan: Plan, arrangement: Arrangement) -> tuple[str, Written]:
         options, name = self.options, self.target.name
-        message = options.message or f"{counted(self.spool.count('read'), 'TIFF')} {plan.how}"
+        message = options.message or self._message(plan)
         metadata = {"virtual_tiff": version("virtual-tiff"), **(options.metadata or {})}
         several = self.spool.references() > batches.MOST_OF_A_BATCH
         with icechunk_errors(name):
@@ -644,6 +644,10 @@ class Publication:
             if self.target.path is None:
                 save_containers(self.target.storage(), self.containers)
             return snapshot, written
+
+    def _message(self, plan: Plan) -> str:
+        """Return the message of the commit, which is another one where files are removed."""
+        return f"{counted(self.spool.count('read'), 'TIFF')} {plan.how}"
 
     def _rearrange(
         self, store: icechunk.IcechunkStore, rows: LedgerRows, arrangement: Arrangement
