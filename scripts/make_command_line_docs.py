@@ -75,7 +75,7 @@ _TYPES = {
     "list[Source]": "list of sources",
     "Kind": '`"image"`, `"overview"`, `"page"` or `"mask"`',
     "Literal['strip', 'tile']": '`"strip"` or `"tile"`',
-    "tuple[float, float]": "list of two numbers",
+    "tuple[float, float]": "list of numbers",
     "Status": "string",
     "datetime": "string",
     "Code": "object",

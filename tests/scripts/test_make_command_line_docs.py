@@ -52,8 +52,8 @@ def _fits(value: Any, part: str) -> bool:
         return value is None
     if part.startswith("`"):
         return value == json.loads(part.strip("`"))
-    if part in ("list of integers", "list of strings"):
-        kind = int if "integers" in part else str
+    kinds = {"list of integers": int, "list of numbers": float, "list of strings": str}
+    if kind := kinds.get(part):
         return isinstance(value, list) and all(type(item) is kind for item in value)
     if part.startswith("list of "):
         return isinstance(value, list) and all(isinstance(item, dict) for item in value)
