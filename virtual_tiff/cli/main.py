@@ -76,13 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = make_parser()
+    names = options_of(parser)
     try:
         if not arguments:
             parser.print_help()
             return OK
         options = parser.parse_args(_with_values(arguments))
-        options.names = options_of(parser)
-        with _one_line_warnings(options.names):
+        options.names = names
+        with _one_line_warnings(names):
             status: int = options.run(options)
             sys.stdout.flush()
             return status
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a wrong option is a ValueError, and so is an error of a file, but of a class of its own
         from_a_file = isinstance(error, (TiffError, OSError))
         wrong_use = isinstance(error, ValueError) and not from_a_file
-        print_line("error", in_options(text, options_of(parser), wrong_use=wrong_use))
+        print_line("error", in_options(text, names, wrong_use=wrong_use))
         return WRONG_USE if wrong_use else FAILED
 
 

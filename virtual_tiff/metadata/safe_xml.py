@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from virtual_tiff.tiff import FormatError, Limits, TiffError, warn
 
-__all__ = ["children", "local_name", "parse_xml", "read_xml"]
+__all__ = ["child_text", "children", "local_name", "parse_xml", "read_xml"]
 
 
 class _RefusedError(TiffError):
@@ -94,3 +94,8 @@ def local_name(element: Element) -> str:
 def children(element: Element, name: str) -> Iterator[Element]:
     """Yield an element's children of a name, whatever their namespace."""
     return (child for child in element if local_name(child) == name)
+
+
+def child_text(element: Element, name: str) -> str:
+    """Return the text of an element's child of a name; empty if there is none."""
+    return next((child.text or "" for child in children(element, name)), "").strip()

@@ -24,7 +24,7 @@ from virtual_tiff.metadata.crs import crs_of_text
 from virtual_tiff.metadata.crs.context import USER_DEFINED
 from virtual_tiff.metadata.gdal_metadata import gdal_metadata
 from virtual_tiff.metadata.nodata import nodata_text, number_of
-from virtual_tiff.metadata.safe_xml import children, local_name, parse_xml
+from virtual_tiff.metadata.safe_xml import child_text, local_name, parse_xml
 from virtual_tiff.metadata.transform import Affine, GroundControlPoint, affine_of
 from virtual_tiff.tiff import (
     FIELD_TYPES,
@@ -120,11 +120,6 @@ def parse_pam(text: str, *, what: str, limits: Limits) -> Statements | None:
         roles=roles,
         items=items,
     )
-
-
-def child_text(element: Element, name: str) -> str:
-    """Return the text of an element's child of a name; empty if there is none."""
-    return next((child.text or "" for child in children(element, name)), "").strip()
 
 
 def _attribute(root: Element, name: str, attribute: str) -> str:

@@ -444,9 +444,7 @@ def _difference(source: _Source, now: SourceState, check: Check, *, kept: bool) 
     `kept`: the references get the checksum of the old one.
     """
     before = source.state
-    if before.size != now.size:
-        return f"its size was {before.size:,} bytes and is {now.size:,} bytes"
-    if check == "etag":
+    if check == "etag" or before.size != now.size:
         comparison = same_object(before, now, url=source.new)
         if not comparison.same:
             return comparison.words

@@ -21,8 +21,7 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element
 
 from virtual_tiff.metadata.nodata import number_of
-from virtual_tiff.metadata.safe_xml import children, local_name
-from virtual_tiff.metadata.sidecars import child_text
+from virtual_tiff.metadata.safe_xml import child_text, children, local_name
 from virtual_tiff.sources.declared_grid import (
     GDAL_TYPES,
     DeclaredBand,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count, product
-from math import floor, hypot, isfinite
+from math import floor, hypot
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -289,26 +290,41 @@ def _by_signature(
         raise NotAtTheEndError
     for name, templates in published.items():
         for variable, text in templates.items():
-            groups.add(name, variable, Template.from_text(text))
+            groups.add(name, groups.where(variable, Template.from_text(text)))
     numbers = count(1 + max((int(name.rpartition("_")[2]) for name in published), default=0))
     files_of: dict[str, list[Files]] = {}
     for files in sets:
         templates_of: dict[str, list[int]] = {}
         for number in catalogue.counts(files):
             template = catalogue.template(number)
-            group = groups.find(files.variable, template)
+            where = groups.where(files.variable, template)
+            group = groups.find(where)
             if group is None:
                 group = f"signature_{next(numbers)}"
-                groups.add(group, files.variable, template)
+                groups.add(group, where)
             templates_of.setdefault(group, []).append(number)
         for group, numbers_of in templates_of.items():
-            where = np.isin(files.templates, numbers_of)
-            files_of.setdefault(group, []).append(files.taken(where))
+            of_group = np.isin(files.templates, numbers_of)
+            files_of.setdefault(group, []).append(files.taken(of_group))
     return files_of
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where the group of a file may be found."""
+
+    template: Template
+    own: Sequence[str]
+    """The axes that the file has, of those of the arrangement."""
+    signature: str
+    keys: Sequence[Hashable]
+    """The first is that of a new group."""
+    of_tile: bool = False
+    """Whether files of one group lie beside each other."""
+
+
 class _SignatureGroups:
-    """Groups by the signature of their files, each with the template of one of these.
+    """Groups by the signature of their files, each with one of these.
 
     Places that differ by no more than `snap` pixels are the same: transforms are often written in
     other digits. Images along a new dimension are looked for by whole pixels of the first one's
@@ -318,55 +334,53 @@ class _SignatureGroups:
     def __init__(self, arrangement: Arrangement) -> None:
         self._axes = arrangement.axes
         self._snap = arrangement.rules.snap
-        self._groups: dict[Hashable, list[tuple[str, str, Template]]] = {}
+        self._groups: dict[Hashable, list[tuple[str, _Where]]] = {}
 
-    def add(self, group: str, variable: str, template: Template) -> None:
+    def where(self, variable: str, template: Template) -> _Where:
+        """Return where to find the group of a file."""
+        own = _own_axes(template, self._axes)
+        exact = signature(template, own)
+        if {*own} & {*_PLANE}:
+            return _Where(template, own, exact, [(variable, exact)], of_tile=True)
+        row, column = _origin(template)
+        without_place = signature(template, (*own, *_PLANE))
+        keys = [(variable, without_place, row + down, column + right) for down, right in _AROUND]
+        return _Where(template, own, exact, keys)
+
+    def add(self, group: str, where: _Where) -> None:
         """Add a group by one of its files."""
-        _, exact, (key, *_) = self._keys(variable, template)
-        self._groups.setdefault(key, []).insert(0, (group, exact, template))
+        self._groups.setdefault(where.keys[0], []).insert(0, (group, where))
 
-    def find(self, variable: str, template: Template) -> str | None:
+    def find(self, where: _Where) -> str | None:
         """Return the group that a file fits into."""
-        own, exact, keys = self._keys(variable, template)
-        for key in keys:
+        for key in where.keys:
             entries = self._groups.get(key, [])
-            for at, (group, signature_of_it, other) in enumerate(entries):
-                if self._fits(template, other, own, equal=signature_of_it == exact):
+            for at, (group, other) in enumerate(entries):
+                if self._fits(where, other):
                     entries.insert(0, entries.pop(at))  # the next tile most often lies beside it
                     return group
         return None
 
-    def _fits(
-        self, template: Template, other: Template, own: Sequence[str], *, equal: bool
-    ) -> bool:
-        if {*own} & {"y", "x"}:
-            return on_one_grid(other, template, own, self._snap)
-        return equal or all(at_one_place(other, [template], self._snap))
-
-    def _keys(
-        self, variable: str, template: Template
-    ) -> tuple[list[str], str, Iterator[tuple[str, str, int, int]]]:
-        """Return the axes that the file has, its signature, and where its group may be found."""
-        own = _own_axes(template, self._axes)
-        exact = signature(template, own)
-        if {*own} & {"y", "x"}:
-            return own, exact, iter([(variable, exact, 0, 0)])
-        row, column = _corner(template)
-        without_place = signature(template, (*own, "y", "x"))
-        steps = sorted(product((-1, 0, 1), repeat=2), key=lambda step: step != (0, 0))
-        keys = ((variable, without_place, row + down, column + right) for down, right in steps)
-        return own, exact, keys
+    def _fits(self, where: _Where, other: _Where) -> bool:
+        if where.of_tile:
+            return on_one_grid(other.template, where.template, where.own, self._snap)
+        if other.signature == where.signature:
+            return True
+        return all(at_one_place(other.template, [where.template], self._snap))
 
 
-def _corner(template: Template) -> tuple[int, int]:
-    """Return row and column of an image's corner on a grid of its pixels, in whole pixels."""
+_PLANE = ("y", "x")
+_AROUND = sorted(product((-1, 0, 1), repeat=2), key=lambda step: step != (0, 0))
+"""Rows and columns to a pixel and to those around it, itself first."""
+
+
+def _origin(template: Template) -> tuple[int, int]:
+    """Return row and column of the origin of the CRS in the first image that has a transform."""
     for path in template.arrays:
         if tile := tile_of(template, path):
-            a, b, c, d, e, f = tile.affine.coefficients
-            if determinant := a * e - b * d:
-                place = (a * f - d * c) / determinant, (e * c - b * f) / determinant
-                if all(map(isfinite, place)):
-                    return floor(place[0]), floor(place[1])
+            with suppress(ValueError, OverflowError):  # no inverse; infinite
+                inverse = tile.affine.inverted()
+                return floor(inverse.f), floor(inverse.c)
     return 0, 0
 
 

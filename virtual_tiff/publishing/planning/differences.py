@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from posixpath import basename
 
 from virtual_tiff.arrays.nodes import JSON
 from virtual_tiff.codec_table.words import codec_aspects
 from virtual_tiff.publishing.errors import MisfitError
 from virtual_tiff.publishing.planning.attribute_table import PER_SCENE
 from virtual_tiff.publishing.reading.record import Template
-from virtual_tiff.text.numbers import counted, listed
+from virtual_tiff.text.numbers import by, counted, listed
 
 __all__ = ["Difference", "differences", "kinds_of", "reasons", "refuse"]
 
@@ -183,13 +184,9 @@ def _advice(
     if "resolution" in aspects:
         yield "\nThe sizes of some overviews are rounded: overviews=False leaves overviews out."
     # arrays of images are called by their numbers
-    images = {d.aspect for d in differences if any(map(str.isdecimal, map(_last_part, d.arrays)))}
+    images = {d.aspect for d in differences if any(map(str.isdecimal, map(basename, d.arrays)))}
     if "is" in images:
         yield "\nThe files have different numbers of images: ifd=0 takes the first of each."
-
-
-def _last_part(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def kinds_of(
@@ -338,7 +335,7 @@ def _without_consequences(
         for (aspect, one, other), paths in differing.items()
         if aspect not in follow
         and not (aspect == "fill value" and _same_number(one, other))
-        and not (of_a_crs and all(_last_part(p).startswith("spatial_ref") for p in paths))
+        and not (of_a_crs and all(basename(p).startswith("spatial_ref") for p in paths))
     }
 
 
@@ -369,7 +366,7 @@ def _aspects(template: Template) -> _Words:
         # of a coordinate the length follows from the image's shape
         aspects_of[path] = {
             "is": "present",
-            "length": _by(inline.metadata["shape"]),
+            "length": by(inline.metadata["shape"]),
             **_attribute_aspects(inline.metadata["attributes"]),
             "values": inline.digest,
         }
@@ -385,8 +382,8 @@ def _array_aspects(metadata: JSON) -> dict[str, str]:
     return {
         "is": "present",
         "data type": str(metadata["data_type"]),
-        "shape": _by(metadata["shape"]),
-        "chunks": _by(chunk_shape),
+        "shape": by(metadata["shape"]),
+        "chunks": by(chunk_shape),
         **codec_aspects(metadata["codecs"]),
         "fill value": str(metadata["fill_value"]),
         "dimensions": ", ".join(map(str, metadata["dimension_names"])),
@@ -405,7 +402,3 @@ def _attribute_aspects(attributes: JSON) -> dict[str, str]:
 
 _UNCOMPARED = ("zarr_conventions", "coordinates")
 """They follow from others, and from the version of this package."""
-
-
-def _by(numbers: Iterable[int]) -> str:
-    return " x ".join(map(str, numbers))
