@@ -1,7 +1,4 @@
-// A published cube in a browser: Icechunk as WebAssembly reads the repository, over HTTP with CORS.
-import { Repository } from "@earthmover/icechunk";
-import { createFetchStorage } from "@earthmover/icechunk/fetch-storage";
-import { createHttpVirtualChunkFetcher } from "@earthmover/icechunk/http-virtual-chunks";
+// A published cube in a browser: Icechunk in a worker reads the repository, over HTTP with CORS.
 import { registerCodecs } from "virtual-tiff-codecs";
 import * as zarr from "zarrita";
 
@@ -9,10 +6,23 @@ registerCodecs(zarr.registry);
 
 // The store of a repository; `files` is the prefix of the sources that `publish` prints
 export async function openStore(url, files) {
-  const access = { [files]: { type: "HttpAccess" } };
-  const repository = await Repository.open(createFetchStorage(url), undefined, access);
-  await repository.setHttpVirtualChunkFetcher(createHttpVirtualChunkFetcher());
-  return (await repository.readonlySession({ branch: "main" })).store;
+  // `icechunk.mjs`, bundled by itself
+  const worker = new Worker(new URL("../icechunk.js", import.meta.url), { type: "module" });
+  await new Promise((resolve, reject) => {
+    worker.onmessage = resolve;
+    worker.onerror = () => reject(new Error("the worker icechunk.js cannot be loaded"));
+  });
+  const waiting = [];
+  worker.onmessage = ({ data: { id, value, error } }) => {
+    if (error === undefined) waiting[id].resolve(value);
+    else waiting[id].reject(new Error(error));
+    delete waiting[id];
+  };
+  const call = (name, ...args) => new Promise((resolve, reject) => {
+    worker.postMessage({ id: waiting.push({ resolve, reject }) - 1, name, args });
+  });
+  await call("open", url, files);
+  return { get: (key) => call("get", key), getRange: (key, range) => call("getRange", key, range) };
 }
 
 // For libraries that take an url and no store: what is fetched below `prefix` comes from the store

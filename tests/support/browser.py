@@ -86,10 +86,12 @@ def bundled(page: Path, folder: Path, packages: Packages = PAGES) -> Path:
     common = ["--bundle", "--format=esm", "--platform=browser", "--log-level=error"]
     script = next(page.glob("*.mjs"))
     entries = [(script, folder / f"{script.stem}.js")]
-    worker = modules / "@earthmover" / "icechunk-wasm32-wasi"
-    if worker.exists():
-        shutil.copy(next(worker.glob("*.wasm")), folder)
-        entries.append((worker / "wasi-worker-browser.mjs", folder / _WORKER))
+    reader = page.parent / "icechunk.mjs"
+    if reader.exists():
+        wasm = modules / "@earthmover" / "icechunk-wasm32-wasi"
+        shutil.copy(next(wasm.glob("*.wasm")), folder)
+        entries.append((reader, folder / "icechunk.js"))
+        entries.append((wasm / "wasi-worker-browser.mjs", folder / _WORKER))
     for entry, out in entries:
         command = [
             *("node", str(bundler / "esbuild" / "bin" / "esbuild"), str(entry), *common),
@@ -198,17 +200,25 @@ class Browser:
         """Wait until an expression of JavaScript is true."""
         try:
             async with asyncio.timeout(_SECONDS):
-                while not await self.value(until):  # noqa: ASYNC110 (the page says nothing)
+                # an error is an answer too: what is asked for may not be defined yet
+                while not (await self._evaluated(until))["result"].get("value"):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         except TimeoutError:
             msg = f"{until} was not true within {_SECONDS} s; the page said {self.log[-5:]}"
             raise AssertionError(msg) from None
 
     async def value(self, expression: str) -> Any:
-        """Return what an expression of JavaScript gives, as JSON has it."""
+        """Return what an expression of JavaScript gives, as JSON has it; it must not fail."""
+        answer = await self._evaluated(expression)
+        if details := answer.get("exceptionDetails"):
+            text = details.get("exception", {}).get("description", details["text"])
+            msg = f"{expression} failed: {text}; the page said {self.log[-5:]}"
+            raise AssertionError(msg)
+        return answer["result"].get("value")
+
+    async def _evaluated(self, expression: str) -> Any:
         options = {"expression": expression, "awaitPromise": True, "returnByValue": True}
-        result = (await self._ask("Runtime.evaluate", options))["result"]
-        return result.get("value")
+        return await self._ask("Runtime.evaluate", options)
 
     async def enter(self, text: str) -> None:
         """Enter a text where the page has its focus."""
